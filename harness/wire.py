@@ -1,0 +1,230 @@
+"""The writer's half of the wire: one JSON object a line, requests in, answers out.
+
+The reader's half is kernelsmith/bench/wire.py.
+
+    request   {"v": 1, "id": "...", "op": "open" | "judge" | "duel", ...}
+    answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "duel" | "error", ...}
+
+Every request gets progress answers and exactly one final answer. `error` means the harness failed; a candidate's fault
+is a verdict.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any
+
+VERSION = 1
+
+
+class RequestError(Exception):
+    """A request that cannot be understood; answered with an `error`, never guessed at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A candidate's file."""
+
+    path: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Calibrate for a task: peak, no-op constant, between-process spread, vendor line."""
+
+    id: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judge one candidate; `inputs_key` replays one batch's inputs, unscored."""
+
+    id: str
+    task: str
+    candidate: Source
+    incumbent: Source | None = None
+    incumbent_us: tuple[float, float] | None = None
+    """Fastest and slowest batch of the incumbent, microseconds a call."""
+    inputs_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DuelRequest:
+    """Two candidates in turn on the same inputs, nothing else."""
+
+    id: str
+    task: str
+    candidate: Source
+    incumbent: Source
+
+
+Request = Open | Judge | DuelRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """95 % interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the build tells; field by field kernelsmith.core.verdict.Facts."""
+
+    registers: int | None = None
+    spill_bytes: int | None = None
+    stack_bytes: int | None = None
+    shared_bytes: int | None = None
+    occupancy: float | None = None
+    text_bytes: int | None = None
+    vector_bits: int | None = None
+    warnings: tuple[str, ...] = ()
+    instructions: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One timed batch."""
+
+    case: str
+    calls: int
+    time_us: float
+    key: str
+    telemetry: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The score and its denominators."""
+
+    time_us: float
+    interval_us: Interval
+    utilization: float
+    rate: float
+    peak: float
+    unit: str
+    pilot_us: float
+    vendor_ratio: float | None = None
+    vendor_paired: bool = False
+    single_us: float | None = None
+    sustained_us: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """Paired comparison; speedup = incumbent time / contender time."""
+
+    speedup: float
+    interval: Interval
+    quads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found out about one candidate."""
+
+    status: str
+    detail: str = ""
+    source_digest: str = ""
+    measurement: Measurement | None = None
+    promotion: str | None = None
+    duel: Duel | None = None
+    facts: Facts = field(default_factory=Facts)
+    batches: tuple[Batch, ...] = ()
+    durations_s: dict[str, float] = field(default_factory=dict)
+    isolation: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VendorLine:
+    """The vendor library as measured when the task was opened."""
+
+    name: str
+    time_us: float
+    utilization: float
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What the numbers are measured on."""
+
+    name: str
+    kind: str
+    peak: float
+    unit: str
+    isolation: int
+    spread: float
+    overhead_us: float
+    worker_core: int | None = None
+    vendor: VendorLine | None = None
+    details: dict[str, str] = field(default_factory=dict)
+
+
+class Answers:
+    """Writes answers to the private descriptor; a candidate never holds it."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def progress(self, request_id: str, stage: str) -> None:
+        """A stage begins."""
+        self._write(request_id, "progress", {"stage": stage})
+
+    def opened(self, request_id: str, device: Device) -> None:
+        """The task is calibrated."""
+        self._write(request_id, "opened", {"device": asdict(device)})
+
+    def verdict(self, request_id: str, verdict: Verdict) -> None:
+        """The candidate is judged."""
+        self._write(request_id, "verdict", {"verdict": asdict(verdict)})
+
+    def duel(self, request_id: str, duel: Duel) -> None:
+        """The duel is fought."""
+        self._write(request_id, "duel", {"duel": asdict(duel)})
+
+    def error(self, request_id: str, message: str) -> None:
+        """The harness failed; nothing was found out about the candidate."""
+        self._write(request_id, "error", {"message": message})
+
+    def _write(self, request_id: str, kind: str, body: dict[str, Any]) -> None:
+        line = json.dumps({"v": VERSION, "id": request_id, "kind": kind, **body}, allow_nan=False)
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+def parse(line: str) -> Request:
+    """One request from one line.
+
+    Raises:
+        RequestError: not JSON, another version, an unknown operation, a missing or surplus key.
+    """
+    try:
+        message = json.loads(line)
+        version, op = message.pop("v"), message.pop("op")
+        if version != VERSION:
+            raise RequestError(f"request speaks version {version}, this harness speaks {VERSION}")
+        return _OPERATIONS[op](message)
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise RequestError(f"request not understood: {error!r}") from error
+
+
+def _judge(message: dict[str, Any]) -> Judge:
+    message["candidate"] = Source(**message["candidate"])
+    if message.get("incumbent"):
+        message["incumbent"] = Source(**message["incumbent"])
+    if message.get("incumbent_us"):
+        low, high = message["incumbent_us"]
+        message["incumbent_us"] = (float(low), float(high))
+    return Judge(**message)
+
+
+def _duel(message: dict[str, Any]) -> DuelRequest:
+    sides = {side: Source(**message.pop(side)) for side in ("candidate", "incumbent")}
+    return DuelRequest(**message, **sides)
+
+
+_OPERATIONS = {"open": lambda message: Open(**message), "judge": _judge, "duel": _duel}

@@ -1,0 +1,1 @@
+"""Our side of the process boundary: lease a device, speak to the harness, read the verdict."""

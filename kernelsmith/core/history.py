@@ -1,0 +1,53 @@
+"""A run as the log tells it: the one argument of strategies, proposers and reports."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kernelsmith.core.attempt import Ask, Attempt
+from kernelsmith.core.run import Budget, Device, Event, EventKind, Run
+from kernelsmith.core.usage import Usage
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything that is known of a run at one moment."""
+
+    run: Run
+    attempts: Sequence[Attempt] = ()
+    events: Sequence[Event] = ()
+    pending: Ask | None = None
+    """The ask that has no attempt yet, if any."""
+    usage: Usage = field(default_factory=Usage)
+    """Summed over all model calls."""
+    device: Device | None = None
+    """As last opened."""
+
+    @property
+    def incumbent(self) -> Attempt | None:
+        """The best attempt so far: the last one promoted."""
+        return next((a for a in reversed(self.attempts) if a.verdict.promotion), None)
+
+    @property
+    def active_s(self) -> float:
+        """Seconds spent on attempts, summed over all resumes."""
+        return sum(a.seconds for a in self.attempts)
+
+    @property
+    def budget(self) -> Budget:
+        """The configured budget with every extension applied."""
+        extensions = (e.data for e in self.events if e.kind is EventKind.EXTENSION)
+        limits: dict[str, Any] = {key: value for data in extensions for key, value in data.items()}
+        return replace(self.run.config.budget, **limits)
+
+    def attempt(self, number: int) -> Attempt | None:
+        """The attempt with this number, if it exists."""
+        return self.attempts[number] if 0 <= number < len(self.attempts) else None
+
+    def identical(self, digest: str) -> Attempt | None:
+        """The attempt that judged a candidate with this digest, if any."""
+        return next((a for a in self.attempts if a.proposal.candidate and a.proposal.candidate.digest == digest), None)
+
+    def judgings(self, ask_number: int) -> int:
+        """How often the harness was handed this ask's candidate; two without a verdict means it kills the judge."""
+        return sum(e.kind is EventKind.JUDGING and e.ask_number == ask_number for e in reversed(self.events))

@@ -1,0 +1,138 @@
+"""A run: one search with its task, config, seed and device; and the budget that alone ends it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may spend; None = no limit of that kind. It ends at the first limit reached, or at the target."""
+
+    attempts: int | None = 60
+    hours: float | None = None
+    """Summed active time, over all resumes."""
+    usd: float | None = None
+    target: float | None = None
+    """Utilization, a fraction, at which the search may stop."""
+
+    def __post_init__(self) -> None:
+        if self.attempts is None and self.hours is None and self.usd is None:
+            raise ValueError("a budget without any limit")
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything a run was asked to be; with the log and the seed it determines every directive."""
+
+    task: str
+    """A task's name, or the path of its folder."""
+    proposer: str
+    """`model`, `tuner`, `folder:DIR`, or `replay:RUN`."""
+    budget: Budget = field(default_factory=Budget)
+    seed: int = 0
+    model: str | None = None
+    base_url: str | None = None
+    from_file: str | None = None
+    """A kernel the user already owns, judged as attempt 0 in the skeleton's place."""
+    plateau: int = 8
+    """Attempts without a duel won before the ladder moves a rung."""
+    history_tokens: int = 12_000
+    """Room for past attempts in a prompt."""
+    temperature: float | None = None
+    price_per_mtok: tuple[float, float] | None = None
+    """USD per million prompt and completion tokens, where the endpoint does not say the cost."""
+    calibration_s: float = 2.0
+    """Seconds over which the CPU peak is probed at start."""
+    trust_candidates: bool = False
+    """Run candidates without a sandbox where the machine offers none."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendorLine:
+    """The vendor library, measured through the same worker path on the same inputs."""
+
+    name: str
+    """`OpenBLAS (Haswell)`, `cuBLASLt`."""
+    time_us: float
+    utilization: float
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What the run is measured on, as the harness found it when it opened the task."""
+
+    name: str
+    kind: str
+    """`cpu` or `cuda`."""
+    peak: float
+    """Dense peak for the task's unit, units per second."""
+    unit: str
+    isolation: int
+    """Sandbox level, 0 to 3."""
+    spread: float
+    """Between-process spread by A/A at start, as a fraction of the time."""
+    overhead_us: float
+    """Constant deducted from every batch, calibrated with a no-op worker."""
+    worker_core: int | None = None
+    """The CPU core kept free for candidates; None on a GPU, or where there is only one core."""
+    vendor: VendorLine | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+    """Cores, caches, compiler, clocks: what a reader of the number may ask for."""
+
+
+class EventKind(StrEnum):
+    """What happens in a run beside its attempts."""
+
+    STARTED = "started"
+    OPENED = "opened"
+    """The harness opened the task; data holds the device."""
+    JUDGING = "judging"
+    """A candidate was handed to the harness."""
+    PLATEAU = "plateau"
+    RUNG = "rung"
+    """The stance changed."""
+    PROMOTION = "promotion"
+    RESUME = "resume"
+    EXTENSION = "extension"
+    """The budget was extended; data holds the new limits."""
+    REFUSAL = "refusal"
+    """The proposer gave up or answered without code."""
+    EXHAUSTED = "exhausted"
+    TROUBLE = "trouble"
+    """Infrastructure: endpoint, harness, disk. Nobody's attempt."""
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the run's diary."""
+
+    kind: EventKind
+    at: datetime
+    """UTC."""
+    ask_number: int | None = None
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+class RunStatus(StrEnum):
+    """Derived from the last event and the per-run lock, never stored."""
+
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One search."""
+
+    id: int
+    name: str
+    config: RunConfig
+    task_digest: str
+    """Of the task folder as it was when the run started."""
+    created_at: datetime

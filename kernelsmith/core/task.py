@@ -1,0 +1,73 @@
+"""A task: what to make fast, how it is checked, where to start."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernelsmith.core.candidate import Candidate, Language
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One concrete problem: sizes and kind of data."""
+
+    name: str
+    sizes: Mapping[str, int]
+    data: str
+    """`normal`, `small_integers` or `wide_range`."""
+    timed: float
+    """Weight in the score; 0 = checked only."""
+    hidden: bool
+    kind: str
+    """What a failure in a hidden case may say about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of the entry function, in order."""
+
+    name: str
+    role: str
+    """`input`, `output` or `size`."""
+    dtype: str
+    shape: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A folder in tasks/, read and checked."""
+
+    name: str
+    folder: Path
+    title: str
+    device: str
+    """`cpu` or `cuda`."""
+    unit: str
+    """Which dense peak utilization is a fraction of."""
+    languages: tuple[Language, ...]
+    entry: str
+    arguments: tuple[Argument, ...]
+    cases: tuple[Case, ...]
+    vendor: str | None
+    rules: tuple[str, ...]
+    description: str
+    benchmark: str
+    """Source of benchmark.py, shown to the proposer as it stands."""
+    skeleton: Candidate
+    families: tuple[Path, ...]
+    """The tuner's parametrized kernels, simple to elaborate, in file-name order."""
+
+    @property
+    def shown_cases(self) -> tuple[Case, ...]:
+        """The cases a proposer may know of."""
+        return tuple(case for case in self.cases if not case.hidden)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every file of the folder but caches: a changed task is another task."""
+        files = sorted(p for p in self.folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        digest = hashlib.sha256()
+        for path in files:
+            digest.update(str(path.relative_to(self.folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+        return digest.hexdigest()

@@ -1,0 +1,180 @@
+"""Read a task folder: the one place where task.toml meets the program. Every fault is one line that names the key."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from kernelsmith import paths
+from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.core.task import Argument, Case, Task
+from kernelsmith.errors import TaskError
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Argument(_Strict):
+    name: Identifier
+    role: Literal["input", "output", "size"]
+    dtype: Literal["float32", "float64", "int32", "float16", "bfloat16", "float8_e4m3fn"] | None = None
+    shape: list[Identifier] = []
+
+    @model_validator(mode="after")
+    def _buffers_have_a_dtype_and_a_shape(self) -> "_Argument":
+        if (self.role == "size") == (self.dtype is not None) or (self.role == "size") == bool(self.shape):
+            raise ValueError(f"argument {self.name}: inputs and outputs have dtype and shape, sizes have neither")
+        return self
+
+
+class _Signature(_Strict):
+    entry: Identifier
+    arguments: list[_Argument]
+
+    @model_validator(mode="after")
+    def _shapes_name_sizes(self) -> "_Signature":
+        sizes = {a.name for a in self.arguments if a.role == "size"}
+        unknown = {d for a in self.arguments for d in a.shape} - sizes
+        if unknown:
+            raise ValueError(f"shape names {', '.join(sorted(unknown))}, which is no argument of role size")
+        if not any(a.role == "output" for a in self.arguments):
+            raise ValueError("no argument has the role output")
+        return self
+
+
+class _Check(_Strict):
+    rule: Literal["product", "elementwise"]
+    left: Identifier | None = None
+    right: Identifier | None = None
+    output: Identifier | None = None
+
+
+class _Limits(_Strict):
+    source_bytes: Positive = 262_144
+    build_s: float = Field(default=60.0, gt=0)
+    call_s: float = Field(default=20.0, gt=0)
+    timing_s: float = Field(default=2.0, gt=0)
+    memory_bytes: Positive = 2 << 30
+
+
+class _Rules(_Strict):
+    forbidden: list[str] = []
+    text: list[str] = []
+
+
+class _Case(_Strict):
+    name: Identifier
+    sizes: dict[Identifier, Positive]
+    data: Literal["normal", "small_integers", "wide_range"] = "normal"
+    timed: float = Field(default=0.0, ge=0)
+    hidden: bool = False
+    kind: str = ""
+
+
+class _TaskFile(_Strict):
+    title: str
+    device: Literal["cpu", "cuda"]
+    unit: Identifier
+    arch: str | None = None
+    languages: Annotated[list[Annotated[Language, Field(strict=False)]], Field(min_length=1)]
+    skeleton: str
+    vendor: Literal["openblas", "cublaslt"] | None = None
+    signature: _Signature
+    check: _Check
+    limits: _Limits = _Limits()
+    rules: _Rules = _Rules()
+    cases: Annotated[list[_Case], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _cases_give_every_size(self) -> "_TaskFile":
+        sizes = {a.name for a in self.signature.arguments if a.role == "size"}
+        for case in self.cases:
+            if set(case.sizes) != sizes:
+                raise ValueError(f"case {case.name}: sizes must be exactly {', '.join(sorted(sizes))}")
+        if not any(c.timed > 0 and not c.hidden for c in self.cases):
+            raise ValueError("cases: one that is not hidden needs `timed = 1.0`")
+        return self
+
+
+def find_task(name: str) -> Task:
+    """The shipped task of this name, or the task folder at this path.
+
+    Raises:
+        TaskError: there is neither, or the folder is malformed.
+    """
+    shipped = paths.tasks_folder() / name
+    if shipped.is_dir() and "/" not in name:
+        return load_task(shipped)
+    if Path(name).is_dir():
+        return load_task(Path(name))
+    known = ", ".join(task_names())
+    raise TaskError(f"no task {name!r}: give one of {known}, or the path of a folder that holds a task.toml")
+
+
+def task_names() -> list[str]:
+    """The names of the tasks that come with kernelsmith."""
+    return sorted(p.parent.name for p in paths.tasks_folder().glob("*/task.toml"))
+
+
+def load_task(folder: Path) -> Task:
+    """Read and check one task folder.
+
+    Raises:
+        TaskError: a file is missing, or a key is missing, unknown, or of the wrong type; the message names it.
+    """
+    folder = folder.resolve()
+    spec = _parse(folder / "task.toml")
+    skeleton = folder / spec.skeleton
+    return Task(
+        name=folder.name,
+        folder=folder,
+        title=spec.title,
+        device=spec.device,
+        unit=spec.unit,
+        languages=tuple(spec.languages),
+        entry=spec.signature.entry,
+        arguments=tuple(Argument(a.name, a.role, a.dtype or "", tuple(a.shape)) for a in spec.signature.arguments),
+        cases=tuple(Case(c.name, c.sizes, c.data, c.timed, c.hidden, c.kind or c.name) for c in spec.cases),
+        vendor=spec.vendor,
+        rules=tuple(spec.rules.text),
+        description=_text(folder / "description.md"),
+        benchmark=_text(folder / "benchmark.py"),
+        skeleton=Candidate(_text(skeleton), _language_of(skeleton, spec)),
+        families=tuple(p for p in sorted((folder / "families").glob("*")) if p.suffix in _suffixes(spec)),
+    )
+
+
+def _parse(path: Path) -> _TaskFile:
+    try:
+        return _TaskFile.model_validate(tomllib.loads(_text(path)))
+    except tomllib.TOMLDecodeError as error:
+        raise TaskError(f"{path}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "task"
+        raise TaskError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TaskError(f"{path}: {error.strerror or error}; a task needs this file") from error
+    except UnicodeDecodeError as error:
+        raise TaskError(f"{path}: not UTF-8 text") from error
+
+
+def _suffixes(spec: _TaskFile) -> set[str]:
+    return {language.suffix for language in spec.languages}
+
+
+def _language_of(skeleton: Path, spec: _TaskFile) -> Language:
+    for language in spec.languages:
+        if skeleton.suffix == language.suffix:
+            return language
+    raise TaskError(f"{skeleton}: the file's ending fits none of the task's languages: {', '.join(spec.languages)}")

@@ -1,0 +1,37 @@
+"""Where tasks, templates, harness and runs are: the only module that knows the layout of a checkout and of a wheel."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_SHIPPED = _PACKAGE / "_data"
+
+
+def _find(name: str) -> Path:
+    """In a wheel the folder lies inside the package; in a checkout beside pyproject.toml."""
+    shipped = _SHIPPED / name
+    return shipped if shipped.is_dir() else _PACKAGE.parent / name
+
+
+def harness_folder() -> Path:
+    """The program that judges, started as `python -I <folder>`."""
+    return _find("harness")
+
+
+def tasks_folder() -> Path:
+    """The tasks that come with kernelsmith, one folder each."""
+    return _find("tasks")
+
+
+def templates_folder() -> Path:
+    """The Jinja2 prompts."""
+    return _find("templates")
+
+
+def default_database() -> Path:
+    """All runs started from the working directory, in one file."""
+    return Path("runs") / "attempts.db"
+
+
+def run_folder(database: Path, run_name: str) -> Path:
+    """One folder a run, beside the database: the candidates as they were judged, and the harness's log file."""
+    return database.parent / run_name
