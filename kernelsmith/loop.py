@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 from kernelsmith.core.attempt import Ask, Attempt, Proposal
 from kernelsmith.core.budget import spent
-from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Event, EventKind, Run
 from kernelsmith.core.seams import AttemptLog, Harness, Proposer, Strategy
@@ -18,9 +17,7 @@ from kernelsmith.core.verdict import Status, Verdict
 from kernelsmith.errors import Exhausted
 
 MAX_JUDGINGS = 2
-"""A candidate whose judging started this often without a verdict has killed the judge each time."""
-
-Clock = Callable[[], datetime]
+"""A candidate whose judging started this often without a verdict has taken the judge along each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +30,43 @@ class Parts:
     log: AttemptLog
     stopped: Callable[[], bool] = lambda: False
     """True once the user asked to end after the attempt in flight."""
-    clock: Clock = lambda: datetime.now(UTC)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 def optimize(run: Run, parts: Parts) -> History:
     """Try kernels until the budget ends or the user stops; returns the history as it then stands.
 
     Raises:
-        ModelError: the endpoint failed for good; the run is left paused and `resume` goes on.
+        ModelError: the endpoint failed for good; what was paid for is kept and `resume` goes on.
         HarnessError: the harness failed; likewise.
         LogError: the log could not be written; what was written before stays.
     """
     log = parts.log
     while (reason := spent(history := log.history(run))) is None and not parts.stopped():
-        started = parts.clock()
-        ask = history.pending or log.ask(run, parts.strategy.ask(history, len(history.attempts)))
+        started = parts.now()
+        ask = history.pending or _ask(history, run=run, parts=parts)
         try:
             proposal = parts.proposer.propose(ask, history)
         except Exhausted as exhausted:
-            log.note(run, Event(EventKind.EXHAUSTED, parts.clock(), ask.number, {"reason": str(exhausted)}))
+            log.note(run, Event(EventKind.EXHAUSTED, parts.now(), ask.number, {"reason": str(exhausted)}))
             return log.history(run)
         verdict = _judge(proposal, ask, run=run, history=history, parts=parts)
-        seconds = (parts.clock() - started).total_seconds()
-        log.record(run, Attempt(ask, proposal, verdict, started, seconds))
-    end = Event(EventKind.ENDED, parts.clock(), data={"reason": reason}) if reason else _paused(parts)
-    log.note(run, end)
+        seconds = (parts.now() - started).total_seconds()
+        attempt = Attempt(ask, proposal, verdict, started, seconds)
+        log.record(run, attempt, *_consequences(attempt, parts.now()))
+    log.note(run, _end(reason, parts.now()))
     return log.history(run)
+
+
+def _ask(history: History, *, run: Run, parts: Parts) -> Ask:
+    """The strategy's next directive, on disk; a changed stance is an event beside it."""
+    number = len(history.attempts)
+    directive = parts.strategy.ask(history, number)
+    before = history.attempts[-1].stance if history.attempts else None
+    if directive.stance is before:
+        return parts.log.ask(run, directive)
+    step = {"from": before or "", "to": directive.stance, "reason": directive.reason}
+    return parts.log.ask(run, directive, Event(EventKind.RUNG, parts.now(), number, step))
 
 
 def _judge(proposal: Proposal, ask: Ask, *, run: Run, history: History, parts: Parts) -> Verdict:
@@ -68,16 +76,22 @@ def _judge(proposal: Proposal, ask: Ask, *, run: Run, history: History, parts: P
     if twin := history.identical(proposal.candidate.digest):
         return Verdict(Status.REJECTED, f"identical to {twin.number}, which is {twin.verdict.status}")
     if history.judgings(ask.number) >= MAX_JUDGINGS:
-        return Verdict(
-            Status.CRASHED, f"judging started {MAX_JUDGINGS} times and never ended: it takes the judge along"
-        )
-    parts.log.note(run, Event(EventKind.JUDGING, parts.clock(), ask.number))
-    return parts.harness.submit(proposal.candidate, _candidate(history)).result()
+        return Verdict(Status.CRASHED, f"judging started {MAX_JUDGINGS} times and never ended")
+    parts.log.note(run, Event(EventKind.JUDGING, parts.now(), ask.number))
+    return parts.harness.submit(proposal.candidate, history.incumbent).result()
 
 
-def _candidate(history: History) -> Candidate | None:
-    return history.incumbent.proposal.candidate if history.incumbent else None
+def _consequences(attempt: Attempt, at: datetime) -> list[Event]:
+    """What the diary says beside the attempt itself."""
+    verdict = attempt.verdict
+    if verdict.promotion:
+        return [Event(EventKind.PROMOTION, at, attempt.number, {"by": verdict.promotion})]
+    if verdict.status is Status.NO_CANDIDATE:
+        return [Event(EventKind.REFUSAL, at, attempt.number, {"reason": verdict.detail})]
+    return []
 
 
-def _paused(parts: Parts) -> Event:
-    return Event(EventKind.PAUSED, parts.clock(), data={"reason": "stopped by the user"})
+def _end(reason: str | None, at: datetime) -> Event:
+    if reason:
+        return Event(EventKind.ENDED, at, data={"reason": reason})
+    return Event(EventKind.PAUSED, at, data={"reason": "stopped by the user"})

@@ -30,7 +30,7 @@ class Proposer(Protocol):
 class Harness(Protocol):
     """The agent's side of the process boundary. The future raises HarnessError, never for a candidate's fault."""
 
-    def submit(self, candidate: Candidate, incumbent: Candidate | None) -> Future[Verdict]:
+    def submit(self, candidate: Candidate, incumbent: Attempt | None) -> Future[Verdict]:
         """Judge a candidate; a contender within noise of the incumbent, or better, duels with it."""
         ...
 
@@ -54,12 +54,12 @@ class AttemptLog(Protocol):
         """The run as it stands."""
         ...
 
-    def ask(self, run: Run, directive: Directive) -> Ask:
-        """Write down what is asked for next."""
+    def ask(self, run: Run, directive: Directive, *events: Event) -> Ask:
+        """Write down what is asked for next, and what led to it, in one transaction."""
         ...
 
-    def record(self, run: Run, attempt: Attempt) -> None:
-        """Write down a verdict; once per ask."""
+    def record(self, run: Run, attempt: Attempt, *events: Event) -> None:
+        """Write down a verdict, once per ask, and what follows from it, in one transaction."""
         ...
 
     def note(self, run: Run, event: Event) -> None:
