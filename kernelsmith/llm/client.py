@@ -1,0 +1,213 @@
+"""The OpenAI-compatible client: one streamed chat completion a call, within a wall-clock deadline, never repeated here.
+
+Imports openai, which takes most of a second: import this module only where a model is asked. Streaming is used because
+connections that stay silent for minutes are cut by what lies between; an endpoint that answers whole is read as well.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+
+from kernelsmith.core.usage import Usage
+from kernelsmith.llm import faults
+from kernelsmith.llm.endpoint import Endpoint
+from kernelsmith.llm.model import CallFailed, Message, Reply
+from kernelsmith.llm.price import estimate, read_usage
+from kernelsmith.llm.reading import Pieces, joined
+
+EXTENSIONS: dict[str, dict[str, object]] = {
+    "openrouter.ai": {"usage": {"include": True}},  # the cost, in the usage
+    "minimax.io": {"reasoning_split": True},  # the thinking apart from the content
+    "minimaxi.com": {"reasoning_split": True},
+}
+"""What some hosts want beside the common request."""
+
+
+class Client:
+    """A model at an OpenAI-compatible endpoint."""
+
+    def __init__(self, endpoint: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._openai = _connect(endpoint, clock)
+
+    def complete(self, messages: Sequence[Message]) -> Reply:
+        """One call.
+
+        Raises:
+            CallFailed: with the endpoint's reason, and whether asking again may help.
+        """
+        started = self._clock()
+        pieces = Pieces()
+        sent = [{"role": m.role, "content": m.content} for m in messages]
+        try:
+            self._receive(sent, pieces)
+        except faults.EXPECTED as error:
+            raise self._failed(faults.failure(error, self._endpoint), sent, pieces, started) from error
+        except CallFailed as failure:
+            raise self._failed(failure, sent, pieces, started) from failure
+        return Reply(
+            content=joined(pieces.content),
+            reasoning=joined(pieces.reasoning),
+            usage=self._usage(sent, pieces),
+            finish_reason=pieces.finish_reason,
+            latency_s=self._clock() - started,
+            model=pieces.model or self._endpoint.model,
+        )
+
+    def _receive(self, sent: list[dict[str, str]], pieces: Pieces) -> None:
+        """Ask, and gather what comes, until the reply is complete."""
+        events = self._openai.post(
+            "/chat/completions",
+            # plain objects: the library's typed ones hide which fields were there
+            cast_to=object,
+            body=_request(self._endpoint, sent),
+            stream=True,
+            stream_cls=openai.Stream[object],
+        )
+        for event in _bodies(events, self._endpoint):
+            pieces.add(event)
+        if not pieces.content:
+            raise faults.incomplete("answered without choices", self._endpoint)
+        if pieces.finish_reason in ("", "error"):
+            raise faults.incomplete("the stream ended before the reply was complete", self._endpoint)
+
+    def _usage(self, sent: list[dict[str, str]], pieces: Pieces) -> Usage:
+        price = self._endpoint.price
+        counted = read_usage(pieces.counted, price=price)
+        return counted or estimate(_size(sent), pieces.arrived_bytes, price=price)
+
+    def _failed(self, failure: CallFailed, sent: list[dict[str, str]], pieces: Pieces, started: float) -> CallFailed:
+        """The failure with what it took. Nothing arrived: nothing paid. Without a price, what a cut reply cost is
+        nobody's to know and counts as nothing."""
+        usage = self._usage(sent, pieces) if pieces.arrived_bytes else Usage()
+        return CallFailed(
+            str(failure),
+            retryable=failure.retryable,
+            retry_after_s=failure.retry_after_s,
+            usage=replace(usage, cost_usd=usage.cost_usd or 0.0),
+            latency_s=self._clock() - started,
+        )
+
+
+def reachable(base_url: str, key: str, *, timeout_s: float = 5.0) -> str:
+    """What an endpoint says to a request for its list of models, for `doctor`.
+
+    Raises:
+        CallFailed: it cannot be reached, refuses the key, or is no such endpoint; the message is one line.
+    """
+    endpoint = Endpoint(base_url, model="", key=key, connect_s=timeout_s, stall_s=timeout_s, deadline_s=timeout_s)
+    try:
+        body = _connect(endpoint, time.monotonic).get("/models", cast_to=object)
+    except openai.NotFoundError:
+        return "reachable; it lists no models"
+    except faults.EXPECTED as error:
+        raise faults.failure(error, endpoint) from error
+    return _listed(body, endpoint)
+
+
+def _listed(body: object, endpoint: Endpoint) -> str:
+    match body:
+        case {"data": [*models]}:
+            names = [str(model["id"]) for model in models if isinstance(model, dict) and "id" in model]
+            more = ", ..." if len(names) > 5 else ""
+            return f"reachable; {len(names)} models: {', '.join(names[:5])}{more}"
+        case {"error": dict() as error}:
+            raise faults.said_error(error, endpoint)
+        case _:
+            raise faults.incomplete("answers, but not with a list of models; check --base-url", endpoint)
+
+
+def _connect(endpoint: Endpoint, clock: Callable[[], float]) -> openai.OpenAI:
+    """The library's client, told never to retry: every billed call is one of ours and a row in the log."""
+    return openai.OpenAI(
+        base_url=endpoint.base_url,
+        api_key=endpoint.key,
+        max_retries=0,
+        http_client=openai.DefaultHttpx2Client(
+            timeout=httpx2.Timeout(endpoint.stall_s, connect=endpoint.connect_s),
+            # minutes pass between two calls: a kept connection would mostly be found dead
+            limits=httpx2.Limits(max_keepalive_connections=0),
+            event_hooks=_deadline(endpoint.deadline_s, clock),
+        ),
+    )
+
+
+def _deadline(seconds: float, clock: Callable[[], float]) -> dict[str, list[Callable[..., None]]]:
+    """Hooks that end a response at a wall-clock deadline; the library's timeout is per read and a drip never meets it.
+
+    It counts bytes, not events: some endpoints send comments to keep a connection open, which are no events.
+    """
+
+    def start(request: httpx2.Request) -> None:
+        request.extensions["deadline"] = clock() + seconds
+
+    def guard(response: httpx2.Response) -> None:
+        if isinstance(response.stream, httpx2.SyncByteStream):
+            response.stream = _Timed(response.stream, response.request.extensions["deadline"], clock)
+
+    return {"request": [start], "response": [guard]}
+
+
+class _Timed(httpx2.SyncByteStream):
+    """A response's bytes, up to a moment of the clock."""
+
+    def __init__(self, stream: httpx2.SyncByteStream, until: float, clock: Callable[[], float]) -> None:
+        self._stream, self._until, self._clock = stream, until, clock
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._stream:
+            if self._clock() > self._until:
+                raise httpx2.ReadTimeout("the deadline of the call has passed")
+            yield part
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._stream.close()
+
+
+def _request(endpoint: Endpoint, sent: list[dict[str, str]]) -> dict[str, object]:
+    request: dict[str, object] = {
+        "model": endpoint.model,
+        "messages": sent,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if endpoint.temperature is not None:
+        request["temperature"] = endpoint.temperature
+    host = urlsplit(endpoint.base_url).hostname or ""
+    for known, extension in EXTENSIONS.items():
+        if host == known or host.endswith("." + known):
+            request |= extension
+    return request
+
+
+def _bodies(events: openai.Stream[object], endpoint: Endpoint) -> Iterator[object]:
+    """The events of a stream, or the one body of an endpoint that answers whole."""
+    response = events.response
+    kind = response.headers.get("content-type", "")
+    if "event-stream" in kind:
+        yield from events
+        return
+    try:
+        text = response.read()
+    finally:
+        response.close()
+    if "html" in kind:
+        raise faults.not_a_reply(response, endpoint)
+    match body := json.loads(text):
+        case {"error": dict() as error}:
+            raise faults.said_error(error, endpoint)
+        case {"error": str() as error}:
+            raise faults.said_error({"message": error}, endpoint)
+        case _:
+            yield body
+
+
+def _size(sent: list[dict[str, str]]) -> int:
+    return sum(len(message["content"].encode()) for message in sent)

@@ -1,0 +1,58 @@
+"""What a call consumed and cost: the endpoint's own word first, then the configured price, else unknown."""
+
+import math
+from urllib.parse import urlsplit
+
+from kernelsmith.core.run import RunConfig
+from kernelsmith.core.usage import Usage
+
+Price = tuple[float, float]
+"""USD per million prompt tokens and per million completion tokens."""
+
+BYTES_PER_TOKEN = 3
+"""For estimates: code takes about 3 to 4 bytes a token, so this errs on the dear side."""
+
+REPORTS_COST = ("openrouter.ai",)
+"""Hosts whose usage holds `cost`, in USD."""
+
+
+def cost_known(config: RunConfig) -> bool:
+    """Whether a call's cost will be known, so that a budget in USD can be kept."""
+    if config.price_per_mtok is not None or (config.model or "").startswith("scripted:"):
+        return True
+    host = urlsplit(config.base_url or "").hostname or ""
+    return any(host == known or host.endswith("." + known) for known in REPORTS_COST)
+
+
+def estimate(prompt_bytes: int, reply_bytes: int, *, price: Price | None) -> Usage:
+    """Usage where the endpoint counted nothing, from the lengths of the texts."""
+    prompt, completion = (math.ceil(size / BYTES_PER_TOKEN) for size in (prompt_bytes, reply_bytes))
+    return Usage(prompt, completion, cost_usd=_priced(prompt, completion, price=price))
+
+
+def read_usage(counted: object, *, price: Price | None) -> Usage | None:
+    """The endpoint's usage object as a Usage; None where it counted nothing.
+
+    Fields beside the two sums are extensions that only some endpoints have: details, and OpenRouter's `cost` in USD.
+    """
+    prompt, completion = _count(counted, "prompt_tokens"), _count(counted, "completion_tokens")
+    if prompt + completion == 0:
+        return None
+    said = getattr(counted, "cost", None)
+    known = isinstance(said, int | float) and math.isfinite(said) and said >= 0
+    return Usage(
+        prompt,
+        completion,
+        reasoning_tokens=_count(getattr(counted, "completion_tokens_details", None), "reasoning_tokens"),
+        cached_tokens=_count(getattr(counted, "prompt_tokens_details", None), "cached_tokens"),
+        cost_usd=float(said) if known and said is not None else _priced(prompt, completion, price=price),
+    )
+
+
+def _count(holder: object, name: str) -> int:
+    value = getattr(holder, name, None)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _priced(prompt: int, completion: int, *, price: Price | None) -> float | None:
+    return (prompt * price[0] + completion * price[1]) / 1e6 if price else None

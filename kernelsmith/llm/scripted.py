@@ -1,0 +1,55 @@
+"""A model that answers from a script: for examples, for tests, and for trying the loop without an endpoint."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kernelsmith.core.usage import Usage
+from kernelsmith.errors import ConfigError, Exhausted
+from kernelsmith.llm.model import Message, Reply
+from kernelsmith.llm.price import estimate
+
+Script = Callable[[Sequence[Message], int], str | None]
+"""(messages, number of the call from 0) -> the reply's content, or None at the end of the script."""
+
+
+class ScriptedModel:
+    """Answers with the script's replies, in order; costs nothing.
+
+    A reply that ends in the middle of a fenced block is given out as cut off, `finish_reason` `length`.
+    """
+
+    def __init__(self, script: Sequence[str] | Script, *, answered: int = 0) -> None:
+        self._script = script if callable(script) else _in_order(script)
+        self._answered = answered
+
+    def complete(self, messages: Sequence[Message]) -> Reply:
+        """The next reply of the script. Raises Exhausted at its end."""
+        content = self._script(messages, self._answered)
+        if content is None:
+            raise Exhausted(f"the script holds {self._answered} replies and all of them were given")
+        self._answered += 1
+        sizes = estimate(sum(len(m.content.encode()) for m in messages), len(content.encode()), price=None)
+        usage = Usage(sizes.prompt_tokens, sizes.completion_tokens, cost_usd=0.0)
+        finish = "length" if content.count("```") % 2 else "stop"
+        return Reply(content, "", usage, finish_reason=finish, latency_s=0.0, model="scripted")
+
+
+def read_script(path: Path) -> tuple[str, ...]:
+    """The replies that a folder's *.md files hold, in name order, or the one in a file.
+
+    Raises:
+        ConfigError: there is no such path, no *.md file in the folder, or a file is not text.
+    """
+    files = sorted(path.glob("*.md")) if path.is_dir() else [path]
+    if not files:
+        raise ConfigError(f"model: {path} holds no *.md file; a script is a folder with one reply a file")
+    try:
+        return tuple(file.read_text(encoding="utf-8") for file in files)
+    except OSError as error:
+        raise ConfigError(f"model: {error.filename}: {error.strerror}; give scripted:FOLDER or FILE") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"model: {path}: a reply is not UTF-8 text") from error
+
+
+def _in_order(replies: Sequence[str]) -> Script:
+    return lambda _messages, number: replies[number] if number < len(replies) else None

@@ -1,0 +1,108 @@
+"""A small OpenAI-compatible endpoint on the loopback, which answers as a test tells it to."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from kernelsmith.llm.endpoint import Endpoint
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+@dataclass
+class FakeEndpoint:
+    """Answers each request with the next of `answers`, the last one for ever; keeps what it was sent."""
+
+    url: str
+    answers: list[Answer] = field(default_factory=list)
+    bodies: list[dict] = field(default_factory=list)
+    headers: list[dict] = field(default_factory=list)
+    calls: int = 0
+    closed: threading.Event = field(default_factory=threading.Event)
+    """Set when the server goes down: an answer that hangs waits for it."""
+
+    def endpoint(self, **changes) -> Endpoint:
+        defaults = {"key": "sk-secret-123", "stall_s": 5.0, "deadline_s": 10.0, "connect_s": 2.0}
+        return Endpoint(self.url, "some-model", **(defaults | changes))
+
+    # --- answers ---
+    def stream(self, *events: dict | str, done: bool = True) -> Answer:
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            self.begin(handler, "text/event-stream")
+            for event in events:
+                self.send(handler, event)
+            if done:
+                handler.wfile.write(b"data: [DONE]\n\n")
+
+        return answer
+
+    def words(self, *texts: str, usage: dict | None = None, finish: str = "stop") -> Answer:
+        chunks = [{"model": "m-1", "choices": [{"index": 0, "delta": {"content": text}}]} for text in texts]
+        last = {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
+        counted = [{"choices": [], "usage": usage}] if usage else []
+        return self.stream(*chunks, last, *counted)
+
+    def whole(self, body: dict | str, *, status: int = 200, kind: str = "application/json", **headers: str) -> Answer:
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            text = body if isinstance(body, str) else json.dumps(body)
+            self.begin(handler, kind, status=status, **headers)
+            handler.wfile.write(text.encode())
+
+        return answer
+
+    def begin(self, handler: BaseHTTPRequestHandler, kind: str, status: int = 200, **headers: str) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Type", kind)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+
+    def send(self, handler: BaseHTTPRequestHandler, event: dict | str) -> None:
+        text = event if isinstance(event, str) else json.dumps(event)
+        handler.wfile.write(f"data: {text}\n\n".encode())
+        handler.wfile.flush()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        fake: FakeEndpoint = self.server.fake
+        fake.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._answer(fake)
+
+    def do_GET(self) -> None:
+        self._answer(self.server.fake)
+
+    def _answer(self, fake: FakeEndpoint) -> None:
+        fake.headers.append({name.lower(): value for name, value in self.headers.items()})
+        answer = fake.answers[min(fake.calls, len(fake.answers) - 1)]
+        fake.calls += 1
+        self.close_connection = True
+        # a client that closes at its deadline is what some tests are about
+        with contextlib.suppress(ConnectionError):
+            answer(self)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEndpoint]:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        server.daemon_threads = True
+        server.fake = FakeEndpoint(f"http://127.0.0.1:{server.server_port}/v1")
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server.fake
+        server.fake.closed.set()
+        server.shutdown()
+        thread.join()
