@@ -2,8 +2,8 @@
 
 The reader's half is kernelsmith/bench/wire.py.
 
-    request   {"v": 1, "id": "...", "op": "open" | "judge" | "duel", ...}
-    answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "duel" | "error", ...}
+    request   {"v": 1, "id": "...", "op": "open" | "judge" | "reproduce" | "duel", ...}
+    answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "error", ...}
 
 Every request gets progress answers and exactly one final answer. `error` means the harness failed; a candidate's fault
 is a verdict.
@@ -29,6 +29,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class IncumbentTime:
+    """What the incumbent measured when it was judged, microseconds a call."""
+
+    time_us: float
+    fastest_us: float
+    """Its fastest batch."""
+
+
+@dataclass(frozen=True, slots=True)
 class Open:
     """Calibrate for a task: peak, no-op constant, between-process spread, vendor line."""
 
@@ -38,15 +47,25 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judge one candidate; `inputs_key` replays one batch's inputs, unscored."""
+    """Judge one candidate; a contender is compared with the incumbent."""
 
     id: str
     task: str
     candidate: Source
     incumbent: Source | None = None
-    incumbent_us: tuple[float, float] | None = None
-    """Fastest and slowest batch of the incumbent, microseconds a call."""
-    inputs_key: str | None = None
+    incumbent_time: IncumbentTime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduce:
+    """Run one batch again on the inputs of a recorded key, unscored: `judge --inputs CASE:CALLS:KEY`."""
+
+    id: str
+    task: str
+    candidate: Source
+    case: str
+    calls: int
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +78,7 @@ class DuelRequest:
     incumbent: Source
 
 
-Request = Open | Judge | DuelRequest
+Request = Open | Judge | Reproduce | DuelRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +205,10 @@ class Answers:
         """The duel is fought."""
         self._write(request_id, "duel", {"duel": asdict(duel)})
 
+    def reproduced(self, request_id: str, *, is_correct: bool, detail: str) -> None:
+        """One recorded batch was run again."""
+        self._write(request_id, "reproduced", {"is_correct": is_correct, "detail": detail})
+
     def error(self, request_id: str, message: str) -> None:
         """The harness failed; nothing was found out about the candidate."""
         self._write(request_id, "error", {"message": message})
@@ -216,10 +239,13 @@ def _judge(message: dict[str, Any]) -> Judge:
     message["candidate"] = Source(**message["candidate"])
     if message.get("incumbent"):
         message["incumbent"] = Source(**message["incumbent"])
-    if message.get("incumbent_us"):
-        low, high = message["incumbent_us"]
-        message["incumbent_us"] = (float(low), float(high))
+    if message.get("incumbent_time"):
+        message["incumbent_time"] = IncumbentTime(**message["incumbent_time"])
     return Judge(**message)
+
+
+def _reproduce(message: dict[str, Any]) -> Reproduce:
+    return Reproduce(**{**message, "candidate": Source(**message["candidate"])})
 
 
 def _duel(message: dict[str, Any]) -> DuelRequest:
@@ -227,4 +253,4 @@ def _duel(message: dict[str, Any]) -> DuelRequest:
     return DuelRequest(**message, **sides)
 
 
-_OPERATIONS = {"open": lambda message: Open(**message), "judge": _judge, "duel": _duel}
+_OPERATIONS = {"open": lambda message: Open(**message), "judge": _judge, "reproduce": _reproduce, "duel": _duel}

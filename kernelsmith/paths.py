@@ -1,5 +1,6 @@
 """Where tasks, templates, harness and runs are: the only module that knows the layout of a checkout and of a wheel."""
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -30,6 +31,11 @@ def templates_folder() -> Path:
 def default_database() -> Path:
     """All runs started from the working directory, in one file."""
     return Path("runs") / "attempts.db"
+
+
+def cache_folder() -> Path:
+    """Built candidates and trusted programs, by content; safe to delete."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kernelsmith"
 
 
 def run_folder(database: Path, run_name: str) -> Path:

@@ -164,6 +164,14 @@ class _DuelAnswer(_Answer):
     duel: _Duel
 
 
+class ReproducedAnswer(_Answer):
+    """One recorded batch was run again."""
+
+    kind: Literal["reproduced"]
+    is_correct: bool
+    detail: Text
+
+
 class ErrorAnswer(_Answer):
     """The harness failed."""
 
@@ -172,7 +180,8 @@ class ErrorAnswer(_Answer):
 
 
 _AnyAnswer = Annotated[
-    ProgressAnswer | _OpenedAnswer | _VerdictAnswer | _DuelAnswer | ErrorAnswer, Field(discriminator="kind")
+    ProgressAnswer | _OpenedAnswer | _VerdictAnswer | _DuelAnswer | ReproducedAnswer | ErrorAnswer,
+    Field(discriminator="kind"),
 ]
 _ANSWER: TypeAdapter[_AnyAnswer] = TypeAdapter(_AnyAnswer)
 
@@ -185,7 +194,10 @@ class Judged:
     source_digest: str
 
 
-def read(line: str) -> tuple[str, "ProgressAnswer | core_run.Device | Judged | core.Duel | ErrorAnswer"]:
+Answer = ProgressAnswer | core_run.Device | Judged | core.Duel | ReproducedAnswer | ErrorAnswer
+
+
+def read(line: str) -> tuple[str, Answer]:
     """One answer: the request's id, and what it says in core types.
 
     Raises:
@@ -200,7 +212,7 @@ def read(line: str) -> tuple[str, "ProgressAnswer | core_run.Device | Judged | c
                 return answer.id, Judged(answer.verdict.to_core(), answer.verdict.source_digest)
             case _DuelAnswer():
                 return answer.id, answer.duel.to_core()
-            case ProgressAnswer() | ErrorAnswer():
+            case ProgressAnswer() | ReproducedAnswer() | ErrorAnswer():
                 return answer.id, answer
     except (ValidationError, ValueError) as error:
         raise HarnessError(f"the harness answered something else: {_first_line(error)}") from error

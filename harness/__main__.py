@@ -1,0 +1,156 @@
+"""The harness as a program: `python -I harness/ serve|doctor ...`. One judge a process; requests on stdin.
+
+Answers go to a private descriptor; stdout and stderr belong to the log file, for nothing else may speak on the wire.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tomllib
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import sandbox
+
+import judge
+import machine
+import task as tasks
+import wire
+from failure import Failed
+from opened import Opened, OpeningError, describe, open_task
+
+
+class Server:
+    """Keeps one task open and answers requests one after the other."""
+
+    def __init__(self, answers: wire.Answers, *, cache: Path, isolation: sandbox.Isolation, calibration_s: float):
+        self._answers = answers
+        self._cache = cache
+        self._isolation = isolation
+        self._calibration_s = calibration_s
+        self._cores = machine.split_cores()
+        self._opened: Opened | None = None
+
+    def serve(self) -> None:
+        """Answer until stdin closes."""
+        machine.take_place(self._cores)
+        for line in sys.stdin:
+            try:
+                request = wire.parse(line)
+            except wire.RequestError as error:
+                self._answers.error("", str(error))
+                continue
+            self._answer_or_explain(request)
+
+    def _answer_or_explain(self, request: wire.Request) -> None:
+        try:
+            self._answer(request)
+        except (OSError, tomllib.TOMLDecodeError, KeyError, MemoryError) as error:
+            traceback.print_exc()
+            self._answers.error(request.id, f"{type(error).__name__}: {error}")
+        except (sandbox.SandboxError, machine.MachineError, OpeningError) as error:
+            self._answers.error(request.id, str(error))
+
+    def _answer(self, request: wire.Request) -> None:
+        opened = self._open(Path(request.task), lambda stage: self._answers.progress(request.id, stage))
+        progress: Callable[[str], None] = lambda stage: self._answers.progress(request.id, stage)  # noqa: E731
+        match request:
+            case wire.Open():
+                self._answers.opened(request.id, describe(opened, cores=self._cores))
+            case wire.Judge():
+                self._answers.verdict(request.id, judge.judge(opened, request, progress))
+            case wire.Reproduce():
+                self._reproduce(opened, request)
+            case wire.DuelRequest():
+                self._duel(opened, request, progress)
+
+    def _duel(self, opened: Opened, request: wire.DuelRequest, progress: Callable[[str], None]) -> None:
+        result = judge.compare(opened, request, progress)
+        if isinstance(result, wire.Verdict):
+            self._answers.verdict(request.id, result)
+        else:
+            self._answers.duel(request.id, result.on_wire())
+
+    def _reproduce(self, opened: Opened, request: wire.Reproduce) -> None:
+        try:
+            judge.reproduce(opened, request)
+            self._answers.reproduced(request.id, is_correct=True, detail="all outputs of the batch are right")
+        except Failed as failed:
+            self._answers.reproduced(request.id, is_correct=False, detail=f"{failed.status}: {failed.detail}")
+
+    def _open(self, folder: Path, progress: Callable[[str], None]) -> Opened:
+        if self._opened is None or self._opened.task.folder != folder:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+            progress("calibration")
+            place = machine.workplace(self._cache, isolation=self._isolation, cores=self._cores)
+            self._opened = open_task(
+                tasks.load(folder), workplace=place, cache=self._cache, calibration_s=self._calibration_s
+            )
+        return self._opened
+
+
+def doctor(cache: Path) -> dict[str, object]:
+    """What this machine offers the judge, JSON-ready."""
+    cores, isolation = machine.split_cores(), sandbox.probe()
+    found: dict[str, object] = {
+        "cpu": machine.cpu_name(),
+        "worker_core": None if cores.shared else cores.worker,
+        "judge_cores": list(cores.judge),
+        "isolation": int(isolation.level),
+        "why_not_higher": isolation.why_not_higher,
+        "python": sys.version.split()[0],
+    }
+    try:
+        found["compiler"] = machine.toolchain.find_compiler().version
+        found["peak_flops"] = max(machine.measure_peak(cache, core=cores.worker, seconds=0.5))
+    except (machine.MachineError, machine.toolchain.NoCompiler) as error:
+        found["problem"] = str(error)
+    return found
+
+
+def main() -> int:
+    """Run one command; returns the exit status."""
+    arguments = _arguments()
+    cache = Path(arguments.cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    if arguments.command == "doctor":
+        print(json.dumps(doctor(cache)))
+        return 0
+    # The terminal's interrupt is the agent's business: it ends after the attempt in flight.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent(arguments.parent)
+    isolation = sandbox.probe()
+    if isolation.level == sandbox.Level.BARE and not arguments.trust_candidates:
+        print(f"no isolation: {isolation.why_not_higher}", file=sys.stderr)
+        return 3
+    with os.fdopen(arguments.answers_fd, "w", encoding="utf-8") as stream:
+        os.set_inheritable(stream.fileno(), False)  # noqa: FBT003 (the standard library's own signature)
+        Server(wire.Answers(stream), cache=cache, isolation=isolation, calibration_s=arguments.calibration_s).serve()
+    return 0
+
+
+def _die_with_parent(parent: int) -> None:
+    sandbox.die_with_parent()
+    if os.getppid() != parent:
+        raise SystemExit("the agent is gone")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="harness", description=__doc__)
+    parser.add_argument("command", choices=["serve", "doctor"])
+    parser.add_argument("--device", default="cpu", choices=["cpu"])
+    parser.add_argument("--answers-fd", type=int, default=-1)
+    parser.add_argument("--parent", type=int, default=-1, help="pid of the agent, with which the judge dies")
+    parser.add_argument("--cache", required=True)
+    parser.add_argument("--calibration-s", type=float, default=2.0)
+    parser.add_argument("--trust-candidates", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

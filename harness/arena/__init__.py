@@ -1,0 +1,1 @@
+"""Buffers that the judge owns and the worker maps."""

@@ -1,0 +1,41 @@
+"""The single-call audit: a candidate that is fast only in the company of other calls is scored without company.
+
+Each call's inputs are revealed after the previous call's outputs were seen complete, so nothing can be merged,
+overlapped or done in advance.
+"""
+
+import secrets
+
+import numpy as np
+
+import clock
+import inputs
+from clock import Reading, Stand
+from opened import Opened
+
+SINGLE_CALLS = 32
+ALLOWED = 1.10
+"""A candidate's single-to-batch ratio may exceed the vendor line's by this factor ..."""
+SCATTERS = 3
+"""... and by so many scatters of the deducted constant, below which single calls resolve nothing."""
+
+
+def single_call_s(stand: Stand, *, limit_s: float) -> float:
+    """Seconds of one call when it is alone, every output verified.
+
+    Raises:
+        Failed, WorkerDied, WorkerOverdue: as any timed call.
+    """
+    readings: list[Reading] = []
+    for _ in range(SINGLE_CALLS):
+        key = inputs.fresh_key()
+        stand.refresh(range(1), key)
+        run = stand.run(range(1), key, deadline_s=limit_s)
+        run.verify(np.random.default_rng(secrets.randbits(128)))
+        readings.append(run.reading)
+    return clock.score(readings, rng=np.random.default_rng(0)).call_s
+
+
+def allowed_s(opened: Opened, batch_s: float) -> float:
+    """The longest single call that a batch time of `batch_s` justifies."""
+    return batch_s * opened.vendor_single_ratio * ALLOWED + SCATTERS * opened.overhead_scatter_s

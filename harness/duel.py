@@ -1,0 +1,99 @@
+"""The duel: two workers in turn on the same secret inputs, A B B A; the only thing that calls a difference real."""
+
+import secrets
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+import inputs
+import wire
+from clock import Run, Stand
+from doorbell import WorkerDied, WorkerOverdue
+from failure import Failed
+
+QUADS = 24
+"""Single-call quads on a CPU."""
+FUTILITY_EVERY = 8
+"""After so many quads a duel that cannot be won any more is ended; a win is only ever declared after all of them."""
+MARGIN = 1.01
+"""Promotion asks for a speedup whose interval lies above this."""
+RESAMPLES = 2000
+
+
+class IncumbentFailed(Exception):
+    """The incumbent gave a wrong output, or none: it loses, whatever the contender's time."""
+
+
+@dataclass(frozen=True)
+class Duel:
+    """The paired ratios of a duel: incumbent time / contender time, one a quad."""
+
+    ratios: NDArray[np.float64]
+
+    @property
+    def speedup(self) -> float:
+        """The median of the paired ratios."""
+        return float(np.median(self.ratios))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Bootstrap 95 % interval of the median; the resampling seed is fixed, so a recorded duel reads the same."""
+        rng = np.random.default_rng(len(self.ratios))
+        medians = np.median(rng.choice(self.ratios, size=(RESAMPLES, len(self.ratios))), axis=1)
+        low, high = np.quantile(medians, [0.025, 0.975])
+        return float(low), float(high)
+
+    @property
+    def won(self) -> bool:
+        """Whether the contender is faster by more than the margin."""
+        return len(self.ratios) >= QUADS and self.interval[0] > MARGIN
+
+    def on_wire(self) -> wire.Duel:
+        """As an answer."""
+        return wire.Duel(self.speedup, wire.Interval(*self.interval), len(self.ratios))
+
+
+def fight(contender: Stand, incumbent: Stand, *, quads: int = QUADS, deadline_s: float, give_up: bool = True) -> Duel:
+    """Run the quads; every output of both sides is verified.
+
+    Raises:
+        Failed, WorkerDied, WorkerOverdue: the contender's output was wrong, came late, or not at all.
+        IncumbentFailed: the incumbent's.
+    """
+    logs: list[float] = []
+    sets = range(1)
+    for number in range(quads):
+        if give_up and number % FUTILITY_EVERY == 0 and _is_lost(logs):
+            break
+        pairs = ((contender, incumbent), (incumbent, contender))
+        times = [_pair(pair, sets, contender=contender, deadline_s=deadline_s) for pair in pairs]
+        logs.append(float(np.mean([np.log(theirs / ours) for ours, theirs in times])))
+    return Duel(np.exp(np.array(logs)))
+
+
+def _is_lost(logs: list[float]) -> bool:
+    return bool(logs) and Duel(np.exp(np.array(logs))).interval[1] < MARGIN
+
+
+def _pair(pair: tuple[Stand, Stand], sets: range, *, contender: Stand, deadline_s: float) -> tuple[float, float]:
+    """One call of each side in the given order on fresh inputs; (contender's, incumbent's) seconds."""
+    key = inputs.fresh_key()
+    contender.refresh(sets, key)
+    seconds = {}
+    runs = [_one(stand, sets, key, is_incumbent=stand is not contender, deadline_s=deadline_s) for stand in pair]
+    for run in runs:
+        seconds[run.stand is contender] = run.reading.call_s
+    return seconds[True], seconds[False]
+
+
+def _one(stand: Stand, sets: range, key: str, *, is_incumbent: bool, deadline_s: float) -> Run:
+    """One verified call of one side."""
+    try:
+        run = stand.run(sets, key, deadline_s=deadline_s)
+        run.verify(np.random.default_rng(secrets.randbits(128)))
+    except (Failed, WorkerDied, WorkerOverdue) as failure:
+        if is_incumbent:
+            raise IncumbentFailed(str(failure)) from failure
+        raise
+    return run

@@ -1,0 +1,31 @@
+"""How a stage says that the candidate failed: the verdict's status and the sentence that goes with it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from doorbell import WorkerDied, WorkerOverdue
+from task import Case
+
+
+class Failed(Exception):
+    """A candidate's fault, on its way to the verdict; judge.py turns it into one. Never used for a fault of ours."""
+
+    def __init__(self, status: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+@contextmanager
+def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
+    """Turn the end of a worker into the candidate's failure, placed in its case; a hidden case shows only its kind."""
+    if case is None:
+        place = "while it was loaded"
+    else:
+        place = f"in a hidden case: {case.kind}" if case.hidden else f"in case {case.name}"
+    try:
+        yield
+    except WorkerDied as death:
+        raise Failed("crashed", f"{death} {place}") from death
+    except WorkerOverdue as overdue:
+        raise Failed("timed_out", f"deadline: {overdue} {place}") from overdue

@@ -1,0 +1,172 @@
+"""The task as the judge sees it, hidden cases included: task.toml and the functions of benchmark.py.
+
+The agent has already checked the folder strictly (kernelsmith/core/task_folder.py); here a missing key is our error.
+"""
+
+import importlib.util
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """One pointer argument of the entry function."""
+
+    name: str
+    is_output: bool
+    dtype: np.dtype[Any]
+    shape: tuple[str, ...]
+
+    def shape_in(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape in one case."""
+        return tuple(sizes[name] for name in self.shape)
+
+    def bytes_in(self, sizes: Mapping[str, int]) -> int:
+        """The size in one case, bytes."""
+        return math.prod(self.shape_in(sizes)) * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One concrete problem."""
+
+    name: str
+    sizes: Mapping[str, int]
+    data: str
+    timed: float
+    hidden: bool
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How outputs are compared: `product` (C = A Bᵀ) or `elementwise`."""
+
+    rule: str
+    left: str
+    right: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Deadlines in seconds, sizes in bytes."""
+
+    source_bytes: int = 262_144
+    build_s: float = 60.0
+    call_s: float = 20.0
+    timing_s: float = 2.0
+    memory_bytes: int = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Largest error of one element and of all together, in units of the check's scale."""
+
+    max_element: float
+    rms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the judge needs of a task folder."""
+
+    folder: Path
+    device: str
+    unit: str
+    languages: tuple[str, ...]
+    entry: str
+    arguments: tuple[tuple[str, str], ...]
+    """(name, role) in the order of the entry function's signature."""
+    buffers: tuple[Buffer, ...]
+    size_names: tuple[str, ...]
+    cases: tuple[Case, ...]
+    check: Check
+    limits: Limits
+    forbidden: tuple[str, ...]
+    vendor: str | None
+    benchmark: ModuleType
+
+    @property
+    def timed(self) -> tuple[Case, ...]:
+        """The cases that make the score; the first is the main case."""
+        return tuple(case for case in self.cases if case.timed > 0)
+
+    def work(self, case: Case) -> float:
+        """Units of work of one call: bytes for a bandwidth unit, else arithmetic operations."""
+        count: Callable[[Mapping[str, int]], float]
+        count = self.benchmark.bytes if self.unit == "dram" else self.benchmark.flops
+        return count(case.sizes)
+
+    def tolerance(self, case: Case) -> Tolerance:
+        """The task's rule for one case; exact data admit no error at all."""
+        if case.data == "small_integers":
+            return Tolerance(0.0, 0.0)
+        return Tolerance(**self.benchmark.tolerance(case.sizes))
+
+    def reference(self, inputs: Arrays) -> Arrays:
+        """The right outputs, in higher precision."""
+        result: Arrays = self.benchmark.reference(inputs, np)
+        return result
+
+
+def load(folder: Path) -> Task:
+    """Read a task folder.
+
+    Raises:
+        OSError, tomllib.TOMLDecodeError, KeyError: the folder is not what the agent checked.
+    """
+    spec = tomllib.loads((folder / "task.toml").read_text(encoding="utf-8"))
+    arguments, check = spec["signature"]["arguments"], spec["check"]
+    return Task(
+        folder=folder,
+        device=spec["device"],
+        unit=spec["unit"],
+        languages=tuple(spec["languages"]),
+        entry=spec["signature"]["entry"],
+        arguments=tuple((a["name"], a["role"]) for a in arguments),
+        buffers=tuple(_buffer(a) for a in arguments if a["role"] != "size"),
+        size_names=tuple(a["name"] for a in arguments if a["role"] == "size"),
+        cases=tuple(_case(c) for c in spec["cases"]),
+        check=Check(check["rule"], check.get("left", ""), check.get("right", ""), check.get("output", "")),
+        limits=Limits(**spec.get("limits", {})),
+        forbidden=tuple(spec.get("rules", {}).get("forbidden", ())),
+        vendor=spec.get("vendor"),
+        benchmark=_benchmark(folder / "benchmark.py"),
+    )
+
+
+def _buffer(argument: Mapping[str, Any]) -> Buffer:
+    shape = tuple(argument["shape"])
+    return Buffer(argument["name"], argument["role"] == "output", np.dtype(argument["dtype"]), shape)
+
+
+def _case(spec: Mapping[str, Any]) -> Case:
+    return Case(
+        name=spec["name"],
+        sizes=spec["sizes"],
+        data=spec.get("data", "normal"),
+        timed=spec.get("timed", 0.0),
+        hidden=spec.get("hidden", False),
+        kind=spec.get("kind") or spec["name"],
+    )
+
+
+def _benchmark(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmark", path)
+    if spec is None or spec.loader is None:
+        raise OSError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,49 @@
+"""The vendor line: one more candidate, with a trusted profile of its own that may read the library."""
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from doorbell import Profile
+
+LIBRARY_VARIABLE = "KERNELSMITH_VENDOR_LIBRARY"
+"""Where a task's vendor.c finds the library; set for the vendor's worker only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """The vendor's candidate and how to run it."""
+
+    name: str
+    artifact: Path
+    profile: Profile
+
+
+def openblas_variants(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
+    """OpenBLAS as numpy brings it, once for each of its kernels worth trying here; empty if this numpy has none."""
+    library = next(_openblas_libraries(), None)
+    if library is None:
+        return []
+    return [_variant(artifact, library, kernel=kernel, memory_bytes=memory_bytes) for kernel in _kernels()]
+
+
+def _openblas_libraries() -> Iterator[Path]:
+    folder = Path(np.__file__).resolve().parent
+    for place in (folder.parent / "numpy.libs", folder / ".libs"):
+        yield from sorted(place.glob("*openblas*"))
+
+
+def _kernels() -> tuple[str, ...]:
+    """The library's own choice, and kernels that beat it on some processors (Haswell's on Zen)."""
+    return ("", "Haswell", "Zen") if platform.machine() == "x86_64" else ("",)
+
+
+def _variant(artifact: Path, library: Path, *, kernel: str, memory_bytes: int) -> Vendor:
+    environment = {LIBRARY_VARIABLE: str(library), "OPENBLAS_NUM_THREADS": "1"}
+    if kernel:
+        environment["OPENBLAS_CORETYPE"] = kernel
+    readable = tuple(sorted(library.parent.iterdir()))
+    return Vendor(f"OpenBLAS ({kernel or 'default'})", artifact, Profile(memory_bytes, readable, environment))
