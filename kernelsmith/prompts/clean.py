@@ -1,0 +1,61 @@
+"""Text from outside made fit for a prompt: no control characters, a known size, and marks that tell it from ours.
+
+Candidates, compilers and models write this text. A comment in a kernel must not look like an instruction of ours.
+"""
+
+import hashlib
+import math
+import re
+import unicodedata
+
+BYTES_PER_TOKEN = 3
+"""For estimates: code takes about 3 to 4 bytes a token, so this errs on the safe side of a context window."""
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor moves
+    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # titles, links, device strings
+    r"|\x1b[ -/]*[0-~]"
+    r"|\x9b[0-?]*[ -/]*[@-~]",
+    re.DOTALL,
+)
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
+"""Control, format (bidirectional and zero-width marks), surrogate, private, unassigned."""
+
+_ASCII_CONTROL = dict.fromkeys([*range(32), 127]) | {9: "\t", 10: "\n"}
+
+
+def clean(text: str) -> str:
+    """The text as a person sees it: terminal escapes and invisible characters gone, line ends and tabs kept."""
+    plain = _ESCAPES.sub("", text.replace("\r\n", "\n"))
+    if plain.isascii():
+        return plain.translate(_ASCII_CONTROL)
+    return "".join(c for c in plain if c in "\n\t" or unicodedata.category(c) not in _UNSEEN)
+
+
+def one_line(text: str, size: int) -> str:
+    """Cleaned, white space collapsed, at most `size` characters."""
+    # the start decides: a detail may hold 20 KB, and a prompt holds a thousand details
+    line = " ".join(clean(text[: 8 * size]).split())
+    return line if len(line) <= size else line[: max(size - 3, 0)] + "..."
+
+
+def tokens(text: str) -> int:
+    """An estimate of the tokens a text takes, rather too many than too few."""
+    return math.ceil(len(text.encode()) / BYTES_PER_TOKEN)
+
+
+def clip(text: str, limit: int) -> str:
+    """The text, or its beginning and end with what lies between left out and counted, in about `limit` tokens."""
+    if tokens(text) <= limit:
+        return text
+    half = max(limit * BYTES_PER_TOKEN - 60, 0) // 2
+    raw = text.encode()
+    head, tail = (part.decode(errors="ignore") for part in (raw[:half], raw[len(raw) - half :]))
+    return f"{head}\n[... {len(raw) - 2 * half} bytes left out ...]\n{tail}"
+
+
+def quoted(text: str, what: str) -> str:
+    """Cleaned text between marks that it cannot forge: they hold a digest of the text itself."""
+    body = clean(text).strip("\n")
+    mark = "data-" + hashlib.sha256(body.encode()).hexdigest()[:12]
+    return f'<{mark} what="{what}">\n{body}\n</{mark}>'

@@ -1,0 +1,56 @@
+"""One attempt in words: what came of it, in a line or with its details."""
+
+from kernelsmith.core.attempt import Attempt
+from kernelsmith.core.verdict import Facts, Status, Verdict
+from kernelsmith.prompts.clean import clip, one_line, quoted
+
+ROW_DETAIL_CHARS = 90
+ROW_HYPOTHESIS_CHARS = 110
+
+
+def row(attempt: Attempt) -> str:
+    """`12 | from 9 | refine | passed | 61.3 % of peak, promoted | the hypothesis`."""
+    parent = "from scratch" if attempt.proposal.parent is None else f"from {attempt.proposal.parent}"
+    said = one_line(attempt.verdict.detail, ROW_DETAIL_CHARS)
+    result = result_of(attempt.verdict) if attempt.verdict.passed else said
+    cells = [str(attempt.number), parent, attempt.stance.value, attempt.verdict.status.value, result]
+    cells.append(one_line(attempt.proposal.hypothesis, ROW_HYPOTHESIS_CHARS))
+    return " | ".join(cell.replace("|", "/") for cell in cells)
+
+
+def result_of(verdict: Verdict) -> str:
+    """How fast a passed kernel is, and what its duel said."""
+    measured, duel = verdict.measurement, verdict.duel
+    if measured is None:
+        return verdict.status.value
+    parts = [f"{measured.utilization:.2%} of peak"]
+    if duel:
+        parts.append(f"duel {duel.speedup:.3f}x ({duel.interval.low:.3f} to {duel.interval.high:.3f})")
+    parts.append("promoted" if verdict.promotion else "not promoted")
+    return ", ".join(parts)
+
+
+def details(attempt: Attempt, limit: int) -> str:
+    """A verdict with everything a next kernel can learn from, marked as data, in about `limit` tokens."""
+    verdict = attempt.verdict
+    lines = [f"{verdict.status.value}: {result_of(verdict)}" if verdict.passed else verdict.status.value]
+    if measured := verdict.measurement:
+        lines.append(f"{measured.time_us:.1f} us a call")
+        if measured.vendor_ratio is not None:
+            lines.append(f"{measured.vendor_ratio:.1%} of the vendor library's speed")
+    lines += [facts for facts in (facts_line(verdict.facts),) if facts]
+    lines += [*verdict.facts.warnings, *verdict.notes, *([verdict.detail] if verdict.detail else [])]
+    return quoted(clip("\n".join(lines), limit), f"verdict on attempt {attempt.number}")
+
+
+def facts_line(facts: Facts) -> str:
+    """What the build told: `registers 128, vector_bits 256; instructions: fma 96, spill_store 3`."""
+    names = ("registers", "spill_bytes", "stack_bytes", "shared_bytes", "occupancy", "text_bytes", "vector_bits")
+    known = ", ".join(f"{name} {value}" for name in names if (value := getattr(facts, name)) is not None)
+    counted = ", ".join(f"{name} {count}" for name, count in facts.instructions.items())
+    return "; ".join(part for part in (known, counted and f"instructions: {counted}") if part)
+
+
+def failed(attempt: Attempt) -> bool:
+    """Whether there is something to repair."""
+    return not attempt.verdict.passed and attempt.verdict.status is not Status.NO_CANDIDATE

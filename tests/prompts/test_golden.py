@@ -1,0 +1,63 @@
+"""Every template, and every stance, as rendered: a changed prompt is a diff that a person reads.
+
+To write them anew after a change that is meant: KERNELSMITH_GOLDEN=write python -m pytest tests/prompts
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kernelsmith.core.attempt import Stance
+from kernelsmith.prompts.prompt import brief, directive, prompt_for
+from kernelsmith.prompts.prompt import story as told
+from kernelsmith.prompts.render import render
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def _same_as_golden(name: str, text: str) -> None:
+    path = GOLDEN / f"{name}.md"
+    if os.environ.get("KERNELSMITH_GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_the_system_message():
+    _same_as_golden("system", render("system.j2"))
+
+
+def test_the_brief(task, device):
+    _same_as_golden("brief", brief(task, device))
+
+
+def test_the_brief_before_a_device_was_opened(task):
+    _same_as_golden("brief_without_device", brief(task, None))
+
+
+@pytest.mark.parametrize("stance", Stance)
+def test_the_directive_of_every_stance(task, history, story, ask, stance):
+    text = directive(task, history(*story[:4]), ask(stance, number=4))
+    _same_as_golden(f"directive_{stance}", text)
+
+
+def test_the_directive_after_a_reply_without_a_kernel(task, history, story, ask):
+    _same_as_golden("directive_refused", directive(task, history(*story), ask(Stance.REFINE)))
+
+
+def test_the_first_directive(task, history, ask):
+    text = directive(task, history(), ask(Stance.OPEN, number=0, parent=None, reason=""))
+    _same_as_golden("directive_first", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "stance", "parent"),
+    [("refine", Stance.REFINE, 3), ("revive", Stance.REVIVE, 1), ("restart", Stance.RESTART, None)],
+)
+def test_the_history_of_a_short_run(history, story, ask, name, stance, parent):
+    _same_as_golden(f"history_{name}", told(history(*story), ask(stance, parent=parent)))
+
+
+def test_the_whole_prompt(task, history, story, ask):
+    prompt = prompt_for(task, history(*story), ask=ask(Stance.REFINE))
+    _same_as_golden("whole", f"{prompt.system}\n---\n\n{prompt.user}")

@@ -1,0 +1,130 @@
+"""What is read out of a reply, however a model puts it."""
+
+import time
+
+import pytest
+
+from kernelsmith.core.candidate import Language
+from kernelsmith.prompts.parse import CUT_OFF, HYPOTHESIS_CHARS, parse
+
+KERNEL = "void matmul(const float *A)\n{\n    A[0];\n}\n"
+FENCED = f"```c\n{KERNEL}```\n"
+
+
+def read(reply, *, languages=(Language.C,), finish_reason="stop"):
+    return parse(reply, entry="matmul", languages=languages, finish_reason=finish_reason)
+
+
+def test_a_reply_as_asked_for():
+    answer = read(f"Hypothesis: tiles of 6x16 keep the sum in registers.\n\n{FENCED}")
+    assert answer.hypothesis == "tiles of 6x16 keep the sum in registers."
+    assert answer.candidate.source == KERNEL
+    assert answer.candidate.language is Language.C
+    assert answer.reason == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "hypothesis"),
+    [
+        ("**Hypothesis:** pack B.", "pack B."),
+        ("## Hypothesis: pack B.", "pack B."),
+        ("hypothesis : pack B,\nthen A.", "pack B, then A."),
+        ("Let me think.\n\nHypothesis: pack B.", "pack B."),
+        ("I pack B.\n\nThat is all.", "I pack B."),
+        ("", ""),
+    ],
+)
+def test_the_hypothesis_is_found(words, hypothesis):
+    assert read(f"{words}\n\n{FENCED}").hypothesis == hypothesis
+
+
+def test_a_hypothesis_is_one_clean_line_of_limited_length():
+    hypothesis = read(f"Hypothesis: \x1b[31mred\x1b[0m \x07\u202e{'x' * 2000}\n\n{FENCED}").hypothesis
+    assert hypothesis.startswith("red x")
+    assert len(hypothesis) <= HYPOTHESIS_CHARS
+
+
+def test_code_is_not_taken_for_words():
+    assert read(f"```c\n// hypothesis: from a comment\n{KERNEL}```\nHypothesis: after it.").hypothesis == "after it."
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"draft:\n```c\nvoid matmul(int draft) {{ }}\n```\nbetter:\n{FENCED}",
+        f"{FENCED}\ncall it so:\n```c\nmatmul(A, B, C, 1, 2, 3);\n```",
+        f"{FENCED}\nbuild:\n```sh\ngcc -O3 matmul.c\n```",
+        f"```\nint helper(void) {{ return 1; }}\n```\n{FENCED}",
+        f"~~~c\n{KERNEL}~~~",
+        f"````c\n{KERNEL}````",
+        f"```c\r\n{KERNEL}```\r\n".replace("\n", "\r\n").replace("\r\r", "\r"),
+    ],
+    ids=["revised", "usage", "command", "helper", "tildes", "four", "windows"],
+)
+def test_the_file_is_the_last_block_that_defines_the_entry(reply):
+    assert read(reply).candidate.source == KERNEL
+
+
+def test_without_a_definition_the_last_block_that_names_the_entry_is_taken():
+    assert "DEFINE(matmul)" in read("```\n" + "x\n" * 50 + "```\n```\nDEFINE(matmul)\n```").candidate.source
+
+
+def test_a_block_without_the_entry_is_left_to_the_judge_to_reject():
+    assert read("```c\nvoid other(void) {}\n```").candidate.source == "void other(void) {}\n"
+
+
+def test_a_python_kernel_is_found_among_others():
+    reply = "```python\nmatmul(a, b, c, dev)\n```\n```python\ndef matmul(A, B, C, device):\n    pass\n```"
+    candidate = read(reply, languages=(Language.TRITON,)).candidate
+    assert candidate.language is Language.TRITON
+    assert "def matmul" in candidate.source
+
+
+def test_the_fence_tells_the_language_where_a_task_has_several():
+    both = (Language.CUDA, Language.TRITON)
+    assert read("```python\ndef matmul(A):\n  pass\n```", languages=both).candidate.language is Language.TRITON
+    assert read(f"```cpp\n{KERNEL}```", languages=both).candidate.language is Language.CUDA
+    assert read(f"```\n{KERNEL}```", languages=both).candidate.language is Language.CUDA
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish_reason", "reason"),
+    [
+        ("", "stop", "the reply was empty"),
+        ("   \n", "stop", "the reply was empty"),
+        ("I think we are at the limit.", "stop", "no fenced block: I think we are at the limit."),
+        ("```c\n```", "stop", "the fenced block is empty"),
+        (f"```c\n{KERNEL}", "stop", "the fenced block never ends"),
+        (f"```c\n{KERNEL}", "length", CUT_OFF),
+        ("Hypothesis: long and", "length", CUT_OFF),
+        ("", "content_filter", "the endpoint withheld the reply (content_filter)"),
+        (f"<think>{FENCED}</think>I give up.", "stop", "no fenced block: I give up."),
+        (f"<think>so I will write {FENCED}", "length", CUT_OFF),
+    ],
+)
+def test_a_reply_without_a_whole_file_has_a_reason(reply, finish_reason, reason):
+    answer = read(reply, finish_reason=finish_reason)
+    assert answer.candidate is None
+    assert answer.reason == reason
+
+
+@pytest.mark.parametrize("opening", ["<think>", ""])
+def test_thinking_is_not_part_of_the_reply(opening):
+    thought = f"{opening}Hypothesis: first idea\n```c\nvoid matmul(int wrong) {{}}\n```\n</think>"
+    answer = read(f"{thought}\nHypothesis: second.\n\n{FENCED}")
+    assert answer.hypothesis == "second."
+    assert answer.candidate.source == KERNEL
+
+
+def test_a_reply_that_was_cut_after_the_whole_file_counts():
+    assert read(f"{FENCED}\nAnd further", finish_reason="length").candidate.source == KERNEL
+
+
+@pytest.mark.parametrize(
+    "reply", ["`" * 50_000, "```c\n" * 20_000, "<think>" * 20_000, "matmul(" * 20_000, "* " * 50_000]
+)
+def test_a_strange_reply_takes_no_quadratic_time(reply):
+    began = time.process_time()
+    read(f"Hypothesis: x\n```c\n{reply}\n```")
+    read(reply)
+    assert time.process_time() - began < 5
