@@ -101,7 +101,7 @@ def _the_file(blocks: Sequence[_Block], entry: str) -> _Block | None:
     name = re.escape(entry)
     # no parenthesis within the parameters, and bounds: a hostile reply must not cost quadratic time
     body = r"\([^;{}()]{0,4000}\)[^;{}()]{0,200}\{"
-    defines = re.compile(rf"\b{name}\s*{body}|^\s*def\s+{name}\s*\(", re.MULTILINE)
+    defines = re.compile(rf"\b{name}\s*{body}|^[ \t]*def\s+{name}\s*\(", re.MULTILINE)
     names = re.compile(rf"\b{name}\b")
     for pattern in (defines, names):
         if found := [block for block in blocks if pattern.search(block.source)]:

@@ -214,7 +214,8 @@ def test_a_call_that_nothing_was_paid_for_costs_nothing(fake):
 def test_a_stream_that_drips_for_ever_meets_the_deadline(fake, drip):
     def drips(handler):
         fake.begin(handler, "text/event-stream")
-        while not fake.closed.wait(0.05):
+        for _ in range(100):
+            fake.closed.wait(0.05)
             handler.wfile.write(drip)
 
     fake.answers = [drips]

