@@ -28,7 +28,7 @@ BATCHES = (24, 32)
 MIN_BATCHES = 3
 """... and capped by the task's timing limit, but never below this."""
 FILL_SHARE = 10
-"""A batch's inputs may take this many batch lengths to refresh; more sets than that do not fit."""
+"""A batch's inputs may take this many batch lengths to refresh, and its share of the task's timing limit."""
 QUANTILE = 0.10
 """CPU statistic: the low quantile of batches, which noise of other programs hardly moves."""
 SAMPLES = 64
@@ -71,7 +71,7 @@ def plan(task: Task, case: Case, *, pilot_s: float, set_s: float, cache_bytes: i
     Being slow in the pilot gains nothing: fewer calls a batch, but the same constant is deducted.
     """
     fit = min(cpu.sets_that_fit(task, case), MAX_CALLS)
-    affordable = max(1, int(FILL_SHARE * TARGET_S / set_s))
+    affordable = max(1, int(min(FILL_SHARE * TARGET_S, task.limits.timing_s / BATCHES[0]) / set_s))
     calls = int(np.clip(TARGET_S / pilot_s, 1, min(fit, affordable)))
     one = cpu.lay_out(task, case, sets=1)
     cold = 1 + CACHE_MULTIPLE * cache_bytes // (one.input_bytes + one.output_bytes)
@@ -176,9 +176,7 @@ class Run:
         now = self.region.words[self.places]
         if not np.array_equal(now, self.samples):
             late = int(np.count_nonzero(now != self.samples))
-            detail = (
-                f"{late} of {len(now)} sampled output words changed after the calls had returned"
-            )
+            detail = f"{late} of {len(now)} sampled output words changed after the calls had returned"
             raise Failed("tampered", self._place(detail))
 
     def _place(self, detail: str) -> str:

@@ -87,9 +87,7 @@ def _unwritten(got: Array, poison: int) -> str:
         return ""
     count = int(np.count_nonzero(got.view(np.uint32) == poison))
     if count:
-        return f"{count:,} elements were never written (outputs arrive filled with NaN)"
-    if np.isnan(got).all():
-        return "every element is NaN: outputs arrive filled with NaN and must be written, not added to"
+        return f"{count:,} elements hold the NaN that outputs arrive filled with: never written, or only added to"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The harness process: start it, hand it candidates, turn its answers into verdicts.
+"""The harness as the agent knows it: hand it candidates, get verdicts.
 
 One judge is started once and keeps its calibration; each candidate is written to a file before it is judged, and the
 digest of the bytes that were measured must be the digest of the source that is kept.
@@ -12,11 +12,12 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kernelsmith import paths
 from kernelsmith.bench import wire
 from kernelsmith.bench.lease import leased
+from kernelsmith.bench.process import JudgeProcess
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.run import Device
@@ -24,15 +25,9 @@ from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Duel, Verdict
 from kernelsmith.errors import HarnessError, UsageError
 
-NO_ISOLATION = 3
-"""The harness's exit status when the machine offers no sandbox and candidates are not trusted."""
-LAST_WORDS = 2000
-"""Characters of the harness's log that an error quotes from."""
-ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "CC", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
-"""What the judge may know of our environment; no key is among it."""
-SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""The judge's own arithmetic keeps to its core."""
 KEY_DIGITS = 32
+
+T = TypeVar("T")
 
 
 class HarnessProcess:
@@ -59,7 +54,8 @@ class HarnessProcess:
         self._on_progress = on_progress or (lambda stage: None)
         self._numbers = itertools.count()
         self._affinity = os.sched_getaffinity(0)
-        self._process: subprocess.Popen[str] | None = None
+        self._judge_process: JudgeProcess | None = None
+        # One thread speaks to the judge: requests keep their order, and the judge dies with it.
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harness")
 
     def __enter__(self) -> "HarnessProcess":
@@ -71,7 +67,7 @@ class HarnessProcess:
     @property
     def pid(self) -> int | None:
         """The judge's process, once started; for memory accounting and fault tests."""
-        return self._process.pid if self._process else None
+        return self._judge_process.pid if self._judge_process else None
 
     def open(self) -> Device:
         """Start the judge and calibrate for the task.
@@ -80,12 +76,10 @@ class HarnessProcess:
             HarnessError: the judge did not start, or calibration failed.
             UsageError: the machine offers no isolation.
         """
-        answer = self._pool.submit(self._ask, "open").result()
-        if not isinstance(answer, Device):
-            raise HarnessError(f"the harness answered `open` with {type(answer).__name__}")
-        if answer.worker_core is not None and len(self._affinity) > 1:
-            os.sched_setaffinity(0, self._affinity - {answer.worker_core} or self._affinity)
-        return answer
+        device = _expect(Device, self._pool.submit(self._ask, "open").result())
+        if device.worker_core is not None:
+            os.sched_setaffinity(0, self._affinity - {device.worker_core} or self._affinity)
+        return device
 
     def submit(self, candidate: Candidate, incumbent: Attempt | None) -> Future[Verdict]:
         """Judge a candidate; the future raises HarnessError, never for a candidate's fault."""
@@ -99,11 +93,7 @@ class HarnessProcess:
         """
         sides = {"candidate": self._write(a), "incumbent": self._write(b)}
         answer = self._pool.submit(self._ask, "duel", **sides).result()
-        if isinstance(answer, Duel):
-            return answer
-        if isinstance(answer, wire.Judged):
-            return answer.verdict
-        raise HarnessError(f"the harness answered `duel` with {type(answer).__name__}")
+        return answer.verdict if isinstance(answer, wire.Judged) else _expect(Duel, answer)
 
     def reproduce(self, candidate: Candidate, inputs: str) -> tuple[bool, str]:
         """Run one recorded batch again, unscored; `inputs` is CASE:CALLS:KEY as a verdict's detail prints it.
@@ -115,26 +105,23 @@ class HarnessProcess:
             HarnessError: the harness failed.
         """
         case, calls, key = _parse_inputs(inputs)
-        source = self._write(candidate)
-        answer = self._pool.submit(self._ask, "reproduce", candidate=source, case=case, calls=calls, key=key).result()
-        if not isinstance(answer, wire.ReproducedAnswer):
-            raise HarnessError(f"the harness answered `reproduce` with {type(answer).__name__}")
+        body = {"candidate": self._write(candidate), "case": case, "calls": calls, "key": key}
+        answer = _expect(wire.ReproducedAnswer, self._pool.submit(self._ask, "reproduce", **body).result())
         return answer.is_correct, answer.detail
 
     def close(self) -> None:
         """End the judge and give its core back."""
-        process, self._process = self._process, None
-        if process and process.stdin:
-            process.kill()
-            process.wait()
-            process.stdin.close()
+        if self._judge_process:
+            self._judge_process.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._judge_process:
+            self._judge_process.close()
+            self._judge_process = None
         os.sched_setaffinity(0, self._affinity)
 
     def _judge(self, candidate: Candidate, incumbent: Attempt | None) -> Verdict:
-        answer = self._ask("judge", candidate=self._write(candidate), **self._incumbent(incumbent))
-        if not isinstance(answer, wire.Judged):
-            raise HarnessError(f"the harness answered `judge` with {type(answer).__name__}")
+        body = {"candidate": self._write(candidate), **self._incumbent(incumbent)}
+        answer = _expect(wire.Judged, self._ask("judge", **body))
         if answer.source_digest != candidate.digest:
             raise HarnessError(f"judged {answer.source_digest[:12]}, asked for {candidate.digest[:12]}")
         return answer.verdict
@@ -159,67 +146,25 @@ class HarnessProcess:
     def _ask(self, op: str, **body: Any) -> wire.Answer:
         """One request, under the device lease; runs in the pool's only thread."""
         with leased(self._task.device):
-            process, answers = self._started()
             request_id = f"{op}-{next(self._numbers)}"
-            try:
-                assert process.stdin is not None
-                process.stdin.write(wire.request(request_id, op, task=str(self._task.folder), **body))
-                process.stdin.flush()
-            except OSError as error:
-                raise self._death(process) from error
-            return self._await(process, answers, request_id)
+            body |= {"task": str(self._task.folder)}
+            return self._running().ask(request_id, op, on_progress=self._on_progress, **body)
 
-    def _await(self, process: subprocess.Popen[str], answers: Any, request_id: str) -> wire.Answer:
-        for line in answers:
-            answer_id, answer = wire.read(line)
-            if answer_id != request_id:
-                raise HarnessError(f"the harness answered {answer_id!r}, asked was {request_id!r}")
-            if isinstance(answer, wire.ProgressAnswer):
-                self._on_progress(answer.stage)
-            elif isinstance(answer, wire.ErrorAnswer):
-                raise HarnessError(answer.message)
-            else:
-                return answer
-        raise self._death(process)
+    def _running(self) -> JudgeProcess:
+        """The judge; a new one where there is none, or the last one died."""
+        if self._judge_process and not self._judge_process.is_alive:
+            self._judge_process.close()
+            self._judge_process = None
+        if self._judge_process is None:
+            log = self._folder / "harness.log"
+            self._judge_process = JudgeProcess(python=self._python, options=self._options, log=log)
+        return self._judge_process
 
-    def _started(self) -> tuple[subprocess.Popen[str], Any]:
-        """The running judge; a new one where there is none, or the last one died."""
-        if self._process is None or self._process.poll() is not None:
-            self._process, self._answers = self._start()
-        return self._process, self._answers
 
-    def _start(self) -> tuple[subprocess.Popen[str], Any]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        ours, theirs = os.pipe()
-        with open(self._log_path, "ab") as log:
-            process = subprocess.Popen(
-                self._command(theirs),
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                pass_fds=(theirs,),
-                env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | SINGLE_THREADED,
-                start_new_session=True,
-                text=True,
-            )
-        os.close(theirs)
-        return process, os.fdopen(ours, encoding="utf-8")
-
-    def _command(self, answers_fd: int) -> list[str]:
-        place = [f"--cache={paths.cache_folder()}", f"--answers-fd={answers_fd}", f"--parent={os.getpid()}"]
-        return [self._python, "-I", str(paths.harness_folder()), "serve", *place, *self._options]
-
-    @property
-    def _log_path(self) -> Path:
-        return self._folder / "harness.log"
-
-    def _death(self, process: subprocess.Popen[str]) -> Exception:
-        status = process.wait()
-        words = self._log_path.read_text(encoding="utf-8", errors="replace")[-LAST_WORDS:].strip()
-        last = words.splitlines()[-1] if words else "it said nothing"
-        if status == NO_ISOLATION:
-            return UsageError(f"{last}; --trust-candidates runs them without a sandbox")
-        return HarnessError(f"the harness ended with status {status}: {last} (see {self._log_path})")
+def _expect(kind: type[T], answer: object) -> T:
+    if not isinstance(answer, kind):
+        raise HarnessError(f"the harness answered with {type(answer).__name__}, expected was {kind.__name__}")
+    return answer
 
 
 def _parse_inputs(inputs: str) -> tuple[str, int, str]:
@@ -238,8 +183,7 @@ def doctor(python: str = sys.executable) -> dict[str, Any]:
     command = [python, "-I", str(paths.harness_folder()), "doctor", f"--cache={paths.cache_folder()}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode != 0:
-        raise HarnessError(
-            f"{python} cannot run the harness: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}"
-        )
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise HarnessError(f"{python} cannot run the harness: {last}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found

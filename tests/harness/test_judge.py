@@ -1,0 +1,187 @@
+"""The judge, with real compilers and real workers: every status, and what its detail says."""
+
+import dataclasses
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
+from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.core.verdict import Duel, Promotion, Status, Verdict
+from kernelsmith.errors import UsageError
+
+Write = Callable[..., str]
+
+
+def attempt_of(source: str, verdict: Verdict) -> Attempt:
+    """An attempt that made this verdict."""
+    proposal = Proposal(Origin.GIVEN, "", Candidate(source, Language.C))
+    return Attempt(Ask(0, Directive(Stance.OPEN)), proposal, verdict, datetime.now(UTC), 1.0)
+
+
+def test_an_honest_kernel_passes_with_every_denominator(harness, matmul_with: Write) -> None:
+    verdict = harness.evaluate(matmul_with("honest;"))
+    assert verdict.status is Status.PASSED
+    assert verdict.promotion is Promotion.FIRST
+    found = verdict.measurement
+    assert found is not None
+    assert found.interval_us.low <= found.time_us <= found.interval_us.high
+    assert found.utilization == pytest.approx(2 * 64**3 / (found.time_us * 1e-6) / found.peak)
+    assert found.rate == pytest.approx(found.utilization * found.peak)
+    assert found.peak == harness.device.peak
+    assert len(verdict.batches) >= 3
+    assert len({batch.key for batch in verdict.batches}) == len(verdict.batches)
+    assert {"build", "correctness", "timing"} <= set(verdict.durations_s)
+    assert verdict.isolation == harness.device.isolation
+
+
+def test_the_vendor_line_stands_beside_a_promoted_kernel(harness, matmul_with: Write) -> None:
+    assert harness.device.vendor is not None
+    assert harness.device.vendor.name.startswith("OpenBLAS (")
+    found = harness.evaluate(matmul_with("honest;")).measurement
+    assert found is not None
+    assert found.vendor_paired
+    assert 0 < found.vendor_ratio < 1, "three plain loops are slower than a BLAS"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("__builtin_trap();", Status.CRASHED, "SIGILL"),
+        ("abort();", Status.CRASHED, "SIGABRT"),
+        ("*(volatile int *)0 = 1;", Status.CRASHED, "SIGSEGV"),
+        ("_exit(0);", Status.CRASHED, "exited with 0"),
+        ("_exit(7);", Status.CRASHED, "exited with 7"),
+        ("for (;;) {}", Status.TIMED_OUT, "deadline"),
+        ("C[0] = 1;", Status.INCORRECT, "elements hold the NaN that outputs arrive filled with"),
+        ("honest; C[5] += 1;", Status.INCORRECT, "C[0,5]"),
+        ("honest; C[M * N] = 0;", Status.INCORRECT, "wrote outside the outputs"),
+        ("honest; C[-1] = 0;", Status.INCORRECT, "wrote outside the outputs"),
+        ("honest; if (M != 64) C[0] = 7;", Status.INCORRECT, "wrong in a hidden case: sizes not a multiple of 8"),
+        ("honest; if (M != 64) abort();", Status.CRASHED, "in a hidden case: sizes not a multiple of 8"),
+        ("this is not C", Status.BUILD_FAILED, "error"),
+        ("no_such_function(A);", Status.BUILD_FAILED, "no_such_function"),
+        ("honest; /* forbidden_word */", Status.REJECTED, "forbidden"),
+    ],
+)
+def test_every_end_of_a_candidate_has_a_status(harness, matmul_with: Write, body, status, said) -> None:
+    verdict = harness.evaluate(matmul_with(body, before="#include <stdlib.h>\n#include <unistd.h>"))
+    assert verdict.status is status, verdict.detail
+    assert said in verdict.detail
+    assert verdict.measurement is None
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("int main(void) { return 0; }", "entry point is missing"),
+        ("void matmul(", "error"),
+        ("", "entry point is missing"),
+        ("// matmul()\n" + "x" * 70_000, "bytes of source"),
+        ("void matmul(\0)", "NUL byte"),
+    ],
+)
+def test_what_cannot_be_a_candidate_is_refused_or_does_not_build(harness, source, said) -> None:
+    verdict = harness.evaluate(source)
+    assert verdict.status in (Status.REJECTED, Status.BUILD_FAILED)
+    assert said in verdict.detail
+
+
+def test_a_crash_at_load_is_told_apart_from_a_crash_in_a_call(harness, matmul_with: Write) -> None:
+    before = "#include <stdlib.h>\n__attribute__((constructor)) static void start(void) { abort(); }"
+    verdict = harness.evaluate(matmul_with("honest;", before=before))
+    assert verdict.status is Status.CRASHED
+    assert "while it was loaded" in verdict.detail
+
+
+def test_the_pattern_of_wrong_elements_is_named(harness, matmul_with: Write) -> None:
+    verdict = harness.evaluate(matmul_with("honest; for (int j = 0; j < N; j++) C[(M - 1) * N + j] = 0;"))
+    assert "rows 63 to 63 of 64" in verdict.detail
+
+
+def test_a_wrong_timed_call_is_reproduced_from_its_key(harness, matmul_with: Write) -> None:
+    source = matmul_with("static int calls; honest; if (calls++ > 4) C[3] = 0;")
+    verdict = harness.evaluate(source)
+    assert verdict.status is Status.INCORRECT
+    inputs = verdict.detail.split("[inputs ")[1].rstrip("]")
+    always_wrong = matmul_with("honest; C[3] = 0;")
+    assert harness.process.reproduce(Candidate(always_wrong, Language.C), inputs)[0] is False
+    assert harness.process.reproduce(Candidate(matmul_with("honest;"), Language.C), inputs)[0] is True
+
+
+def test_inputs_that_are_no_key_are_the_users_fault(harness, matmul_with: Write) -> None:
+    with pytest.raises(UsageError, match="CASE:CALLS:KEY"):
+        harness.process.reproduce(Candidate(matmul_with("honest;"), Language.C), "main:zero")
+
+
+def test_a_much_faster_kernel_replaces_the_incumbent_without_a_duel(harness, matmul_with: Write) -> None:
+    slow = matmul_with('for (int r = 0; r < 40; r++) { honest; __asm__ volatile("" ::: "memory"); }')
+    incumbent = attempt_of(slow, harness.evaluate(slow))
+    quick = Candidate(matmul_with("honest;"), Language.C)
+    verdict = harness.process.submit(quick, incumbent).result()
+    assert verdict.promotion is Promotion.CLEAR
+    assert verdict.duel is None
+
+
+def test_the_same_kernel_again_is_not_promoted(harness, matmul_with: Write) -> None:
+    source = matmul_with("honest;")
+    incumbent = attempt_of(source, harness.evaluate(source))
+    verdict = harness.process.submit(Candidate(source + "// again\n", Language.C), incumbent).result()
+    assert verdict.status is Status.PASSED
+    assert verdict.promotion is None
+
+
+def test_a_much_slower_kernel_is_not_worth_a_duel(harness, matmul_with: Write) -> None:
+    quick = matmul_with("honest;")
+    incumbent = attempt_of(quick, harness.evaluate(quick))
+    slow = matmul_with('for (int r = 0; r < 10; r++) { honest; __asm__ volatile("" ::: "memory"); }')
+    verdict = harness.process.submit(Candidate(slow, Language.C), incumbent).result()
+    assert verdict.status is Status.PASSED
+    assert verdict.promotion is None
+    assert verdict.duel is None
+
+
+def test_a_duel_calls_a_difference_real_and_names_its_interval(harness, matmul_with: Write) -> None:
+    quick = Candidate(matmul_with("honest;"), Language.C)
+    slow = Candidate(
+        matmul_with('for (int r = 0; r < 3; r++) { honest; __asm__ volatile("" ::: "memory"); }'), Language.C
+    )
+    duel = harness.process.duel(quick, slow)
+    assert isinstance(duel, Duel)
+    assert duel.interval.low <= duel.speedup <= duel.interval.high
+    assert duel.interval.low > 1.5
+    assert duel.quads == 24
+
+
+def test_a_duel_with_a_broken_side_tells_which(harness, matmul_with: Write) -> None:
+    good, bad = Candidate(matmul_with("honest;"), Language.C), Candidate(matmul_with("C[0] = 0;"), Language.C)
+    answer = harness.process.duel(good, bad)
+    assert isinstance(answer, Verdict)
+    assert answer.detail.startswith("B: ")
+
+
+def test_an_incumbent_that_fails_in_the_duel_loses_it(harness, matmul_with: Write) -> None:
+    good = matmul_with("honest;")
+    passed = harness.evaluate(good)
+    flaky = matmul_with("honest; C[0] = 0;")
+    verdict = harness.process.submit(Candidate(good + "// contender\n", Language.C), attempt_of(flaky, passed)).result()
+    assert verdict.promotion is Promotion.DUEL
+    assert any("incumbent failed" in note for note in verdict.notes)
+
+
+def test_the_judge_survives_a_candidate_of_every_kind(harness, matmul_with: Write) -> None:
+    for body in ("abort();", "for (;;) {}", "honest;"):
+        harness.evaluate(matmul_with(body, before="#include <stdlib.h>"))
+    assert harness.evaluate(matmul_with("honest; /* last */")).status is Status.PASSED
+
+
+def test_two_judgements_of_one_kernel_use_different_inputs(harness, matmul_with: Write) -> None:
+    first, second = (harness.evaluate(matmul_with("honest;")) for _ in range(2))
+    assert not {b.key for b in first.batches} & {b.key for b in second.batches}
+
+
+def test_a_verdict_cannot_pass_without_a_measurement(harness, matmul_with: Write) -> None:
+    verdict = harness.evaluate(matmul_with("honest;"))
+    with pytest.raises(ValueError, match="verdict with measurement"):
+        dataclasses.replace(verdict, measurement=None)
