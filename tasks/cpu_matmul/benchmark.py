@@ -3,8 +3,6 @@
 Shown to the proposer as it stands and executed by the judge: there is no second definition of the task.
 """
 
-import math
-
 
 def reference(inputs, xp):
     """The right answer, in float64."""
@@ -23,10 +21,11 @@ def bytes(case):
 
 
 def tolerance(case):
-    """Largest error of one element, and of all together, in units of |a_i| |b_j|, the length of the two rows.
+    """Largest error of one element, and rms of all, in units of |a_i| |b_j|, the lengths of the two rows.
 
-    fp32 rounding errors of a K-term sum, in whatever order, stay below 2**-24 * sqrt(K) of that scale by a factor of
-    about ten; accumulating in fp16 or bf16, or dropping mantissa bits, lies orders of magnitude above.
+    Summed in any order in fp32, terms of both signs give errors of 0.1 to 0.35 * 2**-24 rms and up to 4 * 2**-24 in
+    one element of 65,536, for K from 16 to 4096; inputs that lost 8 bits of mantissa give 4.8 * 2**-24 rms at K = 1024,
+    TF32 inputs 150, fp16 accumulation 2,500 (docs/experiments.md).
     """
-    unit = 2.0**-24 * math.sqrt(case["K"])
-    return {"max_element": 4 * unit, "rms": 1 * unit}
+    unit = 2.0**-24
+    return {"max_element": 10 * unit, "rms": unit}
