@@ -124,7 +124,7 @@ def test_marks_hold_a_digest_of_what_they_enclose():
 
 def test_an_undefined_variable_is_an_error():
     with pytest.raises(jinja2.UndefinedError):
-        render("brief.j2")
+        render("directive.j2")
 
 
 def test_cleaning_keeps_code_as_it_is():
