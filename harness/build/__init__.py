@@ -1,0 +1,1 @@
+"""From source to artifact and facts, inside the sandbox: one module a language."""
