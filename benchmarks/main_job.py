@@ -1,0 +1,103 @@
+"""The main job's figures: `kernelsmith run cpu_matmul` in an empty folder, from the command line to the log.
+
+    python benchmarks/main_job.py [--attempts 60] [--seed 0]
+
+Prints the first passing attempt and the best as fractions of the measured peak, the vendor ratio (interleaved), the
+median time of an attempt from build to verdict, the loop's own time, and the memory of judge and worker together.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+CLI = [sys.executable, "-m", "kernelsmith.cli"]
+
+
+class Memory:
+    """The largest proportional set size of a process's children together, sampled from outside while they run."""
+
+    def __init__(self, pid: int) -> None:
+        self._agent = psutil.Process(pid)
+        self.peak_bytes = 0
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while self._agent.is_running() and self._agent.status() != psutil.STATUS_ZOMBIE:
+            self.peak_bytes = max(self.peak_bytes, self._together())
+            time.sleep(0.5)
+
+    def _together(self) -> int:
+        total = 0
+        for child in _children(self._agent):
+            try:
+                total += child.memory_full_info().pss
+            except psutil.Error:
+                continue  # it ended between listing and reading
+        return total
+
+
+def _children(agent: psutil.Process) -> list[psutil.Process]:
+    try:
+        return agent.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def run(folder: Path, *, attempts: int, seed: int) -> tuple[float, int]:
+    """Wall seconds of the whole command, and the peak PSS of judge and worker in bytes."""
+    command = [*CLI, "run", "cpu_matmul", "--proposer", "tuner", "--name", "bench"]
+    command += ["--attempts", str(attempts), "--seed", str(seed)]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    memory = Memory(process.pid)
+    if process.wait() != 0:
+        raise SystemExit("the run failed")
+    return time.perf_counter() - start, memory.peak_bytes
+
+
+def figures(shown: dict[str, object], *, wall_s: float, peak_bytes: int) -> list[tuple[str, str]]:
+    """The table's rows."""
+    attempts = shown["attempts"]
+    assert isinstance(attempts, list)
+    passed = [a for a in attempts if a["status"] == "passed"]
+    best = max(passed, key=lambda a: a["utilization"])
+    judged = [sum(a["durations_s"].values()) for a in attempts if a["durations_s"]]
+    loop = [a["seconds"] - sum(a["durations_s"].values()) for a in attempts if a["durations_s"]]
+    return [
+        ("attempt 0", attempts[0]["status"]),
+        ("first passing", f"attempt {passed[0]['number']}: {passed[0]['utilization']:.2%} of peak"),
+        ("best", f"attempt {best['number']}: {best['utilization']:.1%} of peak"),
+        ("best against the vendor line", f"{best['vendor_ratio']:.3f} (interleaved: {best['vendor_paired']})"),
+        ("attempts, passed", f"{len(attempts)}, {len(passed)}"),
+        ("promotions", str(sum(1 for a in attempts if a["promotion"]))),
+        ("build to verdict, median (slowest)", f"{statistics.median(judged):.2f} s ({max(judged):.2f} s)"),
+        ("outside build and judge, median", f"{statistics.median(loop) * 1e3:.1f} ms"),
+        ("whole command", f"{wall_s:.0f} s"),
+        ("judge and worker, PSS", f"{peak_bytes / 2**20:.0f} MiB"),
+    ]
+
+
+def main() -> None:
+    """Run once and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--attempts", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        wall_s, peak_bytes = run(Path(folder), attempts=arguments.attempts, seed=arguments.seed)
+        told = subprocess.run([*CLI, "show", "bench", "--json"], cwd=folder, capture_output=True, text=True, check=True)
+    for name, value in figures(json.loads(told.stdout), wall_s=wall_s, peak_bytes=peak_bytes):
+        print(f"{name:36s} {value}")
+
+
+if __name__ == "__main__":
+    main()
