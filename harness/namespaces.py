@@ -18,6 +18,9 @@ _NEW_MOUNTS, _NEW_USER, _NEW_NETWORK = 0x00020000, 0x10000000, 0x40000000
 _MS_BIND, _MS_REC, _MS_PRIVATE, _MNT_DETACH = 4096, 16384, 1 << 18, 2
 _READ_ONLY, _NO_SUID, _NO_DEVICES = 1, 2, 4
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
+_STAGE = "/dev"
+"""A folder that exists everywhere, over which the tree is built. A bind's own source cannot be the stage: looked up
+through its descriptor, it would show what covers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,6 @@ class _Bind:
 class Tree:
     """A file tree to be entered: links and binds in the order in which they are made."""
 
-    stage: Path
-    """An existing folder over which the tree is built; it may itself be one of the binds."""
     links: tuple[tuple[Path, str], ...]
     binds: tuple[_Bind, ...]
 
@@ -118,25 +119,25 @@ class Tree:
         _mount(None, "/", flags=_MS_REC | _MS_PRIVATE)
         # Opened before the stage covers them, and after the unshare: a mount of another namespace cannot be bound.
         sources = [os.open(bind.path, os.O_PATH | os.O_CLOEXEC) for bind in self.binds]
-        _mount("tmpfs", str(self.stage), kind="tmpfs", flags=_NO_SUID | _NO_DEVICES, options="mode=755")
+        _mount("tmpfs", _STAGE, kind="tmpfs", flags=_NO_SUID | _NO_DEVICES, options="mode=755")
         for path, target in self.links:
-            place = _below(self.stage, path)
+            place = _below_stage(path)
             os.makedirs(os.path.dirname(place), exist_ok=True)
             os.symlink(target, place)
         for bind, source in zip(self.binds, sources, strict=True):
-            _show(bind, source, place=_below(self.stage, bind.path))
+            _show(bind, source, place=_below_stage(bind.path))
         self._become_root()
 
     def _become_root(self) -> None:
-        _seal(str(self.stage), rights=_READ_ONLY | _NO_SUID | _NO_DEVICES, recursive=False)
-        os.chdir(self.stage)
+        _seal(_STAGE, rights=_READ_ONLY | _NO_SUID | _NO_DEVICES, recursive=False)
+        os.chdir(_STAGE)
         here = ctypes.c_char_p(b".")
         syscalls.call("pivot_root", here, here)
         syscalls.call("umount2", here, _MNT_DETACH)
         os.chdir("/")
 
 
-def tree(stage: Path, *, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> Tree:
+def tree(*, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> Tree:
     """Plan a tree: folders before what lies in them, and every link on the way to a path made again."""
     links: dict[Path, str] = {}
     for path in (*readable, *writable):
@@ -150,7 +151,7 @@ def tree(stage: Path, *, readable: tuple[Path, ...], writable: tuple[Path, ...])
         for path in shown
         if not any(real[f] == real[path] and f in path.parents for f in folders)
     ]
-    return Tree(stage.resolve(), tuple(_outside(links, binds)), tuple(binds))
+    return Tree(tuple(_outside(links, binds)), tuple(binds))
 
 
 def _trace(path: Path, links: dict[Path, str]) -> None:
@@ -170,8 +171,8 @@ def _outside(links: dict[Path, str], binds: list[_Bind]) -> list[tuple[Path, str
     return [(path, target) for path, target in links.items() if bound.isdisjoint(path.parents)]
 
 
-def _below(stage: Path, path: Path) -> str:
-    return str(stage) + str(path)
+def _below_stage(path: Path) -> str:
+    return _STAGE + str(path)
 
 
 def _show(bind: _Bind, source: int, *, place: str) -> None:

@@ -203,7 +203,7 @@ def _reaches_all(policy: Policy, *, folder: Path) -> bool:
 
 def _tree(policy: Policy, folder: Path) -> namespaces.Tree:
     readable = (*policy.readable, *policy.executable, *(() if policy.writable else (folder,)))
-    return namespaces.tree(folder, readable=readable, writable=policy.writable)
+    return namespaces.tree(readable=readable, writable=policy.writable)
 
 
 def _limits(policy: Policy, isolation: Isolation) -> dict[int, int]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _NAMES = ("cc", "gcc", "clang")
-_TOOLS = ("cc1", "collect2", "as", "ld", "liblto_plugin.so", "lto-wrapper")
+_TOOLS = ("cc1", "collect2", "as", "ld")
 _DEVICES = ("/dev/null", "/dev/urandom")
 _TIMEOUT_S = 30
 
@@ -48,6 +48,8 @@ class Toolchain:
     search_path: str
     """PATH for the driver, which finds assembler and linker by it."""
     objdump: Path | None
+    target: str
+    """What -march=native stands for on this processor, in the compiler's words."""
 
 
 def find_compiler() -> Compiler:
@@ -83,7 +85,7 @@ def toolchain(compiler: Compiler) -> Toolchain:
         NoCompiler: it cannot preprocess an empty file: its own stages are missing.
     """
     try:
-        told = _ask([compiler.path, "-E", "-v", "-x", "c", os.devnull])
+        told = _ask([compiler.path, "-march=native", "-E", "-v", "-x", "c", os.devnull])
         search = _ask([compiler.path, "-print-search-dirs"])
     except subprocess.SubprocessError as error:
         raise NoCompiler(f"{compiler.path} cannot preprocess an empty file; reinstall it, or set CC") from error
@@ -99,6 +101,7 @@ def toolchain(compiler: Compiler) -> Toolchain:
         libraries=_existing(re.findall(r"[^:=\n]+", search.partition("libraries:")[2])),
         search_path=os.pathsep.join(folders),
         objdump=Path(objdump) if objdump else None,
+        target=next((line.strip() for line in told.splitlines() if "cc1 " in line), told),
     )
 
 

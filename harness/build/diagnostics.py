@@ -1,0 +1,47 @@
+"""What a compiler said, made fit for the engineer or the model who reads it next: its first error, its warnings.
+
+The text quotes the candidate, so it is data: no control character passes, and its length is bounded.
+"""
+
+import re
+
+MAX_DETAIL = 2000
+MAX_WARNINGS = 10
+MAX_WARNING = 240
+
+_ERROR = re.compile(
+    r"^(?!collect2).*: (?:fatal )?error: |: internal compiler error|: Error: |undefined reference to|multiple definition of"
+    r"|: file not recognized|signal terminated program|out of memory|memory exhausted"
+)
+_NEXT = re.compile(r"^\S.*: (?:warning|error|fatal error|Error|Warning): |: In function |collect2: |^compilation ")
+_WARNING = re.compile(r"^candidate\.c:(\d+):\d+: warning: (.+)$|^\S*ld: (warning: .+)$", re.MULTILINE)
+_TEMPORARY = re.compile(r"\bcc[A-Za-z0-9]{6}\.(s|o)\b")
+_LINKER = re.compile(r"^\S*/(?:\S*-)?ld(?:\.\w+)?: ", re.MULTILINE)
+
+
+def clean(text: str) -> str:
+    """Printable text only, the names of temporary files and of the linker's own path taken out."""
+    text = "".join(c for c in text if c.isprintable() or c in "\n\t")
+    return _LINKER.sub("ld: ", _TEMPORARY.sub(r"candidate.\1", text))
+
+
+def first_error(said: str) -> str:
+    """The first error with the excerpt that belongs to it; whatever there is where none is recognised."""
+    lines = said.splitlines()
+    errors = [number for number, line in enumerate(lines) if _ERROR.search(line)]
+    if not errors:
+        return said.strip()[:MAX_DETAIL]
+    first = errors[0]
+    end = next((n for n in range(first + 1, len(lines)) if _NEXT.search(lines[n])), len(lines))
+    more = len(errors) - 1
+    ending = f"\n({more} more error{'s' if more > 1 else ''})" if more else ""
+    detail = "\n".join(lines[first:end])
+    if "File size limit exceeded" in detail:
+        detail = "error: the compiled code or its data are larger than a build may write"
+    return detail[: MAX_DETAIL - len(ending)].rstrip() + ending
+
+
+def warnings(said: str) -> tuple[str, ...]:
+    """The first warnings, without repeats: `line 3: unused parameter 'N' [-Wunused-parameter]`."""
+    found = (f"line {m[1]}: {m[2]}" if m[1] else m[3] for m in _WARNING.finditer(said))
+    return tuple(warning[:MAX_WARNING] for warning in list(dict.fromkeys(found))[:MAX_WARNINGS])
