@@ -1,23 +1,22 @@
 // C[M,N] = A[M,K] B[N,K]ᵀ in fp32 on one core, packed and blocked for every level of the cache.
 //
 // Layout: A is M x K, B is N x K, C is M x N; all row-major.
-// Idea: the product is cut into slices of KC in k. Of each slice, a block of up to NC rows of B is packed for the last
-// level cache, transposed into panels of TILE_N columns, and a block of up to MC rows of A for the second level, likewise,
-// in panels of TILE_M rows. The micro-kernel keeps a TILE_M x TILE_N tile of C in registers while one panel of B (first
-// level cache) and one of A stream by, both contiguous. Blocks are padded with zeros, and a tile that hangs over the
-// edge of C goes through a small buffer.
-// hypothesis: unpacked rows collide in the cache sets and C is summed across lanes; contiguous panels feed the
-// multiply-adds without either.
+// Idea: the product is cut into slices of KC in k. Of each slice, up to MC rows of A are packed for the last level cache
+// and up to NC rows of B for the second, both transposed, as panels of TILE_M and TILE_N values for each k. The
+// micro-kernel keeps a TILE_M x TILE_N tile of C in registers while a panel of A (which stays in the first level cache)
+// and one of B stream by. Tiles follow one another along a row of C, so that few of its pages are in use at a time.
+// Panels are padded with zeros; a tile that hangs over the edge of C goes through a small buffer.
+// hypothesis: unpacked rows collide in the cache and every tile sums lanes at its end; contiguous panels do neither.
 
 #include <string.h>
 
-#define MR 4         // knob: 4 5 6
-#define NV 2         // knob: 1 2 3
-#define KC 128       // knob: 128 192 256 384 512
-#define MC 48        // knob: 48 96 144 192 288
-#define NC 512       // knob: 256 512 1024 2048
-#define UNROLL 2     // knob: 1 2 4 8
-#define AHEAD 0      // knob: 0 8 16 32
+#define MR 4        // knob: 4 5 6
+#define NV 2        // knob: 1 2 3
+#define KC 192      // knob: 128 192 256 344 512
+#define MC 512      // knob: 256 512 1024
+#define NC 64       // knob: 64 128 192 256
+#define UNROLL 2    // knob: 1 2 4 8
+#define PREFETCH 0  // knob: 0 4 8
 // require: MR * NV <= 12
 
 #if defined(__AVX512F__)
@@ -83,13 +82,15 @@ static inline void transpose_4x4(const float *from, long K, float *to, long widt
 static inline void pack_panel(const float *from, float *to, long width, long rows, long kc, long depth, long K)
 {
     const long whole_rows = rows == width ? width / 4 * 4 : 0, whole_k = kc / 4 * 4;
-    for (long k = 0; k < whole_k; k += 4) {
-        for (long r = 0; r < whole_rows; r += 4)
+    for (long r = 0; r < whole_rows; r += 4)  // four rows at a time: rows 4096 bytes apart share 8 places in the cache
+        for (long k = 0; k < whole_k; k += 4) {
+            for (long ahead = 0; PREFETCH && ahead < 4; ahead++)
+                __builtin_prefetch(from + (r + PREFETCH + ahead) * K + k);
             transpose_4x4(from + r * K + k, K, to + k * width + r, width);
-        for (long p = k; p < k + 4; p++)
-            for (long r = whole_rows; r < width; r++)
-                to[p * width + r] = r < rows ? from[r * K + p] : 0;
-    }
+        }
+    for (long r = whole_rows; r < width; r++)
+        for (long k = 0; k < whole_k; k++)
+            to[k * width + r] = r < rows ? from[r * K + k] : 0;
     for (long k = whole_k; k < depth; k++)
         for (long r = 0; r < width; r++)
             to[k * width + r] = k < kc && r < rows ? from[r * K + k] : 0;
@@ -123,8 +124,6 @@ static inline void micro_kernel(const float *a, const float *b, float *C, long s
 #pragma GCC unroll 4
             for (int v = 0; v < NV; v++)
                 right[v] = *(const vec *)(b + (k + u) * TILE_N + v * LANES);
-            if (AHEAD)
-                __builtin_prefetch(b + (k + u + AHEAD) * TILE_N);
 #pragma GCC unroll 16
             for (int r = 0; r < TILE_M; r++) {
                 const vec left = a[(k + u) * TILE_M + r] - (vec){0};  // in all lanes
@@ -155,11 +154,11 @@ static void edge_tile(const float *a, const float *b, float *C, long N, long dep
             C[r * N + c] = tile[r * TILE_N + c] + (first ? 0 : C[r * N + c]);
 }
 
-// All tiles of one block of C: every panel of A passes by each panel of B.
+// All tiles of one block of C: every panel of B passes by each panel of A.
 static void block(float *C, long rows, long columns, long N, long depth, int first)
 {
-    for (long j = 0; j < columns; j += TILE_N)
-        for (long i = 0; i < rows; i += TILE_M) {
+    for (long i = 0; i < rows; i += TILE_M)
+        for (long j = 0; j < columns; j += TILE_N) {
             const float *a = packed_a + i * KC, *b = packed_b + j * KC;
             if (i + TILE_M <= rows && j + TILE_N <= columns)
                 micro_kernel(a, b, C + i * N + j, N, depth, first);
@@ -170,13 +169,13 @@ static void block(float *C, long rows, long columns, long N, long depth, int fir
 
 void matmul(const float *A, const float *B, float *C, int M, int N, int K)
 {
-    for (long j = 0; j < N; j += NC)
+    for (long i = 0; i < M; i += MC)
         for (long k = 0; k < K; k += KC) {
-            const long columns = least(NC, N - j), kc = least(KC, K - k), depth = ROUND_UP(kc, UNROLL);
-            pack_b(B + j * K + k, columns, kc, depth, K);
-            for (long i = 0; i < M; i += MC) {
-                const long rows = least(MC, M - i);
-                pack_a(A + i * K + k, rows, kc, depth, K);
+            const long rows = least(MC, M - i), kc = least(KC, K - k), depth = ROUND_UP(kc, UNROLL);
+            pack_a(A + i * K + k, rows, kc, depth, K);
+            for (long j = 0; j < N; j += NC) {
+                const long columns = least(NC, N - j);
+                pack_b(B + j * K + k, columns, kc, depth, K);
                 block(C + i * N + j, rows, columns, N, depth, k == 0);
             }
         }
