@@ -85,7 +85,7 @@ def _unshare_network() -> None:
     uid, gid = os.geteuid(), os.getegid()
     syscalls.call("unshare", _NEW_USER | _NEW_NETWORK)
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-        Path("/proc/self", name).write_text(text, encoding="ascii")
+        Path("/proc/self", name).write_bytes(text.encode())
 
 
 def _hold(child: int) -> Network:
