@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define MR 4        // knob: 4 5 6
-#define NV 2        // knob: 1 2 3
+#define NV 2        // knob: 2 3
 #define KC 192      // knob: 128 192 256 344 512
 #define MC 512      // knob: 256 512 1024
 #define NC 64       // knob: 64 128 192 256
