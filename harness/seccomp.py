@@ -6,6 +6,7 @@ linux/seccomp.h, linux/filter.h, linux/audit.h.
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 import struct
@@ -89,8 +90,9 @@ class Program:
         syscalls.checked("prctl(PR_SET_SECCOMP)", result)
 
 
+@functools.cache
 def program(kind: Kind) -> Program:
-    """The filter for a worker or a build.
+    """The filter for a worker or a build, made once; a child completes its own copy after the fork.
 
     Raises:
         OSError: a machine whose calls are not known.

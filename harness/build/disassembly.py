@@ -68,7 +68,9 @@ def _classes(name: str, operands: str) -> list[str]:
         direction = "load" if name.startswith("ld") else "store"
         return [f"{'spill' if '[sp' in operands else 'vector'}_{direction}"]
     counted = _X86_COUNTED if "%" in operands else _ARM_COUNTED
-    return [kind for kind, pattern in counted if pattern.match(name)]
+    kinds = [kind for kind, pattern in counted if pattern.match(name)]
+    # x86 arithmetic may take an operand from memory: a load all the same.
+    return kinds + (_x86_move(name, operands) if _X86_PACKED.match(name) else [])
 
 
 def _x86_move(name: str, operands: str) -> list[str]:

@@ -229,6 +229,12 @@ def test_memory_is_limited(launcher, isolation):
     assert launcher.said(isolation, "allocate", str(512 << 20), **limits).startswith("refused")
 
 
+def test_threads_are_limited(launcher, isolation):
+    said = launcher.said(isolation, "thread-bomb", processes=20)
+    started = int(re.search(r"threads (\d+)", said)[1])
+    assert 0 < started <= 20
+
+
 def test_files_in_memory_are_limited(launcher, isolation):
     assert launcher.said(isolation, "memory-file", str(1 << 20)).startswith("done")
     assert launcher.said(isolation, "memory-file", str(1 << 30)).startswith("refused")
@@ -328,8 +334,8 @@ def test_a_level_that_was_not_found_cannot_be_had(offered):
         low.lowered(Level.CONFINED)
 
 
-def test_the_private_folder_goes_whatever_is_in_it(isolation):
-    with sandbox.private_folder(isolation) as folder:
+def test_the_private_folder_goes_whatever_is_in_it(offered):
+    with sandbox.private_folder(offered) as folder:
         place = os.getcwd()
         os.chdir(folder)
         for _ in range(1200):  # deeper than Python recurses, longer than a path may be

@@ -55,6 +55,27 @@ static int starts_thread(void)
     return errno ? -1 : pthread_join(thread, NULL);
 }
 
+static void *sleeps(void *unused)
+{
+    pause();
+    return unused;
+}
+
+static int bombs_with_threads(void)
+{
+    int started = 0;
+    pthread_t thread;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 65536);
+    while (started < 2000 && pthread_create(&thread, &attributes, sleeps, NULL) == 0) {
+        started++;
+    }
+    printf("threads %d\n", started);
+    fflush(stdout);
+    _exit(0);
+}
+
 static int forks(void)
 {
     pid_t child = fork();
@@ -190,6 +211,7 @@ static int attempt(void)
     if (is("self-sigcont")) return kill(getpid(), SIGCONT);
     if (is("async-signal")) return fcntl(0, F_SETSIG, SIGCONT);
     if (is("fork")) return forks();
+    if (is("thread-bomb")) return bombs_with_threads();
     if (is("thread")) return starts_thread();
     if (is("cores")) return counts_cores();
     if (is("allocate")) return allocates();
