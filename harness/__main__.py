@@ -13,12 +13,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import sandbox
-
 import judge
 import machine
+import sandbox
+import spawn
 import task as tasks
 import wire
+from build import toolchain
 from failure import Failed
 from opened import Opened, OpeningError, describe, open_task
 
@@ -51,7 +52,7 @@ class Server:
         except (OSError, tomllib.TOMLDecodeError, KeyError, MemoryError) as error:
             traceback.print_exc()
             self._answers.error(request.id, f"{type(error).__name__}: {error}")
-        except (sandbox.SandboxError, machine.MachineError, OpeningError) as error:
+        except (sandbox.SandboxError, machine.MachineError, toolchain.NoCompiler, OpeningError) as error:
             self._answers.error(request.id, str(error))
 
     def _answer(self, request: wire.Request) -> None:
@@ -106,9 +107,9 @@ def doctor(cache: Path) -> dict[str, object]:
         "python": sys.version.split()[0],
     }
     try:
-        found["compiler"] = machine.toolchain.find_compiler().version
+        found["compiler"] = toolchain.find_compiler().version
         found["peak_flops"] = max(machine.measure_peak(cache, core=cores.worker, seconds=0.5))
-    except (machine.MachineError, machine.toolchain.NoCompiler) as error:
+    except (machine.MachineError, toolchain.NoCompiler) as error:
         found["problem"] = str(error)
     return found
 
@@ -135,7 +136,7 @@ def main() -> int:
 
 
 def _die_with_parent(parent: int) -> None:
-    sandbox.die_with_parent()
+    spawn.die_with_parent()
     if os.getppid() != parent:
         raise SystemExit("the agent is gone")
 

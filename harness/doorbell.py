@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import sandbox
 from numpy.typing import NDArray
 
+import sandbox
 from arena.cpu import Arena, Memory
 
 SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, OFFSETS = 0, 1, 2, 3, 19, 35
@@ -67,7 +67,7 @@ class Worker:
     def __init__(self, process: sandbox.Process, *, orders: Memory, status: Memory, shares_core: bool) -> None:
         self._process = process
         self._orders: NDArray[np.uint64] = orders.bytes.view(np.uint64)
-        self._status = memoryview(status.bytes).cast("Q")
+        self._status = memoryview(status.bytes.data).cast("Q")
         self._error = status.bytes[8 * ERROR :]
         self._sequence = 0
         self._shares_core = shares_core

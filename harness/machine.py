@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sandbox
-
 from build import toolchain
 from doorbell import Workplace
 
@@ -74,7 +73,9 @@ def workplace(cache: Path, *, isolation: sandbox.Isolation, cores: Cores) -> Wor
         MachineError: no compiler, or it fails on our own program.
     """
     runtime = trusted_program(HERE / "worker" / "cpu.c", cache, libraries=("-ldl",))
-    return Workplace(runtime, _linked(runtime), isolation, None if cores.shared else cores.worker)
+    return Workplace(
+        runtime, (*linked(runtime), *_mathematics(runtime)), isolation, None if cores.shared else cores.worker
+    )
 
 
 def measure_peak(cache: Path, *, core: int, seconds: float) -> list[float]:
@@ -120,10 +121,15 @@ def _compile(compiler: toolchain.Compiler, source: Path, *, program: Path, libra
         os.replace(output, program)
 
 
-def _linked(program: Path) -> tuple[Path, ...]:
-    """The loader and libraries of a program, as real files and as the names they are found by."""
+def _mathematics(runtime: Path) -> tuple[Path, ...]:
+    """libm, which candidates are linked with and the runtime is not; it lies beside the C library."""
+    beside = [path.with_name("libm.so.6") for path in linked(runtime) if path.name == "libc.so.6"]
+    return tuple(path for name in beside for path in (name, name.resolve()) if path.exists())
+
+
+def linked(program: Path) -> tuple[Path, ...]:
+    """The loader and libraries of a program or library, as real files and as the names they are found by."""
     done = subprocess.run(["ldd", str(program)], capture_output=True, text=True, timeout=20, check=False)
     names = [Path(word) for word in re.findall(r"(/\S+)", done.stdout)]
-    libm = [name.with_name("libm.so.6") for name in names if name.name == "libc.so.6"]
-    found = {path for name in (*names, *libm) for path in (name, name.resolve()) if path.exists()}
+    found = {path for name in names for path in (name, name.resolve()) if path.exists()}
     return (*sorted(found), *(p for p in (Path("/etc/ld.so.cache"),) if p.exists()))

@@ -5,6 +5,7 @@ All of it is measured before the first candidate, through the same workers that 
 
 import secrets
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ import numpy as np
 import clock
 import inputs
 import machine
+import verify
 import wire
 from arena import cpu
 from build import c as c_builder
-from build import signature
+from build import signature, toolchain
 from clock import Reading, Stand
 from doorbell import Profile, Worker, WorkerDied, WorkerOverdue, Workplace, hired
 from failure import Failed
@@ -88,6 +90,7 @@ class Opened:
         return c_builder.build_c(
             source,
             shim=signature.shim(self.task),
+            declaration=signature.declaration(self.task),
             cache=self.cache / "candidates",
             isolation=self.workplace.isolation,
             deadline_s=self.task.limits.build_s,
@@ -163,7 +166,7 @@ def _measure_set(task: Task, case: Case) -> float:
     for _ in range(2):
         start = time.perf_counter()
         inputs.fill(task, case, views=given, rng=rng)
-        clock.verify.check_timed(task, case, inputs=given, outputs=got, rng=rng, poison=0)
+        verify.check_timed(task, case, inputs=given, outputs=got, rng=rng, poison=0)
         seconds = time.perf_counter() - start
     del given, got
     arena.close()
@@ -181,9 +184,10 @@ def _measure_overhead(opened: Opened) -> None:
 
 
 def _trusted(opened: Opened, text: str) -> Path:
-    source = opened.cache / "trusted.c"
-    source.write_text(text, encoding="utf-8")
-    built = opened.build(source)
+    with tempfile.NamedTemporaryFile("w", suffix=".c", encoding="utf-8") as source:
+        source.write(text)
+        source.flush()
+        built = opened.build(Path(source.name))
     if isinstance(built, c_builder.BuildFailure):
         raise OpeningError(f"the trusted candidate does not build: {built.detail}")
     return built.artifact
@@ -261,7 +265,7 @@ def describe(opened: Opened, *, cores: machine.Cores) -> wire.Device:
 
 def _details(opened: Opened, *, cores: machine.Cores) -> dict[str, str]:
     return {
-        "compiler": c_builder.toolchain.find_compiler().version,
+        "compiler": toolchain.find_compiler().version,
         "flags": " ".join(c_builder.FLAGS),
         "cores": f"candidates on core {cores.worker}, judge on {', '.join(map(str, cores.judge))}",
         "last_level_cache": f"{opened.cache_bytes >> 20} MiB",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+import machine
 from doorbell import Profile
 
 LIBRARY_VARIABLE = "KERNELSMITH_VENDOR_LIBRARY"
@@ -45,5 +46,5 @@ def _variant(artifact: Path, library: Path, *, kernel: str, memory_bytes: int) -
     environment = {LIBRARY_VARIABLE: str(library), "OPENBLAS_NUM_THREADS": "1"}
     if kernel:
         environment["OPENBLAS_CORETYPE"] = kernel
-    readable = tuple(sorted(library.parent.iterdir()))
+    readable = (*library.parent.glob("*.so*"), *machine.linked(library))
     return Vendor(f"OpenBLAS ({kernel or 'default'})", artifact, Profile(memory_bytes, readable, environment))

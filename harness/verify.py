@@ -20,7 +20,8 @@ VECTORS = 4
 FREIVALDS_SIGMAS = 8.0
 """Residuals beyond this many tolerated standard deviations are errors; honest fp32 products stay below 1."""
 
-MAX_NAMED_ROWS = 6
+MAX_NAMED = 4
+"""Residues that a pattern may name before it says nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _pattern(wrong: NDArray[np.bool_]) -> str:
     """Rows, columns or residues that hold all that is wrong, where such a description is short."""
     if wrong.all() or wrong.ndim != 2:
         return "every element is wrong" if wrong.all() else ""
-    parts = [_axis_pattern(wrong.any(axis=1 - axis), word) for axis, word in ((0, "rows"), (1, "columns"))]
+    parts = [_axis_pattern(np.asarray(wrong.any(axis=1 - axis)), word) for axis, word in ((0, "rows"), (1, "columns"))]
     return "wrong elements lie in " + " and ".join(part for part in parts if part) if any(parts) else ""
 
 
@@ -107,8 +108,10 @@ def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
         return f"{word} {indices[0]} to {indices[-1]} of {len(hit)}"
     for period in (2, 4, 8, 16, 32, 64):
         residues = np.unique(indices % period)
-        if len(residues) <= period // 4 or len(residues) == 1:
-            return f"{word} where index % {period} is {', '.join(map(str, residues[:MAX_NAMED_ROWS]))}"
+        if len(residues) <= MAX_NAMED and np.count_nonzero(np.isin(np.arange(len(hit)) % period, residues)) == len(
+            indices
+        ):
+            return f"{word} where index % {period} is {', '.join(map(str, residues))}"
     return f"{len(indices)} of {len(hit)} {word}"
 
 

@@ -10,6 +10,7 @@ is a verdict.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
@@ -249,8 +250,13 @@ def _reproduce(message: dict[str, Any]) -> Reproduce:
 
 
 def _duel(message: dict[str, Any]) -> DuelRequest:
-    sides = {side: Source(**message.pop(side)) for side in ("candidate", "incumbent")}
-    return DuelRequest(**message, **sides)
+    candidate, incumbent = (Source(**message.pop(side)) for side in ("candidate", "incumbent"))
+    return DuelRequest(**message, candidate=candidate, incumbent=incumbent)
 
 
-_OPERATIONS = {"open": lambda message: Open(**message), "judge": _judge, "reproduce": _reproduce, "duel": _duel}
+_OPERATIONS: dict[str, Callable[[dict[str, Any]], Request]] = {
+    "open": lambda message: Open(**message),
+    "judge": _judge,
+    "reproduce": _reproduce,
+    "duel": _duel,
+}

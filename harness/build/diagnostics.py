@@ -11,7 +11,8 @@ MAX_WARNING = 240
 
 _ERROR = re.compile(
     r"^(?!collect2).*: (?:fatal )?error: |: internal compiler error|: Error: "
-    r"|undefined reference to|multiple definition of|: file not recognized|signal terminated program|out of memory|memory exhausted"
+    r"|undefined reference to|multiple definition of|: file not recognized"
+    r"|signal terminated program|out of memory|memory exhausted"
 )
 _NEXT = re.compile(r"^\S.*: (?:warning|error|fatal error|Error|Warning): |: In function |collect2: |^compilation ")
 _WARNING = re.compile(r"^candidate\.c:(\d+):\d+: warning: (.+)$|^\S*ld: (warning: .+)$", re.MULTILINE)

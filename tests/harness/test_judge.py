@@ -8,10 +8,20 @@ import pytest
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
-from kernelsmith.core.verdict import Duel, Promotion, Status, Verdict
+from kernelsmith.core.verdict import Duel, Interval, Promotion, Status, Verdict
 from kernelsmith.errors import UsageError
 
 Write = Callable[..., str]
+
+
+def slower(verdict: Verdict, factor: float) -> Verdict:
+    """The same verdict with a slower score, so that whoever comes next is a contender whatever the noise."""
+    found = verdict.measurement
+    assert found is not None
+    interval = Interval(found.interval_us.low * factor, found.interval_us.high * factor)
+    return dataclasses.replace(
+        verdict, measurement=dataclasses.replace(found, time_us=found.time_us * factor, interval_us=interval)
+    )
 
 
 def attempt_of(source: str, verdict: Verdict) -> Attempt:
@@ -126,9 +136,10 @@ def test_a_much_faster_kernel_replaces_the_incumbent_without_a_duel(harness, mat
 
 def test_the_same_kernel_again_is_not_promoted(harness, matmul_with: Write) -> None:
     source = matmul_with("honest;")
-    incumbent = attempt_of(source, harness.evaluate(source))
+    incumbent = attempt_of(source, slower(harness.evaluate(source), 1.3))
     verdict = harness.process.submit(Candidate(source + "// again\n", Language.C), incumbent).result()
     assert verdict.status is Status.PASSED
+    assert verdict.duel is not None, "close enough to have to fight"
     assert verdict.promotion is None
 
 
@@ -165,7 +176,9 @@ def test_an_incumbent_that_fails_in_the_duel_loses_it(harness, matmul_with: Writ
     good = matmul_with("honest;")
     passed = harness.evaluate(good)
     flaky = matmul_with("honest; C[0] = 0;")
-    verdict = harness.process.submit(Candidate(good + "// contender\n", Language.C), attempt_of(flaky, passed)).result()
+    verdict = harness.process.submit(
+        Candidate(good + "// contender\n", Language.C), attempt_of(flaky, slower(passed, 2))
+    ).result()
     assert verdict.promotion is Promotion.DUEL
     assert any("incumbent failed" in note for note in verdict.notes)
 
