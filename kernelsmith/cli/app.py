@@ -1,0 +1,78 @@
+"""The program `kernelsmith`: its commands, and how every fault becomes one line on stderr and an exit code.
+
+The command modules import what is heavy (pydantic, SQLAlchemy, openai, optuna) inside their functions: `--help` loads
+none of it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from kernelsmith import __version__
+from kernelsmith.cli import best, diff, doctor, duel, judge, replay, resume, run, runs, show, tasks, terminal
+from kernelsmith.errors import HarnessError, KernelsmithError
+
+DONE, FAILED, FIXABLE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes; 130 is what a shell expects of a program that an interrupt ended."""
+
+app = typer.Typer(
+    name="kernelsmith",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (run, resume, runs, show, best, judge, duel, diff, replay, tasks, doctor):
+    name = command.__name__.rpartition(".")[2]
+    app.command(name)(getattr(command, name))
+
+
+@app.callback(invoke_without_command=True)
+def kernelsmith(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Optimize kernels by search: propose, build, check, time, write down, go on until the budget ends."""
+    if version:
+        terminal.result(f"kernelsmith {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        terminal.result(context.get_help())
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 the run or the check failed, 2 the user can fix it."""
+    terminal.survive_any_encoding()
+    try:
+        code = run_command(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `kernelsmith show RUN | head`: the reader has what it wanted. The interpreter would flush once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    sys.exit(code)
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. A fault is said in one line on stderr."""
+    try:
+        code = app(list(arguments), prog_name="kernelsmith", standalone_mode=False)
+    except KernelsmithError as error:
+        terminal.fault(str(error))
+        return FAILED if isinstance(error, HarnessError) else FIXABLE
+    except typer.TyperException as error:
+        terminal.fault(_parser_fault(error))
+        return FIXABLE
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    return code if isinstance(code, int) else DONE
+
+
+def _parser_fault(error: typer.TyperException) -> str:
+    """The parser's message with the command whose help has the answer."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "kernelsmith"
+    return f"{error.format_message().rstrip('.')}; see `{command} --help`"

@@ -1,0 +1,128 @@
+"""What this machine offers a run, found out one thing at a time, each with its remedy.
+
+It knows nothing of how findings are shown.
+"""
+
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernelsmith.cli import figures, gpu
+from kernelsmith.errors import ConfigError, HarnessError, ModelError
+
+ROOM_BYTES = 1 << 30
+"""A night of attempts with their sources, replies and samples stays far below this."""
+HIGHEST_LEVEL = 3
+"""Of the sandbox: all of its guards."""
+GPU_LIBRARIES = ("cupy", "triton")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked for."""
+
+    name: str
+    found: str
+    ok: bool
+    remedy: str = ""
+    """What to do about it; empty where nothing is to be done."""
+    required: bool = False
+    """Whether a run on the CPU needs it."""
+
+
+def machine_findings(python: str) -> list[Finding]:
+    """What the harness finds under this interpreter: compiler, CPU and its peak, cores, sandbox."""
+    from kernelsmith.bench.harness import doctor
+
+    try:
+        found = doctor(python)
+    except HarnessError as error:
+        return [
+            Finding(
+                "harness", str(error), False, "reinstall kernelsmith: pip install --force-reinstall kernelsmith", True
+            )
+        ]
+    return [_compiler(found), _cpu(found), _cores(found), _sandbox(found)]
+
+
+def gpu_findings() -> list[Finding]:
+    """The driver, and the libraries that the judge needs for GPU tasks; found without importing them."""
+    lack = gpu.missing()
+    driver = Finding("GPU", lack or "an NVIDIA GPU answers", lack is None, "needed for cuda tasks only" if lack else "")
+    present = {name: importlib.util.find_spec(name) is not None for name in GPU_LIBRARIES}
+    absent = [name for name, there in present.items() if not there]
+    words = ", ".join(f"{name} {'found' if there else 'not installed'}" for name, there in present.items())
+    remedy = f"for cuda tasks: pip install 'kernelsmith[cuda,triton]' ({', '.join(absent)})" if absent else ""
+    return [driver, Finding("GPU libraries", words, not absent, remedy)]
+
+
+def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> Finding:
+    """Whether a model endpoint is configured, and answers."""
+    from kernelsmith.llm.client import reachable
+    from kernelsmith.llm.endpoint import KEY_VARIABLES, api_key, base_url
+
+    configured = option or environ.get("OPENAI_BASE_URL") or any(environ.get(name) for name in KEY_VARIABLES)
+    if not configured:
+        remedy = f"to search with a model: --model NAME --base-url URL, its key in {KEY_VARIABLES[0]}"
+        return Finding("model endpoint", "none configured; the tuner needs none", True, remedy)
+    try:
+        url = base_url(option, environ)
+        return Finding("model endpoint", f"{url}: {reachable(url, api_key(environ))}", True)
+    except (ConfigError, ModelError) as error:
+        return Finding("model endpoint", str(error), False, "check --base-url or OPENAI_BASE_URL, and the key")
+
+
+def write_finding(folder: Path) -> Finding:
+    """Whether runs can be written where they would be; tried, since permissions alone do not tell on every mount."""
+    place = _nearest(folder)
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return Finding("write access", f"{folder.absolute()} can be written", True, required=True)
+    except OSError as error:
+        remedy = "work in a folder of your own, or name a database elsewhere with --db"
+        return Finding("write access", f"{place}: {error.strerror}", False, remedy, required=True)
+
+
+def disk_finding(folder: Path) -> Finding:
+    """Free space where runs are written."""
+    free = shutil.disk_usage(_nearest(folder)).free
+    enough = free >= ROOM_BYTES
+    remedy = "" if enough else "free some space, or name a database elsewhere with --db"
+    return Finding("disk space", f"{free / (1 << 30):.1f} GiB free", enough, remedy, required=True)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or where it would be made."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+
+
+def _compiler(found: Mapping[str, Any]) -> Finding:
+    if "compiler" in found:
+        return Finding("C compiler", found["compiler"], True, required=True)
+    remedy = "install gcc or clang (Debian: apt-get install gcc libc6-dev)"
+    return Finding("C compiler", found.get("problem", "none found"), False, remedy, required=True)
+
+
+def _cpu(found: Mapping[str, Any]) -> Finding:
+    if "peak_flops" in found:
+        return Finding("CPU", f"{found['cpu']}, peak {figures.rate(found['peak_flops'], 'fp32')} on one core", True)
+    return Finding("CPU", f"{found['cpu']}, peak not measured", False, f"first: {found.get('problem', 'see above')}")
+
+
+def _cores(found: Mapping[str, Any]) -> Finding:
+    if found["worker_core"] is None:
+        remedy = "allow the process a second core; figures are noisier on one"
+        return Finding("cores", "one, shared by judge and candidates", False, remedy)
+    judge = ", ".join(str(core) for core in found["judge_cores"])
+    return Finding("cores", f"candidates on core {found['worker_core']}, judge on {judge}", True)
+
+
+def _sandbox(found: Mapping[str, Any]) -> Finding:
+    level, why = found["isolation"], found["why_not_higher"]
+    words = f"level {level} of {HIGHEST_LEVEL}" + (f": {why}" if why else "")
+    remedy = "" if level else "run where seccomp is permitted, or trust every candidate with --trust-candidates"
+    return Finding("sandbox", words, level > 0, remedy, required=True)

@@ -1,0 +1,147 @@
+"""A run's configuration from a TOML file and the command line: the one place where either meets the program.
+
+The command line overrides the file. Every fault is one line that names the option, or the file and its key.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kernelsmith.core.run import Budget, RunConfig
+from kernelsmith.errors import ConfigError
+
+Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Words = Annotated[str, Field(min_length=1)]
+BUDGET_KEYS = tuple(field.name for field in fields(Budget))
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class BudgetKeys(_Strict):
+    """The keys of `[budget]`; field by field kernelsmith.core.run.Budget."""
+
+    attempts: Annotated[int, Field(gt=0)] | None = None
+    hours: Limit | None = None
+    usd: Limit | None = None
+    target: Annotated[float, Field(gt=0, le=1.5)] | None = None
+
+
+class ConfigKeys(_Strict):
+    """The keys of a config file; field by field kernelsmith.core.run.RunConfig."""
+
+    task: Words | None = None
+    proposer: Words | None = None
+    budget: BudgetKeys = BudgetKeys()
+    seed: int | None = None
+    model: Words | None = None
+    base_url: Words | None = None
+    from_file: Words | None = None
+    plateau: Annotated[int, Field(gt=0)] | None = None
+    history_tokens: Annotated[int, Field(gt=0)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    price_per_mtok: Annotated[list[Price], Field(min_length=2, max_length=2)] | None = None
+    calibration_s: Annotated[float, Field(gt=0, le=60)] | None = None
+    trust_candidates: bool | None = None
+
+
+def configured(path: Path | None, options: Mapping[str, Any]) -> RunConfig:
+    """The run that file and command line ask for; options that are None were not given.
+
+    Raises:
+        ConfigError: a key is unknown or has the wrong type or range, or the proposer lacks what it needs.
+    """
+    from_file = _checked(_read(path), f"{path}: ") if path else {}
+    given = {key: value for key, value in options.items() if value is not None}
+    from_options = _checked(_nested(given), "--")
+    budget = _budget({**from_file.pop("budget", {}), **from_options.pop("budget", {})})
+    merged = {**from_file, **from_options}
+    if "price_per_mtok" in merged:
+        merged["price_per_mtok"] = tuple(merged["price_per_mtok"])
+    if "task" not in merged:
+        raise ConfigError("task: none is named; `kernelsmith run TASK`, or a `task` key in the file of --config")
+    if "base_url" in merged and not merged.get("model"):
+        raise ConfigError("--base-url: no model is named; add --model NAME")
+    merged.setdefault("proposer", "model" if merged.get("model") else "tuner")
+    return _resolved(RunConfig(**merged, budget=budget))
+
+
+def fraction(text: str) -> float:
+    """`0.85` or `85%` as a fraction.
+
+    Raises:
+        ConfigError: it is neither, or not above 0.
+    """
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1.5:
+        raise ConfigError(f"--target: {text!r} is not a part of peak; give a fraction such as 0.85, or 85%")
+    return value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config: {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--config: {path}: not UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options are flat, the file has a table for the budget."""
+    flat = {key: value for key, value in options.items() if key not in BUDGET_KEYS}
+    return flat | {"budget": {key: value for key, value in options.items() if key in BUDGET_KEYS}}
+
+
+def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The keys that were given, once all of them are known to be right."""
+    try:
+        return ConfigKeys.model_validate(values).model_dump(exclude_unset=True, exclude_none=True)
+    except ValidationError as error:
+        raise ConfigError(_said(error, where)) from error
+
+
+def _said(error: ValidationError, where: str) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if where == "--":
+        key = {"from_file": "from"}.get(key, key.removeprefix("budget.").replace("_", "-"))
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(BudgetKeys.model_fields if key.startswith("budget.") else ConfigKeys.model_fields)
+        return f"{where}{key}: no such key; known are {known}"
+    return f"{where}{key}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
+
+
+def _budget(given: Mapping[str, Any]) -> Budget:
+    """Hours or dollars take the place of the default number of attempts; a target alone does not."""
+    unlimited = "attempts" not in given and ("hours" in given or "usd" in given)
+    return Budget(**given, **({"attempts": None} if unlimited else {}))
+
+
+def _resolved(config: RunConfig) -> RunConfig:
+    """Paths absolute and the endpoint spelled out, so that `resume` means the same from another folder."""
+    from dataclasses import replace
+
+    from kernelsmith.llm.endpoint import base_url
+
+    if config.proposer == "model":
+        config = replace(config, base_url=base_url(config.base_url, os.environ))
+    if config.proposer.startswith("folder:"):
+        folder = Path(config.proposer.removeprefix("folder:")).resolve()
+        config = replace(config, proposer=f"folder:{folder}")
+    if config.from_file:
+        config = replace(config, from_file=str(Path(config.from_file).resolve()))
+    return config

@@ -1,0 +1,60 @@
+"""`kernelsmith judge`: the verdict on one file, written down nowhere."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kernelsmith.cli import figures, options, terminal
+
+if TYPE_CHECKING:
+    from kernelsmith.core.run import Device
+    from kernelsmith.core.verdict import Verdict
+
+
+def judge(
+    task: options.TaskArgument,
+    file: options.CandidateFile,
+    inputs: options.Inputs = None,
+    trust_candidates: options.Trust = False,
+    json: options.Json = False,
+) -> None:
+    """Build, check and time one candidate. Exit code 0: it passed; 1: it did not."""
+    from kernelsmith.cli.candidates import read_candidate
+    from kernelsmith.cli.judging import opened, ready_task
+
+    found = ready_task(task)
+    candidate = read_candidate(file, found)
+    with opened(found, trust_candidates=trust_candidates) as (harness, device):
+        if inputs is not None:
+            passed, said = harness.reproduce(candidate, inputs)
+            data, page = {"correct": passed, "detail": said}, terminal.printable(said)
+        else:
+            verdict = harness.submit(candidate, None).result()
+            passed, data, page = verdict.passed, _data(verdict, device), _page(verdict, device)
+    terminal.result_json(data) if json else terminal.result(page)
+    if not passed:
+        raise typer.Exit(1)
+
+
+def _data(verdict: "Verdict", device: "Device") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(verdict), "utilization": verdict.utilization, "device": asdict(device)}
+
+
+def _page(verdict: "Verdict", device: "Device") -> str:
+    found = verdict.measurement
+    if found is None:
+        return f"{verdict.status}: {terminal.printable(verdict.detail)}"
+    rows = [
+        (
+            "utilization",
+            f"{figures.percent(found.utilization)} of {figures.rate(found.peak, found.unit)}, {device.name}",
+        ),
+        ("time", f"{figures.interval(found)}, {len(verdict.batches)} batches"),
+        ("rate", figures.rate(found.rate, found.unit)),
+    ]
+    rows += [("vendor", of_vendor)] if (of_vendor := figures.of_vendor(found, device)) else []
+    rows += [("note", terminal.one_line(note)) for note in verdict.notes]
+    rows += [("warning", terminal.one_line(warning)) for warning in verdict.facts.warnings]
+    return f"{verdict.status}\n{terminal.columns(rows)}"

@@ -1,0 +1,145 @@
+"""The view of a run on a terminal: budget, best, staircase, last attempts, and what happens now, redrawn in place.
+
+Whatever a candidate or a model wrote is shown as Text, which knows no markup, and on one line without controls.
+"""
+
+import time
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from kernelsmith.cli import figures
+from kernelsmith.cli.terminal import one_line
+from kernelsmith.core.attempt import Ask, Attempt
+from kernelsmith.core.history import History
+from kernelsmith.core.verdict import Status
+
+ROWS = 8
+REDRAWS_PER_S = 4.0
+"""Few: the view must not compete with the judge for the core beside the worker's."""
+COLOURS = {Status.PASSED: "green", Status.NO_CANDIDATE: "yellow", Status.REJECTED: "yellow", Status.TAMPERED: "magenta"}
+
+
+class LiveView:
+    """A View for a terminal; used as a context manager, which gives the terminal back as it was."""
+
+    def __init__(self, title: str, console: Console) -> None:
+        self._title = title
+        self._history: History | None = None
+        self._ask: Ask | None = None
+        self._stage = ""
+        self._since = time.monotonic()
+        self._live = Live(
+            get_renderable=self.render, console=console, refresh_per_second=REDRAWS_PER_S, redirect_stdout=False
+        )
+
+    def __enter__(self) -> "LiveView":
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self._stage = ""
+        self._live.stop()
+
+    def history(self, history: History) -> None:
+        """The run as it stands."""
+        self._history = history
+
+    def asked(self, ask: Ask) -> None:
+        """The next directive."""
+        self._ask = ask
+        self._step("proposing")
+
+    def attempted(self, attempt: Attempt) -> None:
+        """Nothing yet: the loop reads the history next, which holds the attempt."""
+        self._step("")
+
+    def stage(self, stage: str) -> None:
+        """What the harness does now."""
+        self._step(stage)
+
+    def say(self, text: str) -> None:
+        """One line above the view."""
+        self._live.console.print(Text(one_line(text)))
+
+    def render(self) -> RenderableType:
+        """The view as it is to be drawn now."""
+        if self._history is None:
+            return Text(f"{self._title}: {self._stage or 'opening'} {self._elapsed()}")
+        history = self._history
+        return Group(_head(self._title, history), _spent(history), _best(history), _last(history), self._now())
+
+    def _step(self, stage: str) -> None:
+        self._stage = stage
+        self._since = time.monotonic()
+
+    def _elapsed(self) -> str:
+        return figures.clock(time.monotonic() - self._since)
+
+    def _now(self) -> Text:
+        if not self._stage:
+            return Text("")
+        stance = f"{self._ask.number} {self._ask.directive.stance}: " if self._ask else ""
+        why = f" ({self._ask.directive.reason})" if self._ask and self._ask.directive.reason else ""
+        return Text(one_line(f"now {stance}{self._stage} {self._elapsed()}{why}"), style="cyan", no_wrap=True)
+
+
+def _head(title: str, history: History) -> Text:
+    device = history.device
+    if device is None:
+        return Text(one_line(title), style="bold")
+    vendor = f" · {device.vendor.name} {figures.percent(device.vendor.utilization)}" if device.vendor else ""
+    return Text.assemble(
+        (one_line(title), "bold"),
+        " · ",
+        one_line(f"{device.name} · peak {figures.rate(device.peak, device.unit)}{vendor}"),
+    )
+
+
+def _spent(history: History) -> Table:
+    """A bar against the limit that is nearest, the spent amounts beside it."""
+    budget, attempts = history.budget, len(history.attempts)
+    parts = [attempts / budget.attempts] if budget.attempts else []
+    parts += [history.active_s / 3600 / budget.hours] if budget.hours else []
+    parts += [(history.usage.cost_usd or 0) / budget.usd] if budget.usd else []
+    words = [figures.spent(f"{attempts}", budget.attempts, "attempts"), figures.clock(history.active_s)]
+    words += [f"of {budget.hours:g} h"] if budget.hours else []
+    words += [figures.cost(history.usage.cost_usd) + (f" of ${budget.usd:g}" if budget.usd else "")]
+    row = Table.grid(padding=(0, 2))
+    row.add_row(ProgressBar(total=1.0, completed=min(max(parts), 1.0), width=30), Text("  ".join(words)))
+    return row
+
+
+def _best(history: History) -> RenderableType:
+    best = history.incumbent
+    if best is None or best.verdict.measurement is None:
+        return Text("best  none yet")
+    found = best.verdict.measurement
+    words = [f"{figures.percent(found.utilization)} of peak", figures.of_vendor(found, history.device)]
+    words += [figures.interval(found), f"attempt {best.number}"]
+    line = Text.assemble("best  ", (" · ".join(word for word in words if word), "bold green"))
+    return Group(line, Text(f"      {figures.staircase(history.attempts)}", style="green", no_wrap=True))
+
+
+def _last(history: History) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    for attempt in history.attempts[-ROWS:]:
+        verdict = attempt.verdict
+        style = COLOURS.get(verdict.status, "red") + (" bold" if verdict.promotion else "")
+        table.add_row(
+            Text(str(attempt.number)),
+            Text(verdict.status, style=style),
+            Text(figures.percent(verdict.utilization)),
+            Text(attempt.stance),
+            Text(figures.reason(verdict)),
+        )
+    return table

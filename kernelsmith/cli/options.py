@@ -1,0 +1,78 @@
+"""The arguments and options of the commands, each with its help text once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kernelsmith import paths
+
+TASK_HELP = "A task's name (`kernelsmith tasks`), or a task folder."
+
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help=TASK_HELP)]
+TaskOrConfig = Annotated[str | None, typer.Argument(metavar="TASK", help=TASK_HELP)]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's name (`kernelsmith runs`).")]
+RunOrAttempt = Annotated[str, typer.Argument(metavar="RUN[:N]", help="A run's name, or one of its attempts.")]
+CandidateFile = Annotated[Path, typer.Argument(metavar="FILE", help="A candidate's source file.")]
+
+Database = Annotated[
+    str | None,
+    typer.Option("--db", metavar="URL", help="Attempt log: a file or an SQLAlchemy URL.  [default: runs/attempts.db]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Trust = Annotated[
+    bool, typer.Option("--trust-candidates", help="Run candidates without a sandbox where the machine offers none.")
+]
+
+Proposer = Annotated[
+    str | None,
+    typer.Option(
+        "--proposer",
+        metavar="model|tuner|folder:DIR",
+        help="Who proposes.  [default: the model where one is named, else the tuner]",
+    ),
+]
+Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model, as its endpoint names it.")]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        help="OpenAI-compatible endpoint; its key comes from KERNELSMITH_API_KEY or OPENAI_API_KEY."
+        "  [default: OPENAI_BASE_URL, else OpenAI's own]",
+    ),
+]
+Attempts = Annotated[
+    int | None,
+    typer.Option("--attempts", metavar="N", help="End after N attempts.  [default: 60, or the limits below]"),
+]
+Hours = Annotated[float | None, typer.Option("--hours", metavar="H", help="End after H hours of active time.")]
+Usd = Annotated[float | None, typer.Option("--usd", metavar="X", help="End once the model calls have cost X USD.")]
+Target = Annotated[
+    str | None, typer.Option("--target", metavar="U", help="End at this part of the device's peak: 0.85, or 85%.")
+]
+Name = Annotated[
+    str | None, typer.Option("--name", metavar="N", help="The run's name.  [default: the task's, numbered]")
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="F", help="TOML file with the run's settings; options override them.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="S", help="Seed of every random choice.  [default: 0]")]
+FromFile = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="FILE", help="A kernel you own, judged as attempt 0 in the skeleton's place."),
+]
+Inputs = Annotated[
+    str | None,
+    typer.Option("--inputs", metavar="CASE:CALLS:KEY", help="Run one batch again, unscored, as a verdict names it."),
+]
+MoreAttempts = Annotated[
+    int | None, typer.Option("--attempts", metavar="N", min=1, help="Allow N attempts more than are made.")
+]
+MoreHours = Annotated[float | None, typer.Option("--hours", metavar="H", help="Allow H hours more than are spent.")]
+MoreUsd = Annotated[float | None, typer.Option("--usd", metavar="X", help="Allow X USD more than are spent.")]
+
+
+def database_url(given: str | None) -> str:
+    """What `--db` says, or the file that holds all runs started from the working directory."""
+    return given or str(paths.default_database())

@@ -1,0 +1,94 @@
+"""`kernelsmith resume`: goes on where a run stopped, and extends its budget."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from kernelsmith.cli import options
+from kernelsmith.errors import UsageError
+
+if TYPE_CHECKING:
+    from kernelsmith.core.history import History
+    from kernelsmith.core.run import Event
+    from kernelsmith.core.task import Task
+    from kernelsmith.log.store import Store
+
+BUDGET_OPTIONS = ("target", "attempts", "hours", "usd")
+
+
+def resume(
+    run: options.RunArgument,
+    attempts: options.MoreAttempts = None,
+    hours: options.MoreHours = None,
+    usd: options.MoreUsd = None,
+    target: options.Target = None,
+    db: options.Database = None,
+    json: options.Json = False,
+) -> None:
+    """Go on with a run that was paused, interrupted, or ended by its budget.
+
+    The limits given here are added to those the run has; the log says so.
+    """
+    from kernelsmith.cli.config import fraction
+    from kernelsmith.log.store import open_store
+
+    more = {"attempts": attempts, "hours": hours, "usd": usd}
+    given = {key: value for key, value in more.items() if value is not None}
+    with open_store(options.database_url(db), create=False) as store:
+        history = store.history(store.run(run))
+        limits = _limits(history, given) | ({} if target is None else {"target": fraction(target)})
+        _carry_on(store, history, limits=limits, db=options.database_url(db), json=json)
+
+
+def _carry_on(store: "Store", history: "History", *, limits: dict[str, float], db: str, json: bool) -> None:
+    from kernelsmith.cli.judging import ready_task
+    from kernelsmith.cli.run import check, wire
+    from kernelsmith.cli.session import conduct, folder_of, scene
+    from kernelsmith.cli.summary import tell
+
+    run, events = history.run, _events(limits)
+    task = ready_task(run.config.task)
+    _same_task(history, task)
+    check(replace(run.config, budget=replace(history.budget, **limits)), task)
+    with store.hold(run):
+        _anything_left(replace(history, events=(*history.events, *events)))
+        with scene(task, run.config, name=run.name, folder=folder_of(db, run.name)) as at:
+            history = conduct(run, wire(run, at=at, store=store), device=at.device, events=events)
+    tell(history, json=json)
+
+
+def _limits(history: "History", more: dict[str, float]) -> dict[str, float]:
+    """The new limits: the old ones and what is added; where there was none, what is spent and what is added."""
+    budget = history.budget
+    spent = {
+        "attempts": len(history.attempts),
+        "hours": history.active_s / 3600,
+        "usd": history.usage.cost_usd or 0.0,
+    }
+    return {key: (getattr(budget, key) or spent[key]) + value for key, value in more.items()}
+
+
+def _events(limits: dict[str, float]) -> "tuple[Event, ...]":
+    from kernelsmith.core.run import Event, EventKind
+
+    now = datetime.now(UTC)
+    extension = (Event(EventKind.EXTENSION, now, data=limits),) if limits else ()
+    return (Event(EventKind.RESUME, now), *extension)
+
+
+def _same_task(history: "History", task: "Task") -> None:
+    """A changed task is another task: its figures cannot stand in one run with the old ones."""
+    if task.digest != history.run.task_digest:
+        raise UsageError(
+            f"{task.folder}: the task has changed since {history.run.name} was started; "
+            f"restore it, or start anew with `kernelsmith run {history.run.config.task}`"
+        )
+
+
+def _anything_left(history: "History") -> None:
+    from kernelsmith.core.budget import spent
+
+    if (reason := spent(history)) is None:
+        return
+    option = next(key for key in BUDGET_OPTIONS if key in reason.lower())
+    raise UsageError(f"{history.run.name} is over: {reason}; extend it with --{option}")

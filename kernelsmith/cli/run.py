@@ -1,0 +1,157 @@
+"""`kernelsmith run`: reads config and task, wires the objects (the only place that does), and lets the loop go."""
+
+import itertools
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kernelsmith import paths
+from kernelsmith.cli import options, terminal
+from kernelsmith.errors import UsageError
+
+if TYPE_CHECKING:
+    from kernelsmith.cli.session import Scene
+    from kernelsmith.core.run import Run, RunConfig
+    from kernelsmith.core.seams import Proposer
+    from kernelsmith.core.task import Task
+    from kernelsmith.log.store import Store
+    from kernelsmith.loop import Parts
+
+NO_MODEL = (
+    "no model configured: the tuner proposes; to ask a model, give --model NAME --base-url URL and KERNELSMITH_API_KEY"
+)
+
+
+def run(
+    task: options.TaskOrConfig = None,
+    proposer: options.Proposer = None,
+    model: options.Model = None,
+    base_url: options.BaseUrl = None,
+    attempts: options.Attempts = None,
+    hours: options.Hours = None,
+    usd: options.Usd = None,
+    target: options.Target = None,
+    name: options.Name = None,
+    db: options.Database = None,
+    config: options.ConfigFile = None,
+    seed: options.Seed = None,
+    from_file: options.FromFile = None,
+    trust_candidates: options.Trust = False,
+    json: options.Json = False,
+) -> None:
+    """Search for a faster kernel until the budget ends.
+
+    Ctrl-C ends after the attempt in flight, a second one at once; `kernelsmith resume` goes on from either.
+    """
+    from kernelsmith.cli.config import configured, fraction
+
+    given = {
+        "task": task,
+        "proposer": proposer,
+        "model": model,
+        "base_url": base_url,
+        "attempts": attempts,
+        "hours": hours,
+        "usd": usd,
+        "target": fraction(target) if target is not None else None,
+        "seed": seed,
+        "from_file": str(from_file) if from_file else None,
+        "trust_candidates": trust_candidates or None,
+    }
+    settings = configured(config, given)
+    _start(settings, name=name, db=options.database_url(db), json=json, by_default=proposer is None)
+
+
+def _start(config: "RunConfig", *, name: str | None, db: str, json: bool, by_default: bool) -> None:
+    from kernelsmith.cli.judging import ready_task
+    from kernelsmith.cli.session import conduct, folder_of, scene
+    from kernelsmith.cli.summary import tell
+    from kernelsmith.log.store import open_store
+
+    task = ready_task(config.task)
+    config = replace(config, task=_lasting_name(task))
+    check(config, task)
+    with open_store(db) as store:
+        name = _free_name(store, task, name)
+        if by_default and config.proposer == "tuner":
+            terminal.progress(NO_MODEL)
+        with scene(task, config, name=name, folder=folder_of(db, name)) as at:
+            run = store.create_run(config, name=name, task_digest=task.digest)
+            with store.hold(run):
+                history = conduct(run, wire(run, at=at, store=store), device=at.device)
+    tell(history, json=json)
+
+
+def check(config: "RunConfig", task: "Task") -> None:
+    """Find the user's faults before a run exists, or goes on.
+
+    Raises:
+        UsageError: the proposer cannot be built, a file is missing, or a budget in USD could not be kept.
+    """
+    from kernelsmith.cli.candidates import read_candidate
+    from kernelsmith.llm.endpoint import open_model
+    from kernelsmith.llm.price import cost_known
+
+    _known_proposer(config.proposer)
+    if config.proposer == "model":
+        open_model(config, os.environ)
+    if config.from_file:
+        read_candidate(Path(config.from_file), task)
+    if config.budget.usd is not None and config.proposer != "model":
+        raise UsageError(f"--usd: {config.proposer} costs nothing; limit it with --attempts or --hours")
+    if config.budget.usd is not None and not cost_known(config):
+        raise UsageError(
+            "--usd: no price is known for this model; give price_per_mtok = [PROMPT, COMPLETION] in --config"
+        )
+
+
+def _known_proposer(proposer: str) -> None:
+    kind, _, folder = proposer.partition(":")
+    if kind == "folder" and not Path(folder).is_dir():
+        raise UsageError(f"--proposer {proposer}: {folder or 'DIR'} is no folder")
+    if kind != "folder" and proposer not in ("model", "tuner"):
+        raise UsageError(f"--proposer {proposer}: known are model, tuner and folder:DIR")
+
+
+def wire(run: "Run", *, at: "Scene", store: "Store") -> "Parts":
+    """Put the parts of a run together."""
+    from kernelsmith.cli.watched import Watched
+    from kernelsmith.loop import Parts
+    from kernelsmith.propose.opening import Opening
+    from kernelsmith.search.ladder import Ladder
+
+    proposer = Opening(at.task, run.config, then=_proposer(run, task=at.task, store=store))
+    return Parts(Ladder(run.config), proposer, at.harness, Watched(store, at.view), stopped=at.stop)
+
+
+def _proposer(run: "Run", *, task: "Task", store: "Store") -> "Proposer":
+    """Who answers from attempt 1 on."""
+    from kernelsmith.propose.folder import FolderProposer
+    from kernelsmith.propose.model import model_proposer
+    from kernelsmith.propose.tuner import Tuner
+
+    kind, _, argument = run.config.proposer.partition(":")
+    match kind:
+        case "tuner":
+            return Tuner(task, seed=run.config.seed)
+        case "folder":
+            return FolderProposer(task, Path(argument))
+        case "model":
+            exchanges = store.exchanges_of(run)
+            return model_proposer(task, store.history(run), exchanges=exchanges, environ=os.environ)
+    raise UsageError(f"--proposer {run.config.proposer}: known are model, tuner and folder:DIR")
+
+
+def _free_name(store: "Store", task: "Task", given: str | None) -> str:
+    """The name the user gave, once it is known to be free, or the task's with the next number."""
+    taken = {run.name for run in store.runs()}
+    if given in taken:
+        raise UsageError(f"--name {given}: there is a run of this name; `kernelsmith resume {given}` goes on with it")
+    return given or next(name for n in itertools.count(1) if (name := f"{task.name}-{n}") not in taken)
+
+
+def _lasting_name(task: "Task") -> str:
+    """What finds the task again from another working directory."""
+    shipped = task.folder.parent == paths.tasks_folder().resolve()
+    return task.name if shipped else str(task.folder)

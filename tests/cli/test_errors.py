@@ -1,0 +1,108 @@
+"""Every fault is one line on stderr that names the option, key or path, with exit code 2 and no traceback."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frobnicate"], "frobnicate"),
+        (["run", "cpu_matmul", "--nonsense"], "--nonsense"),
+        (["run"], "task"),
+        (["judge", "cpu_matmul"], "FILE"),
+        (["run", "cpu_matmul", "--attempts", "many"], "--attempts"),
+        (["run", "cpu_matmul", "--attempts", "0"], "--attempts"),
+        (["run", "cpu_matmul", "--attempts", "-3"], "--attempts"),
+        (["run", "cpu_matmul", "--hours", "nan"], "--hours"),
+        (["run", "cpu_matmul", "--usd", "5"], "--usd"),
+        (["run", "cpu_matmul", "--target", "fast"], "--target"),
+        (["run", "cpu_matmul", "--target", "0"], "--target"),
+        (["run", "cpu_matmul", "--proposer", "oracle"], "oracle"),
+        (["run", "cpu_matmul", "--proposer", "model"], "--model"),
+        (["run", "cpu_matmul", "--model", "m", "--base-url", "nowhere"], "base_url"),
+        (["run", "cpu_matmul", "--base-url", "http://127.0.0.1:1/v1"], "--model"),
+        (["run", "cpu_matmul", "--model", "m", "--base-url", "http://127.0.0.1:1/v1", "--usd", "1"], "price"),
+        (["run", "cpu_matmul", "--proposer", "folder:absent"], "absent"),
+        (["run", "cpu_matmul", "--from", "absent.c"], "absent.c"),
+        (["judge", "cpu_matmul", "absent.c", "--inputs", "main"], "absent.c"),
+        (["run", "cpu_matmul", "--model", "scripted:absent"], "absent"),
+        (["run", "cpu_matmul", "--config", "absent.toml"], "absent.toml"),
+        (["run", "no_such_task"], "no_such_task"),
+        (["tasks", "no_such_task"], "no_such_task"),
+        (["judge", "no_such_task", "x.c"], "no_such_task"),
+        (["judge", "cpu_matmul", "absent.c"], "absent.c"),
+        (["judge", "cpu_matmul", "absent.f90"], ".f90"),
+        (["duel", "cpu_matmul", "absent.c", "absent.c"], "absent.c"),
+        (["show", "no_such_run"], "no_such_run"),
+        (["show", "no_such_run:3"], "no_such_run"),
+        (["best", "no_such_run"], "no_such_run"),
+        (["resume", "no_such_run"], "no_such_run"),
+        (["replay", "no_such_run"], "no_such_run"),
+        (["diff", "no_such_run", "another"], "no_such_run"),
+        (["replay", "no_such_run", "--measure", "some"], "some"),
+        (["runs", "--db", "absent/folder/attempts.db"], "absent/folder"),
+    ],
+)
+def test_a_fault_is_one_line_with_exit_code_2(cli, arguments, said):
+    done = cli(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("kernelsmith: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sed = 3", "sed"),
+        ("[budget]\nattemps = 3", "budget.attemps"),
+        ("[budget]\nattempts = '3'", "budget.attempts"),
+        ("[budget]\nhours = nan", "budget.hours"),
+        ("plateau = 0", "plateau"),
+        ("price_per_mtok = [1.0]", "price_per_mtok"),
+        ("seed = true", "seed"),
+        ("seed = ", "not valid TOML"),
+    ],
+)
+def test_a_wrong_key_of_a_config_file_is_named_with_its_file(cli, tmp_path, text, said):
+    (tmp_path / "run.toml").write_text(text)
+    done = cli("run", "cpu_matmul", "--config", "run.toml")
+    assert done.returncode == 2
+    assert done.stderr.startswith("kernelsmith: run.toml: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_fault_leaves_no_run_behind(cli, tmp_path):
+    cli("run", "cpu_matmul", "--proposer", "oracle")
+    assert not (tmp_path / "runs").exists() or cli("runs", "--json").stdout.strip() == "[]"
+
+
+def test_a_malformed_task_names_its_key(cli, tmp_path):
+    task = tmp_path / "mine"
+    task.mkdir()
+    (task / "task.toml").write_text('title = "mine"\ndevise = "cpu"\n')
+    done = cli("run", "mine")
+    assert done.returncode == 2
+    assert "task.toml" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_database_that_is_none_is_named(cli, tmp_path):
+    (tmp_path / "notes.db").write_text("these are my notes, not a database\n" * 100)
+    for command in (["runs"], ["show", "x"], ["run", "cpu_matmul"]):
+        done = cli(*command, "--db", "notes.db")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "notes.db" in done.stderr
+
+
+def test_a_reader_that_stops_reading_is_no_fault(tmp_path, environment):
+    import subprocess
+    import sys
+
+    command = f"{sys.executable} -m kernelsmith.cli tasks cpu_matmul --json | head -c 1"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout == "{"
+    assert done.stderr == ""

@@ -1,0 +1,167 @@
+"""Runs of the small task from the command line: the result on stdout, the progress on stderr, the log in between."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
+
+
+@pytest.fixture
+def quick(tmp_path) -> list[str]:
+    """Options that keep calibration short."""
+    (tmp_path / "quick.toml").write_text("calibration_s = 0.1\n")
+    return ["--config", "quick.toml"]
+
+
+@pytest.fixture
+def night(cli, quick) -> dict:
+    """A run of three attempts, named night; its summary."""
+    done = cli("run", str(SMALL), "--attempts", "3", "--name", "night", "--json", *quick)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_run_prints_its_summary_on_stdout_and_a_line_an_attempt_on_stderr(cli, quick):
+    done = cli("run", str(SMALL), "--attempts", "3", "--name", "night", *quick)
+    assert done.returncode == 0, done.stderr
+    assert "3 attempts made" in done.stdout
+    assert "kernelsmith best night" in done.stdout
+    assert sum(line.startswith("[") for line in done.stderr.splitlines()) == 3
+    assert "no model configured" in done.stderr
+
+
+def test_the_summary_in_json_names_the_best_with_its_denominators(night):
+    assert (night["run"], night["attempts"]) == ("night", 3)
+    assert 0 < night["best"]["utilization"] < 1.1
+    assert night["best"]["peak"] > 0
+    assert night["promotions"][0]["by"] == "first"
+
+
+def test_reading_commands_find_the_run(cli, night):
+    (listed,) = json.loads(cli("runs", "--json").stdout)
+    assert (listed["name"], listed["status"], listed["attempts"]) == ("night", "ended", 3)
+    shown = json.loads(cli("show", "night", "--json").stdout)
+    assert [a["number"] for a in shown["attempts"]] == [0, 1, 2]
+    best = night["best"]["number"]
+    assert json.loads(cli("show", f"night:{best}", "--json").stdout)["status"] == "passed"
+    assert cli("diff", "night:0", f"night:{best}").returncode == 0
+    assert cli("replay", "night").returncode == 0
+
+
+def test_best_writes_the_source_that_was_measured(cli, night, tmp_path):
+    printed = cli("best", "night").stdout
+    written = cli("best", "night", "-o", "best.c")
+    assert (written.returncode, written.stdout) == (0, "")
+    assert (tmp_path / "best.c").read_text() == printed
+    assert json.loads(cli("best", "night", "--json").stdout)["source"] == printed
+
+
+def test_resume_of_an_ended_run_names_the_option_that_extends_it(cli, night):
+    done = cli("resume", "night")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "3 attempts made; extend it with --attempts" in done.stderr
+
+
+def test_resume_adds_to_the_budget_and_goes_on_where_the_run_stopped(cli, night):
+    done = cli("resume", "night", "--attempts", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["attempts"] == 5
+    shown = json.loads(cli("show", "night", "--json").stdout)
+    assert [a["number"] for a in shown["attempts"]] == [0, 1, 2, 3, 4]
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_runs(cli, night, quick):
+    done = cli("run", str(SMALL), "--name", "night", *quick)
+    assert done.returncode == 2
+    assert "night" in done.stderr.splitlines()[-1]
+
+
+def test_a_number_that_the_run_does_not_have_is_refused_with_those_it_has(cli, night):
+    done = cli("show", "night:7")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "0 to 2" in done.stderr
+
+
+def test_a_changed_task_cannot_go_on_in_an_old_run(cli, quick, tmp_path):
+    import shutil
+
+    mine = tmp_path / "mine"
+    shutil.copytree(SMALL, mine)
+    assert cli("run", "mine", "--attempts", "2", "--name", "own", *quick).returncode == 0
+    (mine / "description.md").write_text("Something else.\n")
+    done = cli("resume", "own", "--attempts", "1")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "changed" in done.stderr
+
+
+def test_a_run_in_which_nothing_passes_ends_with_exit_code_1(cli, quick):
+    done = cli("run", str(SMALL), "--attempts", "1", "--name", "short", *quick)
+    assert done.returncode == 1
+    assert "no candidate passed" in done.stdout
+    done = cli("best", "short")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+def test_judge_exits_0_for_a_kernel_that_passes_and_1_for_one_that_does_not(cli, tmp_path, matmul_with):
+    (tmp_path / "good.c").write_text(matmul_with("honest;"))
+    (tmp_path / "bad.c").write_text(matmul_with("C[0] = 1;"))
+    good = cli("judge", str(SMALL), "good.c", "--json")
+    assert good.returncode == 0, good.stderr
+    assert json.loads(good.stdout)["utilization"] > 0
+    bad = cli("judge", str(SMALL), "bad.c")
+    assert bad.returncode == 1
+    assert bad.stdout.startswith("incorrect")
+
+
+def test_a_duel_of_a_kernel_with_a_slower_one_names_the_faster(cli, tmp_path, matmul_with):
+    (tmp_path / "once.c").write_text(matmul_with("honest;"))
+    (tmp_path / "thrice.c").write_text(matmul_with("honest; honest; honest;"))
+    done = cli("duel", str(SMALL), "once.c", "thrice.c", "--json")
+    assert done.returncode == 0, done.stderr
+    fought = json.loads(done.stdout)
+    assert fought["faster"] == "a"
+    assert fought["interval"]["low"] > 1
+    assert "once.c is faster" in cli("duel", str(SMALL), "thrice.c", "once.c").stdout
+
+
+def test_a_candidate_that_fails_cannot_duel(cli, tmp_path, matmul_with):
+    (tmp_path / "good.c").write_text(matmul_with("honest;"))
+    (tmp_path / "bad.c").write_text("this is no C")
+    done = cli("duel", str(SMALL), "good.c", "bad.c")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no duel: rejected: B: no function matmul" in done.stderr
+
+
+def test_doctor_finds_what_a_cpu_run_needs(cli):
+    done = cli("doctor", "--json")
+    findings = {finding["name"]: finding for finding in json.loads(done.stdout)}
+    assert {"C compiler", "CPU", "cores", "GPU", "GPU libraries", "sandbox", "write access", "disk space"} <= set(
+        findings
+    )
+    assert done.returncode == 0
+    assert "GFLOP/s" in findings["CPU"]["found"]
+
+
+def test_doctor_says_the_remedy_where_no_compiler_is_found_and_exits_with_1(cli, tmp_path):
+    done = cli("doctor", PATH=str(tmp_path), CC="")
+    assert done.returncode == 1
+    assert "install gcc or clang" in done.stdout
+
+
+def test_doctor_tries_the_endpoint_that_is_named(cli):
+    done = cli("doctor", "--base-url", "http://127.0.0.1:9/v1", "--json")
+    endpoint = next(f for f in json.loads(done.stdout) if f["name"] == "model endpoint")
+    assert not endpoint["ok"]
+    assert endpoint["remedy"]
+
+
+def test_an_unreachable_endpoint_pauses_the_run_and_names_the_way_on(cli, quick):
+    arguments = ["--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--attempts", "3", "--name", "asked", *quick]
+    done = cli("run", str(SMALL), *arguments, timeout_s=300)
+    assert done.returncode == 2
+    assert "kernelsmith resume asked" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    (listed,) = json.loads(cli("runs", "--json").stdout)
+    assert listed["status"] == "paused"

@@ -1,0 +1,101 @@
+"""What a run shows while it goes on: every figure with its denominator, and nothing that a candidate could abuse."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from kernelsmith.cli import figures
+from kernelsmith.cli.lines import Lines
+from kernelsmith.cli.live import LiveView
+from kernelsmith.cli.terminal import one_line
+from kernelsmith.core.run import Budget
+from kernelsmith.core.verdict import Promotion, Status
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07[bold red]error[/bold red] [/nonsense] \u202eevil\r\n" + "x" * 500
+
+
+@pytest.fixture
+def screen_of():
+    """Draw a view of a history once, as on a terminal of 100 columns; the text without styles."""
+
+    def draw(history, *, ask=None, stage: str = "") -> str:
+        console = Console(file=io.StringIO(), width=100, height=40, force_terminal=True, color_system=None)
+        view = LiveView("night", console)
+        view.history(history)
+        if ask:
+            view.asked(ask)
+        view.stage(stage)
+        console.print(view.render())
+        return console.file.getvalue()
+
+    return draw
+
+
+def test_the_live_view_shows_budget_best_vendor_share_staircase_and_last_attempts(
+    screen_of, attempt_with, history_with
+):
+    history = history_with(
+        attempt_with(0, status=Status.INCORRECT, detail="worst element C[3,4]: 1.0, not 2.0"),
+        attempt_with(1, utilization=0.2, promotion=Promotion.FIRST),
+        attempt_with(2, utilization=0.4, promotion=Promotion.CLEAR),
+    )
+    screen = screen_of(history)
+    assert "3 of 10 attempts" in screen
+    assert "40.0 % of peak · 50.0 % of OpenBLAS (Test) · 50.0 ms [49.5 ms, 50.5 ms] · attempt 2" in screen
+    assert "▅█" in screen
+    assert "worst element C[3,4]: 1.0, not 2.0" in screen
+    assert "peak 100 GFLOP/s fp32" in screen
+
+
+def test_the_live_view_says_stance_and_stage_in_progress(screen_of, attempt_with, history_with):
+    asked = attempt_with(7, utilization=0.5).ask
+    screen = screen_of(history_with(), ask=asked, stage="timing")
+    assert "now 7 refine: timing 0:00 (no duel won for 8 attempts)" in screen
+
+
+@pytest.mark.parametrize("budget", [Budget(attempts=None, hours=2.0), Budget(attempts=None, usd=3.0), Budget()])
+def test_the_live_view_knows_every_kind_of_budget(screen_of, attempt_with, history_with, budget):
+    screen = screen_of(history_with(attempt_with(0, utilization=0.1, promotion=Promotion.FIRST), budget=budget))
+    said = {"hours": "of 2 h", "usd": "of $3", "attempts": "1 of 60 attempts"}
+    assert said[next(key for key in said if getattr(budget, key))] in screen
+
+
+def test_what_a_candidate_wrote_cannot_reach_the_terminal_as_control_or_markup(screen_of, attempt_with, history_with):
+    screen = screen_of(history_with(attempt_with(0, status=Status.BUILD_FAILED, detail=HOSTILE)))
+    assert "[bold red]error[/bold red]" in screen
+    assert not {"\x1b", "\x07", "\u202e", "\r"} & set(screen)
+
+
+def test_without_a_terminal_an_attempt_is_one_line(capsys, attempt_with, history_with):
+    lines = Lines()
+    lines.history(history_with())
+    lines.attempted(attempt_with(0, status=Status.BUILD_FAILED, detail=HOSTILE))
+    lines.attempted(attempt_with(1, utilization=0.4, promotion=Promotion.FIRST))
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) == 2
+    assert "\x1b" not in shown[0]
+    assert shown[1] == (
+        "[1/10]  passed  refine  40.0 % of peak  50.0 % of OpenBLAS (Test)  50.0 ms  new best: the first that passes"
+    )
+
+
+def test_a_long_line_is_cut_to_the_width_asked_for():
+    assert one_line("a\n b\tc\x00") == "a b c\\x00"
+    assert one_line("abcdef", 4) == "abc…"
+
+
+@pytest.mark.parametrize(
+    ("time_us", "text"),
+    [(2.5, "2.50 us"), (999.4, "999 us"), (1234.0, "1.23 ms"), (52_100.0, "52.1 ms"), (4.2e6, "4.20 s")],
+)
+def test_a_time_has_three_digits_and_the_unit_that_fits(time_us, text):
+    assert figures.duration(time_us) == text
+
+
+def test_the_staircase_of_many_attempts_fits_its_width_and_ends_at_the_top(attempt_with):
+    attempts = [attempt_with(n, utilization=(n + 1) / 200, promotion=Promotion.DUEL) for n in range(200)]
+    stairs = figures.staircase(attempts, 40)
+    assert len(stairs) == 40
+    assert stairs[-1] == "█"
+    assert stairs == "".join(sorted(stairs))
