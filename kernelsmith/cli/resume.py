@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from kernelsmith.cli import options
 from kernelsmith.errors import UsageError
@@ -30,31 +31,32 @@ def resume(
     The limits given here are added to those the run has; the log says so.
     """
     from kernelsmith.cli.config import fraction
+    from kernelsmith.cli.summary import tell
     from kernelsmith.log.store import open_store
 
     more = {"attempts": attempts, "hours": hours, "usd": usd}
     given = {key: value for key, value in more.items() if value is not None}
     with open_store(options.database_url(db), create=False) as store:
-        history = store.history(store.run(run))
-        limits = _limits(history, given) | ({} if target is None else {"target": fraction(target)})
-        _carry_on(store, history, limits=limits, db=options.database_url(db), json=json)
+        found = store.run(run)
+        with store.hold(found):
+            history = store.history(found)
+            limits = _limits(history, given) | ({} if target is None else {"target": fraction(target)})
+            history = _go_on(store, history, limits=limits, db=options.database_url(db))
+    tell(history, json=json)
 
 
-def _carry_on(store: "Store", history: "History", *, limits: dict[str, float], db: str, json: bool) -> None:
+def _go_on(store: "Store", history: "History", *, limits: dict[str, Any], db: str) -> "History":
     from kernelsmith.cli.judging import ready_task
     from kernelsmith.cli.run import check, wire
-    from kernelsmith.cli.session import conduct, folder_of, scene
-    from kernelsmith.cli.summary import tell
+    from kernelsmith.cli.session import carry_on, folder_of
 
     run, events = history.run, _events(limits)
     task = ready_task(run.config.task)
     _same_task(history, task)
     check(replace(run.config, budget=replace(history.budget, **limits)), task)
-    with store.hold(run):
-        _anything_left(replace(history, events=(*history.events, *events)))
-        with scene(task, run.config, name=run.name, folder=folder_of(db, run.name)) as at:
-            history = conduct(run, wire(run, at=at, store=store), device=at.device, events=events)
-    tell(history, json=json)
+    _anything_left(replace(history, events=(*history.events, *events)))
+    wired = partial(wire, run, store=store)
+    return carry_on(store, run, task=task, folder=folder_of(db, run.name), wired=wired, events=events)
 
 
 def _limits(history: "History", more: dict[str, float]) -> dict[str, float]:
@@ -68,7 +70,7 @@ def _limits(history: "History", more: dict[str, float]) -> dict[str, float]:
     return {key: (getattr(budget, key) or spent[key]) + value for key, value in more.items()}
 
 
-def _events(limits: dict[str, float]) -> "tuple[Event, ...]":
+def _events(limits: dict[str, Any]) -> "tuple[Event, ...]":
     from kernelsmith.core.run import Event, EventKind
 
     now = datetime.now(UTC)

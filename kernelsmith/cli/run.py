@@ -1,8 +1,8 @@
 """`kernelsmith run`: reads config and task, wires the objects (the only place that does), and lets the loop go."""
 
-import itertools
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,21 +65,22 @@ def run(
 
 def _start(config: "RunConfig", *, name: str | None, db: str, json: bool, by_default: bool) -> None:
     from kernelsmith.cli.judging import ready_task
-    from kernelsmith.cli.session import conduct, folder_of, scene
+    from kernelsmith.cli.session import carry_on, folder_of
     from kernelsmith.cli.summary import tell
+    from kernelsmith.core.run import Event, EventKind
     from kernelsmith.log.store import open_store
 
     task = ready_task(config.task)
     config = replace(config, task=_lasting_name(task))
     check(config, task)
     with open_store(db) as store:
-        name = _free_name(store, task, name)
+        run = store.create_run(config, name=name, task_digest=task.digest)
         if by_default and config.proposer == "tuner":
             terminal.progress(NO_MODEL)
-        with scene(task, config, name=name, folder=folder_of(db, name)) as at:
-            run = store.create_run(config, name=name, task_digest=task.digest)
-            with store.hold(run):
-                history = conduct(run, wire(run, at=at, store=store), device=at.device)
+        started = (Event(EventKind.STARTED, run.created_at),)
+        wired = partial(wire, run, store=store)
+        with store.hold(run):
+            history = carry_on(store, run, task=task, folder=folder_of(db, run.name), wired=wired, events=started)
     tell(history, json=json)
 
 
@@ -114,7 +115,7 @@ def _known_proposer(proposer: str) -> None:
         raise UsageError(f"--proposer {proposer}: known are model, tuner and folder:DIR")
 
 
-def wire(run: "Run", *, at: "Scene", store: "Store") -> "Parts":
+def wire(run: "Run", at: "Scene", *, store: "Store") -> "Parts":
     """Put the parts of a run together."""
     from kernelsmith.cli.watched import Watched
     from kernelsmith.loop import Parts
@@ -141,14 +142,6 @@ def _proposer(run: "Run", *, task: "Task", store: "Store") -> "Proposer":
             exchanges = store.exchanges_of(run)
             return model_proposer(task, store.history(run), exchanges=exchanges, environ=os.environ)
     raise UsageError(f"--proposer {run.config.proposer}: known are model, tuner and folder:DIR")
-
-
-def _free_name(store: "Store", task: "Task", given: str | None) -> str:
-    """The name the user gave, once it is known to be free, or the task's with the next number."""
-    taken = {run.name for run in store.runs()}
-    if given in taken:
-        raise UsageError(f"--name {given}: there is a run of this name; `kernelsmith resume {given}` goes on with it")
-    return given or next(name for n in itertools.count(1) if (name := f"{task.name}-{n}") not in taken)
 
 
 def _lasting_name(task: "Task") -> str:

@@ -1,13 +1,15 @@
 """A run carried on, new or resumed: the harness opened, the view shown, interrupts answered, trouble written down."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kernelsmith import paths
 from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.cli import terminal
 from kernelsmith.cli.judging import open_or_explain
 from kernelsmith.cli.lines import Lines
 from kernelsmith.cli.stop import Stop, stoppable
@@ -15,7 +17,8 @@ from kernelsmith.cli.watched import View
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Device, Event, EventKind, Run, RunConfig
 from kernelsmith.core.task import Task
-from kernelsmith.errors import HarnessError, LogError, ModelError, UsageError
+from kernelsmith.errors import KernelsmithError, LogError, UsageError
+from kernelsmith.log.store import Store
 from kernelsmith.loop import Parts, optimize
 
 
@@ -30,43 +33,50 @@ class Scene:
     stop: Stop
 
 
+def carry_on(
+    store: Store, run: Run, *, task: Task, folder: Path, wired: Callable[[Scene], Parts], events: tuple[Event, ...]
+) -> History:
+    """Let the loop go until the budget ends or the user stops; the caller holds the run.
+
+    Raises:
+        UsageError: endpoint, harness or log failed, or the machine lacks something; it is written down, the run is
+            paused, and the message says how to go on.
+    """
+    way_on = f"go on with `kernelsmith resume {run.name}`"
+    try:
+        for event in events:
+            store.note(run, event)
+        with _scene(task, run, folder=folder) as at:
+            store.note(run, Event(EventKind.OPENED, datetime.now(UTC), data=asdict(at.device)))
+            return optimize(run, wired(at))
+    except KernelsmithError as error:
+        _note_trouble(store, run, error)
+        raise UsageError(f"{error}; nothing is lost, {way_on}") from error
+    except KeyboardInterrupt:
+        terminal.progress(f"stopped at once; {way_on}")
+        raise
+
+
 @contextmanager
-def scene(task: Task, config: RunConfig, *, name: str, folder: Path) -> Iterator[Scene]:
+def _scene(task: Task, run: Run, *, folder: Path) -> Iterator[Scene]:
     """Show the view, answer interrupts, open the harness; all of it undone in the other order.
 
     Raises:
         UsageError: the harness does not open.
     """
     with ExitStack() as stack:
-        view = stack.enter_context(_view(f"{task.name} · {name} · {config.proposer}"))
+        view = stack.enter_context(_view(f"{task.name} · {run.name} · {run.config.proposer}"))
         stop = stack.enter_context(stoppable(view.say))
-        view.stage("calibrating")
-        harness = stack.enter_context(_harness(task, config, folder=folder, view=view))
+        harness = stack.enter_context(_harness(task, run.config, folder=folder, view=view))
         yield Scene(task, harness, open_or_explain(harness), view, stop)
 
 
-def conduct(run: Run, parts: Parts, *, device: Device, events: tuple[Event, ...] = ()) -> History:
-    """Let the loop go until the budget ends or the user stops.
-
-    Raises:
-        UsageError: endpoint, harness or log failed; it is written down, the run is paused, and the message says how to
-            go on.
-    """
-    try:
-        for event in (*events, Event(EventKind.OPENED, parts.now(), data=asdict(device))):
-            parts.log.note(run, event)
-        return optimize(run, parts)
-    except (ModelError, HarnessError, LogError) as error:
-        _note_trouble(run, parts, error)
-        raise UsageError(f"{error}; nothing is lost, go on with `kernelsmith resume {run.name}`") from error
-
-
-def _note_trouble(run: Run, parts: Parts, error: Exception) -> None:
+def _note_trouble(store: Store, run: Run, error: KernelsmithError) -> None:
     """Written down where the log itself is not the trouble."""
     what = {"reason": f"{type(error).__name__}: {error}"}
     with suppress(LogError):
         for kind in (EventKind.TROUBLE, EventKind.PAUSED):
-            parts.log.note(run, Event(kind, parts.now(), data=what))
+            store.note(run, Event(kind, datetime.now(UTC), data=what))
 
 
 @contextmanager
@@ -94,5 +104,6 @@ def _harness(task: Task, config: RunConfig, *, folder: Path, view: View) -> Harn
 
 def folder_of(db: str, name: str) -> Path:
     """Where the run's files are: beside an SQLite file, else beside where the default database would be."""
-    database = paths.default_database() if "://" in db else Path(db)
+    file = db.removeprefix("sqlite:///")
+    database = paths.default_database() if "://" in file else Path(file)
     return paths.run_folder(database, name)

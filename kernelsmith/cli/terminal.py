@@ -6,6 +6,7 @@ It knows nothing of runs or attempts.
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import typer
@@ -18,7 +19,13 @@ def result(text: str) -> None:
 
 def result_json(data: Any) -> None:
     """A result as one JSON document on stdout; NaN is refused, since readers could not parse it."""
-    result(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False))
+    result(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is no plain data")
 
 
 def progress(text: str) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
-from kernelsmith.core.run import Budget, Device, Run, RunConfig, VendorLine
+from kernelsmith.core.run import Budget, Device, Event, EventKind, Run, RunConfig, VendorLine
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
+from kernelsmith.log.store import open_store
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "KERNELSMITH_API_KEY")
@@ -101,3 +103,23 @@ def history_with():
         return History(Run(1, "night", config, "0" * 64, NOW), attempts, device=DEVICE)
 
     return build
+
+
+@pytest.fixture
+def recorded(tmp_path, attempt_with) -> Path:
+    """A database with a run named night, written through the store; its path."""
+    path = tmp_path / "runs" / "attempts.db"
+    attempts = (
+        attempt_with(0, status=Status.INCORRECT, detail="worst element C[3,4]: 1.0, not 2.0"),
+        attempt_with(1, utilization=0.2, promotion=Promotion.FIRST),
+        attempt_with(2, utilization=0.4, promotion=Promotion.CLEAR),
+    )
+    with open_store(path) as store:
+        config = RunConfig("cpu_matmul", "tuner", budget=Budget(attempts=3))
+        run = store.create_run(config, name="night", task_digest="0" * 64)
+        store.note(run, Event(EventKind.OPENED, NOW, data=asdict(DEVICE)))
+        for attempt in attempts:
+            store.ask(run, attempt.ask.directive)
+            store.record(run, attempt)
+        store.note(run, Event(EventKind.ENDED, NOW, data={"reason": "3 attempts made"}))
+    return path

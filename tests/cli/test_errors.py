@@ -33,13 +33,6 @@ import pytest
         (["judge", "cpu_matmul", "absent.c"], "absent.c"),
         (["judge", "cpu_matmul", "absent.f90"], ".f90"),
         (["duel", "cpu_matmul", "absent.c", "absent.c"], "absent.c"),
-        (["show", "no_such_run"], "no_such_run"),
-        (["show", "no_such_run:3"], "no_such_run"),
-        (["best", "no_such_run"], "no_such_run"),
-        (["resume", "no_such_run"], "no_such_run"),
-        (["replay", "no_such_run"], "no_such_run"),
-        (["diff", "no_such_run", "another"], "no_such_run"),
-        (["replay", "no_such_run", "--measure", "some"], "some"),
         (["runs", "--db", "absent/folder/attempts.db"], "absent/folder"),
     ],
 )
@@ -51,6 +44,31 @@ def test_a_fault_is_one_line_with_exit_code_2(cli, arguments, said):
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["show", "no_such_run"], "no_such_run"),
+        (["show", "no_such_run:3"], "no_such_run"),
+        (["best", "no_such_run"], "no_such_run"),
+        (["resume", "no_such_run"], "no_such_run"),
+        (["replay", "no_such_run"], "no_such_run"),
+        (["diff", "night", "no_such_run"], "no_such_run"),
+        (["diff", "night", "night:1"], "two runs, or two attempts"),
+        (["diff", "night:1", "night:9"], "night:9"),
+        (["show", "night:9"], "0 to 2"),
+        (["show", "night:last"], "night:last"),
+        (["best", "night", "-o", "absent/best.c"], "absent/best.c"),
+        (["resume", "night", "--target", "fast"], "--target"),
+        (["resume", "night", "--attempts", "0"], "--attempts"),
+        (["replay", "no_such_run", "--measure", "some"], "some"),
+    ],
+)
+def test_a_run_or_attempt_that_does_not_exist_is_one_line_with_exit_code_2(cli, recorded, arguments, said):
+    done = cli(*arguments)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, ""), done.stderr
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize(
