@@ -46,8 +46,6 @@ class Directive:
     stance: Stance
     parent: int | None = None
     """Number of the attempt to start from; None = the skeleton, or from scratch."""
-    model: str | None = None
-    """Which model to ask, where the config names several; None = the configured one."""
     reason: str = ""
     """Why this stance, in words for log and prompt: `no duel won for 8 attempts`."""
 

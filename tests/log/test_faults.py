@@ -1,0 +1,218 @@
+"""Databases that are none, newer, locked, full or read-only; processes that die; two at once."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from kernelsmith.core.run import RunConfig
+from kernelsmith.errors import LogError, UsageError
+from kernelsmith.log.migrations import VERSION
+from kernelsmith.log.store import open_store
+
+CONFIG = RunConfig(task="cpu_matmul", proposer="tuner")
+
+WRITER = textwrap.dedent("""
+    import sys
+    from datetime import UTC, datetime
+    from kernelsmith.core.attempt import *
+    from kernelsmith.core.candidate import Candidate, Language
+    from kernelsmith.core.run import RunConfig
+    from kernelsmith.core.verdict import Status, Verdict
+    from kernelsmith.log.store import open_store
+
+    path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    with open_store(path) as store:
+        names = [run.name for run in store.runs()]
+        if name not in names:
+            store.create_run(RunConfig(task="t", proposer="tuner"), name=name, task_digest="0")
+        run = store.run(name)
+        with store.hold(run):
+            while len(attempts := store.history(run).attempts) < count:
+                history = store.history(run)
+                ask = history.pending or store.ask(run, Directive(Stance.REFINE))
+                proposal = Proposal(Origin.TUNER, "", Candidate(f"{name} {ask.number}" * 50, Language.C))
+                attempt = Attempt(ask, proposal, Verdict(Status.CRASHED, "x"), datetime.now(UTC), 1.0)
+                store.record(run, attempt)
+                print(ask.number, flush=True)
+""")
+
+
+def write(path: Path, name: str, count: int) -> "subprocess.Popen[str]":
+    """A process that records attempts and says each number once it is on disk."""
+    command = [sys.executable, "-c", WRITER, str(path), name, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_what_a_killed_process_had_recorded_is_all_there(path) -> None:
+    rng, said = random.Random(5), set[int]()
+    for _ in range(8):
+        process = write(path, "victim", 10_000)
+        assert process.stdout is not None
+        said.add(int(process.stdout.readline()))
+        time.sleep(rng.uniform(0.0, 0.15))
+        os.kill(process.pid, signal.SIGKILL)
+        said |= {int(line) for line in process.stdout.read().split()}
+        process.stdout.close()
+        process.wait()
+    with open_store(path, create=False) as store:
+        numbers = [attempt.number for attempt in store.history(store.run("victim")).attempts]
+    assert numbers == list(range(len(numbers)))
+    assert said <= set(numbers)
+    assert len(numbers) - len(said) <= 8, "at most the one in flight was written but not yet said"
+
+
+def test_two_processes_write_to_one_database(path) -> None:
+    with open_store(path):
+        pass
+    processes = [write(path, name, 40) for name in ("left", "right")]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.close()
+    with open_store(path, create=False) as store:
+        assert [len(store.history(store.run(name)).attempts) for name in ("left", "right")] == [40, 40]
+
+
+def test_two_processes_cannot_work_on_one_run(path) -> None:
+    with open_store(path) as store:
+        run = store.create_run(CONFIG, name="r", task_digest="0")
+        with store.hold(run):
+            other = open_store(path)
+            with pytest.raises(UsageError, match=f"run r: process {os.getpid()} works on it"), other.hold(run):
+                pass
+            other.close()
+        with store.hold(run):
+            pass
+
+
+def test_a_missing_database_is_named_with_the_remedy(tmp_path) -> None:
+    with pytest.raises(UsageError, match="no attempt log here; `kernelsmith run TASK` makes one"):
+        open_store(tmp_path / "none.db", create=False)
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("these are my notes, and they are long enough to be read as a header of one hundred bytes\n" * 3)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=r"notes.txt: not a database"):
+        open_store(path)
+    assert path.read_bytes() == before
+
+
+def test_somebody_elses_database_is_left_as_it_is(tmp_path) -> None:
+    path = tmp_path / "theirs.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table bookmarks (url text)")
+    connection.close()
+    with pytest.raises(UsageError, match="not an attempt log"):
+        open_store(path)
+
+
+def test_a_newer_database_is_left_as_it_is(path) -> None:
+    open_store(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("update schema set version = 99")
+    connection.close()
+    with pytest.raises(UsageError, match=f"schema 99, this one knows {VERSION}.*upgrade kernelsmith"):
+        open_store(path)
+
+
+def test_a_folder_is_no_database(tmp_path) -> None:
+    with pytest.raises(UsageError, match="a folder; --db takes a database file"):
+        open_store(tmp_path)
+
+
+def test_a_url_that_names_no_driver_is_one_line(tmp_path) -> None:
+    with pytest.raises(UsageError, match="--db nosuch://x"):
+        open_store("nosuch://x")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LogError, match="no place for the attempt log"):
+        open_store(tmp_path / "file" / "attempts.db")
+
+
+def test_a_database_of_every_version_is_migrated(tmp_path) -> None:
+    for old in sorted((Path(__file__).parent / "databases").glob("v*.db")):
+        copy = tmp_path / old.name
+        copy.write_bytes(old.read_bytes())
+        with open_store(copy, create=False) as store:
+            history = store.history(store.run("recorded"))
+            assert len(history.attempts) == 3
+            assert history.incumbent is not None
+            assert history.incumbent.proposal.candidate is not None
+            assert store.batches(history.run, history.incumbent.number)
+
+
+FULL = textwrap.dedent("""
+    import resource, signal, sys
+    from kernelsmith.core.attempt import *
+    from kernelsmith.core.run import *
+    from kernelsmith.errors import LogError
+    from kernelsmith.log.store import open_store
+    from datetime import UTC, datetime
+
+    with open_store(sys.argv[1], create=False) as store:
+        run = store.run("r")
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+        written = 0
+        try:
+            while True:
+                store.note(run, Event(EventKind.TROUBLE, datetime.now(UTC), data={"x": "y" * 20_000}))
+                written += 1
+        except LogError as error:
+            print(written, error)
+""")
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(path) -> None:
+    with open_store(path) as store:
+        store.create_run(CONFIG, name="r", task_digest="0")
+    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    count, _, message = done.stdout.partition(" ")
+    assert message.count("\n") == 1
+    assert "what was written before is kept" in message
+    with open_store(path) as store:
+        assert len(store.history(store.run("r")).events) == int(count) > 0
+
+
+READER = textwrap.dedent("""
+    import ctypes, sys
+    libc = ctypes.CDLL(None)
+    # Root without capabilities is bound by permissions like everybody else.
+    assert libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
+    from kernelsmith.core.run import RunConfig
+    from kernelsmith.errors import LogError
+    from kernelsmith.log.store import open_store
+    with open_store(sys.argv[1], create=False) as store:
+        print(store.run("r").name)
+        try:
+            store.create_run(RunConfig(task="t", proposer="tuner"), name="s", task_digest="0")
+        except LogError as error:
+            print(error)
+""")
+
+
+def test_a_read_only_database_can_be_read_and_says_so_when_written(path) -> None:
+    with open_store(path) as store:
+        store.create_run(CONFIG, name="r", task_digest="0")
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    done = subprocess.run([sys.executable, "-c", READER, str(path)], capture_output=True, text=True, check=False)
+    path.parent.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    name, message = done.stdout.splitlines()
+    assert name == "r"
+    assert "make it writable" in message
