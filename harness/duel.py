@@ -30,6 +30,8 @@ class Duel:
     """The paired ratios of a duel: incumbent time / contender time, one a quad."""
 
     ratios: NDArray[np.float64]
+    planned: int
+    """Quads that were to be fought; fewer ratios mean that it was given up."""
 
     @property
     def speedup(self) -> float:
@@ -47,7 +49,7 @@ class Duel:
     @property
     def won(self) -> bool:
         """Whether the contender is faster by more than the margin."""
-        return len(self.ratios) >= QUADS and self.interval[0] > MARGIN
+        return len(self.ratios) == self.planned and self.interval[0] > MARGIN
 
     def on_wire(self) -> wire.Duel:
         """As an answer."""
@@ -69,11 +71,11 @@ def fight(contender: Stand, incumbent: Stand, *, quads: int = QUADS, deadline_s:
         pairs = ((contender, incumbent), (incumbent, contender))
         times = [_pair(pair, sets, contender=contender, deadline_s=deadline_s) for pair in pairs]
         logs.append(float(np.mean([np.log(theirs / ours) for ours, theirs in times])))
-    return Duel(np.exp(np.array(logs)))
+    return Duel(np.exp(np.array(logs)), quads)
 
 
 def _is_lost(logs: list[float]) -> bool:
-    return bool(logs) and Duel(np.exp(np.array(logs))).interval[1] < MARGIN
+    return bool(logs) and Duel(np.exp(np.array(logs)), len(logs)).interval[1] < MARGIN
 
 
 def _pair(pair: tuple[Stand, Stand], sets: range, *, contender: Stand, deadline_s: float) -> tuple[float, float]:

@@ -32,7 +32,14 @@ CLEAR = 1.5
 """A contender whose slowest batch beats the incumbent's fastest by this factor needs no duel."""
 NOISE_FLOOR = 0.03
 """A candidate within this of the incumbent, or within twice the between-process spread, is a contender."""
+DUEL_S = 20.0
+"""A duel of slow kernels has fewer quads, so that it takes no longer than this ..."""
+MIN_DUEL_QUADS = 6
+"""... but never fewer than these."""
 VENDOR_QUADS = 12
+VENDOR_S = 2.5
+"""The vendor line runs beside a promoted candidate for no longer than this; else the ratio of the scores stands."""
+MIN_VENDOR_QUADS = 4
 FIRST_BATCHES = 2
 """Batches by which the pilot's plan is examined; fewer than the fewest of a plan."""
 REPLAN_FACTOR = 2
@@ -345,8 +352,10 @@ def _contend(
     incumbent = opened.build(Path(request.incumbent.path))
     if isinstance(incumbent, c_builder.BuildFailure):
         raise duel.IncumbentFailed(f"it does not build any more: {incumbent.detail}")
+    quad_us = 2 * (request.incumbent_time.time_us + 1e6 * timed.scores[opened.main.name].call_s)
+    quads = int(np.clip(DUEL_S * 1e6 / quad_us, MIN_DUEL_QUADS, duel.QUADS))
     try:
-        fought = _fight(opened, artifact, incumbent.artifact, quads=duel.QUADS, give_up=True)
+        fought = _fight(opened, artifact, incumbent.artifact, quads=quads, give_up=True)
     except duel.IncumbentFailed as failure:
         findings.notes.append(f"the incumbent failed in the duel: {failure}")
         return "duel", None
@@ -365,16 +374,19 @@ def _fight(opened: Opened, contender: Path, incumbent: Path, *, quads: int, give
 
 
 def _beside_vendor(opened: Opened, artifact: Path, measurement: wire.Measurement) -> wire.Measurement:
-    """The vendor line interleaved with a promoted candidate."""
+    """The vendor line interleaved with a promoted candidate, where that is quick enough."""
     assert opened.vendor is not None
     case, vendor = opened.main, opened.vendor
+    quads = min(VENDOR_QUADS, int(VENDOR_S / 2 / (measurement.time_us * 1e-6 + opened.vendor_s)))
+    if quads < MIN_VENDOR_QUADS:
+        return measurement
     with (
         deaths_are_verdicts(case),
         opened.worker(artifact) as ours,
         opened.worker(vendor.artifact, seat=1, profile=vendor.profile) as theirs,
     ):
         sides = opened.stand(ours, case), opened.stand(theirs, case, seat=1)
-        paired = duel.fight(*sides, quads=VENDOR_QUADS, deadline_s=opened.task.limits.call_s, give_up=False)
+        paired = duel.fight(*sides, quads=quads, deadline_s=opened.task.limits.call_s, give_up=False)
     return replace(measurement, vendor_ratio=paired.speedup, vendor_paired=True)
 
 

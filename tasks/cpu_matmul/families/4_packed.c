@@ -10,13 +10,14 @@
 
 #include <string.h>
 
-#define MR 4        // knob: 4 5 6
+#define MR 5        // knob: 4 5 6
 #define NV 2        // knob: 2 3
 #define KC 192      // knob: 128 192 256 344 512
 #define MC 512      // knob: 256 512 1024
 #define NC 64       // knob: 64 128 192 256
 #define UNROLL 2    // knob: 1 2 4 8
 #define PREFETCH 0  // knob: 0 4 8
+// require: MR * NV >= 10
 // require: MR * NV <= 12
 
 #if defined(__AVX512F__)
@@ -81,16 +82,15 @@ static inline void transpose_4x4(const float *from, long K, float *to, long widt
 // One panel: up to `width` rows of `from`, transposed to `width` values for each k; zeros from `rows` and from `kc` on.
 static inline void pack_panel(const float *from, float *to, long width, long rows, long kc, long depth, long K)
 {
-    const long whole_rows = rows == width ? width / 4 * 4 : 0, whole_k = kc / 4 * 4;
-    for (long r = 0; r < whole_rows; r += 4)  // four rows at a time: rows 4096 bytes apart share 8 places in the cache
+    const long whole_k = rows == width ? kc / 4 * 4 : 0;
+    for (long next = 0; next < width; next += 4) {  // no more rows at a time: 4096 bytes apart, they share 8 cache lines
+        const long r = least(next, width - 4);      // the last four may overlap those before
         for (long k = 0; k < whole_k; k += 4) {
             for (long ahead = 0; PREFETCH && ahead < 4; ahead++)
                 __builtin_prefetch(from + (r + PREFETCH + ahead) * K + k);
             transpose_4x4(from + r * K + k, K, to + k * width + r, width);
         }
-    for (long r = whole_rows; r < width; r++)
-        for (long k = 0; k < whole_k; k++)
-            to[k * width + r] = r < rows ? from[r * K + k] : 0;
+    }
     for (long k = whole_k; k < depth; k++)
         for (long r = 0; r < width; r++)
             to[k * width + r] = k < kc && r < rows ? from[r * K + k] : 0;
