@@ -15,6 +15,7 @@ from kernelsmith.core.run import Event, EventKind, Run
 from kernelsmith.core.seams import AttemptLog, Harness, Proposer, Strategy
 from kernelsmith.core.verdict import Status, Verdict
 from kernelsmith.errors import Exhausted
+from kernelsmith.search.plateau import begins_a_rung, idle
 
 MAX_JUDGINGS = 2
 """A candidate whose judging started this often without a verdict has taken the judge along each time."""
@@ -59,14 +60,15 @@ def optimize(run: Run, parts: Parts) -> History:
 
 
 def _ask(history: History, *, run: Run, parts: Parts) -> Ask:
-    """The strategy's next directive, on disk; a changed stance is an event beside it."""
-    number = len(history.attempts)
+    """The strategy's next directive, on disk; a changed stance is an event beside it, and the plateau that changed it."""
+    number, at = len(history.attempts), parts.now()
     directive = parts.strategy.ask(history, number)
     before = history.attempts[-1].stance if history.attempts else None
     if directive.stance is before:
         return parts.log.ask(run, directive)
-    step = {"from": before or "", "to": directive.stance, "reason": directive.reason}
-    return parts.log.ask(run, directive, Event(EventKind.RUNG, parts.now(), number, step))
+    step = Event(EventKind.RUNG, at, number, {"from": before or "", "to": directive.stance, "reason": directive.reason})
+    plateau = [Event(EventKind.PLATEAU, at, number, {"attempts": len(idle(history))})] if begins_a_rung(history) else []
+    return parts.log.ask(run, directive, *plateau, step)
 
 
 def _judge(proposal: Proposal, ask: Ask, *, run: Run, history: History, parts: Parts) -> Verdict:

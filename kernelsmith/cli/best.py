@@ -18,8 +18,8 @@ def best(
 ) -> None:
     """Print the source of the best attempt, or write it to a file. Exit code 1: nothing has passed yet."""
     from kernelsmith.cli.references import history_of
-    from kernelsmith.cli.summary import best_data
     from kernelsmith.log.store import open_store
+    from kernelsmith.report.summary import best_data
 
     with open_store(options.database_url(db), create=False) as store:
         history = history_of(store, run)

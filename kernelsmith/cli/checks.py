@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelsmith.cli import figures, gpu
+from kernelsmith.cli import gpu
 from kernelsmith.errors import ConfigError, HarnessError, ModelError
+from kernelsmith.report import figures
 
 ROOM_BYTES = 1 << 30
 """A night of attempts with their sources, replies and samples stays far below this."""

@@ -18,6 +18,8 @@ from kernelsmith.errors import ConfigError
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Words = Annotated[str, Field(min_length=1)]
+TUNER_PLATEAU = 4
+"""Attempts until the tuner takes another rung; its steps are smaller than a model's, and one family is soon learnt."""
 BUDGET_KEYS = tuple(field.name for field in fields(Budget))
 
 
@@ -70,6 +72,8 @@ def configured(path: Path | None, options: Mapping[str, Any]) -> RunConfig:
     if "base_url" in merged and not merged.get("model"):
         raise ConfigError("--base-url: no model is named; add --model NAME")
     merged.setdefault("proposer", "model" if merged.get("model") else "tuner")
+    if merged["proposer"] == "tuner":
+        merged.setdefault("plateau", TUNER_PLATEAU)
     return _resolved(RunConfig(**merged, budget=budget))
 
 

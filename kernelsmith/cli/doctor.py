@@ -11,6 +11,7 @@ from kernelsmith.cli import options, terminal
 
 if TYPE_CHECKING:
     from kernelsmith.cli.checks import Finding
+from kernelsmith.report.text import columns, one_line
 
 
 def doctor(
@@ -42,8 +43,8 @@ def _findings(base_url: str | None) -> "list[Finding]":
 
 
 def _page(findings: "list[Finding]") -> str:
-    rows = [(_mark(finding), finding.name, terminal.one_line(finding.found)) for finding in findings]
-    lines = terminal.columns(rows).splitlines()
+    rows = [(_mark(finding), finding.name, one_line(finding.found)) for finding in findings]
+    lines = columns(rows).splitlines()
     for index in reversed(range(len(findings))):
         if remedy := findings[index].remedy:
             lines.insert(index + 1, f"          -> {remedy}")

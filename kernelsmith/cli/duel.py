@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from kernelsmith.cli import figures, options, terminal
+from kernelsmith.cli import options, terminal
 from kernelsmith.core.verdict import Duel
+from kernelsmith.report import figures
 
 
 def duel(
@@ -18,11 +19,11 @@ def duel(
     json: options.Json = False,
 ) -> None:
     """Say which of two candidates is faster, and by how much. Exit code 1: one of them fails."""
-    from kernelsmith.cli.candidates import read_candidate
     from kernelsmith.cli.judging import opened, ready_task
+    from kernelsmith.core.candidate_file import read_candidate
 
     found = ready_task(task)
-    first, second = read_candidate(a, found), read_candidate(b, found)
+    first, second = read_candidate(a, found.languages), read_candidate(b, found.languages)
     with opened(found, trust_candidates=trust_candidates) as (harness, _):
         fought = harness.duel(first, second)
     if not isinstance(fought, Duel):

@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kernelsmith.cli import figures, options, terminal
+from kernelsmith.cli import options, terminal
+from kernelsmith.report import figures
 
 if TYPE_CHECKING:
     from kernelsmith.core.run import Device
     from kernelsmith.core.verdict import Verdict
+from kernelsmith.report.text import columns, one_line, printable
 
 
 def judge(
@@ -19,15 +21,15 @@ def judge(
     json: options.Json = False,
 ) -> None:
     """Build, check and time one candidate. Exit code 0: it passed; 1: it did not."""
-    from kernelsmith.cli.candidates import read_candidate
     from kernelsmith.cli.judging import opened, ready_task
+    from kernelsmith.core.candidate_file import read_candidate
 
     found = ready_task(task)
-    candidate = read_candidate(file, found)
+    candidate = read_candidate(file, found.languages)
     with opened(found, trust_candidates=trust_candidates) as (harness, device):
         if inputs is not None:
             passed, said = harness.reproduce(candidate, inputs)
-            data, page = {"correct": passed, "detail": said}, terminal.printable(said)
+            data, page = {"correct": passed, "detail": said}, printable(said)
         else:
             verdict = harness.submit(candidate, None).result()
             passed, data, page = verdict.passed, _data(verdict, device), _page(verdict, device)
@@ -45,7 +47,7 @@ def _data(verdict: "Verdict", device: "Device") -> dict[str, Any]:
 def _page(verdict: "Verdict", device: "Device") -> str:
     found = verdict.measurement
     if found is None:
-        return f"{verdict.status}: {terminal.printable(verdict.detail)}"
+        return f"{verdict.status}: {printable(verdict.detail)}"
     rows = [
         (
             "utilization",
@@ -55,6 +57,6 @@ def _page(verdict: "Verdict", device: "Device") -> str:
         ("rate", figures.rate(found.rate, found.unit)),
     ]
     rows += [("vendor", of_vendor)] if (of_vendor := figures.of_vendor(found, device)) else []
-    rows += [("note", terminal.one_line(note)) for note in verdict.notes]
-    rows += [("warning", terminal.one_line(warning)) for warning in verdict.facts.warnings]
-    return f"{verdict.status}\n{terminal.columns(rows)}"
+    rows += [("note", one_line(note)) for note in verdict.notes]
+    rows += [("warning", one_line(warning)) for warning in verdict.facts.warnings]
+    return f"{verdict.status}\n{columns(rows)}"

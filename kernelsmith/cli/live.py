@@ -12,11 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kernelsmith.cli import figures
-from kernelsmith.cli.terminal import one_line
 from kernelsmith.core.attempt import Ask, Attempt
 from kernelsmith.core.history import History
 from kernelsmith.core.verdict import Status
+from kernelsmith.report import figures
+from kernelsmith.report.text import one_line
 
 ROWS = 8
 REDRAWS_PER_S = 4.0

@@ -31,7 +31,7 @@ def resume(
     The limits given here are added to those the run has; the log says so.
     """
     from kernelsmith.cli.config import fraction
-    from kernelsmith.cli.summary import tell
+    from kernelsmith.cli.outcome import tell
     from kernelsmith.log.store import open_store
 
     more = {"attempts": attempts, "hours": hours, "usd": usd}
@@ -52,8 +52,8 @@ def _go_on(store: "Store", history: "History", *, limits: dict[str, Any], db: st
 
     run, events = history.run, _events(limits)
     task = ready_task(run.config.task)
-    _same_task(history, task)
-    check(replace(run.config, budget=replace(history.budget, **limits)), task)
+    same_task(history, task)
+    check(replace(run.config, budget=replace(history.budget, **limits)), task, store=store)
     _anything_left(replace(history, events=(*history.events, *events)))
     wired = partial(wire, run, store=store)
     return carry_on(store, run, task=task, folder=folder_of(db, run.name), wired=wired, events=events)
@@ -78,7 +78,7 @@ def _events(limits: dict[str, Any]) -> "tuple[Event, ...]":
     return (Event(EventKind.RESUME, now), *extension)
 
 
-def _same_task(history: "History", task: "Task") -> None:
+def same_task(history: "History", task: "Task") -> None:
     """A changed task is another task: its figures cannot stand in one run with the old ones."""
     if task.digest != history.run.task_digest:
         raise UsageError(

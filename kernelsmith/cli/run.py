@@ -65,15 +65,15 @@ def run(
 
 def _start(config: "RunConfig", *, name: str | None, db: str, json: bool, by_default: bool) -> None:
     from kernelsmith.cli.judging import ready_task
+    from kernelsmith.cli.outcome import tell
     from kernelsmith.cli.session import carry_on, folder_of
-    from kernelsmith.cli.summary import tell
     from kernelsmith.core.run import Event, EventKind
     from kernelsmith.log.store import open_store
 
     task = ready_task(config.task)
     config = replace(config, task=_lasting_name(task))
-    check(config, task)
     with open_store(db) as store:
+        check(config, task, store=store)
         run = store.create_run(config, name=name, task_digest=task.digest)
         if by_default and config.proposer == "tuner":
             terminal.progress(NO_MODEL)
@@ -84,64 +84,87 @@ def _start(config: "RunConfig", *, name: str | None, db: str, json: bool, by_def
     tell(history, json=json)
 
 
-def check(config: "RunConfig", task: "Task") -> None:
+def check(config: "RunConfig", task: "Task", *, store: "Store") -> None:
     """Find the user's faults before a run exists, or goes on.
 
     Raises:
-        UsageError: the proposer cannot be built, a file is missing, or a budget in USD could not be kept.
+        UsageError: the proposer cannot be built, its endpoint does not answer, or a budget in USD could not be kept.
     """
-    from kernelsmith.cli.candidates import read_candidate
-    from kernelsmith.llm.endpoint import open_model
+    from kernelsmith.core.candidate_file import read_candidate
+
+    if config.proposer == "model":
+        _check_model(config)
+    else:
+        modelless(config, task, store=store)
+        if config.budget.usd is not None:
+            raise UsageError(f"--usd: {config.proposer} costs nothing; limit it with --attempts or --hours")
+    if config.from_file:
+        read_candidate(Path(config.from_file), task.languages)
+
+
+def _check_model(config: "RunConfig") -> None:
+    """A dead endpoint is found now, not after the patience that a run in progress has with it."""
+    from kernelsmith.errors import ModelError
+    from kernelsmith.llm.client import reachable
+    from kernelsmith.llm.endpoint import api_key, open_model
     from kernelsmith.llm.price import cost_known
 
-    _known_proposer(config.proposer)
-    if config.proposer == "model":
-        open_model(config, os.environ)
-    if config.from_file:
-        read_candidate(Path(config.from_file), task)
-    if config.budget.usd is not None and config.proposer != "model":
-        raise UsageError(f"--usd: {config.proposer} costs nothing; limit it with --attempts or --hours")
+    open_model(config, os.environ)
     if config.budget.usd is not None and not cost_known(config):
         raise UsageError(
             "--usd: no price is known for this model; give price_per_mtok = [PROMPT, COMPLETION] in --config"
         )
-
-
-def _known_proposer(proposer: str) -> None:
-    kind, _, folder = proposer.partition(":")
-    if kind == "folder" and not Path(folder).is_dir():
-        raise UsageError(f"--proposer {proposer}: {folder or 'DIR'} is no folder")
-    if kind != "folder" and proposer not in ("model", "tuner"):
-        raise UsageError(f"--proposer {proposer}: known are model, tuner and folder:DIR")
+    if config.base_url:
+        try:
+            reachable(config.base_url, api_key(os.environ))
+        except ModelError as error:
+            raise UsageError(f"--base-url: {error}") from error
 
 
 def wire(run: "Run", at: "Scene", *, store: "Store") -> "Parts":
     """Put the parts of a run together."""
     from kernelsmith.cli.watched import Watched
     from kernelsmith.loop import Parts
-    from kernelsmith.propose.opening import Opening
-    from kernelsmith.search.ladder import Ladder
+    from kernelsmith.search import Ladder
 
-    proposer = Opening(at.task, run.config, then=_proposer(run, task=at.task, store=store))
+    proposer = _proposer(run, task=at.task, store=store)
     return Parts(Ladder(run.config), proposer, at.harness, Watched(store, at.view), stopped=at.stop)
 
 
 def _proposer(run: "Run", *, task: "Task", store: "Store") -> "Proposer":
-    """Who answers from attempt 1 on."""
-    from kernelsmith.propose.folder import FolderProposer
+    """Who answers; attempt 0 is the kernel to start from, unless a recorded run is repeated."""
     from kernelsmith.propose.model import model_proposer
+    from kernelsmith.propose.opening import Opening
+
+    config = run.config
+    if config.proposer == "model":
+        exchanges = store.exchanges_of(run)
+        then: Proposer = model_proposer(task, store.history(run), exchanges=exchanges, environ=os.environ)
+    else:
+        then = modelless(config, task, store=store)
+    return then if config.proposer.startswith("replay:") else Opening(task, from_file=config.from_file, then=then)
+
+
+def modelless(config: "RunConfig", task: "Task", *, store: "Store") -> "Proposer":
+    """The proposers that need no model.
+
+    Raises:
+        UsageError: there is no such proposer, or what it needs is missing.
+    """
+    from kernelsmith.propose.folder import FolderProposer
+    from kernelsmith.propose.replay import ReplayProposer, Selection
     from kernelsmith.propose.tuner import Tuner
 
-    kind, _, argument = run.config.proposer.partition(":")
+    kind, _, argument = config.proposer.partition(":")
     match kind:
-        case "tuner":
-            return Tuner(task, seed=run.config.seed)
+        case "tuner" if not argument:
+            return Tuner(task, seed=config.seed)
         case "folder":
             return FolderProposer(task, Path(argument))
-        case "model":
-            exchanges = store.exchanges_of(run)
-            return model_proposer(task, store.history(run), exchanges=exchanges, environ=os.environ)
-    raise UsageError(f"--proposer {run.config.proposer}: known are model, tuner and folder:DIR")
+        case "replay":
+            name, _, selection = argument.partition(":")
+            return ReplayProposer(store.history(store.run(name)), Selection(selection or Selection.ALL))
+    raise UsageError(f"--proposer {config.proposer}: known are model, tuner, folder:DIR and replay:RUN")
 
 
 def _lasting_name(task: "Task") -> str:

@@ -2,7 +2,9 @@
 
 from dataclasses import asdict
 
-from kernelsmith.cli import figures, options, terminal
+from kernelsmith.cli import options, terminal
+from kernelsmith.report import figures
+from kernelsmith.report.text import columns
 
 HEADINGS = ("run", "task", "status", "attempts", "best")
 
@@ -19,4 +21,4 @@ def runs(db: options.Database = None, json: options.Json = False) -> None:
         (run["name"], run["task"], run["status"], str(run["attempts"]), figures.percent(run["best_utilization"]))
         for run in found
     ]
-    return terminal.result(terminal.columns([HEADINGS, *rows]))
+    return terminal.result(columns([HEADINGS, *rows]))

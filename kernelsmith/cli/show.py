@@ -4,16 +4,20 @@ from kernelsmith.cli import options, terminal
 
 
 def show(run: options.RunOrAttempt, db: options.Database = None, json: options.Json = False) -> None:
-    """Show a run, or with RUN:N one of its attempts."""
+    """Show a run, or with RUN:N one of its attempts with its source."""
     from kernelsmith.cli import references
     from kernelsmith.log.store import open_store
-    from kernelsmith.report import show as page
+    from kernelsmith.report.attempt_page import attempt_page, full_data
+    from kernelsmith.report.run_page import run_data, run_page
 
     asked = references.parse(run)
     with open_store(options.database_url(db), create=False) as store:
         history = references.history_of(store, asked.run)
-        status = store.status(history.run)
-    if asked.number is None:
-        return terminal.result_json(page.run_data(history, status)) if json else page.print_run(history, status)
-    attempt = references.attempt_of(history, asked.number)
-    return terminal.result_json(page.attempt_data(attempt)) if json else page.print_attempt(history, attempt)
+        if asked.number is None:
+            status = store.status(history.run)
+            data, page = run_data(history, status), run_page(history, status, width=terminal.width())
+        else:
+            attempt = references.attempt_of(history, asked.number)
+            detail = store.batches(history.run, asked.number), store.exchanges(history.run, asked.number)
+            data, page = full_data(attempt, *detail), attempt_page(history, attempt, *detail)
+    terminal.result_json(data) if json else terminal.result(page)

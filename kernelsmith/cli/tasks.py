@@ -8,6 +8,7 @@ from kernelsmith.cli import options, terminal
 
 if TYPE_CHECKING:
     from kernelsmith.core.task import Task
+from kernelsmith.report.text import columns
 
 
 def tasks(
@@ -25,7 +26,7 @@ def tasks(
     known = [find_task(each) for each in task_names()]
     if json:
         return terminal.result_json([_data(task) for task in known])
-    return terminal.result(terminal.columns([(task.name, task.device, task.unit, task.title) for task in known]))
+    return terminal.result(columns([(task.name, task.device, task.unit, task.title) for task in known]))
 
 
 def _data(task: "Task") -> dict[str, Any]:
@@ -70,9 +71,9 @@ def _page(task: "Task") -> str:
     rows += [("entry", f"{task.entry}({', '.join(data['signature']['arguments'])})")]
     cases = [(c.name, _sizes(c.sizes), c.data, _role(c.timed, hidden=c.hidden)) for c in task.cases]
     rules = "\n".join(f"- {rule}" for rule in task.rules)
-    parts = [f"{task.name}: {task.title}", terminal.columns(rows), task.description.strip()]
+    parts = [f"{task.name}: {task.title}", columns(rows), task.description.strip()]
     parts += [f"Rules\n{rules}"] if rules else []
-    return "\n\n".join([*parts, f"Cases\n{terminal.columns(cases)}"])
+    return "\n\n".join([*parts, f"Cases\n{columns(cases)}"])
 
 
 def _cell(value: Any) -> str:

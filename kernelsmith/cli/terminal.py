@@ -4,12 +4,14 @@ It knows nothing of runs or attempts.
 """
 
 import json
+import shutil
 import sys
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import typer
+
+from kernelsmith.report.text import one_line, visible
 
 
 def result(text: str) -> None:
@@ -30,7 +32,7 @@ def _plain(value: object) -> str:
 
 def progress(text: str) -> None:
     """One line of progress, on stderr; its spaces stay."""
-    typer.echo(_visible(" ".join(text.splitlines())), err=True)
+    typer.echo(visible(" ".join(text.splitlines())), err=True)
 
 
 def fault(text: str) -> None:
@@ -38,14 +40,9 @@ def fault(text: str) -> None:
     progress(f"kernelsmith: {one_line(text)}")
 
 
-def one_line(text: str, width: int | None = None) -> str:
-    """The text on one line, its white space joined and its control characters made visible, cut to `width` columns.
-
-    Whatever a candidate, a compiler or a model wrote passes through here before a terminal sees it: an escape sequence
-    in a compiler's message must not move the cursor.
-    """
-    visible = _visible(" ".join(text.split()))
-    return visible if width is None or len(visible) <= width else visible[: max(width - 1, 0)] + "…"
+def width() -> int | None:
+    """Columns of the terminal that the result goes to; None where it goes to a file or a pipe, which get everything."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def survive_any_encoding() -> None:
@@ -53,18 +50,3 @@ def survive_any_encoding() -> None:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="replace")
-
-
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of equal length as aligned text; a pipe gets the same as a terminal, and nothing is cut off."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
-
-
-def printable(text: str) -> str:
-    """The text with its lines as they are and its control characters made visible."""
-    return "\n".join(_visible(line.expandtabs()) for line in text.splitlines())
-
-
-def _visible(line: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

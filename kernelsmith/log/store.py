@@ -76,7 +76,7 @@ class Store(AbstractContextManager["Store"]):
             UsageError: the name is taken, or cannot be a folder's name.
         """
         taken = {run.name for run in self.runs()}
-        name = name or _free_name(Path(config.task).name, taken)
+        name = name or self.free_name(Path(config.task).name)
         if not NAME.fullmatch(name):
             raise UsageError(f"--name {name}: letters, digits, dots, dashes and underscores only, at most 80")
         if name in taken:
@@ -85,6 +85,11 @@ class Store(AbstractContextManager["Store"]):
         with self._writing() as connection:
             connection.execute(tables.runs.insert().values(row))
         return self.run(name)
+
+    def free_name(self, stem: str) -> str:
+        """The stem with the first number that makes a name no run has."""
+        taken = {run.name for run in self.runs()}
+        return next(name for n in range(1, len(taken) + 2) if (name := f"{stem}-{n}") not in taken)
 
     def run(self, name: str) -> Run:
         """The run of this name.
@@ -262,7 +267,3 @@ _STATUS_AFTER = {
     EventKind.PAUSED: RunStatus.PAUSED,
 }
 _TEXTS = ("prompt", "reply", "reasoning")
-
-
-def _free_name(task: str, taken: set[str]) -> str:
-    return next(name for n in range(1, len(taken) + 2) if (name := f"{task}-{n}") not in taken)

@@ -5,12 +5,12 @@ import io
 import pytest
 from rich.console import Console
 
-from kernelsmith.cli import figures
 from kernelsmith.cli.lines import Lines
 from kernelsmith.cli.live import LiveView
-from kernelsmith.cli.terminal import one_line
 from kernelsmith.core.run import Budget
 from kernelsmith.core.verdict import Promotion, Status
+from kernelsmith.report import figures
+from kernelsmith.report.text import one_line
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[bold red]error[/bold red] [/nonsense] \u202eevil\r\n" + "x" * 500
 

@@ -1,23 +1,14 @@
-"""What a run came to, as its last word on stdout: plain data first, then the few lines that a person reads."""
+"""What a run came to: plain data first, then the few lines that a person reads."""
 
 from typing import Any
 
-import typer
-
-from kernelsmith.cli import figures, terminal
-from kernelsmith.cli.terminal import columns
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
 from kernelsmith.core.run import EventKind
+from kernelsmith.report import figures
+from kernelsmith.report.text import columns
 
 ENDINGS = (EventKind.ENDED, EventKind.PAUSED, EventKind.EXHAUSTED)
-
-
-def tell(history: History, *, json: bool) -> None:
-    """Print the outcome. Raises typer.Exit(1) where no candidate has passed: the search found nothing."""
-    terminal.result_json(summary(history)) if json else terminal.result(summary_text(history))
-    if history.incumbent is None:
-        raise typer.Exit(1)
 
 
 def summary(history: History) -> dict[str, Any]:
@@ -38,13 +29,15 @@ def summary(history: History) -> dict[str, Any]:
 
 def summary_text(history: History) -> str:
     """The same in a few aligned lines, with the commands that lead on."""
+    return columns([("run", history.run.name), *rows_of(history), ("next", _next(history))])
+
+
+def rows_of(history: History) -> list[tuple[str, str]]:
+    """How it ended, what was spent, and what was found."""
     passed = sum(attempt.verdict.passed for attempt in history.attempts)
     spent = f"{len(history.attempts)} attempts, {passed} passed, {figures.clock(history.active_s)} active"
-    rows = [
-        ("run", f"{history.run.name}: {_ending(history)}"),
-        ("spent", f"{spent}, {figures.cost(history.usage.cost_usd)}"),
-    ]
-    return columns(rows + _found(history) + [("next", _next(history))])
+    rows = [("ended", _ending(history)), ("spent", f"{spent}, {figures.cost(history.usage.cost_usd)}")]
+    return rows + _found(history)
 
 
 def _found(history: History) -> list[tuple[str, str]]:
@@ -72,7 +65,7 @@ def _next(history: History) -> str:
 def _ending(history: History) -> str:
     """The reason in the last event that ended or paused the run."""
     last = next((e for e in reversed(history.events) if e.kind in ENDINGS), None)
-    return str(last.data.get("reason", last.kind)) if last else "interrupted"
+    return str(last.data.get("reason", last.kind)) if last else "not yet"
 
 
 def _step(attempt: Attempt) -> dict[str, Any]:
@@ -89,6 +82,7 @@ def best_data(attempt: Attempt) -> dict[str, Any]:
         "time_us": found.time_us,
         "interval_us": [found.interval_us.low, found.interval_us.high],
         "vendor_ratio": found.vendor_ratio,
+        "vendor_paired": found.vendor_paired,
         "peak": found.peak,
         "unit": found.unit,
     }

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from kernelsmith.cli.terminal import one_line
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.run import Device
 from kernelsmith.core.verdict import Duel, Measurement, Promotion, Verdict
+from kernelsmith.report.text import one_line
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 

@@ -1,0 +1,184 @@
+"""Families: kernels whose marked constants are knobs, and the combinations of values that make sense.
+
+A knob is a line `#define NAME 4  // knob: 2 4 8` (Python: `NAME = 4  # knob: 2 4 8`); its value is the default. A line
+`// require: NAME * OTHER <= 12` rules combinations out. Nothing else of the file is understood.
+"""
+
+import ast
+import itertools
+import math
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.errors import TaskError
+
+Value = int | float | str
+Values = Mapping[str, Value]
+
+MOST_COMBINATIONS = 1_000_000
+"""Far above what any budget tries; they are listed in memory."""
+FAMILY = "family"
+"""The key of a candidate's parameters that names its family; the others are its knobs."""
+KNOB = {
+    Language.TRITON: re.compile(
+        r"^(?P<name>\w+)(?P<between>\s*=\s*)(?P<value>\S+)(?P<rest>\s*#\s*knob:(?P<values>.*))$"
+    ),
+    Language.C: re.compile(
+        r"^#define\s+(?P<name>\w+)(?P<between>\s+)(?P<value>\S+)(?P<rest>\s*//\s*knob:(?P<values>.*))$"
+    ),
+}
+KNOB[Language.CUDA] = KNOB[Language.C]
+REQUIRE = re.compile(r"^\s*(?://|#)\s*require:(?P<expression>.*)$")
+HYPOTHESIS = re.compile(r"^\s*(?://|#)\s*hypothesis:\s*(?P<text>.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One marked constant."""
+
+    name: str
+    default: Value
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A parametrized kernel."""
+
+    name: str
+    source: str
+    language: Language
+    knobs: tuple[Knob, ...]
+    requirements: tuple[ast.expr, ...]
+    hypothesis: str
+
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """The values as the file has them."""
+        return {knob.name: knob.default for knob in self.knobs}
+
+    @cached_property
+    def combinations(self) -> tuple[dict[str, Value], ...]:
+        """Every allowed combination of values, in the order of the file."""
+        return tuple(values for values in self._all() if self.allows(values))
+
+    def allows(self, values: Values) -> bool:
+        """Whether the combination meets every requirement."""
+        return all(_value_of(requirement, values) for requirement in self.requirements)
+
+    def candidate(self, values: Values) -> Candidate:
+        """The kernel with these values in place of the defaults."""
+        pattern = KNOB[self.language]
+        lines = [_with_value(line, pattern, values) for line in self.source.split("\n")]
+        return Candidate("\n".join(lines), self.language, {FAMILY: self.name, **values})
+
+    def _all(self) -> Iterator[dict[str, Value]]:
+        names = [knob.name for knob in self.knobs]
+        for values in itertools.product(*(knob.values for knob in self.knobs)):
+            yield dict(zip(names, values, strict=True))
+
+
+def read_family(path: Path) -> Family:
+    """Read one file of a task's families/.
+
+    Raises:
+        TaskError: a knob or a requirement has no meaning; the message names file and line.
+    """
+    language = next(known for known in Language if known.suffix == path.suffix)
+    source = path.read_text(encoding="utf-8")
+    knobs, requirements = [], []
+    for number, line in enumerate(source.split("\n"), start=1):
+        where = f"{path}:{number}"
+        if found := KNOB[language].match(line):
+            knobs.append(_knob(found, where))
+        elif found := REQUIRE.match(line):
+            requirements.append(_requirement(found["expression"], {k.name for k in knobs}, where))
+    hypothesis = HYPOTHESIS.search(source)
+    text = hypothesis["text"] if hypothesis else f"the {path.stem} family"
+    family = Family(path.stem, source, language, tuple(knobs), tuple(requirements), text)
+    if math.prod(len(knob.values) for knob in knobs) > MOST_COMBINATIONS:
+        raise TaskError(f"{path}: more than {MOST_COMBINATIONS:,} combinations of knobs; list fewer values")
+    if not family.allows(family.defaults):
+        raise TaskError(f"{path}: the default values break a `require:` line; change one or the other")
+    return family
+
+
+def _knob(found: re.Match[str], where: str) -> Knob:
+    name, default = found["name"], _value(found["value"])
+    values = tuple(_value(word) for word in found["values"].split())
+    if len(set(values)) != len(values) or default not in values:
+        raise TaskError(f"{where}: knob {name}: list its values once each, the default {default} among them")
+    return Knob(name, default, values)
+
+
+def _value(word: str) -> Value:
+    """A number where it reads as one."""
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def _with_value(line: str, pattern: re.Pattern[str], values: Values) -> str:
+    found = pattern.match(line)
+    if not found or found["name"] not in values:
+        return line
+    start, end = found.span("value")
+    return f"{line[:start]}{values[found['name']]}{line[end:]}"
+
+
+# --- requirements: arithmetic and comparisons of knobs, nothing that could call or look up anything ---------------
+
+_BINARY: Mapping[type[ast.operator], Callable[..., object]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+_COMPARE: Mapping[type[ast.cmpop], Callable[..., bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+
+
+def _requirement(text: str, known: set[str], where: str) -> ast.expr:
+    try:
+        expression = ast.parse(text.strip(), mode="eval").body
+        _value_of(expression, dict.fromkeys(known, 1))
+    except (SyntaxError, LookupError, TypeError) as error:
+        names = ", ".join(sorted(known)) or "none above it"
+        raise TaskError(
+            f"{where}: require:{text}: compare sums and products of knobs; the knobs are {names}"
+        ) from error
+    except ZeroDivisionError:
+        return expression
+    return expression
+
+
+def _value_of(node: ast.expr, values: Values) -> object:
+    """The expression's value. Raises LookupError: a name or an operation that requirements do not know."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return values[name]
+        case ast.BinOp(left=left, op=op, right=right):
+            return _BINARY[type(op)](_value_of(left, values), _value_of(right, values))
+        case ast.BoolOp(op=op, values=parts):
+            return (all if isinstance(op, ast.And) else any)(_value_of(part, values) for part in parts)
+        case ast.Compare(left=first, ops=ops, comparators=rest):
+            terms = [_value_of(term, values) for term in (first, *rest)]
+            return all(_COMPARE[type(op)](a, b) for op, (a, b) in zip(ops, itertools.pairwise(terms), strict=True))
+    raise LookupError(ast.dump(node))

@@ -1,0 +1,167 @@
+"""The tuner: searches the knobs of a task's families, from the simple family to the better ones.
+
+What it knows of the past is the log: the study is built anew for every ask, with a sampler of its own that is seeded by
+run seed and ask number, so that a resumed run proposes exactly what the uninterrupted one would have proposed.
+"""
+
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
+from kernelsmith.core.chance import derived_seed, generator
+from kernelsmith.core.history import History
+from kernelsmith.core.task import Task
+from kernelsmith.errors import Exhausted, UsageError
+from kernelsmith.propose.knobs import FAMILY, Family, Value, read_family
+
+STARTUP_TRIALS = 6
+"""Random trials of a family before TPE's model is asked; few, since a family's knobs are few."""
+SUGGESTIONS = 8
+"""TPE may repeat itself or break a requirement this often before an untried neighbour is taken."""
+
+Trial = tuple[dict[str, Value], float | None]
+"""Knob values, and the time in us, or None where the candidate did not pass."""
+
+
+class Tuner:
+    """Proposes knob values; the stance decides of which family, and how they are chosen."""
+
+    def __init__(self, task: Task, *, seed: int) -> None:
+        if not task.families:
+            raise UsageError(f"{task.name} has no families/ to tune: name a model (--model) or --proposer folder:DIR")
+        self._families = [read_family(path) for path in task.families]
+        self._seed = seed
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    def propose(self, ask: Ask, history: History) -> Proposal:
+        """The next candidate.
+
+        Raises:
+            Exhausted: every combination of every family was tried.
+        """
+        trials = {family.name: _trials(family, history) for family in self._families}
+        for family in self._by_preference(ask.directive, history, trials):
+            past = trials[family.name]
+            if values := self._values(family, ask, past):
+                hypothesis = _hypothesis(family, values, past)
+                return Proposal(Origin.TUNER, hypothesis, family.candidate(values), ask.directive.parent)
+        raise Exhausted("every combination of every family was tried")
+
+    # --- which family ---
+
+    def _by_preference(
+        self, directive: Directive, history: History, trials: dict[str, list[Trial]]
+    ) -> Iterable[Family]:
+        """The family that the stance asks for, then those that are left: the better ones first."""
+        first = self._asked_for(directive, history, trials)
+        index = self._families.index(first)
+        return [first, *self._families[index + 1 :], *reversed(self._families[:index])]
+
+    def _asked_for(self, directive: Directive, history: History, trials: dict[str, list[Trial]]) -> Family:
+        parent = history.attempt(directive.parent) if directive.parent is not None else None
+        of_parent = self._family_of(parent)
+        untried = next((family for family in self._families if not trials[family.name]), None)
+        match directive.stance:
+            case Stance.RESTRUCTURE if untried and (parent is None or parent is history.incumbent):
+                return untried
+            case Stance.RESTART if of_parent is None:
+                return generator(self._seed, directive.stance, len(history.attempts)).choice(self._families)
+        return of_parent or self._family_of(history.incumbent) or untried or self._families[-1]
+
+    def _family_of(self, attempt: Attempt | None) -> Family | None:
+        candidate = attempt.proposal.candidate if attempt else None
+        name = candidate.params.get(FAMILY) if candidate else None
+        return next((family for family in self._families if family.name == name), None)
+
+    # --- which values ---
+
+    def _values(self, family: Family, ask: Ask, past: Sequence[Trial]) -> dict[str, Value] | None:
+        """Untried values, the defaults first; None where none are left."""
+        tried = {_key(values) for values, _ in past}
+        if _key(family.defaults) not in tried:
+            return family.defaults
+        untried = [values for values in family.combinations if _key(values) not in tried]
+        if not untried:
+            return None
+        match ask.directive.stance:
+            case Stance.DIAGNOSE:
+                return self._nearest(family, ask, past=past, untried=untried)
+            case Stance.RESTRUCTURE | Stance.RESTART:
+                return generator(self._seed, "any", ask.number).choice(untried)
+        suggested = (values for values in self._suggestions(family, ask, past) if family.allows(values))
+        fresh = next((values for values in suggested if _key(values) not in tried), None)
+        return fresh or self._nearest(family, ask, past=past, untried=untried)
+
+    def _nearest(
+        self, family: Family, ask: Ask, *, past: Sequence[Trial], untried: Sequence[dict[str, Value]]
+    ) -> dict[str, Value]:
+        """Untried values that differ from the family's best as little as possible: one knob by one step, if any do."""
+        best = _best(past) or family.defaults
+        distances = [_distance(family, best, values) for values in untried]
+        closest = [values for values, far in zip(untried, distances, strict=True) if far == min(distances)]
+        return generator(self._seed, "near", ask.number).choice(closest)
+
+    def _suggestions(self, family: Family, ask: Ask, past: Sequence[Trial]) -> Iterator[dict[str, Value]]:
+        """What TPE suggests, given the family's past."""
+        distributions: dict[str, BaseDistribution] = {k.name: CategoricalDistribution(k.values) for k in family.knobs}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            sampler = TPESampler(
+                n_startup_trials=STARTUP_TRIALS, multivariate=True, seed=derived_seed(self._seed, "tpe", ask.number)
+            )
+            study = optuna.create_study(sampler=sampler)
+            study.add_trials([_frozen(trial, distributions) for trial in past])
+            for _ in range(SUGGESTIONS):
+                trial = study.ask(distributions)
+                yield dict(trial.params)
+                study.tell(trial, state=TrialState.FAIL)
+
+
+def _trials(family: Family, history: History) -> list[Trial]:
+    """What the log holds of the family."""
+    found: list[Trial] = []
+    for attempt in history.attempts:
+        candidate, measured = attempt.proposal.candidate, attempt.verdict.measurement
+        if candidate and candidate.params.get(FAMILY) == family.name:
+            values = {knob.name: candidate.params[knob.name] for knob in family.knobs}
+            found.append((values, measured.time_us if measured else None))
+    return found
+
+
+def _frozen(trial: Trial, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    """A trial as Optuna keeps it; its value is the logarithm of the time, so that 1 % is 1 % everywhere."""
+    values, time_us = trial
+    if time_us is None:
+        return create_trial(state=TrialState.FAIL, params=values, distributions=distributions)
+    return create_trial(value=math.log(time_us), params=values, distributions=distributions)
+
+
+def _best(past: Sequence[Trial]) -> dict[str, Value] | None:
+    passed = [(time_us, index) for index, (_, time_us) in enumerate(past) if time_us is not None]
+    return past[min(passed)[1]][0] if passed else None
+
+
+def _distance(family: Family, a: dict[str, Value], b: dict[str, Value]) -> tuple[int, int]:
+    """How many knobs differ, and by how many steps in all."""
+    steps = [abs(knob.values.index(a[knob.name]) - knob.values.index(b[knob.name])) for knob in family.knobs]
+    return sum(step > 0 for step in steps), sum(steps)
+
+
+def _hypothesis(family: Family, values: dict[str, Value], past: Sequence[Trial]) -> str:
+    """The family's own for its defaults; for every other combination what is changed of the best one."""
+    best = _best(past)
+    if not past or best is None:
+        return f"{family.name}: {family.hypothesis}"
+    changed = ", ".join(f"{name} {best[name]} -> {value}" for name, value in values.items() if value != best[name])
+    return f"{family.name}: {changed}"
+
+
+def _key(values: dict[str, Value]) -> tuple[Value, ...]:
+    return tuple(values.values())
