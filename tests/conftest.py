@@ -12,6 +12,8 @@ from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Verdict
 
+pytest_plugins = ["endpoints"]
+
 HERE = Path(__file__).parent
 
 SIGNATURE = "void matmul(const float *A, const float *B, float *C, int M, int N, int K)"

@@ -139,9 +139,12 @@ def _resolved(config: RunConfig) -> RunConfig:
     """Paths absolute and the endpoint spelled out, so that `resume` means the same from another folder."""
     from dataclasses import replace
 
-    from kernelsmith.llm.endpoint import base_url
+    from kernelsmith.llm.endpoint import SCRIPTED, base_url
 
-    if config.proposer == "model":
+    if config.model and config.model.startswith(SCRIPTED):
+        script = Path(config.model.removeprefix(SCRIPTED)).resolve()
+        config = replace(config, model=f"{SCRIPTED}{script}")
+    elif config.proposer == "model":
         config = replace(config, base_url=base_url(config.base_url, os.environ))
     if config.proposer.startswith("folder:"):
         folder = Path(config.proposer.removeprefix("folder:")).resolve()

@@ -38,11 +38,12 @@ def replay(
     from kernelsmith.log.store import open_store
 
     url = options.database_url(db)
+    selection = _selection(measure) if measure else None
     with open_store(url, create=False) as store:
         recorded = history_of(store, run)
-        if measure is None:
+        if selection is None:
             return _play(recorded, store, json=json)
-        now = _judge_again(store, recorded, _selection(measure), trust=trust_candidates, db=url)
+        now = _judge_again(store, recorded, selection, trust=trust_candidates, db=url)
     return _tell(recorded, now, json=json)
 
 

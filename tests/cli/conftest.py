@@ -31,10 +31,12 @@ def environment() -> dict[str, str]:
 def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
     """Run `kernelsmith` with these arguments in an empty folder."""
 
-    def run(*arguments: str, timeout_s: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, timeout_s: float = 120, folder: Path = tmp_path, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "kernelsmith.cli", *arguments],
-            cwd=tmp_path,
+            cwd=folder,
             env=environment | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,

