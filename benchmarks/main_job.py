@@ -69,7 +69,7 @@ def figures(shown: dict[str, object], *, wall_s: float, peak_bytes: int) -> list
     attempts = shown["attempts"]
     assert isinstance(attempts, list)
     passed = [a for a in attempts if a["status"] == "passed"]
-    best = max(passed, key=lambda a: a["utilization"])
+    best = [a for a in attempts if a["promotion"]][-1]
     judged = [sum(a["durations_s"].values()) for a in attempts if a["durations_s"]]
     loop = [a["seconds"] - sum(a["durations_s"].values()) for a in attempts if a["durations_s"]]
     return [

@@ -15,9 +15,11 @@ def show(run: options.RunOrAttempt, db: options.Database = None, json: options.J
         history = references.history_of(store, asked.run)
         if asked.number is None:
             status = store.status(history.run)
-            data, page = run_data(history, status), run_page(history, status, width=terminal.width())
-        else:
-            attempt = references.attempt_of(history, asked.number)
-            detail = store.batches(history.run, asked.number), store.exchanges(history.run, asked.number)
-            data, page = full_data(attempt, *detail), attempt_page(history, attempt, *detail)
-    terminal.result_json(data) if json else terminal.result(page)
+            if json:
+                return terminal.result_json(run_data(history, status))
+            return terminal.result(run_page(history, status, width=terminal.width()))
+        attempt = references.attempt_of(history, asked.number)
+        detail = store.batches(history.run, asked.number), store.exchanges(history.run, asked.number)
+    if json:
+        return terminal.result_json(full_data(attempt, *detail))
+    return terminal.result(attempt_page(history, attempt, *detail))

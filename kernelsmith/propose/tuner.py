@@ -102,11 +102,12 @@ class Tuner:
     def _nearest(
         self, family: Family, ask: Ask, *, past: Sequence[Trial], untried: Sequence[dict[str, Value]]
     ) -> dict[str, Value]:
-        """Untried values that differ from the family's best as little as possible: one knob by one step, if any do."""
+        """Untried values that differ from the family's best in one knob, by as few steps as possible; else any."""
         best = _best(past) or family.defaults
-        distances = [_distance(family, best, values) for values in untried]
-        closest = [values for values, far in zip(untried, distances, strict=True) if far == min(distances)]
-        return generator(self._seed, "near", ask.number).choice(closest)
+        chance = generator(self._seed, "near", ask.number)
+        near = [(steps, values) for steps, values in _neighbours(family, best) if values in untried]
+        fewest = min((steps for steps, _ in near), default=0)
+        return chance.choice([values for steps, values in near if steps == fewest] or untried)
 
     def _suggestions(self, family: Family, ask: Ask, past: Sequence[Trial]) -> Iterator[dict[str, Value]]:
         """What TPE suggests, given the family's past."""
@@ -148,10 +149,13 @@ def _best(past: Sequence[Trial]) -> dict[str, Value] | None:
     return past[min(passed)[1]][0] if passed else None
 
 
-def _distance(family: Family, a: dict[str, Value], b: dict[str, Value]) -> tuple[int, int]:
-    """How many knobs differ, and by how many steps in all."""
-    steps = [abs(knob.values.index(a[knob.name]) - knob.values.index(b[knob.name])) for knob in family.knobs]
-    return sum(step > 0 for step in steps), sum(steps)
+def _neighbours(family: Family, values: dict[str, Value]) -> Iterator[tuple[int, dict[str, Value]]]:
+    """What differs from the values in one knob, with the number of steps between."""
+    for knob in family.knobs:
+        here = knob.values.index(values[knob.name])
+        for there, value in enumerate(knob.values):
+            if there != here:
+                yield abs(there - here), {**values, knob.name: value}
 
 
 def _hypothesis(family: Family, values: dict[str, Value], past: Sequence[Trial]) -> str:

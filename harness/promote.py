@@ -1,0 +1,185 @@
+"""From a passed candidate to its score and to the incumbent's place: physics, audit, duel, the vendor line beside it."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import audit
+import duel
+import wire
+from build import c as c_builder
+from failure import Failed, deaths_are_verdicts
+from findings import Findings, Progress, Timed
+from opened import PHYSICS, Opened
+from task import Task
+
+CLEAR = 1.5
+"""A contender whose slowest batch beats the incumbent's fastest by this factor needs no duel."""
+NOISE_FLOOR = 0.03
+"""A candidate within this of the incumbent, or within twice the between-process spread, is a contender."""
+DUEL_S = 20.0
+"""A duel of slow kernels has fewer quads, so that it takes no longer than this ..."""
+MIN_DUEL_QUADS = 6
+"""... but never fewer than these."""
+VENDOR_QUADS = 12
+VENDOR_S = 2.5
+"""The vendor line runs beside a promoted candidate for no longer than this; else the ratio of the scores stands."""
+MIN_VENDOR_QUADS = 4
+
+
+def score(
+    opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed, findings: Findings, progress: Progress
+) -> wire.Verdict:
+    """The verdict on a candidate that passed, and whether it takes the incumbent's place.
+
+    Raises:
+        Failed: faster than physics, or it fails in the audit or the duel.
+    """
+    _refuse_miracles(opened, timed)
+    measurement, promotion, fought = _measurement(opened, timed), None, None
+    if _is_contender(opened, request, measurement):
+        progress("audit")
+        with findings.timed("audit"):
+            measurement = _audited(opened, artifact, timed=timed, measurement=measurement, findings=findings)
+        progress("duel")
+        with findings.timed("duel"):
+            promotion, fought = _contend(opened, request, artifact=artifact, timed=timed, findings=findings)
+    if promotion and opened.vendor:
+        progress("vendor")
+        with findings.timed("vendor"):
+            measurement = _beside_vendor(opened, artifact, measurement)
+    told = fought.on_wire() if fought else None
+    return findings.verdict("passed", measurement=measurement, promotion=promotion, duel=told)
+
+
+def _refuse_miracles(opened: Opened, timed: Timed) -> None:
+    """Faster than physics: the peak is measured again before anybody is accused."""
+    for case in opened.task.timed:
+        call_s = timed.scores[case.name].call_s
+        if opened.utilization(case, call_s) > PHYSICS:
+            opened.remeasure_peak()
+            if (fraction := opened.utilization(case, call_s)) > PHYSICS:
+                raise Failed("tampered", f"case {case.name}: {fraction:.2f} of the peak: faster than the core can be")
+
+
+def _measurement(opened: Opened, timed: Timed) -> wire.Measurement:
+    """The weighted geometric mean over the timed cases; the interval widened by the between-process spread."""
+    time_s = _mean(opened.task, {name: score.call_s for name, score in timed.scores.items()})
+    low_s = _mean(opened.task, {name: score.low_s for name, score in timed.scores.items()})
+    high_s = _mean(opened.task, {name: score.high_s for name, score in timed.scores.items()})
+    below = math.hypot(1 - low_s / time_s, 1.96 * opened.spread)
+    above = math.hypot(high_s / time_s - 1, 1.96 * opened.spread)
+    fractions = {c.name: opened.utilization(c, timed.scores[c.name].call_s) for c in opened.task.timed}
+    utilization = _mean(opened.task, fractions)
+    return wire.Measurement(
+        time_us=time_s * 1e6,
+        interval_us=wire.Interval(time_s * 1e6 * max(0.0, 1 - below), time_s * 1e6 * (1 + above)),
+        utilization=utilization,
+        rate=utilization * opened.peak,
+        peak=opened.peak,
+        unit=opened.task.unit,
+        pilot_us=timed.pilot_s * 1e6,
+        vendor_ratio=opened.vendor_s / timed.scores[opened.main.name].call_s if opened.vendor else None,
+    )
+
+
+def _mean(task: Task, values: dict[str, float]) -> float:
+    """Weighted geometric mean over the timed cases."""
+    weight = sum(case.timed for case in task.timed)
+    return math.exp(sum(case.timed * math.log(values[case.name]) for case in task.timed) / weight)
+
+
+def _is_contender(opened: Opened, request: wire.Judge, measurement: wire.Measurement) -> bool:
+    if request.incumbent is None or request.incumbent_time is None:
+        return True
+    margin = max(NOISE_FLOOR, 2 * opened.spread)
+    return measurement.time_us <= request.incumbent_time.time_us * (1 + margin)
+
+
+def _audited(
+    opened: Opened, artifact: Path, *, timed: Timed, measurement: wire.Measurement, findings: Findings
+) -> wire.Measurement:
+    """A candidate that needs company to be fast is scored by its single calls."""
+    case = opened.main
+    if all(reading.calls == 1 for reading in timed.readings[case.name]):
+        return measurement
+    with deaths_are_verdicts(case), opened.worker(artifact) as worker:
+        single_s = audit.single_call_s(opened.stand(worker, case), limit_s=opened.task.limits.call_s)
+    batch_s = timed.scores[case.name].call_s
+    measurement = replace(measurement, single_us=single_s * 1e6)
+    if single_s <= audit.allowed_s(opened, batch_s):
+        return measurement
+    findings.notes.append(f"scored by its single calls: {single_s / batch_s:.2f} times its time in batches")
+    slower = batch_s / single_s
+    return replace(
+        measurement,
+        time_us=measurement.time_us / slower,
+        interval_us=wire.Interval(measurement.interval_us.low / slower, measurement.interval_us.high / slower),
+        utilization=measurement.utilization * slower,
+        rate=measurement.rate * slower,
+        vendor_ratio=measurement.vendor_ratio and measurement.vendor_ratio * slower,
+    )
+
+
+def _contend(
+    opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed, findings: Findings
+) -> tuple[str | None, duel.Duel | None]:
+    """How the contender became the incumbent, if it did, and the duel it fought."""
+    if request.incumbent is None or request.incumbent_time is None:
+        return "first", None
+    slowest_us = 1e6 * max(reading.call_s for reading in timed.readings[opened.main.name])
+    if slowest_us * CLEAR < request.incumbent_time.fastest_us:
+        return "clear", None
+    try:
+        fought = _duel(opened, request, artifact=artifact, timed=timed)
+    except duel.IncumbentFailed as failure:
+        findings.notes.append(f"the incumbent failed in the duel: {failure}")
+        return "duel", None
+    return ("duel" if fought.won else None), fought
+
+
+def _duel(opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed) -> duel.Duel:
+    """The contender against the incumbent, built again where the cache has lost it."""
+    assert request.incumbent is not None
+    assert request.incumbent_time is not None
+    incumbent = opened.build(Path(request.incumbent.path))
+    if isinstance(incumbent, c_builder.BuildFailure):
+        raise duel.IncumbentFailed(f"it does not build any more: {incumbent.detail}")
+    calls_s = request.incumbent_time.time_us * 1e-6 + timed.scores[opened.main.name].call_s
+    return fight(opened, artifact, incumbent.artifact, quads=duel_quads(calls_s), give_up=True)
+
+
+def duel_quads(calls_s: float) -> int:
+    """How many quads fit the duel's time; `calls_s` is one call of either side together."""
+    return int(np.clip(DUEL_S / (2 * calls_s), MIN_DUEL_QUADS, duel.QUADS))
+
+
+def fight(opened: Opened, contender: Path, incumbent: Path, *, quads: int, give_up: bool) -> duel.Duel:
+    """A duel on the main case between two built candidates."""
+    case = opened.main
+    with (
+        deaths_are_verdicts(case),
+        opened.worker(contender) as ours,
+        opened.worker(incumbent, seat=1) as theirs,
+    ):
+        sides = opened.stand(ours, case), opened.stand(theirs, case, seat=1)
+        return duel.fight(*sides, quads=quads, deadline_s=opened.task.limits.call_s, give_up=give_up)
+
+
+def _beside_vendor(opened: Opened, artifact: Path, measurement: wire.Measurement) -> wire.Measurement:
+    """The vendor line interleaved with a promoted candidate, where that is quick enough."""
+    assert opened.vendor is not None
+    case, vendor = opened.main, opened.vendor
+    quads = min(VENDOR_QUADS, int(VENDOR_S / 2 / (measurement.time_us * 1e-6 + opened.vendor_s)))
+    if quads < MIN_VENDOR_QUADS:
+        return measurement
+    with (
+        deaths_are_verdicts(case),
+        opened.worker(artifact) as ours,
+        opened.worker(vendor.artifact, seat=1, profile=vendor.profile) as theirs,
+    ):
+        sides = opened.stand(ours, case), opened.stand(theirs, case, seat=1)
+        paired = duel.fight(*sides, quads=quads, deadline_s=opened.task.limits.call_s, give_up=False)
+    return replace(measurement, vendor_ratio=paired.speedup, vendor_paired=True)
