@@ -1,4 +1,4 @@
-"""From a passed candidate to its score and to the incumbent's place: physics, audit, duel, the vendor line beside it."""
+"""From a passed candidate to its score and the incumbent's place: physics, audit, duel, the vendor line beside it."""
 
 import math
 from dataclasses import replace

@@ -60,7 +60,7 @@ def optimize(run: Run, parts: Parts) -> History:
 
 
 def _ask(history: History, *, run: Run, parts: Parts) -> Ask:
-    """The strategy's next directive, on disk; a changed stance, and the plateau that changed it, are events beside it."""
+    """The strategy's next directive, on disk; a changed stance, and the plateau behind it, are events beside it."""
     number, at = len(history.attempts), parts.now()
     directive = parts.strategy.ask(history, number)
     before = history.attempts[-1].stance if history.attempts else None
