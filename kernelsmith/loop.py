@@ -60,15 +60,15 @@ def optimize(run: Run, parts: Parts) -> History:
 
 
 def _ask(history: History, *, run: Run, parts: Parts) -> Ask:
-    """The strategy's next directive, on disk; a changed stance, and the plateau behind it, are events beside it."""
+    """The strategy's next directive, on disk; a plateau reached and a changed stance are events beside it."""
     number, at = len(history.attempts), parts.now()
     directive = parts.strategy.ask(history, number)
     before = history.attempts[-1].stance if history.attempts else None
-    if directive.stance is before:
-        return parts.log.ask(run, directive)
-    step = Event(EventKind.RUNG, at, number, {"from": before or "", "to": directive.stance, "reason": directive.reason})
-    plateau = [Event(EventKind.PLATEAU, at, number, {"attempts": len(idle(history))})] if begins_a_rung(history) else []
-    return parts.log.ask(run, directive, *plateau, step)
+    events = [Event(EventKind.PLATEAU, at, number, {"attempts": len(idle(history))})] if begins_a_rung(history) else []
+    if directive.stance is not before:
+        step = {"from": before or "", "to": directive.stance, "reason": directive.reason}
+        events.append(Event(EventKind.RUNG, at, number, step))
+    return parts.log.ask(run, directive, *events)
 
 
 def _judge(proposal: Proposal, ask: Ask, *, run: Run, history: History, parts: Parts) -> Verdict:

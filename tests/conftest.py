@@ -1,16 +1,19 @@
-"""Fixtures of every test: the small task, and one judge for a whole session."""
+"""Fixtures of every test: the small task, one judge for a whole session, and attempts and histories made by hand."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
-from kernelsmith.core.run import Device
+from kernelsmith.core.history import History
+from kernelsmith.core.run import Budget, Device, Event, Run, RunConfig, VendorLine
 from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import load_task
-from kernelsmith.core.verdict import Verdict
+from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 
 pytest_plugins = ["endpoints"]
 
@@ -63,3 +66,71 @@ def matmul_with() -> Callable[..., str]:
         return f"{before}\n{SIGNATURE}\n{{\n{unused}\n{body.replace('honest;', HONEST_BODY)}\n}}\n"
 
     return write
+
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def test_cpu() -> Device:
+    """A device with a vendor line, as a harness would have found it."""
+    vendor = VendorLine("OpenBLAS (Test)", 25_000.0, 0.8)
+    return Device("Test CPU", "cpu", 100e9, "fp32", isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor)
+
+
+@pytest.fixture
+def attempt_with() -> Callable[..., Attempt]:
+    """Build one attempt: `attempt_with(3, utilization=0.4, promotion=...)`, or with a status and a detail."""
+
+    def build(
+        number: int,
+        *,
+        utilization: float | None = None,
+        peak: float = 100e9,
+        promotion: Promotion | None = None,
+        status: Status = Status.PASSED,
+        detail: str = "",
+        hypothesis: str = "a hypothesis",
+        stance: Stance = Stance.REFINE,
+        reason: str = "no duel won for 8 attempts",
+        parent: int | None = None,
+        source: str | None = None,
+        params: Mapping[str, int | float | str] | None = None,
+        **rest,
+    ) -> Attempt:
+        verdict = Verdict(status, detail, _measurement(utilization, peak), promotion, **rest)
+        ask = Ask(number, Directive(stance, parent, reason))
+        text = f"/* {number} */\nvoid matmul(void) {{}}\n" if source is None else source
+        candidate = None if status is Status.NO_CANDIDATE else Candidate(text, Language.C, params or {})
+        proposal = Proposal(Origin.TUNER, hypothesis, candidate, parent, "" if candidate else detail)
+        return Attempt(ask, proposal, verdict, NOW, 2.0)
+
+    return build
+
+
+def _measurement(utilization: float | None, peak: float) -> Measurement | None:
+    """2 GFLOP a call, whatever the device; the vendor line reaches 80 % of peak."""
+    if utilization is None:
+        return None
+    rate = utilization * peak
+    time_us = 2e9 / rate * 1e6
+    interval = Interval(time_us * 0.99, time_us * 1.01)
+    return Measurement(time_us, interval, utilization, rate, peak, "fp32", time_us, vendor_ratio=utilization / 0.8)
+
+
+@pytest.fixture
+def history_with(test_cpu: Device) -> Callable[..., History]:
+    """A history of the given attempts."""
+
+    def build(
+        *attempts: Attempt,
+        name: str = "night",
+        budget: Budget | None = None,
+        events: tuple[Event, ...] = (),
+        device: Device | None = test_cpu,
+        **config,
+    ) -> History:
+        settings = RunConfig("cpu_matmul", "tuner", budget=budget or Budget(attempts=10), **config)
+        return History(Run(1, name, settings, "0" * 64, NOW), attempts, events, device=device)
+
+    return build

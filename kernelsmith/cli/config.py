@@ -18,7 +18,7 @@ from kernelsmith.errors import ConfigError
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Words = Annotated[str, Field(min_length=1)]
-TUNER_PLATEAU = 4
+TUNER_PLATEAU = 3
 """Attempts until the tuner takes another rung; its steps are smaller than a model's, and one family is soon learnt."""
 BUDGET_KEYS = tuple(field.name for field in fields(Budget))
 

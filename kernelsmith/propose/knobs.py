@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.core.candidate_file import stated
 from kernelsmith.errors import TaskError
 
 Value = int | float | str
@@ -34,7 +35,6 @@ KNOB = {
 }
 KNOB[Language.CUDA] = KNOB[Language.C]
 REQUIRE = re.compile(r"^\s*(?://|#)\s*require:(?P<expression>.*)$")
-HYPOTHESIS = re.compile(r"^\s*(?://|#)\s*hypothesis:\s*(?P<text>.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,11 @@ class Family:
         return tuple(values for values in self._all() if self.allows(values))
 
     def allows(self, values: Values) -> bool:
-        """Whether the combination meets every requirement."""
-        return all(_value_of(requirement, values) for requirement in self.requirements)
+        """Whether the combination meets every requirement; one that cannot be computed for it is not met."""
+        try:
+            return all(_value_of(requirement, values) for requirement in self.requirements)
+        except (TypeError, ZeroDivisionError):
+            return False
 
     def candidate(self, values: Values) -> Candidate:
         """The kernel with these values in place of the defaults."""
@@ -98,9 +101,8 @@ def read_family(path: Path) -> Family:
             knobs.append(_knob(found, where))
         elif found := REQUIRE.match(line):
             requirements.append(_requirement(found["expression"], {k.name for k in knobs}, where))
-    hypothesis = HYPOTHESIS.search(source)
-    text = hypothesis["text"] if hypothesis else f"the {path.stem} family"
-    family = Family(path.stem, source, language, tuple(knobs), tuple(requirements), text)
+    hypothesis = stated(source).get("hypothesis") or f"the {path.stem} family"
+    family = Family(path.stem, source, language, tuple(knobs), tuple(requirements), hypothesis)
     if math.prod(len(knob.values) for knob in knobs) > MOST_COMBINATIONS:
         raise TaskError(f"{path}: more than {MOST_COMBINATIONS:,} combinations of knobs; list fewer values")
     if not family.allows(family.defaults):
@@ -151,20 +153,29 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[..., bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+_KNOWN = frozenset((ast.Constant, ast.Name, ast.BinOp, ast.BoolOp, ast.Compare, *_BINARY, *_COMPARE))
 
 
 def _requirement(text: str, known: set[str], where: str) -> ast.expr:
     try:
         expression = ast.parse(text.strip(), mode="eval").body
-        _value_of(expression, dict.fromkeys(known, 1))
-    except (SyntaxError, LookupError, TypeError) as error:
+        _check(expression, known)
+    except (SyntaxError, LookupError) as error:
         names = ", ".join(sorted(known)) or "none above it"
         raise TaskError(
             f"{where}: require:{text}: compare sums and products of knobs; the knobs are {names}"
         ) from error
-    except ZeroDivisionError:
-        return expression
     return expression
+
+
+def _check(expression: ast.expr, known: set[str]) -> None:
+    """Raises LookupError: a name or an operation that requirements do not know, in whatever part of the expression."""
+    for node in ast.walk(expression):
+        match node:
+            case ast.Name(id=name) if name not in known:
+                raise LookupError(name)
+            case ast.expr() | ast.operator() | ast.cmpop() if type(node) not in _KNOWN:
+                raise LookupError(ast.dump(node))
 
 
 def _value_of(node: ast.expr, values: Values) -> object:

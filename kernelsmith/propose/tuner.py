@@ -49,7 +49,7 @@ class Tuner:
         trials = {family.name: _trials(family, history) for family in self._families}
         for family in self._by_preference(ask.directive, history, trials):
             past = trials[family.name]
-            if values := self._values(family, ask, past):
+            if (values := self._values(family, ask, past)) is not None:
                 hypothesis = _hypothesis(family, values, past)
                 return Proposal(Origin.TUNER, hypothesis, family.candidate(values), ask.directive.parent)
         raise Exhausted("every combination of every family was tried")
@@ -71,8 +71,6 @@ class Tuner:
         match directive.stance:
             case Stance.RESTRUCTURE if untried and (parent is None or parent is history.incumbent):
                 return untried
-            case Stance.RESTART if of_parent is None:
-                return generator(self._seed, directive.stance, len(history.attempts)).choice(self._families)
         return of_parent or self._family_of(history.incumbent) or untried or self._families[-1]
 
     def _family_of(self, attempt: Attempt | None) -> Family | None:

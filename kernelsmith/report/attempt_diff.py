@@ -55,7 +55,7 @@ def attempts_page(a: Side, b: Side) -> str:
     rows = [("", a.name, b.name), *_outcome(a, b)]
     rows += [(name, _cell(x), _cell(y)) for name, (x, y) in differing(_params(a), _params(b)).items()]
     rows += [(name, _cell(x), _cell(y)) for name, (x, y) in differing(_facts(a), _facts(b)).items()]
-    parts = [columns(rows), _sentence(a, b), printable("\n".join(source_diff(a, b))) or "the sources are identical"]
+    parts = [columns(rows), _sentence(a, b), printable("\n".join(source_diff(a, b))) or _alike(a, b)]
     return "\n\n".join(parts)
 
 
@@ -68,6 +68,11 @@ def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Pair]:
 def source_diff(a: Side, b: Side) -> list[str]:
     """The lines of a unified diff; none where the sources are identical."""
     return list(difflib.unified_diff(a.source.splitlines(), b.source.splitlines(), a.name, b.name, lineterm=""))
+
+
+def _alike(a: Side, b: Side) -> str:
+    """What is said where no line differs."""
+    return "the sources are identical" if a.source == b.source else "the sources differ in the ends of lines only"
 
 
 def speed_of(b: Measurement, *, over: Measurement) -> str:

@@ -75,7 +75,7 @@ def attempt_page(
     history: History, attempt: Attempt, batches: tuple[Batch, ...], exchanges: tuple[Exchange, ...]
 ) -> str:
     """The attempt for a reader: figures with their denominators, facts, then the source."""
-    rows = [("asked", f"{attempt.stance}: {attempt.ask.directive.reason}"), ("by", _origin(attempt))]
+    rows = [("asked", one_line(f"{attempt.stance}: {attempt.ask.directive.reason}")), ("by", _origin(attempt))]
     rows += [("hypothesis", one_line(attempt.proposal.hypothesis))] if attempt.proposal.hypothesis else []
     rows += measurement_rows(history, attempt)
     rows += _duel_row(attempt)

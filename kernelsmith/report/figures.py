@@ -20,7 +20,7 @@ def percent(fraction: float | None) -> str:
 def duration(time_us: float) -> str:
     """A time per call with three digits and the unit that fits."""
     for scale, unit in ((1e6, "s"), (1e3, "ms")):
-        if time_us >= scale:
+        if time_us >= 0.9995 * scale:  # what rounds to 1000 of the smaller unit is 1.00 of this one
             return f"{time_us / scale:#.3g} {unit}".replace(". ", " ")
     return f"{time_us:#.3g} us".replace(". ", " ")
 

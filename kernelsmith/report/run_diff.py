@@ -11,8 +11,8 @@ from kernelsmith.report.attempt_line import attempt_line
 from kernelsmith.report.summary import best_data
 from kernelsmith.report.text import columns, one_line
 
-STEP = 0.1
-"""Milestones of utilization are this far apart."""
+STEPS = 10
+"""Milestones of utilization are one of this many parts of peak apart."""
 
 
 def runs_data(a: History, b: History) -> dict[str, Any]:
@@ -67,10 +67,10 @@ def _digest(attempt: Attempt) -> str:
 def _milestones(a: History, b: History) -> list[tuple[str, Attempt | None, Attempt | None]]:
     """The first that passed, then every tenth of peak that either run reached, each with the attempts that did."""
     rows = [("first passing attempt", _reaching(a, 0), _reaching(b, 0))]
-    level = STEP
-    while any(pair := (_reaching(a, level), _reaching(b, level))):
-        rows.append((f"{level:.0%} of peak".replace("%", " %"), *pair))
-        level += STEP
+    step = 1
+    while any(pair := (_reaching(a, step / STEPS), _reaching(b, step / STEPS))):
+        rows.append((f"{step / STEPS:.0%} of peak".replace("%", " %"), *pair))
+        step += 1
     return [row for row in rows if row[1] or row[2]]
 
 

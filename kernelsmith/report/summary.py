@@ -6,7 +6,7 @@ from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
 from kernelsmith.core.run import EventKind
 from kernelsmith.report import figures
-from kernelsmith.report.text import columns
+from kernelsmith.report.text import columns, one_line
 
 ENDINGS = (EventKind.ENDED, EventKind.PAUSED, EventKind.EXHAUSTED)
 
@@ -36,7 +36,7 @@ def rows_of(history: History) -> list[tuple[str, str]]:
     """How it ended, what was spent, and what was found."""
     passed = sum(attempt.verdict.passed for attempt in history.attempts)
     spent = f"{len(history.attempts)} attempts, {passed} passed, {figures.clock(history.active_s)} active"
-    rows = [("ended", _ending(history)), ("spent", f"{spent}, {figures.cost(history.usage.cost_usd)}")]
+    rows = [("ended", one_line(_ending(history))), ("spent", f"{spent}, {figures.cost(history.usage.cost_usd)}")]
     return rows + _found(history)
 
 

@@ -12,10 +12,10 @@
 
 #define MR 5        // knob: 4 5 6
 #define NV 2        // knob: 2 3
-#define KC 192      // knob: 128 192 256 344 512
+#define KC 192      // knob: 192 256 512 1024
 #define MC 512      // knob: 256 512 1024
-#define NC 64       // knob: 64 128 192 256
-#define UNROLL 2    // knob: 1 2 4 8
+#define NC 64       // knob: 64 96 128 256
+#define UNROLL 2    // knob: 1 2 4
 #define PREFETCH 0  // knob: 0 4 8
 // require: MR * NV >= 10
 // require: MR * NV <= 12

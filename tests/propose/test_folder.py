@@ -1,0 +1,120 @@
+"""The folder proposer: each file once, in the order of the names, with what its leading comment says."""
+
+import pytest
+
+from kernelsmith.core.attempt import Origin
+from kernelsmith.core.candidate import Language
+from kernelsmith.errors import Exhausted, UsageError
+from kernelsmith.propose.folder import FolderProposer
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An empty folder of kernels."""
+    path = tmp_path / "kernels"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def answers(small_task, folder, ask, judged, empty):
+    """What a new proposer answers in turn, each answer judged before the next ask."""
+
+    def until(count: int, *, history=empty):
+        for _ in range(count):
+            asked = ask(len(history.attempts))
+            history = judged(history, FolderProposer(small_task, folder).propose(asked, history))
+        return history
+
+    return until
+
+
+def _names(history) -> list:
+    return [attempt.proposal.candidate.params["file"] for attempt in history.attempts]
+
+
+def test_files_are_taken_in_the_order_of_their_names_and_others_are_left_alone(folder, answers):
+    for name in ("b.c", "a.c", "10.c", "notes.md", "b.cu"):
+        (folder / name).write_text(f"// {name}\n")
+    (folder / "c.c").mkdir()
+    history = answers(3)
+    assert _names(history) == ["10.c", "a.c", "b.c"]
+    first = history.attempts[0].proposal
+    assert (first.candidate.source, first.candidate.language, first.origin) == ("// 10.c\n", Language.C, Origin.FOLDER)
+
+
+def test_after_the_last_file_the_folder_is_exhausted(folder, answers):
+    (folder / "a.c").write_text("int a;")
+    with pytest.raises(Exhausted, match=r"every file of .*kernels was judged"):
+        answers(2)
+
+
+def test_a_file_that_is_added_later_is_taken_up_by_a_resumed_run(folder, answers):
+    (folder / "b.c").write_text("int b;")
+    history = answers(1)
+    (folder / "a.c").write_text("int a;")
+    assert _names(answers(1, history=history)) == ["b.c", "a.c"]
+
+
+def test_a_file_that_was_changed_since_it_was_judged_is_proposed_again(folder, answers):
+    (folder / "a.c").write_text("int a;")
+    (folder / "b.c").write_text("int b;")
+    history = answers(2)
+    (folder / "a.c").write_text("int better;")
+    history = answers(1, history=history)
+    assert _names(history) == ["a.c", "b.c", "a.c"]
+    assert history.attempts[2].proposal.candidate.source == "int better;"
+    with pytest.raises(Exhausted):
+        answers(1, history=history)
+
+
+def test_the_leading_comment_holds_hypothesis_and_parent(folder, answers):
+    (folder / "a.c").write_text("int a;")
+    (folder / "b.c").write_text("int b;")
+    (folder / "c.c").write_text("// Tiles.\n//\n// hypothesis: wider tiles\n//   load less\n// parent: b.c\n\nint c;")
+    proposal = answers(3).attempts[2].proposal
+    assert (proposal.hypothesis, proposal.parent) == ("wider tiles load less", 1)
+
+
+def test_a_block_comment_holds_them_too(folder, answers):
+    (folder / "a.c").write_text("int a;")
+    (folder / "b.c").write_text("/* Parent: a.c\n * HYPOTHESIS: wider tiles */\nint b;")
+    proposal = answers(2).attempts[1].proposal
+    assert (proposal.hypothesis, proposal.parent) == ("wider tiles", 0)
+
+
+def test_the_parent_is_the_latest_attempt_made_from_that_file(folder, answers):
+    (folder / "a.c").write_text("int a;")
+    history = answers(1)
+    (folder / "a.c").write_text("int better;")
+    history = answers(1, history=history)
+    (folder / "b.c").write_text("// parent: a.c\nint b;")
+    assert answers(1, history=history).attempts[2].proposal.parent == 1
+
+
+def test_a_parent_that_was_never_judged_is_none(folder, answers):
+    (folder / "a.c").write_text("// parent: z.c\nint a;")
+    assert answers(1).attempts[0].proposal.parent is None
+
+
+@pytest.mark.parametrize("source", ["int a; // hypothesis: too late", "\n// hypothesis: after an empty line", ""])
+def test_what_is_not_in_the_leading_comment_is_code(folder, answers, source):
+    (folder / "a.c").write_text(source)
+    assert answers(1).attempts[0].proposal.hypothesis == "a.c says nothing about itself"
+
+
+def test_two_files_with_one_text_are_both_proposed_and_the_loop_says_that_they_are_twins(folder, answers):
+    (folder / "a.c").write_text("int a;")
+    (folder / "b.c").write_text("int a;")
+    assert _names(answers(2)) == ["a.c", "b.c"]
+
+
+def test_a_file_that_is_no_text_is_one_line_for_the_user(folder, answers):
+    (folder / "a.c").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match=r"kernels/a\.c: not UTF-8 text"):
+        answers(1)
+
+
+def test_a_folder_that_is_not_there_is_one_line_for_the_user(small_task, tmp_path):
+    with pytest.raises(UsageError, match=r"--proposer folder:.*nowhere: there is no such folder"):
+        FolderProposer(small_task, tmp_path / "nowhere")

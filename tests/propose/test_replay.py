@@ -1,0 +1,77 @@
+"""The replay proposer: which recorded candidates are judged again, in which order, and how they are found again."""
+
+import pytest
+
+from kernelsmith.core.attempt import Origin
+from kernelsmith.core.verdict import Promotion, Status
+from kernelsmith.errors import Exhausted, UsageError
+from kernelsmith.propose.replay import ReplayProposer, Selection, recorded_number, selected
+
+
+@pytest.fixture
+def recorded(attempt_with, history_with):
+    """Seven attempts, of which 1, 4 and 6 became the best of their time; 3 has no candidate."""
+    return history_with(
+        attempt_with(0, status=Status.INCORRECT, detail="C[0,0] is 1"),
+        attempt_with(1, utilization=0.2, promotion=Promotion.FIRST, parent=0),
+        attempt_with(2, utilization=0.1, parent=1),
+        attempt_with(3, status=Status.NO_CANDIDATE, detail="no fenced block"),
+        attempt_with(4, utilization=0.3, promotion=Promotion.DUEL, parent=1, hypothesis="wider tiles"),
+        attempt_with(5, status=Status.CRASHED, detail="SIGSEGV", parent=4),
+        attempt_with(6, utilization=0.5, promotion=Promotion.CLEAR, parent=2),
+    )
+
+
+@pytest.fixture
+def replay(ask, judged, empty):
+    """Every proposal of a replay until it is exhausted, with the message it ends with."""
+
+    def run(proposer):
+        history = empty
+        while True:
+            try:
+                history = judged(history, proposer.propose(ask(len(history.attempts)), history))
+            except Exhausted as ended:
+                return history, str(ended)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("selection", "numbers"),
+    [(Selection.BEST, [6]), (Selection.IMPROVEMENTS, [1, 4, 6]), (Selection.ALL, [0, 1, 2, 4, 5, 6])],
+)
+def test_a_selection_is_judged_again_in_its_order_and_then_the_run_ends(recorded, replay, selection, numbers):
+    proposer = ReplayProposer(recorded, selection)
+    history, ended = replay(proposer)
+    assert [recorded_number(attempt) for attempt in history.attempts] == numbers
+    assert len(proposer) == len(numbers)
+    assert ended == f"all {len(numbers)} chosen attempts of night were judged again"
+
+
+def test_a_candidate_is_the_same_kernel_with_the_same_hypothesis(recorded, replay):
+    history, _ = replay(ReplayProposer(recorded, Selection.IMPROVEMENTS))
+    proposal = history.attempts[1].proposal
+    assert proposal.candidate.digest == recorded.attempts[4].proposal.candidate.digest
+    assert (proposal.hypothesis, proposal.origin) == ("wider tiles", Origin.REPLAY)
+
+
+def test_a_parent_has_the_number_it_has_in_the_replay_or_none_where_it_is_not_repeated(recorded, replay):
+    history, _ = replay(ReplayProposer(recorded, Selection.IMPROVEMENTS))
+    assert [attempt.proposal.parent for attempt in history.attempts] == [None, 0, None]
+
+
+def test_a_resumed_replay_goes_on_with_the_candidate_whose_turn_it_is(recorded, ask, empty):
+    proposal = ReplayProposer(recorded, Selection.ALL).propose(ask(3), empty)
+    assert proposal.candidate.params == {"recorded": 4}
+
+
+@pytest.mark.parametrize("selection", [Selection.BEST, Selection.IMPROVEMENTS])
+def test_a_run_in_which_nothing_passed_has_nothing_to_judge_again(attempt_with, history_with, selection):
+    history = history_with(attempt_with(0, status=Status.INCORRECT))
+    with pytest.raises(UsageError, match="night: nothing to judge again; no attempt has passed"):
+        ReplayProposer(history, selection)
+
+
+def test_of_a_run_in_which_nothing_passed_all_can_be_judged_again(attempt_with, history_with):
+    assert len(selected(history_with(attempt_with(0, status=Status.INCORRECT)), Selection.ALL)) == 1

@@ -1,0 +1,333 @@
+"""The loop, with a real log on disk and scripted parts: what it writes down, in which order, and how it goes on."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kernelsmith.core.attempt import Ask, Directive, Origin, Proposal, Stance
+from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.core.history import History
+from kernelsmith.core.run import Budget, EventKind, Run, RunConfig, RunStatus
+from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
+from kernelsmith.errors import Exhausted, HarnessError
+from kernelsmith.log.store import open_store
+from kernelsmith.loop import Parts, optimize
+from kernelsmith.search import Ladder
+
+BEGAN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+BROKEN = Verdict(Status.INCORRECT, "C[0,0] is 1, not 2")
+
+
+def passed(utilization: float, promotion: Promotion | None = None) -> Verdict:
+    """A verdict with a score."""
+    time_us = 1000 / utilization
+    figures = Measurement(time_us, Interval(time_us, time_us), utilization, utilization * 1e9, 1e9, "fp32", time_us)
+    return Verdict(Status.PASSED, "", figures, promotion)
+
+
+FIRST = passed(0.1, Promotion.FIRST)
+SLOWER = passed(0.05)
+
+
+class Scripted:
+    """A proposer that gives these sources by ask number, a fresh one where none is given; remembers what it saw."""
+
+    def __init__(self, **sources: str | None) -> None:
+        self.asked: list[Ask] = []
+        self._sources = {int(key.removeprefix("at_")): source for key, source in sources.items()}
+
+    def propose(self, ask: Ask, history: History) -> Proposal:
+        self.asked.append(ask)
+        source = self._sources.get(ask.number, f"/* {ask.number} */")
+        if source is None:
+            return Proposal(Origin.MODEL, "", None, reason="no fenced block")
+        return Proposal(Origin.MODEL, "a hypothesis", Candidate(source, Language.C), ask.directive.parent)
+
+
+class Short:
+    """A proposer that has so much to offer and no more."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def propose(self, ask: Ask, history: History) -> Proposal:
+        if ask.number >= self._count:
+            raise Exhausted("every file was judged")
+        return Proposal(Origin.FOLDER, "", Candidate(f"/* {ask.number} */", Language.C))
+
+
+class Judge:
+    """A harness that gives these verdicts in turn, the last one for ever; an exception is raised by the future."""
+
+    def __init__(self, *verdicts: Verdict | Exception) -> None:
+        self.judged: list[str] = []
+        self.incumbents: list[int | None] = []
+        self._verdicts = itertools.chain(verdicts, itertools.repeat(verdicts[-1]))
+
+    def submit(self, candidate: Candidate, incumbent) -> Future[Verdict]:
+        self.judged.append(candidate.source)
+        self.incumbents.append(incumbent.number if incumbent else None)
+        answer: Future[Verdict] = Future()
+        verdict = next(self._verdicts)
+        answer.set_exception(verdict) if isinstance(verdict, Exception) else answer.set_result(verdict)
+        return answer
+
+
+class Search:
+    """One run in one log; every `go` is a process of its own, which knows nothing but what is on disk."""
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path = path
+        with open_store(path) as store:
+            self.run: Run = store.create_run(config, name="night", task_digest="0" * 64)
+
+    def go(self, proposer=None, harness=None, *, strategy=None, stopped: Callable[[], bool] = lambda: False) -> History:
+        with open_store(self.path) as store:
+            ticks = itertools.count()
+            parts = Parts(
+                strategy=strategy or Ladder(self.run.config),
+                proposer=proposer or Scripted(),
+                harness=harness or Judge(FIRST, SLOWER),
+                log=store,
+                stopped=stopped,
+                now=lambda: BEGAN + timedelta(seconds=next(ticks)),
+            )
+            return optimize(self.run, parts)
+
+    def read(self) -> History:
+        """The run as another process reads it now."""
+        with open_store(self.path, create=False) as store:
+            return store.history(self.run)
+
+    @property
+    def status(self) -> RunStatus:
+        with open_store(self.path, create=False) as store:
+            return store.status(self.run)
+
+
+@pytest.fixture
+def search(tmp_path) -> Callable[..., Search]:
+    """A run that has not begun."""
+
+    def begin(*, attempts: int = 4, plateau: int = 8, **limits) -> Search:
+        config = RunConfig("cpu_matmul", "model", Budget(attempts=attempts, **limits), plateau=plateau)
+        return Search(tmp_path / "attempts.db", config)
+
+    return begin
+
+
+def events(history: History, kind: EventKind) -> Sequence[tuple[int | None, dict[str, object]]]:
+    """Ask number and data of every event of this kind."""
+    return [(event.ask_number, dict(event.data)) for event in history.events if event.kind is kind]
+
+
+# --- the end of a run ---
+
+
+def test_the_budget_ends_a_run_and_the_diary_says_which(search):
+    run = search(attempts=3)
+    history = run.go()
+    assert [attempt.number for attempt in history.attempts] == [0, 1, 2]
+    assert events(history, EventKind.ENDED) == [(None, {"reason": "3 attempts made"})]
+    assert run.status is RunStatus.ENDED
+
+
+def test_the_target_ends_a_run(search):
+    history = search(attempts=9, target=0.3).go(harness=Judge(FIRST, passed(0.31, Promotion.DUEL)))
+    assert len(history.attempts) == 2
+    assert events(history, EventKind.ENDED) == [(None, {"reason": "target reached: 31.0% of peak at attempt 1"})]
+
+
+def test_a_proposer_with_nothing_more_to_offer_ends_the_run(search):
+    run = search(attempts=9)
+    history = run.go(Short(2))
+    assert len(history.attempts) == 2
+    assert events(history, EventKind.EXHAUSTED) == [(2, {"reason": "every file was judged"})]
+    assert not events(history, EventKind.ENDED)
+    assert run.status is RunStatus.ENDED
+
+
+def test_a_resumed_run_takes_up_what_the_proposer_has_found_since(search):
+    run = search(attempts=9)
+    run.go(Short(2))
+    history = run.go(Short(3))
+    assert [attempt.number for attempt in history.attempts] == [0, 1, 2]
+
+
+def test_a_request_to_stop_pauses_the_run_after_the_attempt_in_flight(search):
+    run = search(attempts=9)
+    proposer = Scripted()
+    history = run.go(proposer, stopped=lambda: len(proposer.asked) == 2)
+    assert len(history.attempts) == 2
+    assert events(history, EventKind.PAUSED) == [(None, {"reason": "stopped by the user"})]
+    assert run.status is RunStatus.PAUSED
+
+
+def test_a_run_that_was_paused_goes_on_where_it_stopped(search):
+    run = search(attempts=4)
+    proposer = Scripted()
+    run.go(proposer, stopped=lambda: len(proposer.asked) == 2)
+    history = run.go(proposer)
+    assert [ask.number for ask in proposer.asked] == [0, 1, 2, 3]
+    assert [attempt.number for attempt in history.attempts] == [0, 1, 2, 3]
+
+
+# --- verdicts ---
+
+
+def test_every_promotion_is_an_event_that_says_how(search):
+    history = search(attempts=3).go(harness=Judge(FIRST, SLOWER, passed(0.2, Promotion.DUEL)))
+    assert events(history, EventKind.PROMOTION) == [(0, {"by": "first"}), (2, {"by": "duel"})]
+
+
+def test_the_harness_is_given_the_incumbent_of_the_moment(search):
+    judge = Judge(BROKEN, FIRST, SLOWER, passed(0.2, Promotion.DUEL), SLOWER)
+    search(attempts=5).go(harness=judge)
+    assert judge.incumbents == [None, None, 1, 1, 3]
+
+
+def test_a_proposal_without_a_candidate_is_recorded_and_the_run_goes_on(search):
+    judge = Judge(FIRST, SLOWER)
+    history = search(attempts=3).go(Scripted(at_1=None), judge)
+    assert [attempt.verdict.status for attempt in history.attempts] == ["passed", "no_candidate", "passed"]
+    assert history.attempts[1].verdict.detail == "no fenced block"
+    assert events(history, EventKind.REFUSAL) == [(1, {"reason": "no fenced block"})]
+    assert judge.judged == ["/* 0 */", "/* 2 */"]
+
+
+def test_a_candidate_that_was_judged_before_is_rejected_without_asking_the_harness(search):
+    judge = Judge(BROKEN, FIRST, SLOWER)
+    history = search(attempts=4).go(Scripted(at_2="/* 0 */", at_3="/* 1 */"), judge)
+    assert [attempt.verdict.status for attempt in history.attempts[2:]] == ["rejected", "rejected"]
+    assert history.attempts[2].verdict.detail == "identical to 0, which is incorrect"
+    assert history.attempts[3].verdict.detail == "identical to 1, which is passed"
+    assert judge.judged == ["/* 0 */", "/* 1 */"]
+    assert [number for number, _ in events(history, EventKind.JUDGING)] == [0, 1]
+
+
+def test_an_attempt_takes_the_time_from_its_ask_to_its_verdict(search):
+    history = search(attempts=1).go()
+    (attempt,) = history.attempts
+    assert attempt.started_at == BEGAN
+    assert attempt.seconds > 0
+
+
+# --- the diary of the ladder ---
+
+
+def test_every_change_of_stance_is_a_rung_event(search):
+    history = search(attempts=4).go(harness=Judge(BROKEN, FIRST, SLOWER))
+    steps = [(number, data["from"], data["to"]) for number, data in events(history, EventKind.RUNG)]
+    assert steps == [(0, "", "open"), (1, "open", "repair"), (2, "repair", "refine")]
+    assert events(history, EventKind.RUNG)[1][1]["reason"] == "attempt 0 is incorrect"
+
+
+def test_every_plateau_is_an_event_before_the_rung_it_leads_to(search):
+    history = search(attempts=6, plateau=2).go()
+    assert events(history, EventKind.PLATEAU) == [(3, {"attempts": 2}), (5, {"attempts": 4})]
+    at_three = [event.kind for event in history.events if event.ask_number == 3]
+    assert at_three == [EventKind.PLATEAU, EventKind.RUNG, EventKind.JUDGING]
+    assert [data["to"] for _, data in events(history, EventKind.RUNG)] == ["open", "refine", "diagnose", "restructure"]
+
+
+def test_a_plateau_that_falls_into_a_row_of_repairs_is_an_event_too(search):
+    history = search(attempts=5, plateau=2).go(harness=Judge(FIRST, BROKEN))
+    assert [attempt.stance for attempt in history.attempts] == ["open", "refine", "repair", "repair", "repair"]
+    assert events(history, EventKind.PLATEAU) == [(3, {"attempts": 2})]
+
+
+# --- what is on disk when ---
+
+
+def test_the_ask_is_on_disk_before_the_proposer_is_asked_and_the_attempt_before_the_next_ask(search):
+    run = search(attempts=3)
+    seen = []
+
+    class Watching(Scripted):
+        def propose(self, ask, history):
+            found = run.read()
+            seen.append((found.pending, len(found.attempts)))
+            return super().propose(ask, history)
+
+    proposer = Watching()
+    run.go(proposer)
+    assert seen == [(ask, ask.number) for ask in proposer.asked]
+    assert len(seen) == 3
+
+
+def test_the_start_of_the_judging_is_on_disk_before_the_harness_is_asked(search):
+    run = search(attempts=2)
+    seen = []
+
+    class Watching(Judge):
+        def submit(self, candidate, incumbent):
+            seen.append([number for number, _ in events(run.read(), EventKind.JUDGING)])
+            return super().submit(candidate, incumbent)
+
+    run.go(harness=Watching(FIRST, SLOWER))
+    assert seen == [[0], [0, 1]]
+
+
+def test_after_a_crash_the_pending_ask_is_answered_and_not_asked_again(search):
+    run = search(attempts=3)
+    proposer = Scripted()
+    with pytest.raises(HarnessError):
+        run.go(proposer, Judge(FIRST, HarnessError("the judge is gone")))
+    pending = run.read().pending
+    assert pending is not None
+    assert pending.number == 1
+
+    class Other:
+        def ask(self, history, ask_number):
+            assert ask_number != 1, "asked again"
+            return Directive(Stance.RESTART)
+
+    history = run.go(proposer, Judge(SLOWER), strategy=Other())
+    assert [ask.number for ask in proposer.asked] == [0, 1, 1, 2]
+    assert history.attempts[1].ask == pending
+    assert [attempt.stance for attempt in history.attempts] == ["open", "refine", "restart"]
+    assert len(events(history, EventKind.RUNG)) == 3
+
+
+def test_a_harness_that_fails_is_never_a_verdict(search):
+    run = search(attempts=3)
+    with pytest.raises(HarnessError):
+        run.go(harness=Judge(HarnessError("the judge is gone")))
+    assert run.read().attempts == ()
+    assert run.status is RunStatus.INTERRUPTED
+
+
+def test_a_candidate_whose_judging_began_twice_without_a_verdict_is_recorded_as_crashed(search):
+    run = search(attempts=2)
+    for killed in (Judge(FIRST, HarnessError("gone")), Judge(HarnessError("gone"))):
+        with pytest.raises(HarnessError):
+            run.go(harness=killed)
+    judge = Judge(SLOWER)
+    history = run.go(harness=judge)
+    assert judge.judged == []
+    assert history.attempts[1].verdict.status is Status.CRASHED
+    assert history.attempts[1].verdict.detail == "judging started 2 times and never ended"
+
+
+def test_a_candidate_whose_judging_began_once_without_a_verdict_is_judged(search):
+    run = search(attempts=1)
+    with pytest.raises(HarnessError):
+        run.go(harness=Judge(HarnessError("gone")))
+    assert run.go().attempts[0].verdict.passed
+
+
+def test_an_interrupted_run_makes_the_same_attempts_as_one_that_was_not(search, tmp_path):
+    whole = search(attempts=8, plateau=2).go()
+    other = Search(tmp_path / "other.db", whole.run.config)
+    other.go(harness=Judge(FIRST), stopped=iter([False, True]).__next__)
+    while len((pieces := other.go(harness=Judge(SLOWER), stopped=iter([False, True]).__next__)).attempts) < 8:
+        pass
+    assert [_told(attempt) for attempt in pieces.attempts] == [_told(attempt) for attempt in whole.attempts]
+
+
+def _told(attempt):
+    return attempt.ask, attempt.proposal, attempt.verdict
