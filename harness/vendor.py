@@ -1,5 +1,6 @@
 """The vendor line: one more candidate, with a trusted profile of its own that may read the library."""
 
+import ctypes
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from doorbell import Profile
 
 LIBRARY_VARIABLE = "KERNELSMITH_VENDOR_LIBRARY"
 """Where a task's vendor.c finds the library; set for the vendor's worker only."""
+CORE_NAME = "scipy_openblas_get_corename64_"
+"""As numpy's wheels name OpenBLAS's function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +50,15 @@ def _variant(artifact: Path, library: Path, *, kernel: str, memory_bytes: int) -
     if kernel:
         environment["OPENBLAS_CORETYPE"] = kernel
     readable = (*library.parent.glob("*.so*"), *machine.linked(library))
-    return Vendor(f"OpenBLAS ({kernel or 'default'})", artifact, Profile(memory_bytes, readable, environment))
+    return Vendor(
+        f"OpenBLAS ({kernel or _own_choice(library)})", artifact, Profile(memory_bytes, readable, environment)
+    )
+
+
+def _own_choice(library: Path) -> str:
+    """The kernel that the library takes by itself on this processor, in its own words."""
+    ask = getattr(ctypes.CDLL(str(library)), CORE_NAME, None)
+    if ask is None:
+        return "its own choice"
+    ask.restype = ctypes.c_char_p
+    return str(ask().decode())

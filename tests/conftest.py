@@ -72,7 +72,7 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def test_cpu() -> Device:
+def cpu_device() -> Device:
     """A device with a vendor line, as a harness would have found it."""
     vendor = VendorLine("OpenBLAS (Test)", 25_000.0, 0.8)
     return Device("Test CPU", "cpu", 100e9, "fp32", isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor)
@@ -119,7 +119,7 @@ def _measurement(utilization: float | None, peak: float) -> Measurement | None:
 
 
 @pytest.fixture
-def history_with(test_cpu: Device) -> Callable[..., History]:
+def history_with(cpu_device: Device) -> Callable[..., History]:
     """A history of the given attempts."""
 
     def build(
@@ -127,7 +127,7 @@ def history_with(test_cpu: Device) -> Callable[..., History]:
         name: str = "night",
         budget: Budget | None = None,
         events: tuple[Event, ...] = (),
-        device: Device | None = test_cpu,
+        device: Device | None = cpu_device,
         **config,
     ) -> History:
         settings = RunConfig("cpu_matmul", "tuner", budget=budget or Budget(attempts=10), **config)

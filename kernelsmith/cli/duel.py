@@ -1,8 +1,6 @@
-"""`kernelsmith duel`: two files in turn on the same inputs, the only thing that calls a difference real."""
+"""`kernelsmith duel`: two candidates in turn on the same inputs, the only thing that calls a difference real."""
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -13,25 +11,26 @@ from kernelsmith.report import figures
 
 def duel(
     task: options.TaskArgument,
-    a: Annotated[Path, typer.Argument(metavar="A", help="A candidate's source file.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    a: options.FileOrAttempt,
+    b: options.OtherFileOrAttempt,
     trust_candidates: options.Trust = False,
+    db: options.Database = None,
     json: options.Json = False,
 ) -> None:
     """Say which of two candidates is faster, and by how much. Exit code 1: one of them fails."""
     from kernelsmith.cli.judging import opened, ready_task
-    from kernelsmith.core.candidate_file import read_candidate
+    from kernelsmith.cli.references import candidate_of
 
     found = ready_task(task)
-    first, second = read_candidate(a, found.languages), read_candidate(b, found.languages)
+    first, second = (candidate_of(name, found, db=options.database_url(db)) for name in (a, b))
     with opened(found, trust_candidates=trust_candidates) as (harness, _):
         fought = harness.duel(first, second)
     if not isinstance(fought, Duel):
         terminal.fault(f"no duel: {fought.status}: {fought.detail}")
         raise typer.Exit(1)
     if json:
-        return terminal.result_json({"a": str(a), "b": str(b), "faster": _faster(fought), **asdict(fought)})
-    return terminal.result(_sentence(fought, str(a), str(b)))
+        return terminal.result_json({"a": a, "b": b, "faster": _faster(fought), **asdict(fought)})
+    return terminal.result(_sentence(fought, a, b))
 
 
 def _faster(fought: Duel) -> str | None:

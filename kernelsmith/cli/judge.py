@@ -15,17 +15,18 @@ from kernelsmith.report.text import columns, one_line, printable
 
 def judge(
     task: options.TaskArgument,
-    file: options.CandidateFile,
+    file: options.FileOrAttempt,
     inputs: options.Inputs = None,
     trust_candidates: options.Trust = False,
+    db: options.Database = None,
     json: options.Json = False,
 ) -> None:
     """Build, check and time one candidate. Exit code 0: it passed; 1: it did not."""
     from kernelsmith.cli.judging import opened, ready_task
-    from kernelsmith.core.candidate_file import read_candidate
+    from kernelsmith.cli.references import candidate_of
 
     found = ready_task(task)
-    candidate = read_candidate(file, found.languages)
+    candidate = candidate_of(file, found, db=options.database_url(db))
     with opened(found, trust_candidates=trust_candidates) as (harness, device):
         if inputs is not None:
             passed, said = harness.reproduce(candidate, inputs)

@@ -13,7 +13,10 @@ TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help=TASK_HELP)]
 TaskOrConfig = Annotated[str | None, typer.Argument(metavar="TASK", help=TASK_HELP)]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's name (`kernelsmith runs`).")]
 RunOrAttempt = Annotated[str, typer.Argument(metavar="RUN[:N]", help="A run's name, or one of its attempts.")]
-CandidateFile = Annotated[Path, typer.Argument(metavar="FILE", help="A candidate's source file.")]
+FileOrAttempt = Annotated[
+    str, typer.Argument(metavar="FILE", help="A candidate's source file, or a recorded attempt RUN:N.")
+]
+OtherFileOrAttempt = Annotated[str, typer.Argument(metavar="FILE", help="Another one.")]
 
 Database = Annotated[
     str | None,

@@ -90,10 +90,10 @@ def read_family(path: Path) -> Family:
     """Read one file of a task's families/.
 
     Raises:
-        TaskError: a knob or a requirement has no meaning; the message names file and line.
+        TaskError: a knob or a requirement has no meaning (the message names file and line), or it is no text.
     """
     language = next(known for known in Language if known.suffix == path.suffix)
-    source = path.read_text(encoding="utf-8")
+    source = _text(path)
     knobs, requirements = [], []
     for number, line in enumerate(source.split("\n"), start=1):
         where = f"{path}:{number}"
@@ -108,6 +108,15 @@ def read_family(path: Path) -> Family:
     if not family.allows(family.defaults):
         raise TaskError(f"{path}: the default values break a `require:` line; change one or the other")
     return family
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TaskError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TaskError(f"{path}: not UTF-8 text") from error
 
 
 def _knob(found: re.Match[str], where: str) -> Knob:

@@ -49,7 +49,7 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def recorded(tmp_path, attempt_with, test_cpu) -> Path:
+def recorded(tmp_path, attempt_with, cpu_device) -> Path:
     """A database with a run named night, written through the store; its path."""
     path = tmp_path / "runs" / "attempts.db"
     attempts = (
@@ -60,7 +60,7 @@ def recorded(tmp_path, attempt_with, test_cpu) -> Path:
     with open_store(path) as store:
         config = RunConfig("cpu_matmul", "tuner", budget=Budget(attempts=3))
         run = store.create_run(config, name="night", task_digest="0" * 64)
-        store.note(run, Event(EventKind.OPENED, NOW, data=asdict(test_cpu)))
+        store.note(run, Event(EventKind.OPENED, NOW, data=asdict(cpu_device)))
         for attempt in attempts:
             store.ask(run, attempt.ask.directive)
             store.record(run, attempt)

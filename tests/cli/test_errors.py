@@ -1,5 +1,7 @@
 """Every fault is one line on stderr that names the option, key or path, with exit code 2 and no traceback."""
 
+import json
+
 import pytest
 
 
@@ -124,3 +126,14 @@ def test_a_reader_that_stops_reading_is_no_fault(tmp_path, environment):
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout == "{"
     assert done.stderr == ""
+
+
+def test_without_a_compiler_a_run_is_paused_with_the_remedy(cli, tmp_path):
+    from pathlib import Path
+
+    small = Path(__file__).parents[1] / "tasks" / "small_matmul"
+    done = cli("run", str(small), "--name", "early", PATH=str(tmp_path), CC="")
+    assert done.returncode == 2
+    assert "install gcc" in done.stderr.splitlines()[-1]
+    assert "kernelsmith resume early" in done.stderr.splitlines()[-1]
+    assert json.loads(cli("runs", "--json").stdout)[0]["status"] == "paused"

@@ -126,6 +126,25 @@ def test_a_duel_of_a_kernel_with_a_slower_one_names_the_faster(cli, tmp_path, ma
     assert "once.c is faster" in cli("duel", str(SMALL), "thrice.c", "once.c").stdout
 
 
+def test_recorded_attempts_duel_by_their_names(cli, night):
+    best, first = night["best"]["number"], night["promotions"][0]["number"]
+    done = cli("duel", str(SMALL), f"night:{best}", f"night:{first}", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["a"] == f"night:{best}"
+
+
+def test_replay_measures_the_recorded_candidates_again(cli, night):
+    done = cli("replay", "night", "--measure", "improvements", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [pair["number"] for pair in told["attempts"]] == [step["number"] for step in night["promotions"]]
+    assert all(pair["speedup"] > 0 for pair in told["attempts"])
+    assert told["now"] == "night-replay-1"
+    assert "recorded on" in cli("replay", "night", "--measure", "best").stdout
+    names = [run["name"] for run in json.loads(cli("runs", "--json").stdout)]
+    assert names == ["night", "night-replay-1", "night-replay-2"]
+
+
 def test_a_candidate_that_fails_cannot_duel(cli, tmp_path, matmul_with):
     (tmp_path / "good.c").write_text(matmul_with("honest;"))
     (tmp_path / "bad.c").write_text("this is no C")

@@ -9,8 +9,6 @@ from kernelsmith.cli.lines import Lines
 from kernelsmith.cli.live import LiveView
 from kernelsmith.core.run import Budget
 from kernelsmith.core.verdict import Promotion, Status
-from kernelsmith.report import figures
-from kernelsmith.report.text import one_line
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[bold red]error[/bold red] [/nonsense] \u202eevil\r\n" + "x" * 500
 
@@ -48,6 +46,13 @@ def test_the_live_view_shows_budget_best_vendor_share_staircase_and_last_attempt
     assert "peak 100 GFLOP/s fp32" in screen
 
 
+def test_a_long_detail_is_cut_and_leaves_the_other_columns_alone(screen_of, attempt_with, history_with):
+    screen = screen_of(history_with(attempt_with(0, status=Status.BUILD_FAILED, detail="expected a bracket " * 30)))
+    assert "0  build_failed" in screen
+    assert "refine  expected a bracket" in screen
+    assert "…" in screen
+
+
 def test_the_live_view_says_stance_and_stage_in_progress(screen_of, attempt_with, history_with):
     asked = attempt_with(7, utilization=0.5).ask
     screen = screen_of(history_with(), ask=asked, stage="timing")
@@ -78,24 +83,3 @@ def test_without_a_terminal_an_attempt_is_one_line(capsys, attempt_with, history
     assert shown[1] == (
         "[1/10]  passed  refine  40.0 % of peak  50.0 % of OpenBLAS (Test)  50.0 ms  new best: the first that passes"
     )
-
-
-def test_a_long_line_is_cut_to_the_width_asked_for():
-    assert one_line("a\n b\tc\x00") == "a b c\\x00"
-    assert one_line("abcdef", 4) == "abc…"
-
-
-@pytest.mark.parametrize(
-    ("time_us", "text"),
-    [(2.5, "2.50 us"), (999.4, "999 us"), (1234.0, "1.23 ms"), (52_100.0, "52.1 ms"), (4.2e6, "4.20 s")],
-)
-def test_a_time_has_three_digits_and_the_unit_that_fits(time_us, text):
-    assert figures.duration(time_us) == text
-
-
-def test_the_staircase_of_many_attempts_fits_its_width_and_ends_at_the_top(attempt_with):
-    attempts = [attempt_with(n, utilization=(n + 1) / 200, promotion=Promotion.DUEL) for n in range(200)]
-    stairs = figures.staircase(attempts, 40)
-    assert len(stairs) == 40
-    assert stairs[-1] == "█"
-    assert stairs == "".join(sorted(stairs))

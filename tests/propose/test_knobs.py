@@ -169,6 +169,15 @@ def test_more_combinations_than_anybody_can_list_are_a_fault_of_the_task(family_
         family_of("".join(f"#define {name} 1 // knob: {values}\n" for name in "ABC"))
 
 
+def test_a_family_that_is_no_text_or_gone_is_one_line_for_the_user(tmp_path):
+    path = tmp_path / "tiled.c"
+    with pytest.raises(TaskError, match=r"tiled\.c: No such file"):
+        read_family(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TaskError, match=r"tiled\.c: not UTF-8 text"):
+        read_family(path)
+
+
 # --- hypotheses ---
 
 
