@@ -4,7 +4,12 @@ from kernelsmith.core.history import History
 
 
 def spent(history: History) -> str | None:
-    """The reason why the run ends now, in words, or None while it may go on. A pending ask is still answered."""
+    """The reason why the run ends now, in words, or None while it may go on.
+
+    A pending ask is still answered: its reply may be paid for already.
+    """
+    if history.pending:
+        return None
     budget, best = history.budget, history.incumbent
     if best and budget.target is not None and (best.verdict.utilization or 0) >= budget.target:
         return f"target reached: {best.verdict.utilization:.1%} of peak at attempt {best.number}"
