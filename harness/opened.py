@@ -7,7 +7,7 @@ import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +33,10 @@ NO_KEY = "0" * 32
 """The no-op candidate reads no inputs."""
 VENDOR_TRIALS = 5
 """Calls by which the better of the library's kernels is chosen."""
-SPREAD_PROCESSES = 3
+SPREAD_PROCESSES = 5
 SPREAD_BATCHES = 10
+NORMAL_MAD = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
 PHYSICS = 1.1
 """A rate above this multiple of a re-measured peak cannot be honest."""
 
@@ -206,7 +208,7 @@ def _measure_vendor(opened: Opened) -> None:
     opened.vendor = min(variants, key=lambda variant: _vendor_time(opened, variant, batches=VENDOR_TRIALS))
     times = [_vendor_time(opened, opened.vendor, batches=SPREAD_BATCHES) for _ in range(SPREAD_PROCESSES)]
     opened.vendor_s = statistics.median(times)
-    opened.spread = statistics.stdev(times) / opened.vendor_s
+    opened.spread = _spread(times)
 
 
 def _vendor_time(opened: Opened, vendor: Vendor, *, batches: int) -> float:
@@ -240,7 +242,16 @@ def _probe_spread(opened: Opened) -> float:
     """Without a vendor line: the spread of the peak probe over several processes."""
     core = opened.workplace.core if opened.workplace.core is not None else machine.split_cores().worker
     rates = [max(machine.measure_peak(opened.cache, core=core, seconds=0.3)) for _ in range(SPREAD_PROCESSES)]
-    return statistics.stdev(rates) / statistics.mean(rates)
+    return _spread(rates)
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Standard deviation as a fraction of the median, by the median absolute deviation.
+
+    One disturbed process of five does not widen every interval of the run.
+    """
+    middle = statistics.median(values)
+    return NORMAL_MAD * statistics.median(abs(value - middle) for value in values) / middle
 
 
 def describe(opened: Opened, *, cores: machine.Cores) -> wire.Device:

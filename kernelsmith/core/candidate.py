@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 
 class Language(StrEnum):
@@ -24,7 +25,7 @@ class Language(StrEnum):
         return "#" if self is Language.TRITON else "//"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """A kernel somebody proposes.
 
@@ -36,7 +37,7 @@ class Candidate:
     language: Language
     params: Mapping[str, int | float | str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of language and source, hex: two candidates with one digest are the same kernel."""
         return source_digest(self.source.encode(), language=self.language)

@@ -23,6 +23,8 @@ from kernelsmith.propose.knobs import FAMILY, Family, Value, read_family
 
 STARTUP_TRIALS = 6
 """Random trials of a family before TPE's model is asked; few, since a family's knobs are few."""
+LATEST, FASTEST = 100, 50
+"""Trials of a family that TPE hears of: so many of the latest, and of the others so many of the fastest."""
 SUGGESTIONS = 8
 """TPE may repeat itself or break a requirement this often before an untried neighbour is taken."""
 
@@ -116,7 +118,7 @@ class Tuner:
                 n_startup_trials=STARTUP_TRIALS, multivariate=True, seed=derived_seed(self._seed, "tpe", ask.number)
             )
             study = optuna.create_study(sampler=sampler)
-            study.add_trials([_frozen(trial, distributions) for trial in past])
+            study.add_trials([_frozen(trial, distributions) for trial in _told(past)])
             for _ in range(SUGGESTIONS):
                 trial = study.ask(distributions)
                 yield dict(trial.params)
@@ -132,6 +134,13 @@ def _trials(family: Family, history: History) -> list[Trial]:
             values = {knob.name: candidate.params[knob.name] for knob in family.knobs}
             found.append((values, measured.time_us if measured else None))
     return found
+
+
+def _told(past: Sequence[Trial]) -> Sequence[Trial]:
+    """What TPE hears of a long past: its model takes time for every trial, and the best and the latest say enough."""
+    older = past[:-LATEST]
+    passed = [trial for trial in older if trial[1] is not None]
+    return [*sorted(passed, key=lambda trial: trial[1] or math.inf)[:FASTEST], *past[-LATEST:]]
 
 
 def _frozen(trial: Trial, distributions: dict[str, BaseDistribution]) -> FrozenTrial:

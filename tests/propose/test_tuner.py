@@ -17,7 +17,7 @@ from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import Exhausted, UsageError
 from kernelsmith.propose.knobs import FAMILY, read_family
-from kernelsmith.propose.tuner import Tuner
+from kernelsmith.propose.tuner import LATEST, Tuner
 from kernelsmith.search import Ladder
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -291,3 +291,8 @@ def test_it_says_nothing_beside_its_proposals(search, capfd, caplog):
         search(lambda params: None if params.get("LANES") == 4 else 100.0).go(17)
     assert caplog.records == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_past_of_which_only_a_part_is_told_still_leads_to_the_optimum(search, task_of):
+    task = task_of(a=_knob("X", 7) + _knob("Y", 7) + _knob("Z", 7))
+    assert search(_bowl, task=task).go(LATEST + 40).best_us == 100.0
