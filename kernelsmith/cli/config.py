@@ -139,7 +139,8 @@ def _resolved(config: RunConfig) -> RunConfig:
     """Paths absolute and the endpoint spelled out, so that `resume` means the same from another folder."""
     from dataclasses import replace
 
-    from kernelsmith.llm.endpoint import SCRIPTED, base_url
+    from kernelsmith.llm.choice import SCRIPTED
+    from kernelsmith.llm.endpoint import base_url
 
     if config.model and config.model.startswith(SCRIPTED):
         script = Path(config.model.removeprefix(SCRIPTED)).resolve()

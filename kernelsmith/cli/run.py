@@ -105,8 +105,9 @@ def check(config: "RunConfig", task: "Task", *, store: "Store") -> None:
 def _check_model(config: "RunConfig") -> None:
     """A dead endpoint is found now, not after the patience that a run in progress has with it."""
     from kernelsmith.errors import ModelError
+    from kernelsmith.llm.choice import open_model
     from kernelsmith.llm.client import reachable
-    from kernelsmith.llm.endpoint import api_key, open_model
+    from kernelsmith.llm.endpoint import api_key
     from kernelsmith.llm.price import cost_known
 
     open_model(config, os.environ)

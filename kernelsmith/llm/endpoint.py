@@ -1,17 +1,14 @@
-"""Where a model is and how to ask it, from the config and the environment; opens the model that a run names."""
+"""Where a model is and how to ask it, from the config and the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from kernelsmith.core.run import RunConfig
 from kernelsmith.errors import ConfigError
-from kernelsmith.llm.model import Model
 from kernelsmith.llm.price import Price
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 KEY_VARIABLES = ("KERNELSMITH_API_KEY", "OPENAI_API_KEY")
-SCRIPTED = "scripted:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +69,3 @@ def api_key(environ: Mapping[str, str]) -> str:
                 raise ConfigError(f"{name}: holds characters that no key has; copy the key again")
             return key
     return "EMPTY"
-
-
-def open_model(config: RunConfig, environ: Mapping[str, str], *, answered: int = 0) -> Model:
-    """The model that `--model` names: `scripted:PATH`, or a name at an endpoint.
-
-    `answered` counts the replies this run has had before: a script goes on behind them.
-
-    Raises:
-        ConfigError: no model is named, the base URL is no URL, or the script's path holds no reply.
-    """
-    if config.model and config.model.startswith(SCRIPTED):
-        from kernelsmith.llm.scripted import ScriptedModel, read_script
-
-        return ScriptedModel(read_script(Path(config.model.removeprefix(SCRIPTED))), answered=answered)
-    endpoint = endpoint_for(config, environ)
-    # openai costs most of a second to import; only a run that asks an endpoint pays it.
-    from kernelsmith.llm.client import Client
-
-    return Client(endpoint)

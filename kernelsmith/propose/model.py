@@ -15,7 +15,7 @@ from kernelsmith.core.seams import Exchanges
 from kernelsmith.core.task import Task
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.errors import ModelError
-from kernelsmith.llm.endpoint import open_model
+from kernelsmith.llm.choice import open_model
 from kernelsmith.llm.model import CallFailed, Message, Model, Reply
 from kernelsmith.llm.retry import Patience, persist
 from kernelsmith.prompts.parse import parse

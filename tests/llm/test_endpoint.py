@@ -7,7 +7,8 @@ import pytest
 
 from kernelsmith.core.run import RunConfig
 from kernelsmith.errors import ConfigError, Exhausted
-from kernelsmith.llm.endpoint import Endpoint, api_key, base_url, endpoint_for, open_model
+from kernelsmith.llm.choice import open_model
+from kernelsmith.llm.endpoint import Endpoint, api_key, base_url, endpoint_for
 from kernelsmith.llm.model import Message
 from kernelsmith.llm.price import cost_known
 from kernelsmith.llm.scripted import ScriptedModel, read_script
