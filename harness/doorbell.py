@@ -20,7 +20,7 @@ from arena.cpu import Arena, Memory
 
 SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, OFFSETS = 0, 1, 2, 3, 19, 35
 """Word indices of `struct orders`."""
-READY, DONE, CALLS_DONE, ERROR = 0, 1, 2, 3
+READY, DONE, ERROR = 0, 1, 2
 """Word indices of `struct status`."""
 MAX_CALLS = 4096
 ORDERS_BYTES = 8 * (OFFSETS + MAX_CALLS * 16)
@@ -108,10 +108,6 @@ class Worker:
     def kill(self) -> None:
         """Kill and reap; afterwards nothing of the worker can write any more."""
         self._process.kill()
-
-    def calls_done(self) -> int:
-        """How far the worker says it came; for messages only."""
-        return int(self._status[CALLS_DONE])
 
     def _await(self, word: int, value: int, *, deadline_s: float) -> None:
         status, end = self._status, time.perf_counter() + deadline_s

@@ -59,7 +59,6 @@ class Isolation:
     """Unused user ids that candidates may be given; empty where the judge is not root."""
     network: namespaces.Network | None = None
     """An empty network; None where it is not permitted (seccomp refuses sockets all the same)."""
-    landlock_abi: int = 0
 
     @property
     def uid_changes(self) -> bool:
@@ -273,7 +272,7 @@ def probe() -> Isolation:
         network = None
     reasons: list[str] = []
     for level, remedy in ((Level.FULL, _LANDLOCK), (Level.NAMESPACED, _NAMESPACES), (Level.CONFINED, _SECCOMP)):
-        found = Isolation(level, "; ".join(reasons), uids, network, landlock.abi())
+        found = Isolation(level, "; ".join(reasons), uids, network)
         try:
             _rehearse(found)
         except SandboxError as error:

@@ -80,7 +80,6 @@ class _TaskFile(_Strict):
     title: str
     device: Literal["cpu", "cuda"]
     unit: Identifier
-    arch: str | None = None
     languages: Annotated[list[Annotated[Language, Field(strict=False)]], Field(min_length=1)]
     skeleton: str
     vendor: Literal["openblas", "cublaslt"] | None = None

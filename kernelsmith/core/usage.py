@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+BYTES_PER_TOKEN = 3
+"""For estimates: code takes about 3 to 4 bytes a token, so this errs on the dear side, and on the full side."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

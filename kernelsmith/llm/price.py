@@ -4,13 +4,10 @@ import math
 from urllib.parse import urlsplit
 
 from kernelsmith.core.run import RunConfig
-from kernelsmith.core.usage import Usage
+from kernelsmith.core.usage import BYTES_PER_TOKEN, Usage
 
 Price = tuple[float, float]
 """USD per million prompt tokens and per million completion tokens."""
-
-BYTES_PER_TOKEN = 3
-"""For estimates: code takes about 3 to 4 bytes a token, so this errs on the dear side."""
 
 REPORTS_COST = ("openrouter.ai",)
 """Hosts whose usage holds `cost`, in USD."""

@@ -8,8 +8,7 @@ import math
 import re
 import unicodedata
 
-BYTES_PER_TOKEN = 3
-"""For estimates: code takes about 3 to 4 bytes a token, so this errs on the safe side of a context window."""
+from kernelsmith.core.usage import BYTES_PER_TOKEN
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor moves
