@@ -19,6 +19,7 @@ _NAMES = ("cc", "gcc", "clang")
 _TOOLS = ("cc1", "collect2", "as", "ld")
 _DEVICES = ("/dev/null", "/dev/urandom")
 _TIMEOUT_S = 30
+_LONGEST_SHEBANG = 256
 
 
 class NoCompiler(Exception):
@@ -92,7 +93,7 @@ def toolchain(compiler: Compiler) -> Toolchain:
     tools = [path for name in _TOOLS if (path := _tool(compiler, name))]
     objdump = shutil.which("objdump")
     driver = compiler.path
-    programs = _with_libraries([driver, *tools, *([Path(objdump)] if objdump else [])])
+    programs = _with_libraries([driver, *_behind(driver, told), *tools, *([Path(objdump)] if objdump else [])])
     folders = dict.fromkeys(str(path.parent) for path in (*tools, driver))
     return Toolchain(
         compiler=compiler,
@@ -103,6 +104,17 @@ def toolchain(compiler: Compiler) -> Toolchain:
         objdump=Path(objdump) if objdump else None,
         target=next((line.strip() for line in told.splitlines() if "cc1 " in line), told),
     )
+
+
+def _behind(driver: Path, told: str) -> tuple[Path, ...]:
+    """What a wrapper script starts: the interpreter that its first line names, and the compiler it calls in turn."""
+    with driver.open("rb") as file:
+        first = file.readline(_LONGEST_SHEBANG)
+    if not first.startswith(b"#!"):
+        return ()
+    words = first[2:].decode("utf-8", "replace").split()
+    called = re.findall(r"^COLLECT_GCC=(\S+)$", told, re.MULTILINE)
+    return _existing(filter(None, map(shutil.which, (*words, *called))))
 
 
 def _tool(compiler: Compiler, name: str) -> Path | None:

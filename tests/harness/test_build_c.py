@@ -82,6 +82,15 @@ def test_without_objdump_the_build_goes_on_without_facts(build, tmp_path, monkey
     assert (facts.text_bytes, facts.vector_bits, facts.instructions) == (None, None, {})
 
 
+def test_a_compiler_behind_a_wrapper_script_builds_in_the_sandbox(build, tmp_path, monkeypatch):
+    wrapper = tmp_path / "my-cc"
+    wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("cc")} -DWRAPPED "$@"\n')
+    wrapper.chmod(0o755)
+    tmp_path.chmod(0o755)
+    monkeypatch.setenv("CC", str(wrapper))
+    assert isinstance(build("#ifndef WRAPPED\n#error not wrapped\n#endif\n" + HONEST), Built)
+
+
 def test_a_warning_is_reported_with_its_line(build):
     built = build(HONEST + "static int unused(void) { return 1; }\n")
     assert built.facts.warnings == ("line 7: 'unused' defined but not used [-Wunused-function]",)
