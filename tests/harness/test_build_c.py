@@ -78,6 +78,7 @@ def test_without_objdump_the_build_goes_on_without_facts(build, tmp_path, monkey
     for name in ("cc", "as", "ld", "ldd"):
         (tools / name).symlink_to(shutil.which(name))
     monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.setenv("CC", "cc")
     facts = build(HONEST).facts
     assert (facts.text_bytes, facts.vector_bits, facts.instructions) == (None, None, {})
 
