@@ -72,9 +72,21 @@ def configured(path: Path | None, options: Mapping[str, Any]) -> RunConfig:
     if "base_url" in merged and not merged.get("model"):
         raise ConfigError("--base-url: no model is named; add --model NAME")
     merged.setdefault("proposer", "model" if merged.get("model") else "tuner")
+    if merged["proposer"] != "model":
+        _without_model(merged, from_options)
     if merged["proposer"] == "tuner":
         merged.setdefault("plateau", TUNER_PLATEAU)
     return _resolved(RunConfig(**merged, budget=budget))
+
+
+def _without_model(merged: dict[str, Any], from_options: Mapping[str, Any]) -> None:
+    """A proposer that asks no model keeps none in its log; one that was named beside it is a contradiction."""
+    for key in ("model", "base_url"):
+        if key in from_options:
+            raise ConfigError(
+                f"--{key.replace('_', '-')}: --proposer {merged['proposer']} asks no model; leave one out"
+            )
+        merged.pop(key, None)
 
 
 def fraction(text: str) -> float:
@@ -143,13 +155,19 @@ def _resolved(config: RunConfig) -> RunConfig:
     from kernelsmith.llm.endpoint import base_url
 
     if config.model and config.model.startswith(SCRIPTED):
-        script = Path(config.model.removeprefix(SCRIPTED)).resolve()
-        config = replace(config, model=f"{SCRIPTED}{script}")
+        config = replace(config, model=f"{SCRIPTED}{_absolute(config.model, SCRIPTED, '--model')}")
     elif config.proposer == "model":
         config = replace(config, base_url=base_url(config.base_url, os.environ))
     if config.proposer.startswith("folder:"):
-        folder = Path(config.proposer.removeprefix("folder:")).resolve()
-        config = replace(config, proposer=f"folder:{folder}")
+        config = replace(config, proposer=f"folder:{_absolute(config.proposer, 'folder:', '--proposer')}")
     if config.from_file:
         config = replace(config, from_file=str(Path(config.from_file).resolve()))
     return config
+
+
+def _absolute(value: str, kind: str, option: str) -> Path:
+    """The path behind `kind`. Raises ConfigError: there is none."""
+    path = value.removeprefix(kind)
+    if not path:
+        raise ConfigError(f"{option} {value}: name a path behind the colon")
+    return Path(path).resolve()

@@ -106,7 +106,7 @@ def _spent(history: History) -> Table:
     parts = [attempts / budget.attempts] if budget.attempts else []
     parts += [history.active_s / 3600 / budget.hours] if budget.hours else []
     parts += [(history.usage.cost_usd or 0) / budget.usd] if budget.usd else []
-    words = [figures.spent(f"{attempts}", budget.attempts, "attempts"), figures.clock(history.active_s)]
+    words = [figures.spent(attempts, budget.attempts, "attempt"), figures.clock(history.active_s)]
     words += [f"of {budget.hours:g} h"] if budget.hours else []
     words += [figures.cost(history.usage.cost_usd) + (f" of ${budget.usd:g}" if budget.usd else "")]
     row = Table.grid(padding=(0, 2))

@@ -36,24 +36,16 @@ def replay(
     """
     from kernelsmith.cli.references import history_of
     from kernelsmith.log.store import open_store
+    from kernelsmith.propose.replay import selection_named
 
     url = options.database_url(db)
-    selection = _selection(measure) if measure else None
+    selection = selection_named(measure) if measure is not None else None
     with open_store(url, create=False) as store:
         recorded = history_of(store, run)
         if selection is None:
             return _play(recorded, store, json=json)
         now = _judge_again(store, recorded, selection, trust=trust_candidates, db=url)
     return _tell(recorded, now, json=json)
-
-
-def _selection(measure: str) -> "Selection":
-    from kernelsmith.errors import UsageError
-    from kernelsmith.propose.replay import Selection
-
-    if measure not in list(Selection):
-        raise UsageError(f"--measure {measure}: one of {', '.join(Selection)}")
-    return Selection(measure)
 
 
 def _play(history: "History", store: "Store", *, json: bool) -> None:

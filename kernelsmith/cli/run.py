@@ -153,7 +153,7 @@ def modelless(config: "RunConfig", task: "Task", *, store: "Store") -> "Proposer
         UsageError: there is no such proposer, or what it needs is missing.
     """
     from kernelsmith.propose.folder import FolderProposer
-    from kernelsmith.propose.replay import ReplayProposer, Selection
+    from kernelsmith.propose.replay import ReplayProposer, Selection, selection_named
     from kernelsmith.propose.tuner import Tuner
 
     kind, _, argument = config.proposer.partition(":")
@@ -164,7 +164,7 @@ def modelless(config: "RunConfig", task: "Task", *, store: "Store") -> "Proposer
             return FolderProposer(task, Path(argument))
         case "replay":
             name, _, selection = argument.partition(":")
-            return ReplayProposer(store.history(store.run(name)), Selection(selection or Selection.ALL))
+            return ReplayProposer(store.history(store.run(name)), selection_named(selection or Selection.ALL))
     raise UsageError(f"--proposer {config.proposer}: known are model, tuner, folder:DIR and replay:RUN")
 
 

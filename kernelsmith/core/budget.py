@@ -14,7 +14,7 @@ def spent(history: History) -> str | None:
     if best and budget.target is not None and (best.verdict.utilization or 0) >= budget.target:
         return f"target reached: {best.verdict.utilization:.1%} of peak at attempt {best.number}"
     if budget.attempts is not None and len(history.attempts) >= budget.attempts:
-        return f"{budget.attempts} attempts made"
+        return f"{budget.attempts} attempt{'s' * (budget.attempts != 1)} made"
     if budget.hours is not None and history.active_s >= budget.hours * 3600:
         return f"{budget.hours:g} hours of active time spent"
     if budget.usd is not None and (history.usage.cost_usd or 0) >= budget.usd:

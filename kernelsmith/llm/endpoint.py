@@ -53,7 +53,7 @@ def base_url(option: str | None, environ: Mapping[str, str]) -> str:
     """
     url = option or environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
     if not url.startswith(("http://", "https://")):
-        raise ConfigError(f"base_url: {url!r} is not a URL; it looks like http://127.0.0.1:8000/v1")
+        raise ConfigError(f"--base-url {url!r}: not a URL; it looks like http://127.0.0.1:8000/v1")
     return url
 
 

@@ -76,9 +76,9 @@ class Store(AbstractContextManager["Store"]):
             UsageError: the name is taken, or cannot be a folder's name.
         """
         taken = {run.name for run in self.runs()}
-        name = name or self.free_name(Path(config.task).name)
+        name = self.free_name(Path(config.task).name) if name is None else name
         if not NAME.fullmatch(name):
-            raise UsageError(f"--name {name}: letters, digits, dots, dashes and underscores only, at most 80")
+            raise UsageError(f"--name {name!r}: letters, digits, dots, dashes and underscores only, at most 80")
         if name in taken:
             raise UsageError(f"--name {name}: there is a run of this name; `kernelsmith resume {name}` goes on with it")
         row = rows.run_row(config, name=name, task_digest=task_digest, at=datetime.now(UTC))

@@ -21,6 +21,17 @@ class Selection(StrEnum):
     ALL = "all"
 
 
+def selection_named(name: str) -> Selection:
+    """The selection of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in list(Selection):
+        raise UsageError(f"{name!r} selects nothing of a run; give one of {', '.join(Selection)}")
+    return Selection(name)
+
+
 def selected(history: History, selection: Selection) -> Sequence[Attempt]:
     """The recorded attempts to judge again, in their order; those without a candidate are left out."""
     match selection:

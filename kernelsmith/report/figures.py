@@ -89,9 +89,14 @@ def rate(units_per_s: float, unit: str) -> str:
     return f"{units_per_s / 1e6:.4g} M{name} {unit}"
 
 
-def spent(amount: str, limit: float | None, what: str) -> str:
+def spent(amount: int, limit: int | None, what: str) -> str:
     """`23 of 60 attempts`, or `23 attempts` without a limit."""
-    return f"{amount} of {limit:g} {what}" if limit else f"{amount} {what}"
+    return f"{amount} of {counted(limit, what)}" if limit else counted(amount, what)
+
+
+def counted(amount: int, what: str) -> str:
+    """`1 attempt`, `2 attempts`."""
+    return f"{amount} {what}" if amount == 1 else f"{amount} {what}s"
 
 
 def cost(usd: float | None) -> str:

@@ -92,7 +92,7 @@ def _parted(a: History, b: History) -> str:
     number = _divergence(a, b)
     if number is None:
         same = min(len(a.attempts), len(b.attempts))
-        return f"the same candidates in the first {same} attempts"
+        return f"the same candidates in the first {figures.counted(same, 'attempt')}"
     lines = [f"first divergence at attempt {number}"]
     return "\n".join(lines + [f"{h.run.name}: {attempt_line(h.attempts[number], h)}" for h in (a, b)])
 

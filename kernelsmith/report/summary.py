@@ -35,7 +35,8 @@ def summary_text(history: History) -> str:
 def rows_of(history: History) -> list[tuple[str, str]]:
     """How it ended, what was spent, and what was found."""
     passed = sum(attempt.verdict.passed for attempt in history.attempts)
-    spent = f"{len(history.attempts)} attempts, {passed} passed, {figures.clock(history.active_s)} active"
+    made = figures.counted(len(history.attempts), "attempt")
+    spent = f"{made}, {passed} passed, {figures.clock(history.active_s)} active"
     rows = [("ended", one_line(_ending(history))), ("spent", f"{spent}, {figures.cost(history.usage.cost_usd)}")]
     return rows + _found(history)
 

@@ -38,7 +38,7 @@ def test_the_option_comes_before_the_environment():
 
 
 def test_a_base_url_that_is_none_is_the_users_to_fix():
-    with pytest.raises(ConfigError, match=r"base_url.*localhost"):
+    with pytest.raises(ConfigError, match=r"--base-url.*localhost"):
         base_url("localhost:8000", {})
 
 

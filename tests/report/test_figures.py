@@ -55,8 +55,8 @@ def test_the_vendor_share_names_the_library_and_is_left_out_without_one(attempt_
 
 
 def test_a_limit_is_said_where_there_is_one():
-    assert figures.spent("23", 60, "attempts") == "23 of 60 attempts"
-    assert figures.spent("23", None, "attempts") == "23 attempts"
+    assert figures.spent(23, 60, "attempt") == "23 of 60 attempts"
+    assert figures.spent(1, None, "attempt") == "1 attempt"
 
 
 @pytest.mark.parametrize(("usd", "text"), [(0.123, "$0.12"), (0.0, "$0.00"), (None, "cost unknown")])
