@@ -13,7 +13,7 @@ from doorbell import WorkerDied, WorkerOverdue
 from failure import Failed
 
 QUADS = 24
-"""Single-call quads on a CPU."""
+"""On a CPU; a turn is a single call, unless calls are shorter than a millisecond."""
 FUTILITY_EVERY = 8
 """After so many quads a duel that cannot be won any more is ended; a win is only ever declared after all of them."""
 MARGIN = 1.01
@@ -56,15 +56,17 @@ class Duel:
         return wire.Duel(self.speedup, wire.Interval(*self.interval), len(self.ratios))
 
 
-def fight(contender: Stand, incumbent: Stand, *, quads: int = QUADS, deadline_s: float, give_up: bool = True) -> Duel:
-    """Run the quads; every output of both sides is verified.
+def fight(
+    contender: Stand, incumbent: Stand, *, quads: int, calls: int = 1, deadline_s: float, give_up: bool = True
+) -> Duel:
+    """Run the quads, a turn of each being so many calls; every output of both sides is verified.
 
     Raises:
         Failed, WorkerDied, WorkerOverdue: the contender's output was wrong, came late, or not at all.
         IncumbentFailed: the incumbent's.
     """
     logs: list[float] = []
-    sets = range(1)
+    sets = range(calls)
     for number in range(quads):
         if give_up and number % FUTILITY_EVERY == 0 and _is_lost(logs):
             break
@@ -79,7 +81,7 @@ def _is_lost(logs: list[float]) -> bool:
 
 
 def _pair(pair: tuple[Stand, Stand], sets: range, *, contender: Stand, deadline_s: float) -> tuple[float, float]:
-    """One call of each side in the given order on fresh inputs; (contender's, incumbent's) seconds."""
+    """One turn of each side in the given order on fresh inputs; (contender's, incumbent's) seconds a call."""
     key = inputs.fresh_key()
     contender.refresh(sets, key)
     seconds = {}
@@ -90,7 +92,7 @@ def _pair(pair: tuple[Stand, Stand], sets: range, *, contender: Stand, deadline_
 
 
 def _one(stand: Stand, sets: range, key: str, *, is_incumbent: bool, deadline_s: float) -> Run:
-    """One verified call of one side."""
+    """One verified turn of one side."""
     try:
         run = stand.run(sets, key, deadline_s=deadline_s)
         run.verify(np.random.default_rng(secrets.randbits(128)))

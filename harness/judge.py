@@ -59,7 +59,7 @@ def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> du
         except Failed as failed:
             return findings.verdict(failed.status, f"{side}: {failed.detail}")
     progress("duel")
-    return promote.fight(opened, artifacts[0], artifacts[1], quads=promote.duel_quads(calls_s), give_up=False)
+    return promote.fight(opened, artifacts[0], artifacts[1], calls_s=calls_s, give_up=False)
 
 
 # --- admit and build ---------------------------------------------------------------------------------------------

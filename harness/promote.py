@@ -10,9 +10,10 @@ import audit
 import duel
 import wire
 from build import c as c_builder
+from doorbell import Worker
 from failure import Failed, deaths_are_verdicts
 from findings import Findings, Progress, Timed
-from opened import PHYSICS, Opened
+from opened import PHYSICS, Opened, opened_plan
 from task import Task
 
 CLEAR = 1.5
@@ -23,6 +24,8 @@ DUEL_S = 20.0
 """A duel of slow kernels has fewer quads, so that it takes no longer than this ..."""
 MIN_DUEL_QUADS = 6
 """... but never fewer than these."""
+TURNS_IN_A_BATCH = 10
+"""A turn in a duel is a tenth of a batch: a millisecond, and at least one call."""
 VENDOR_QUADS = 12
 VENDOR_S = 2.5
 """The vendor line runs beside a promoted candidate for no longer than this; else the ratio of the scores stands."""
@@ -148,38 +151,43 @@ def _duel(opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed) 
     if isinstance(incumbent, c_builder.BuildFailure):
         raise duel.IncumbentFailed(f"it does not build any more: {incumbent.detail}")
     calls_s = request.incumbent_time.time_us * 1e-6 + timed.scores[opened.main.name].call_s
-    return fight(opened, artifact, incumbent.artifact, quads=duel_quads(calls_s), give_up=True)
+    return fight(opened, artifact, incumbent.artifact, calls_s=calls_s, give_up=True)
 
 
-def duel_quads(calls_s: float) -> int:
-    """How many quads fit the duel's time; `calls_s` is one call of either side together."""
-    return int(np.clip(DUEL_S / (2 * calls_s), MIN_DUEL_QUADS, duel.QUADS))
-
-
-def fight(opened: Opened, contender: Path, incumbent: Path, *, quads: int, give_up: bool) -> duel.Duel:
-    """A duel on the main case between two built candidates."""
-    case = opened.main
+def fight(opened: Opened, contender: Path, incumbent: Path, *, calls_s: float, give_up: bool) -> duel.Duel:
+    """A duel on the main case between two built candidates; `calls_s` is one call of either side together."""
+    calls = _calls_in_a_turn(opened, calls_s)
+    quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, duel.QUADS))
     with (
-        deaths_are_verdicts(case),
+        deaths_are_verdicts(opened.main),
         opened.worker(contender) as ours,
         opened.worker(incumbent, seat=1) as theirs,
     ):
-        sides = opened.stand(ours, case), opened.stand(theirs, case, seat=1)
-        return duel.fight(*sides, quads=quads, deadline_s=opened.task.limits.call_s, give_up=give_up)
+        return _fought(opened, ours, theirs, quads=quads, calls=calls, give_up=give_up)
+
+
+def _calls_in_a_turn(opened: Opened, calls_s: float) -> int:
+    """One, unless calls are so short that the deducted constant would decide the duel."""
+    return max(1, opened_plan(opened, opened.main, pilot_s=calls_s / 2).calls // TURNS_IN_A_BATCH)
+
+
+def _fought(opened: Opened, ours: Worker, theirs: Worker, *, quads: int, calls: int, give_up: bool) -> duel.Duel:
+    stands = opened.stand(ours, opened.main, sets=calls), opened.stand(theirs, opened.main, sets=calls, seat=1)
+    return duel.fight(*stands, quads=quads, calls=calls, deadline_s=opened.task.limits.call_s, give_up=give_up)
 
 
 def _beside_vendor(opened: Opened, artifact: Path, measurement: wire.Measurement) -> wire.Measurement:
     """The vendor line interleaved with a promoted candidate, where that is quick enough."""
     assert opened.vendor is not None
-    case, vendor = opened.main, opened.vendor
-    quads = min(VENDOR_QUADS, int(VENDOR_S / 2 / (measurement.time_us * 1e-6 + opened.vendor_s)))
+    vendor, calls_s = opened.vendor, measurement.time_us * 1e-6 + opened.vendor_s
+    calls = _calls_in_a_turn(opened, calls_s)
+    quads = min(VENDOR_QUADS, int(VENDOR_S / (2 * calls * calls_s)))
     if quads < MIN_VENDOR_QUADS:
         return measurement
     with (
-        deaths_are_verdicts(case),
+        deaths_are_verdicts(opened.main),
         opened.worker(artifact) as ours,
         opened.worker(vendor.artifact, seat=1, profile=vendor.profile) as theirs,
     ):
-        sides = opened.stand(ours, case), opened.stand(theirs, case, seat=1)
-        paired = duel.fight(*sides, quads=quads, deadline_s=opened.task.limits.call_s, give_up=False)
+        paired = _fought(opened, ours, theirs, quads=quads, calls=calls, give_up=False)
     return replace(measurement, vendor_ratio=paired.speedup, vendor_paired=True)

@@ -131,6 +131,7 @@ def history_with(cpu_device: Device) -> Callable[..., History]:
         **config,
     ) -> History:
         settings = RunConfig("cpu_matmul", "tuner", budget=budget or Budget(attempts=10), **config)
-        return History(Run(1, name, settings, "0" * 64, NOW), attempts, events, device=device)
+        devices = ((NOW, device),) if device else ()
+        return History(Run(1, name, settings, "0" * 64, NOW), attempts, events, devices=devices)
 
     return build

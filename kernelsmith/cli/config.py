@@ -89,6 +89,17 @@ def _without_model(merged: dict[str, Any], from_options: Mapping[str, Any]) -> N
         merged.pop(key, None)
 
 
+def limits_given(options: Mapping[str, Any]) -> dict[str, float]:
+    """The limits among the options of `resume`.
+
+    Raises:
+        ConfigError: one is not a number above 0.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    limits: dict[str, float] = _checked({"budget": given}, "--").get("budget", {})
+    return limits
+
+
 def fraction(text: str) -> float:
     """`0.85` or `85%` as a fraction.
 

@@ -119,7 +119,7 @@ def _best(history: History) -> RenderableType:
     if best is None or best.verdict.measurement is None:
         return Text("best  none yet")
     found = best.verdict.measurement
-    words = [f"{figures.percent(found.utilization)} of peak", figures.of_vendor(found, history.device)]
+    words = [f"{figures.percent(found.utilization)} of peak", figures.of_vendor(found, history.device_of(best))]
     words += [figures.interval(found), f"attempt {best.number}"]
     line = Text.assemble("best  ", (" · ".join(word for word in words if word), "bold green"))
     return Group(line, Text(f"      {figures.staircase(history.attempts)}", style="green", no_wrap=True))

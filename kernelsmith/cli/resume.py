@@ -30,12 +30,12 @@ def resume(
 
     The limits given here are added to those the run has; the log says so.
     """
-    from kernelsmith.cli.config import fraction
+    from kernelsmith.cli.config import fraction, limits_given
     from kernelsmith.cli.outcome import tell
     from kernelsmith.log.store import open_store
 
     more = {"attempts": attempts, "hours": hours, "usd": usd}
-    given = {key: value for key, value in more.items() if value is not None}
+    given = limits_given(more)
     with open_store(options.database_url(db), create=False) as store:
         found = store.run(run)
         with store.hold(found):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from kernelsmith.core.attempt import Ask, Attempt
@@ -20,13 +21,23 @@ class History:
     """The ask that has no attempt yet, if any."""
     usage: Usage = field(default_factory=Usage)
     """Summed over all model calls."""
-    device: Device | None = None
-    """As last opened."""
+    devices: Sequence[tuple[datetime, Device]] = ()
+    """What the run was measured on, each time the harness opened the task, with the time (UTC)."""
 
     @property
     def incumbent(self) -> Attempt | None:
         """The best attempt so far: the last one promoted."""
         return next((a for a in reversed(self.attempts) if a.verdict.promotion), None)
+
+    @property
+    def device(self) -> Device | None:
+        """As last opened."""
+        return self.devices[-1][1] if self.devices else None
+
+    def device_of(self, attempt: Attempt) -> Device | None:
+        """What the attempt was measured on: a resumed run may have another peak, and another vendor line."""
+        before = [device for at, device in self.devices if at <= attempt.started_at]
+        return before[-1] if before else self.device
 
     @property
     def active_s(self) -> float:

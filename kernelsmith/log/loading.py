@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
@@ -24,7 +25,7 @@ class Memory:
     events: list[Event] = field(default_factory=list)
     pending: Ask | None = None
     usage: Usage = field(default_factory=Usage)
-    device: Device | None = None
+    devices: list[tuple[datetime, Device]] = field(default_factory=list)
 
 
 def load(connection: Connection, run_id: int) -> Memory:
@@ -43,9 +44,12 @@ def load(connection: Connection, run_id: int) -> Memory:
         for row in found
     ]
     events = [rows.event_of(row) for row in _of_run(connection, tables.events, run_id, "id")]
-    opened = [event for event in events if event.kind is EventKind.OPENED]
-    device = rows.device_of(opened[-1]) if opened else None
-    return Memory(attempts, events, asks.get(len(attempts)), _usage(connection, run_id), device)
+    return Memory(attempts, events, asks.get(len(attempts)), _usage(connection, run_id), opened(events))
+
+
+def opened(events: Sequence[Event]) -> list[tuple[datetime, Device]]:
+    """The devices that the events tell of, with their times."""
+    return [(event.at, rows.device_of(event)) for event in events if event.kind is EventKind.OPENED]
 
 
 def _of_run(connection: Connection, table: Any, run_id: int, order: str) -> Sequence[RowMapping]:

@@ -23,7 +23,7 @@ from kernelsmith.core.verdict import Batch
 from kernelsmith.errors import UsageError
 from kernelsmith.log import database, lock, rows, tables
 from kernelsmith.log.inserting import insert_attempt, insert_blob, insert_events
-from kernelsmith.log.loading import Memory, load, texts
+from kernelsmith.log.loading import Memory, load, opened, texts
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 """Run names become folder names."""
@@ -114,11 +114,13 @@ class Store(AbstractContextManager["Store"]):
     def summaries(self) -> list[RunSummary]:
         """A line for each run, oldest first."""
         attempts = tables.attempts.c
-        best = func.max(attempts.utilization).filter(attempts.promotion.is_not(None))
-        query = select(attempts.run_id, func.count(), best).group_by(attempts.run_id)
+        counted = select(attempts.run_id, func.count()).group_by(attempts.run_id)
+        promoted = select(attempts.run_id, attempts.utilization).where(attempts.promotion.is_not(None))
         with self._reading() as connection:
-            found = {run_id: (count, top) for run_id, count, top in connection.execute(query)}
-        return [self._summary(run, *found.get(run.id, (0, None))) for run in self.runs()]
+            counts: dict[int, int] = dict(connection.execute(counted).all())
+            # The last one promoted is the best: a duel decides, not two scores of different minutes.
+            best: dict[int, float] = dict(connection.execute(promoted.order_by(attempts.number)).all())
+        return [self._summary(run, counts.get(run.id, 0), best.get(run.id)) for run in self.runs()]
 
     def status(self, run: Run) -> RunStatus:
         """Running if a live process holds the run; else by its last event."""
@@ -148,7 +150,8 @@ class Store(AbstractContextManager["Store"]):
             with self._reading() as connection:
                 self._memories[run.id] = load(connection, run.id)
         memory = self._memories[run.id]
-        return History(run, tuple(memory.attempts), tuple(memory.events), memory.pending, memory.usage, memory.device)
+        attempts, events, devices = tuple(memory.attempts), tuple(memory.events), tuple(memory.devices)
+        return History(run, attempts, events, memory.pending, memory.usage, devices)
 
     def ask(self, run: Run, directive: Directive, *events: Event) -> Ask:
         """Write down what is asked for next, and what led to it."""
@@ -220,9 +223,7 @@ class Store(AbstractContextManager["Store"]):
     def _remember(self, run: Run, events: Sequence[Event]) -> None:
         memory = self._memories[run.id]
         memory.events.extend(events)
-        opened = [event for event in events if event.kind is EventKind.OPENED]
-        if opened:
-            memory.device = rows.device_of(opened[-1])
+        memory.devices.extend(opened(events))
 
     def _summary(self, run: Run, count: int, best: float | None) -> RunSummary:
         task = Path(run.config.task).name

@@ -94,7 +94,7 @@ def _outcome(a: Side, b: Side) -> list[tuple[str, str, str]]:
 
 
 def _vendor(side: Side) -> str:
-    return figures.of_vendor(side.measurement, side.history.device) if side.measurement else ""
+    return figures.of_vendor(side.measurement, side.history.device_of(side.attempt)) if side.measurement else ""
 
 
 def _time(side: Side) -> str:

@@ -14,7 +14,7 @@ def attempt_line(attempt: Attempt, history: History | None) -> str:
     limit = history.budget.attempts if history else None
     words = [f"[{attempt.number}{f'/{limit}' if limit else ''}]", verdict.status, attempt.stance]
     if verdict.measurement:
-        device = history.device if history else None
+        device = history.device_of(attempt) if history else None
         words += [f"{figures.percent(verdict.utilization)} of peak", figures.of_vendor(verdict.measurement, device)]
         words += [figures.duration(verdict.measurement.time_us)]
     return "  ".join([word for word in words if word] + [figures.reason(verdict)])

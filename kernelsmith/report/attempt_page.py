@@ -97,7 +97,7 @@ def measurement_rows(history: History, attempt: Attempt) -> list[tuple[str, str]
     if found is None:
         return []
     rows = [("of peak", f"{figures.percent(found.utilization)} of {figures.rate(found.peak, found.unit)}")]
-    rows += [("vendor", of_vendor)] if (of_vendor := figures.of_vendor(found, history.device)) else []
+    rows += [("vendor", of_vendor)] if (of_vendor := figures.of_vendor(found, history.device_of(attempt))) else []
     rows += [("time", figures.interval(found)), ("rate", figures.rate(found.rate, found.unit))]
     rows += [("single call", figures.duration(found.single_us))] if found.single_us else []
     return rows

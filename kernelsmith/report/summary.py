@@ -47,7 +47,7 @@ def _found(history: History) -> list[tuple[str, str]]:
         return [("best", "none: no candidate passed")]
     found = best.verdict.measurement
     words = [f"{figures.percent(found.utilization)} of {figures.rate(found.peak, found.unit)}"]
-    words += [of_vendor] if (of_vendor := figures.of_vendor(found, history.device)) else []
+    words += [of_vendor] if (of_vendor := figures.of_vendor(found, history.device_of(best))) else []
     words += [figures.interval(found), f"attempt {best.number}"]
     steps = [f"{figures.percent(a.verdict.utilization)} at {a.number}" for a in history.attempts if a.verdict.promotion]
     return [("best", " · ".join(words)), ("steps", " > ".join(steps)), ("", figures.staircase(history.attempts))]

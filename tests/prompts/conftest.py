@@ -71,7 +71,7 @@ def history(device: Device) -> Callable[..., History]:
     def make(*attempts: Attempt, **config) -> History:
         defaults = {"task": "tiny_matmul", "proposer": "model", "model": "m", "budget": Budget(attempts=60)}
         run = Run(1, "tiny-1", RunConfig(**(defaults | config)), "0" * 64, AT)
-        return History(run, attempts=attempts, device=device)
+        return History(run, attempts=attempts, devices=((AT, device),) if device else ())
 
     return make
 

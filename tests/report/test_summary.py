@@ -1,8 +1,11 @@
 """What is said when a run ends: its outcome, and the commands that lead on."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
-from kernelsmith.core.run import Event, EventKind
+from kernelsmith.core.run import Event, EventKind, VendorLine
 from kernelsmith.core.verdict import Promotion
 from kernelsmith.report.summary import summary, summary_text
 
@@ -47,3 +50,12 @@ def test_the_last_end_counts(night, kind):
 def test_what_an_endpoint_wrote_does_not_reach_the_terminal(night, hostile, assert_harmless):
     event = Event(EventKind.PAUSED, night().run.created_at, data={"reason": hostile})
     assert_harmless(summary_text(night(events=(event,))))
+
+
+def test_an_attempt_keeps_the_vendor_line_it_was_measured_beside(history_with, attempt_with, cpu_device):
+    history = history_with(attempt_with(0, utilization=0.4, promotion=Promotion.FIRST))
+    later = replace(cpu_device, vendor=VendorLine("OpenBLAS (Other)", 20_000.0, 0.9))
+    resumed = replace(history, devices=(*history.devices, (history.devices[0][0] + timedelta(hours=1), later)))
+    assert resumed.device is later
+    assert "OpenBLAS (Test)" in summary_text(resumed)
+    assert "OpenBLAS (Other)" not in summary_text(resumed)
