@@ -17,8 +17,6 @@ from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task
 from kernelsmith.core.verdict import Duel
 
-MARGIN = 1.01
-
 
 def vendor_ratios(task: Task, candidate: Candidate, *, judgings: int, folder: Path) -> list[float]:
     """The interleaved vendor ratio of each judging, every one by a judge of its own."""
@@ -61,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ratios = vendor_ratios(task, candidate, judgings=arguments.judgings, folder=Path(folder))
         fought = self_duels(task, candidate, duels=arguments.duels, folder=Path(folder) / "duels")
-    promoted = sum(duel.interval.low > MARGIN for duel in fought)
+    promoted = sum(duel.interval.low > Duel.MARGIN for duel in fought)
     print(f"vendor ratio: median {statistics.median(ratios):.4f}, within {max(ratios) / min(ratios) - 1:.2%}")
     spread = max(abs(duel.speedup - 1) for duel in fought)
     print(f"A/A duels: {promoted} of {len(fought)} would have promoted; medians within {spread:.2%} of 1")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import judge
 import machine
+import rehearsal
 import sandbox
 import spawn
-import task as tasks
 import wire
 from build import toolchain
 from failure import Failed
@@ -52,7 +52,9 @@ class Server:
         except (OSError, tomllib.TOMLDecodeError, KeyError, MemoryError) as error:
             traceback.print_exc()
             self._answers.error(request.id, f"{type(error).__name__}: {error}")
-        except (sandbox.SandboxError, machine.MachineError, toolchain.NoCompiler, OpeningError) as error:
+        except (
+            sandbox.SandboxError, machine.MachineError, toolchain.NoCompiler, OpeningError, rehearsal.TaskFault
+        ) as error:  # fmt: skip
             self._answers.error(request.id, str(error))
 
     def _answer(self, request: wire.Request) -> None:
@@ -90,7 +92,7 @@ class Server:
             progress("calibration")
             place = machine.workplace(self._cache, isolation=self._isolation, cores=self._cores)
             self._opened = open_task(
-                tasks.load(folder), workplace=place, cache=self._cache, calibration_s=self._calibration_s
+                rehearsal.load(folder), workplace=place, cache=self._cache, calibration_s=self._calibration_s
             )
         return self._opened
 

@@ -17,6 +17,7 @@ import duel
 import inputs
 import promote
 import wire
+from arena import cpu
 from build import c as c_builder
 from clock import Reading, Stand
 from doorbell import Worker
@@ -191,8 +192,10 @@ def reproduce(opened: Opened, request: wire.Reproduce) -> None:
     Raises:
         Failed: the candidate fails on these inputs, or does not build.
     """
+    case = next((case for case in opened.task.cases if case.name == request.case), None)
+    if case is None or request.calls > cpu.sets_that_fit(opened.task, case):
+        raise Failed("rejected", f"no batch {request.case}:{request.calls} can have been recorded of this task")
     artifact = _prepare(opened, request.candidate, findings=Findings(), progress=lambda stage: None)
-    case = next((case for case in opened.task.cases if case.name == request.case), opened.main)
     with deaths_are_verdicts(case), opened.worker(artifact) as worker:
         stand = opened.stand(worker, case, sets=request.calls)
         stand.refresh(range(request.calls), request.key)

@@ -177,7 +177,7 @@ def _measure_set(task: Task, case: Case) -> float:
 
 def _measure_overhead(opened: Opened) -> None:
     """Seconds from go to samples read, with a trusted candidate that does nothing: median and scatter."""
-    artifact = _trusted(opened, signature.no_op(opened.task))
+    artifact = _trusted(opened, signature.no_op(opened.task), "the no-op candidate")
     with opened.worker(artifact) as worker:
         stand = opened.stand(worker, opened.main)
         runs = [stand.run(range(1), NO_KEY, deadline_s=5.0) for _ in range(OVERHEAD_BATCHES)]
@@ -185,13 +185,13 @@ def _measure_overhead(opened: Opened) -> None:
     opened.overhead_s, opened.overhead_scatter_s = float(half), float(three_quarters - quarter)
 
 
-def _trusted(opened: Opened, text: str) -> Path:
+def _trusted(opened: Opened, text: str, name: str) -> Path:
     with tempfile.NamedTemporaryFile("w", suffix=".c", encoding="utf-8") as source:
         source.write(text)
         source.flush()
         built = opened.build(Path(source.name))
     if isinstance(built, c_builder.BuildFailure):
-        raise OpeningError(f"the trusted candidate does not build: {built.detail}")
+        raise OpeningError(f"{name} does not build: {built.detail}")
     return built.artifact
 
 
@@ -200,7 +200,7 @@ def _measure_vendor(opened: Opened) -> None:
     if opened.task.vendor is None:
         opened.spread = _probe_spread(opened)
         return
-    artifact = _trusted(opened, (opened.task.folder / "vendor.c").read_text(encoding="utf-8"))
+    artifact = _trusted(opened, (opened.task.folder / "vendor.c").read_text(encoding="utf-8"), "vendor.c")
     variants = openblas_variants(artifact, memory_bytes=opened.profile.memory_bytes)
     if not variants:
         opened.spread = _probe_spread(opened)

@@ -38,6 +38,7 @@ def optimize(run: Run, parts: Parts) -> History:
     """Try kernels until the budget ends or the user stops; returns the history as it then stands.
 
     Raises:
+        UsageError: a proposer found a fault that the user can fix.
         ModelError: the endpoint failed for good; what was paid for is kept and `resume` goes on.
         HarnessError: the harness failed; likewise.
         LogError: the log could not be written; what was written before stays.

@@ -36,6 +36,8 @@ def first_error(said: str) -> str:
     end = next((n for n in range(first + 1, len(lines)) if _NEXT.search(lines[n])), len(lines))
     more = len(errors) - 1
     ending = f"\n({more} more error{'s' if more > 1 else ''})" if more else ""
+    while lines[end - 1].startswith("In file included from"):
+        end -= 1  # it opens the next message
     detail = "\n".join(lines[first:end])
     if "File size limit exceeded" in detail:
         detail = "error: the compiled code or its data are larger than a build may write"

@@ -7,6 +7,7 @@ digest of the bytes that were measured must be the digest of the source that is 
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,7 +26,9 @@ from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Duel, Verdict
 from kernelsmith.errors import HarnessError, UsageError
 
-KEY_DIGITS = 32
+KEY = re.compile(r"[0-9a-f]{32}")
+MOST_CALLS = 4096
+"""In one batch; the harness's own limit."""
 
 T = TypeVar("T")
 
@@ -104,7 +107,7 @@ class HarnessProcess:
             UsageError: `inputs` is not of that form.
             HarnessError: the harness failed.
         """
-        case, calls, key = _parse_inputs(inputs)
+        case, calls, key = _parse_inputs(inputs, {case.name for case in self._task.cases})
         body = {"candidate": self._write(candidate), "case": case, "calls": calls, "key": key}
         answer = _expect(wire.ReproducedAnswer, self._pool.submit(self._ask, "reproduce", **body).result())
         return answer.is_correct, answer.detail
@@ -167,11 +170,15 @@ def _expect(kind: type[T], answer: object) -> T:
     return answer
 
 
-def _parse_inputs(inputs: str) -> tuple[str, int, str]:
+def _parse_inputs(inputs: str, cases: set[str]) -> tuple[str, int, str]:
     match inputs.split(":"):
-        case [name, calls, key] if calls.isdecimal() and int(calls) > 0 and len(key) == KEY_DIGITS:
-            return name, int(calls), key
-    raise UsageError(f"--inputs {inputs}: not CASE:CALLS:KEY as a verdict prints it, e.g. main:1:{'0f' * 16}")
+        case [name, calls, key] if name in cases and KEY.fullmatch(key) and calls.isdecimal():
+            if 0 < int(calls) <= MOST_CALLS:
+                return name, int(calls), key
+    raise UsageError(
+        f"--inputs {inputs}: not CASE:CALLS:KEY as a verdict prints it, e.g. main:1:{'0f' * 16}; "
+        f"the cases are {', '.join(sorted(cases))}"
+    )
 
 
 def doctor(python: str = sys.executable) -> dict[str, Any]:

@@ -20,6 +20,7 @@ Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Words = Annotated[str, Field(min_length=1)]
 TUNER_PLATEAU = 3
 """Attempts until the tuner takes another rung; its steps are smaller than a model's, and one family is soon learnt."""
+SHAPES = {"budget": "a table `[budget]`", "price_per_mtok": "a list [PROMPT, COMPLETION] in USD"}
 BUDGET_KEYS = tuple(field.name for field in fields(Budget))
 
 
@@ -100,6 +101,11 @@ def limits_given(options: Mapping[str, Any]) -> dict[str, float]:
     return limits
 
 
+def names_proposer(path: Path | None) -> bool:
+    """Whether the config file says who proposes, or which model does."""
+    return path is not None and bool({"proposer", "model"} & set(_read(path)))
+
+
 def fraction(text: str) -> float:
     """`0.85` or `85%` as a fraction.
 
@@ -149,6 +155,8 @@ def _said(error: ValidationError, where: str) -> str:
     if first["type"] == "extra_forbidden":
         known = ", ".join(BudgetKeys.model_fields if key.startswith("budget.") else ConfigKeys.model_fields)
         return f"{where}{key}: no such key; known are {known}"
+    if first["type"] in ("model_type", "list_type", "too_short", "too_long"):
+        return f"{where}{key}: {SHAPES.get(key, 'a list')} is wanted, not {first['input']!r}"
     return f"{where}{key}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kernelsmith.cli import options, terminal
+from kernelsmith.report.text import columns, one_line
 
 if TYPE_CHECKING:
     from kernelsmith.cli.checks import Finding
-from kernelsmith.report.text import columns, one_line
 
 
 def doctor(

@@ -34,10 +34,10 @@ def duel(
 
 
 def _faster(fought: Duel) -> str | None:
-    """`a`, `b`, or None where the 95 % interval holds 1."""
-    if fought.interval.low > 1:
+    """`a`, `b`, or None where the 95 % interval does not lie beyond the margin."""
+    if fought.interval.low > fought.MARGIN:
         return "a"
-    return "b" if fought.interval.high < 1 else None
+    return "b" if fought.interval.high < 1 / fought.MARGIN else None
 
 
 def _sentence(fought: Duel, a: str, b: str) -> str:
@@ -47,4 +47,4 @@ def _sentence(fought: Duel, a: str, b: str) -> str:
             return f"{a} is faster\n{figure}"
         case "b":
             return f"{b} is faster\n{figure}"
-    return f"no difference at 95 %\n{figure}"
+    return f"no difference beyond {fought.MARGIN - 1:.0%} at 95 %\n{figure}".replace("1%", "1 %")

@@ -6,11 +6,11 @@ import typer
 
 from kernelsmith.cli import options, terminal
 from kernelsmith.report import figures
+from kernelsmith.report.text import columns, one_line, printable
 
 if TYPE_CHECKING:
     from kernelsmith.core.run import Device
     from kernelsmith.core.verdict import Verdict
-from kernelsmith.report.text import columns, one_line, printable
 
 
 def judge(

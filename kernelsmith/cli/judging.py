@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from kernelsmith.core.task import Task
 
 
+TASK_FILES = ("benchmark.py", "vendor.c", "task.toml")
+"""A fault that begins with one of these is the task's, not the machine's."""
+
+
 def ready_task(name: str) -> "Task":
     """The task, once this machine is known to have the device it needs.
 
@@ -59,4 +63,5 @@ def open_or_explain(harness: "HarnessProcess") -> "Device":
     try:
         return harness.open()
     except HarnessError as error:
-        raise UsageError(f"{error}; `kernelsmith doctor` says what is missing") from error
+        hint = "" if str(error).startswith(TASK_FILES) else "; `kernelsmith doctor` says what is missing"
+        raise UsageError(f"{error}{hint}") from error

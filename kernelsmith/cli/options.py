@@ -70,10 +70,12 @@ Inputs = Annotated[
     typer.Option("--inputs", metavar="CASE:CALLS:KEY", help="Run one batch again, unscored, as a verdict names it."),
 ]
 MoreAttempts = Annotated[
-    int | None, typer.Option("--attempts", metavar="N", min=1, help="Allow N attempts more than are made.")
+    int | None, typer.Option("--attempts", metavar="N", min=1, help="Allow N attempts more than the run was allowed.")
 ]
-MoreHours = Annotated[float | None, typer.Option("--hours", metavar="H", help="Allow H hours more than are spent.")]
-MoreUsd = Annotated[float | None, typer.Option("--usd", metavar="X", help="Allow X USD more than are spent.")]
+MoreHours = Annotated[
+    float | None, typer.Option("--hours", metavar="H", help="Allow H hours more than the run was allowed.")
+]
+MoreUsd = Annotated[float | None, typer.Option("--usd", metavar="X", help="Allow X USD more than the run was allowed.")]
 
 
 def database_url(given: str | None) -> str:

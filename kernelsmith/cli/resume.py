@@ -50,8 +50,9 @@ def _go_on(store: "Store", history: "History", *, limits: dict[str, Any], db: st
     from kernelsmith.cli.run import check, wire
     from kernelsmith.cli.session import carry_on, folder_of
 
-    run, events = history.run, _events(limits)
+    run = history.run
     task = ready_task(run.config.task)
+    events = _events(limits, task)
     same_task(history, task)
     check(replace(run.config, budget=replace(history.budget, **limits)), task, store=store)
     _anything_left(replace(history, events=(*history.events, *events)))
@@ -70,17 +71,17 @@ def _limits(history: "History", more: dict[str, float]) -> dict[str, float]:
     return {key: (getattr(budget, key) or spent[key]) + value for key, value in more.items()}
 
 
-def _events(limits: dict[str, Any]) -> "tuple[Event, ...]":
+def _events(limits: dict[str, Any], task: "Task") -> "tuple[Event, ...]":
     from kernelsmith.core.run import Event, EventKind
 
     now = datetime.now(UTC)
     extension = (Event(EventKind.EXTENSION, now, data=limits),) if limits else ()
-    return (Event(EventKind.RESUME, now), *extension)
+    return (Event(EventKind.RESUME, now, data={"task_digest": task.digest}), *extension)
 
 
 def same_task(history: "History", task: "Task") -> None:
     """A changed task is another task: its figures cannot stand in one run with the old ones."""
-    if task.digest != history.run.task_digest:
+    if history.attempts and task.digest != history.task_digest:
         raise UsageError(
             f"{task.folder}: the task has changed since {history.run.name} was started; "
             f"restore it, or start anew with `kernelsmith run {history.run.config.task}`"

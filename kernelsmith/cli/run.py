@@ -44,7 +44,7 @@ def run(
 
     Ctrl-C ends after the attempt in flight, a second one at once; `kernelsmith resume` goes on from either.
     """
-    from kernelsmith.cli.config import configured, fraction
+    from kernelsmith.cli.config import configured, fraction, names_proposer
 
     given = {
         "task": task,
@@ -60,7 +60,13 @@ def run(
         "trust_candidates": trust_candidates or None,
     }
     settings = configured(config, given)
-    _start(settings, name=name, db=options.database_url(db), json=json, by_default=proposer is None)
+    _start(
+        settings,
+        name=name,
+        db=options.database_url(db),
+        json=json,
+        by_default=proposer is None and not names_proposer(config),
+    )
 
 
 def _start(config: "RunConfig", *, name: str | None, db: str, json: bool, by_default: bool) -> None:

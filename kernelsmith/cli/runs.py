@@ -21,4 +21,4 @@ def runs(db: options.Database = None, json: options.Json = False) -> None:
         (run["name"], run["task"], run["status"], str(run["attempts"]), figures.percent(run["best_utilization"]))
         for run in found
     ]
-    return terminal.result(columns([HEADINGS, *rows]))
+    return terminal.result(columns([HEADINGS, *rows], width=terminal.width()))

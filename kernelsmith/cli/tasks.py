@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kernelsmith.cli import options, terminal
+from kernelsmith.report.text import columns
 
 if TYPE_CHECKING:
     from kernelsmith.core.task import Task
-from kernelsmith.report.text import columns
 
 
 def tasks(
@@ -26,7 +26,9 @@ def tasks(
     known = [find_task(each) for each in task_names()]
     if json:
         return terminal.result_json([_data(task) for task in known])
-    return terminal.result(columns([(task.name, task.device, task.unit, task.title) for task in known]))
+    return terminal.result(
+        columns([(task.name, task.device, task.unit, task.title) for task in known], width=terminal.width())
+    )
 
 
 def _data(task: "Task") -> dict[str, Any]:

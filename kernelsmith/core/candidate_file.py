@@ -21,6 +21,8 @@ def read_candidate(path: Path, languages: Sequence[Language]) -> Candidate:
     if language is None:
         endings = ", ".join(known.suffix for known in languages)
         raise UsageError(f"{path}: the ending {path.suffix!r} fits no language of the task; it takes {endings}")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: not a file")
     try:
         return Candidate(path.read_text(encoding="utf-8"), language)
     except OSError as error:
@@ -35,8 +37,9 @@ def stated(source: str) -> Mapping[str, str]:
     key = ""
     for text in _leading_comment(source):
         if keyed := _KEYED.match(text):
-            key = keyed["key"].lower()
-            found[key] = keyed["text"].strip()
+            # The first one counts: a file may quote another's.
+            key = keyed["key"].lower() if keyed["key"].lower() not in found else ""
+            found.setdefault(keyed["key"].lower(), keyed["text"].strip())
         elif key and text.strip():
             found[key] = f"{found[key]} {text.strip()}"
         else:

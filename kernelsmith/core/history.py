@@ -34,6 +34,12 @@ class History:
         """As last opened."""
         return self.devices[-1][1] if self.devices else None
 
+    @property
+    def task_digest(self) -> str:
+        """Of the task folder that the attempts were made for; a run without attempts follows its task."""
+        told = (e.data.get("task_digest") for e in reversed(self.events) if e.kind is EventKind.RESUME)
+        return str(next(filter(None, told), self.run.task_digest))
+
     def device_of(self, attempt: Attempt) -> Device | None:
         """What the attempt was measured on: a resumed run may have another peak, and another vendor line."""
         before = [device for at, device in self.devices if at <= attempt.started_at]

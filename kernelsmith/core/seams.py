@@ -20,7 +20,7 @@ class Strategy(Protocol):
 
 
 class Proposer(Protocol):
-    """Turns an ask into a proposal. Raises ModelError (endpoint) or Exhausted (nothing more to offer)."""
+    """Turns an ask into a proposal. Raises ModelError (endpoint), Exhausted, or UsageError (a file is no kernel)."""
 
     def propose(self, ask: Ask, history: History) -> Proposal:
         """A candidate, or none with the reason."""

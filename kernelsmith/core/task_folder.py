@@ -42,6 +42,9 @@ class _Signature(_Strict):
         unknown = {d for a in self.arguments for d in a.shape} - sizes
         if unknown:
             raise ValueError(f"shape names {', '.join(sorted(unknown))}, which is no argument of role size")
+        names = [a.name for a in self.arguments]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two arguments are called {twice}")
         if not any(a.role == "output" for a in self.arguments):
             raise ValueError("no argument has the role output")
         return self
@@ -71,7 +74,7 @@ class _Case(_Strict):
     name: Identifier
     sizes: dict[Identifier, Positive]
     data: Literal["normal", "small_integers", "wide_range"] = "normal"
-    timed: float = Field(default=0.0, ge=0)
+    timed: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     hidden: bool = False
     kind: str = ""
 
@@ -90,8 +93,26 @@ class _TaskFile(_Strict):
     cases: Annotated[list[_Case], Field(min_length=1)]
 
     @model_validator(mode="after")
+    def _a_cpu_counts_fp32(self) -> "_TaskFile":
+        if self.device == "cpu" and self.unit != "fp32":
+            raise ValueError(f"unit: a cpu is measured in fp32 so far, not in {self.unit}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_product_names_its_arguments(self) -> "_TaskFile":
+        roles = {a.name: a.role for a in self.signature.arguments}
+        for key, role in (("left", "input"), ("right", "input"), ("output", "output")):
+            name = getattr(self.check, key)
+            if self.check.rule == "product" and roles.get(name) != role:
+                raise ValueError(f"check.{key}: {name!r} is no {role} argument")
+        return self
+
+    @model_validator(mode="after")
     def _cases_give_every_size(self) -> "_TaskFile":
         sizes = {a.name for a in self.signature.arguments if a.role == "size"}
+        names = [case.name for case in self.cases]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"cases: two are called {twice}")
         for case in self.cases:
             if set(case.sizes) != sizes:
                 raise ValueError(f"case {case.name}: sizes must be exactly {', '.join(sorted(sizes))}")

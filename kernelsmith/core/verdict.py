@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
 
 class Status(StrEnum):
@@ -113,6 +114,9 @@ class Measurement:
 @dataclass(frozen=True, slots=True)
 class Duel:
     """Contender and incumbent in turn on the same inputs: the only thing that calls a difference real."""
+
+    MARGIN: ClassVar[float] = 1.01
+    """A speedup is real once its interval lies beyond this; of twins, one duel in twenty ends barely beyond 1."""
 
     speedup: float
     """Median of the paired ratios incumbent time / contender time."""

@@ -27,6 +27,7 @@ from kernelsmith.log.loading import Memory, load, opened, texts
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 """Run names become folder names."""
+UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def open_store(url_or_path: str | Path, *, create: bool = True) -> "Store":
@@ -87,7 +88,8 @@ class Store(AbstractContextManager["Store"]):
         return self.run(name)
 
     def free_name(self, stem: str) -> str:
-        """The stem with the first number that makes a name no run has."""
+        """The stem, made fit for a folder's name, with the first number that no run has."""
+        stem = UNFIT.sub("-", stem).strip("-.")[:60] or "run"
         taken = {run.name for run in self.runs()}
         return next(name for n in range(1, len(taken) + 2) if (name := f"{stem}-{n}") not in taken)
 

@@ -27,7 +27,7 @@ class FolderProposer:
 
         Raises:
             Exhausted: every file was judged; `resume` takes up those that are added later.
-            UsageError: a file cannot be read as text.
+            UsageError: a file cannot be read as text, or names a parent that there is not.
         """
         judged = {(_file(a), a.proposal.candidate.digest) for a in history.attempts if a.proposal.candidate}
         for path in self._files():
@@ -45,12 +45,16 @@ def _proposal(name: str, candidate: Candidate, history: History) -> Proposal:
     said = stated(candidate.source)
     named = Candidate(candidate.source, candidate.language, {FILE: name})
     hypothesis = said.get("hypothesis") or f"{name} says nothing about itself"
-    return Proposal(Origin.FOLDER, hypothesis, named, _number_of(said.get("parent"), history))
+    parent = _number_of(said["parent"], history, said_by=name) if "parent" in said else None
+    return Proposal(Origin.FOLDER, hypothesis, named, parent)
 
 
-def _number_of(file: str | None, history: History) -> int | None:
+def _number_of(file: str, history: History, *, said_by: str) -> int:
     """The latest attempt made from the file."""
-    return next((a.number for a in reversed(history.attempts) if file and _file(a) == file), None)
+    found = next((a.number for a in reversed(history.attempts) if _file(a) == file), None)
+    if found is None:
+        raise UsageError(f"{said_by}: parent: {file}: no attempt was made from it; name a file that comes before")
+    return found
 
 
 def _file(attempt: Attempt) -> str:

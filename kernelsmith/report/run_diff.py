@@ -51,7 +51,7 @@ def _settings(history: History) -> dict[str, Any]:
     about = {"device": device.name, "peak": figures.rate(device.peak, device.unit)} if device else {}
     vendor = {"vendor line": device.vendor.name} if device and device.vendor else {}
     del config["budget"]
-    return {**config, **budget, "task digest": history.run.task_digest[:12], **about, **vendor}
+    return {**config, **budget, "task digest": history.task_digest[:12], **about, **vendor}
 
 
 def _divergence(a: History, b: History) -> int | None:

@@ -15,33 +15,40 @@ HEADINGS = ("#", "from", "stance", "status", "of peak", "time", "what came of it
 
 
 def run_data(history: History, status: RunStatus) -> dict[str, Any]:
-    """`{run: {...}, attempts: [...]}`; utilizations are fractions of peak."""
+    """`{run: {...}, attempts: [...], events: [...]}`; utilizations are fractions of peak."""
     run = history.run
     told = summary(history)
     about = {
         "name": run.name,
         "status": status,
         "created_at": run.created_at,
-        "task_digest": run.task_digest,
+        "task_digest": history.task_digest,
         "config": asdict(run.config),
+        "budget": asdict(history.budget),
         "device": asdict(history.device) if history.device else None,
         "usage": asdict(history.usage),
         **{key: told[key] for key in ("task", "ended", "active_s", "best", "promotions")},
     }
-    return {"run": about, "attempts": [attempt_data(attempt) for attempt in history.attempts]}
+    attempts = [attempt_data(attempt) for attempt in history.attempts]
+    return {"run": about, "attempts": attempts, "events": [asdict(event) for event in history.events]}
 
 
 def run_page(history: History, status: RunStatus, *, width: int | None = None) -> str:
     """The run for a reader: what it came to, then a row for each attempt."""
     rows = [
-        ("task", f"{history.run.config.task}, proposed by {history.run.config.proposer}"),
+        ("task", f"{history.run.config.task}, proposed by {_proposer(history)}"),
         ("device", _device(history)),
     ]
-    head = columns([row for row in [("status", status), *rows, *rows_of(history)] if row[1]], width=width)
+    head = columns([row for row in [("status", status), *rows, *rows_of(history)] if row[1]])
     if not history.attempts:
         return f"{history.run.name}\n{head}"
     table = columns([HEADINGS, *(_row(attempt) for attempt in history.attempts)], width=width)
     return f"{history.run.name}\n{head}\n\n{table}"
+
+
+def _proposer(history: History) -> str:
+    config = history.run.config
+    return one_line(f"{config.proposer} {config.model}" if config.model else config.proposer)
 
 
 def _device(history: History) -> str:

@@ -8,6 +8,7 @@ from kernelsmith.core.run import EventKind
 from kernelsmith.report import figures
 from kernelsmith.report.text import columns, one_line
 
+BEGINNINGS = (EventKind.STARTED, EventKind.RESUME)
 ENDINGS = (EventKind.ENDED, EventKind.PAUSED, EventKind.EXHAUSTED)
 
 
@@ -64,9 +65,9 @@ def _next(history: History) -> str:
 
 
 def _ending(history: History) -> str:
-    """The reason in the last event that ended or paused the run."""
-    last = next((e for e in reversed(history.events) if e.kind in ENDINGS), None)
-    return str(last.data.get("reason", last.kind)) if last else "not yet"
+    """The reason in the event that ended or paused the run; a run that goes on has none yet."""
+    last = next((e for e in reversed(history.events) if e.kind in (*ENDINGS, *BEGINNINGS)), None)
+    return str(last.data.get("reason", last.kind)) if last and last.kind in ENDINGS else "not yet"
 
 
 def _step(attempt: Attempt) -> dict[str, Any]:

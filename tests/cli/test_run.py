@@ -174,3 +174,25 @@ def test_doctor_tries_the_endpoint_that_is_named(cli):
     endpoint = next(f for f in json.loads(done.stdout) if f["name"] == "model endpoint")
     assert not endpoint["ok"]
     assert endpoint["remedy"]
+
+
+@pytest.mark.parametrize(
+    "inputs", ["nocase:1:" + "0" * 32, "main:1:" + "x" * 32, "main:99999999:" + "0" * 32, "main:0"]
+)
+def test_inputs_that_no_verdict_can_have_named_are_refused(cli, tmp_path, matmul_with, inputs):
+    (tmp_path / "good.c").write_text(matmul_with("honest;"))
+    done = cli("judge", str(SMALL), "good.c", "--inputs", inputs)
+    assert done.returncode == 2
+    assert "the cases are" in done.stderr.splitlines()[-1]
+
+
+def test_an_incorrect_verdict_names_inputs_that_bring_the_fault_back(cli, tmp_path, matmul_with):
+    (tmp_path / "bad.c").write_text(matmul_with("honest; if (M > 3) C[3] += 1;"))
+    verdict = cli("judge", str(SMALL), "bad.c", "--json")
+    detail = json.loads(verdict.stdout)["detail"]
+    inputs = detail.partition("[inputs ")[2].rstrip("]")
+    again = cli("judge", str(SMALL), "bad.c", "--inputs", inputs)
+    assert again.returncode == 1
+    assert "C[0,3]" in again.stdout
+    (tmp_path / "good.c").write_text(matmul_with("honest;"))
+    assert cli("judge", str(SMALL), "good.c", "--inputs", inputs).returncode == 0

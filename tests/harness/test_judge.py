@@ -136,7 +136,7 @@ def test_a_much_faster_kernel_replaces_the_incumbent_without_a_duel(harness, mat
 
 def test_the_same_kernel_again_is_not_promoted(harness, matmul_with: Write) -> None:
     source = matmul_with("honest;")
-    incumbent = attempt_of(source, slower(harness.evaluate(source), 1.3))
+    incumbent = attempt_of(source, slower(harness.evaluate(source), 10))
     verdict = harness.process.submit(Candidate(source + "// again\n", Language.C), incumbent).result()
     assert verdict.status is Status.PASSED
     assert verdict.duel is not None, "close enough to have to fight"

@@ -165,3 +165,8 @@ def test_the_list_of_runs_has_figures(store, config, verdicts, make_attempt) -> 
     first, second = store.summaries()
     assert (first.name, first.attempts, first.best_utilization) == ("first", 3, 0.912)
     assert (second.name, second.attempts, second.best_utilization) == ("second", 0, None)
+
+
+def test_a_task_folder_of_any_name_gets_a_run_name_that_is_fit_for_a_folder(store) -> None:
+    config = RunConfig(task="/home/me/tä sk (2)", proposer="tuner")
+    assert store.create_run(config, name=None, task_digest="0").name == "t-sk-2-1"

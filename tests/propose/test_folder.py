@@ -92,9 +92,10 @@ def test_the_parent_is_the_latest_attempt_made_from_that_file(folder, answers):
     assert answers(1, history=history).attempts[2].proposal.parent == 1
 
 
-def test_a_parent_that_was_never_judged_is_none(folder, answers):
+def test_a_parent_that_was_never_judged_is_the_authors_to_fix(folder, answers):
     (folder / "a.c").write_text("// parent: z.c\nint a;")
-    assert answers(1).attempts[0].proposal.parent is None
+    with pytest.raises(UsageError, match=r"a\.c: parent: z\.c"):
+        answers(1)
 
 
 @pytest.mark.parametrize("source", ["int a; // hypothesis: too late", "\n// hypothesis: after an empty line", ""])

@@ -1,0 +1,83 @@
+"""A task's benchmark.py tried on its smallest case before anything is measured: the author's mistake is one line.
+
+The one place that catches whatever somebody's Python raises, because it may raise anything.
+"""
+
+import math
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+import inputs
+import task as tasks
+from task import Case, Task
+
+FILE = "benchmark.py"
+T = TypeVar("T")
+
+
+class TaskFault(Exception):
+    """The task's own files are wrong; the message names file and line, or function."""
+
+
+def load(folder: Path) -> Task:
+    """The task, once its benchmark.py has shown that it works.
+
+    Raises:
+        TaskFault: it does not.
+        OSError, tomllib.TOMLDecodeError, KeyError: the folder is not what the agent checked.
+    """
+    task = _tried(lambda: tasks.load(folder))
+    needed = ("reference", "tolerance", "bytes" if task.unit == "dram" else "flops")
+    for name in needed:
+        if not callable(getattr(task.benchmark, name, None)):
+            raise TaskFault(f"{FILE}: no function {name}; it needs {', '.join(needed)}")
+    smallest = min(task.cases, key=lambda case: math.prod(case.sizes.values()))
+    _try_reference(task, smallest)
+    for case in task.cases:
+        _try_figures(task, case)
+    return task
+
+
+def _try_reference(task: Task, case: Case) -> None:
+    given = {b.name: np.empty([case.sizes[d] for d in b.shape], b.dtype) for b in task.buffers if not b.is_output}
+    inputs.fill(task, case, views=given, rng=inputs.generator("0" * 32))
+    found = _tried(lambda: {name: np.shape(array) for name, array in task.reference(given).items()})
+    wanted = {b.name: tuple(case.sizes[d] for d in b.shape) for b in task.buffers if b.is_output}
+    if found != wanted:
+        raise TaskFault(f"{FILE}: reference returns {found} in case {case.name}; the outputs are {wanted}")
+
+
+def _try_figures(task: Task, case: Case) -> None:
+    work = _tried(lambda: float(task.work(case)))
+    if not (math.isfinite(work) and work > 0):
+        raise TaskFault(f"{FILE}: {'bytes' if task.unit == 'dram' else 'flops'} is {work} in case {case.name}")
+    _tried(lambda: task.tolerance(case))
+
+
+def _tried(work: Callable[[], T]) -> T:
+    """What the task's own code returns. Raises TaskFault: it raised, and where."""
+    try:
+        return work()
+    except (OSError, KeyError) as error:
+        if _line(error) is None:
+            raise
+        raise _fault(error) from error
+    except Exception as error:
+        raise _fault(error) from error
+
+
+def _fault(error: Exception) -> TaskFault:
+    if isinstance(error, SyntaxError):
+        return TaskFault(f"{FILE}:{error.lineno}: {error.msg}")
+    line = _line(error)
+    return TaskFault(f"{FILE}{f':{line}' if line else ''}: {type(error).__name__}: {error}")
+
+
+def _line(error: Exception) -> int | None:
+    """The line of benchmark.py in which it was raised, or that led there."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == FILE), None)

@@ -1,0 +1,51 @@
+"""A task of the user's own: mistakes in its benchmark.py are one line, and a repaired task goes on."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
+
+
+@pytest.fixture
+def mine(tmp_path) -> Path:
+    """A copy of the small task, whole."""
+    (tmp_path / "quick.toml").write_text("calibration_s = 0.1\n")
+    return Path(shutil.copytree(SMALL, tmp_path / "mine"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("def flops", "def flop", "benchmark.py: no function flops"),
+        ("return 2 * ", "return 0 * ", "benchmark.py: flops is 0.0 in case"),
+        ('{"C": a @ b.T}', '{"D": a @ b.T}', "benchmark.py: reference returns {'D'"),
+        ('{"C": a @ b.T}', '{"C": b @ a.T}', "benchmark.py: reference returns {'C'"),
+        ('{"C": a @ b.T}', '{"C": a @ q.T}', "NameError: name 'q' is not defined"),
+        ("def reference(inputs, xp):", "def reference(inputs, xp:", "benchmark.py:"),
+        ('"rms": unit', '"rmse": unit', "benchmark.py: TypeError"),
+    ],
+)
+def test_a_mistake_in_benchmark_py_is_one_line(cli, mine, old, new, said):
+    text = (mine / "benchmark.py").read_text()
+    assert old in text
+    (mine / "benchmark.py").write_text(text.replace(old, new, 1))
+    done = cli("judge", "mine", str(SMALL / "families" / "1_dot.c"))
+    assert done.returncode == 2
+    assert said in done.stderr.splitlines()[-1]
+    assert "doctor" not in done.stderr
+
+
+def test_a_run_that_never_began_goes_on_once_its_task_is_repaired(cli, mine):
+    whole = (mine / "benchmark.py").read_text()
+    (mine / "benchmark.py").write_text(whole.replace("def flops", "def flop"))
+    options = ["--attempts", "2", "--name", "own", "--config", "quick.toml"]
+    assert cli("run", "mine", *options).returncode == 2
+    (mine / "benchmark.py").write_text(whole)
+    done = cli("resume", "own")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(cli("runs", "--json").stdout)[0]["attempts"] == 2
+    (mine / "benchmark.py").write_text(whole + "\n")
+    assert "the task has changed" in cli("resume", "own", "--attempts", "1").stderr
