@@ -8,7 +8,7 @@ verified while the worker stands still; after the last one the worker is dead, a
 import gc
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ import verify
 from arena import cpu
 from doorbell import MAX_CALLS, Worker
 from failure import Failed
-from task import Case, Task
+from task import Array, Case, Task
 
 TARGET_S = 0.010
 """Length of a batch on a CPU."""
@@ -33,6 +33,8 @@ QUANTILE = 0.10
 """CPU statistic: the low quantile of batches, which noise of other programs hardly moves."""
 SAMPLES = 64
 """Output elements that are read before the clock stops, at least."""
+LEAST_LEFT = 0.1
+"""Of a batch's time, at least this part counts, whatever constant is deducted."""
 RESAMPLES = 1000
 CACHE_MULTIPLE = 5
 """Sets take more than this many times the last-level cache where that fits."""
@@ -97,8 +99,20 @@ class Stand:
         """Fill the inputs of these sets from a key. Every worker must stand still."""
         rng = inputs.generator(key)
         for index in sets:
-            views = self.arena.input_views(self.task, self.case, layout=self.layout, index=index)
-            inputs.fill(self.task, self.case, views=views, rng=rng)
+            inputs.fill(self.task, self.case, views=self._inputs(index), rng=rng)
+
+    def operands(self, sets: range) -> list[Array]:
+        """A private copy of these sets' inputs."""
+        return [view.copy() for index in sets for view in self._inputs(index).values()]
+
+    def restore(self, sets: range, operands: list[Array]) -> None:
+        """Write the inputs anew: the judge's core owns their cache lines, whatever a worker warmed up or flushed."""
+        views = [view for index in sets for view in self._inputs(index).values()]
+        for view, kept in zip(views, operands, strict=True):
+            view[...] = kept
+
+    def _inputs(self, index: int) -> Mapping[str, Array]:
+        return self.arena.input_views(self.task, self.case, layout=self.layout, index=index)
 
     def run(self, sets: range, key: str, *, deadline_s: float) -> "Run":
         """Poison, ring, wait, sample: one timed batch over these sets. The worker stands still before and after.
@@ -115,7 +129,8 @@ class Stand:
         samples = np.empty(len(places), np.uint32)
         self._order(sets)
         elapsed_s = self._time(region.words, places=places, samples=samples, deadline_s=deadline_s)
-        call_s = max(elapsed_s - self.overhead_s, 1e-9) / len(sets)
+        # The constant scatters: what is left of a batch not much longer than it would be noise, or nothing.
+        call_s = max(elapsed_s - self.overhead_s, elapsed_s * LEAST_LEFT) / len(sets)
         self.worker.stop()
         return Run(Reading(call_s, len(sets), key), self, sets, region, word, places, samples)
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 import sandbox
 from arena.cpu import Arena, Memory
+from build import diagnostics
 
 SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, OFFSETS = 0, 1, 2, 3, 19, 35
 """Word indices of `struct orders`."""
@@ -71,6 +72,7 @@ class Worker:
         self._error = status.bytes[8 * ERROR :]
         self._sequence = 0
         self._shares_core = shares_core
+        self._was_ready = False
 
     @property
     def pid(self) -> int:
@@ -80,6 +82,7 @@ class Worker:
     def wait_ready(self) -> None:
         """Wait until the candidate is loaded."""
         self._await(READY, 1, deadline_s=READY_S)
+        self._was_ready = True
 
     def hand_orders(self, sizes: Sequence[int], *, offsets: NDArray[np.uint64], outputs: Sequence[bool]) -> None:
         """Write the next batch: sizes, and byte offsets [calls][buffers]. The worker must be stopped."""
@@ -123,8 +126,14 @@ class Worker:
                 time.sleep(50e-6)
 
     def _describe_end(self) -> str:
-        text = self._error.tobytes().split(b"\0")[0].decode("utf-8", "replace")
+        """How the process ended, with the loader's message where it could not be loaded.
+
+        Once loaded, the candidate itself could write there, and what it writes would reach the next reader.
+        """
         end = self._process.describe_end()
+        if self._was_ready:
+            return end
+        text = diagnostics.clean(self._error.tobytes().split(b"\0")[0].decode("utf-8", "replace"))
         return f"{end}: {text}" if text else end
 
 

@@ -84,10 +84,13 @@ def _pair(pair: tuple[Stand, Stand], sets: range, *, contender: Stand, deadline_
     """One turn of each side in the given order on fresh inputs; (contender's, incumbent's) seconds a call."""
     key = inputs.fresh_key()
     contender.refresh(sets, key)
+    operands = contender.operands(sets)
     seconds = {}
-    runs = [_one(stand, sets, key, is_incumbent=stand is not contender, deadline_s=deadline_s) for stand in pair]
-    for run in runs:
-        seconds[run.stand is contender] = run.reading.call_s
+    for stand in pair:
+        # Else whoever comes second finds them warm, or flushed by the first.
+        contender.restore(sets, operands)
+        run = _one(stand, sets, key, is_incumbent=stand is not contender, deadline_s=deadline_s)
+        seconds[stand is contender] = run.reading.call_s
     return seconds[True], seconds[False]
 
 

@@ -19,13 +19,15 @@ class Failed(Exception):
 @contextmanager
 def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
     """Turn the end of a worker into the candidate's failure, placed in its case; a hidden case shows only its kind."""
-    if case is None:
-        place = "while it was loaded"
-    else:
-        place = f"in a hidden case: {case.kind}" if case.hidden else f"in case {case.name}"
+    place = "while it was loaded" if case is None else f"in case {case.name}"
     try:
         yield
     except WorkerDied as death:
-        raise Failed("crashed", f"{death} {place}") from death
+        raise Failed("crashed", _hidden("ended", case) or f"{death} {place}") from death
     except WorkerOverdue as overdue:
-        raise Failed("timed_out", f"deadline: {overdue} {place}") from overdue
+        raise Failed("timed_out", _hidden("deadline", case) or f"deadline: {overdue} {place}") from overdue
+
+
+def _hidden(end: str, case: Case | None) -> str:
+    """What a hidden case tells: its kind. A candidate could spell the case out in its exit code, or in its signal."""
+    return f"{end} in a hidden case: {case.kind}" if case and case.hidden else ""

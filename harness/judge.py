@@ -8,6 +8,7 @@ import hashlib
 import re
 import secrets
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,8 @@ from findings import Findings, Progress, Timed
 from opened import Opened, opened_plan
 from task import Case, Task
 
-FIRST_BATCHES = 2
-"""Batches by which the pilot's plan is examined; fewer than the fewest of a plan."""
+MAX_PLANS = 4
+"""Of one case. A candidate that got faster after each of them is not scored below half of what the last one assumed."""
 REPLAN_FACTOR = 2
 """A score under the pilot by more than this was planned from a misleading pilot."""
 
@@ -55,12 +56,17 @@ def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> du
         findings = Findings()
         try:
             artifacts.append(_prepare(opened, source, findings=findings, progress=progress))
-            with opened.worker(artifacts[-1]) as worker:
+            with deaths_are_verdicts(None), opened.worker(artifacts[-1]) as worker:
                 calls_s += _check_all(opened, worker)[opened.main.name]
         except Failed as failed:
             return findings.verdict(failed.status, f"{side}: {failed.detail}")
     progress("duel")
-    return promote.fight(opened, artifacts[0], artifacts[1], calls_s=calls_s, give_up=False)
+    try:
+        return promote.fight(opened, artifacts[0], artifacts[1], calls_s=calls_s, give_up=False)
+    except Failed as failed:
+        return Findings().verdict(failed.status, f"A, in the duel: {failed.detail}")
+    except duel.IncumbentFailed as failure:
+        return Findings().verdict("incorrect", f"B, in the duel: {failure}")
 
 
 # --- admit and build ---------------------------------------------------------------------------------------------
@@ -151,34 +157,36 @@ def _time_all(
 def _time_case(
     opened: Opened, worker: Worker, case: Case, *, pilot_s: float, is_last: bool, findings: Findings
 ) -> list[Reading]:
-    """Two batches by the pilot's plan, the rest by that plan or, once, by a better one."""
+    """The readings of one plan. A plan made from slow calls is made again, and at last counts what it was made from."""
     with deaths_are_verdicts(case):
-        plan = opened_plan(opened, case, pilot_s=pilot_s)
-        readings = _batches(opened, worker, case, plan=plan, count=FIRST_BATCHES, is_last=False)
-        fastest_s = min(reading.call_s for reading in readings)
-        if fastest_s * REPLAN_FACTOR < pilot_s:
-            findings.notes.append(f"case {case.name}: planned again, the first call was not typical")
-            plan, readings = opened_plan(opened, case, pilot_s=fastest_s), []
-        rest = plan.batches - len(readings)
-        return readings + _batches(opened, worker, case, plan=plan, count=rest, is_last=is_last)
+        for left in reversed(range(MAX_PLANS)):
+            plan = opened_plan(opened, case, pilot_s=pilot_s)
+            stand = opened.stand(worker, case, sets=plan.sets)
+            least_s = pilot_s / REPLAN_FACTOR
+            readings = _all_but_last(stand, plan, misled_below_s=least_s if left else 0.0)
+            pilot_s = min(reading.call_s for reading in readings)
+            if pilot_s >= least_s:
+                break
+            findings.notes.append(f"case {case.name}: planned again, its first calls were not typical")
+        readings.append(_batch(stand, plan=plan, index=len(readings), kill=is_last))
+    return [replace(reading, call_s=max(reading.call_s, least_s)) for reading in readings]
 
 
-def _batches(
-    opened: Opened, worker: Worker, case: Case, *, plan: clock.Plan, count: int, is_last: bool
-) -> list[Reading]:
-    """Timed batches on rotating sets, each with fresh inputs and verified in full number."""
-    stand = opened.stand(worker, case, sets=plan.sets)
-    return [
-        _batch(stand, plan=plan, index=index, kill=is_last and index == count - 1, limit_s=opened.task.limits.call_s)
-        for index in range(count)
-    ]
+def _all_but_last(stand: Stand, plan: clock.Plan, *, misled_below_s: float) -> list[Reading]:
+    """Timed batches on rotating sets, each with fresh inputs and verified; no more once one shows the plan wrong."""
+    readings: list[Reading] = []
+    for index in range(plan.batches - 1):
+        readings.append(_batch(stand, plan=plan, index=index, kill=False))
+        if readings[-1].call_s < misled_below_s:
+            break
+    return readings
 
 
-def _batch(stand: Stand, *, plan: clock.Plan, index: int, kill: bool, limit_s: float) -> Reading:
+def _batch(stand: Stand, *, plan: clock.Plan, index: int, kill: bool) -> Reading:
     first = index * plan.calls % (plan.sets - plan.calls + 1)
     sets, key = range(first, first + plan.calls), inputs.fresh_key()
     stand.refresh(sets, key)
-    run = stand.run(sets, key, deadline_s=limit_s)
+    run = stand.run(sets, key, deadline_s=stand.task.limits.call_s)
     if kill:
         # Reaped before the outputs are examined: what was still to be written never lands.
         stand.worker.kill()

@@ -1,6 +1,7 @@
 """From a passed candidate to its score and the incumbent's place: physics, audit, duel, the vendor line beside it."""
 
 import math
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import audit
 import duel
 import wire
 from build import c as c_builder
-from doorbell import Worker
+from doorbell import Worker, WorkerDied, WorkerOverdue
 from failure import Failed, deaths_are_verdicts
 from findings import Findings, Progress, Timed
 from opened import PHYSICS, Opened, opened_plan
@@ -158,11 +159,12 @@ def fight(opened: Opened, contender: Path, incumbent: Path, *, calls_s: float, g
     """A duel on the main case between two built candidates; `calls_s` is one call of either side together."""
     calls = _calls_in_a_turn(opened, calls_s)
     quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, duel.QUADS))
-    with (
-        deaths_are_verdicts(opened.main),
-        opened.worker(contender) as ours,
-        opened.worker(incumbent, seat=1) as theirs,
-    ):
+    with deaths_are_verdicts(opened.main), ExitStack() as stack:
+        ours = stack.enter_context(opened.worker(contender))
+        try:
+            theirs = stack.enter_context(opened.worker(incumbent, seat=1))
+        except (WorkerDied, WorkerOverdue) as death:
+            raise duel.IncumbentFailed(str(death)) from death
         return _fought(opened, ours, theirs, quads=quads, calls=calls, give_up=give_up)
 
 

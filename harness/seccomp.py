@@ -135,7 +135,7 @@ def _rules(kind: Kind) -> list[Instruction]:
 def _worker_rules() -> list[Instruction]:
     """abort() and raise() signal the process itself; no signal may reach another, nor undo the judge's stop."""
     rules = [
-        *_refuse(["fork", "vfork", "timer_create", *_CHANGES_FILES]),
+        *_refuse(["fork", "vfork", "timer_create", "memfd_create", *_CHANGES_FILES]),
         *_refuse(["openat2"], error=errno.ENOSYS),  # its flags lie in memory
         *_refuse_when("clone", 0, test=_JUMP_ANY_BIT, value=_CLONE_THREAD, negated=True),
         *_refuse_when("open", 1, test=_JUMP_ANY_BIT, value=_OPEN_TO_WRITE),

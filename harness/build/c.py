@@ -38,7 +38,7 @@ vectorized and a helper function not inlined."""
 LINK_FLAGS = ("-shared", "-fno-lto", "-Wl,-z,defs", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-Bsymbolic")
 """Every symbol must be found now: a missing entry is a build error. -fno-lto: an object is code, not compiler input."""
 LIBRARIES = ("-lm",)
-MAX_OUTPUT_BYTES = 64 << 20
+MAX_OUTPUT_BYTES = 16 << 20
 MAX_MEMORY_BYTES = 4 << 30
 MAX_LISTING_BYTES = 16 << 20
 """Of a disassembly; code longer than that goes without counts."""

@@ -198,3 +198,44 @@ def test_a_verdict_cannot_pass_without_a_measurement(harness, matmul_with: Write
     verdict = harness.evaluate(matmul_with("honest;"))
     with pytest.raises(ValueError, match="verdict with measurement"):
         dataclasses.replace(verdict, measurement=None)
+
+
+SPIN = """
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+static void spin(double seconds)
+{
+    struct timespec a, b;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &b);
+    while ((b.tv_sec - a.tv_sec) + 1e-9 * (b.tv_nsec - a.tv_nsec) < seconds);
+}
+"""
+
+
+def test_being_slow_in_the_first_calls_gains_no_short_batches(harness, matmul_with: Write) -> None:
+    body = "static int n; if (M == 64 && N == 64 && K == 64 && ++n <= 3) spin(0.01 / n); honest;"
+    verdict = harness.evaluate(matmul_with(body, before=SPIN))
+    assert verdict.status is Status.PASSED, verdict.detail
+    assert verdict.batches[-1].calls > 10
+    assert "planned again" in verdict.notes[0]
+
+
+def test_a_hidden_case_cannot_be_spelled_out_in_how_the_candidate_ends(harness, matmul_with: Write) -> None:
+    details = {
+        harness.evaluate(matmul_with(f"if (M != 64) {end}; honest;", before=SPIN)).detail
+        for end in ("_exit(M)", "_exit(7)", "abort()")
+    }
+    assert len(details) == 1
+    assert "ended in a hidden case" in details.pop()
+
+
+def test_a_duel_with_a_candidate_that_dies_while_it_is_loaded_is_a_verdict(harness, matmul_with: Write) -> None:
+    dies = matmul_with("honest;", before=SPIN + "__attribute__((constructor)) static void end(void) { _exit(3); }")
+    good = Candidate(matmul_with("honest;"), Language.C)
+    ended = harness.process.duel(Candidate(dies, Language.C), good)
+    assert isinstance(ended, Verdict)
+    assert (ended.status, ended.detail) == (Status.CRASHED, "A: exited with 3 while it was loaded")
+    assert harness.evaluate(matmul_with("honest;")).status is Status.PASSED
