@@ -24,6 +24,11 @@ RESAMPLES = 2000
 class IncumbentFailed(Exception):
     """The incumbent gave a wrong output, or none: it loses, whatever the contender's time."""
 
+    def __init__(self, failure: Exception) -> None:
+        super().__init__(str(failure))
+        of_death = "timed_out" if isinstance(failure, WorkerOverdue) else "crashed"
+        self.status = failure.status if isinstance(failure, Failed) else of_death
+
 
 @dataclass(frozen=True)
 class Duel:
@@ -101,6 +106,6 @@ def _one(stand: Stand, sets: range, key: str, *, is_incumbent: bool, deadline_s:
         run.verify(np.random.default_rng(secrets.randbits(128)))
     except (Failed, WorkerDied, WorkerOverdue) as failure:
         if is_incumbent:
-            raise IncumbentFailed(str(failure)) from failure
+            raise IncumbentFailed(failure) from failure
         raise
     return run

@@ -66,7 +66,7 @@ def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> du
     except Failed as failed:
         return Findings().verdict(failed.status, f"A, in the duel: {failed.detail}")
     except duel.IncumbentFailed as failure:
-        return Findings().verdict("incorrect", f"B, in the duel: {failure}")
+        return Findings().verdict(failure.status, f"B, in the duel: {failure}")
 
 
 # --- admit and build ---------------------------------------------------------------------------------------------
@@ -167,7 +167,8 @@ def _time_case(
             pilot_s = min(reading.call_s for reading in readings)
             if pilot_s >= least_s:
                 break
-            findings.notes.append(f"case {case.name}: planned again, its first calls were not typical")
+            done = "planned again" if left else "not scored below half of the calls it was planned from"
+            findings.notes.append(f"case {case.name}: {done}, for its first calls were not typical")
         readings.append(_batch(stand, plan=plan, index=len(readings), kill=is_last))
     return [replace(reading, call_s=max(reading.call_s, least_s)) for reading in readings]
 

@@ -150,7 +150,7 @@ def _duel(opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed) 
     assert request.incumbent_time is not None
     incumbent = opened.build(Path(request.incumbent.path))
     if isinstance(incumbent, c_builder.BuildFailure):
-        raise duel.IncumbentFailed(f"it does not build any more: {incumbent.detail}")
+        raise duel.IncumbentFailed(Failed("build_failed", f"it does not build any more: {incumbent.detail}"))
     calls_s = request.incumbent_time.time_us * 1e-6 + timed.scores[opened.main.name].call_s
     return fight(opened, artifact, incumbent.artifact, calls_s=calls_s, give_up=True)
 
@@ -164,7 +164,7 @@ def fight(opened: Opened, contender: Path, incumbent: Path, *, calls_s: float, g
         try:
             theirs = stack.enter_context(opened.worker(incumbent, seat=1))
         except (WorkerDied, WorkerOverdue) as death:
-            raise duel.IncumbentFailed(str(death)) from death
+            raise duel.IncumbentFailed(death) from death
         return _fought(opened, ours, theirs, quads=quads, calls=calls, give_up=give_up)
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernelsmith.core.run import Budget, RunConfig
+from kernelsmith.core.text_file import read_text
 from kernelsmith.errors import ConfigError
 
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -123,12 +124,9 @@ def fraction(text: str) -> float:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    text = read_text(path, fault=ConfigError, remedy="; --config names a TOML file")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"--config: {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"--config: {path}: not UTF-8 text") from error
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 

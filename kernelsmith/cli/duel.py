@@ -47,4 +47,4 @@ def _sentence(fought: Duel, a: str, b: str) -> str:
             return f"{a} is faster\n{figure}"
         case "b":
             return f"{b} is faster\n{figure}"
-    return f"no difference beyond {fought.MARGIN - 1:.0%} at 95 %\n{figure}".replace("1%", "1 %")
+    return f"no difference beyond {figures.percent(fought.MARGIN - 1)} at 95 %\n{figure}"

@@ -44,9 +44,10 @@ def carry_on(
     """
     way_on = f"go on with `kernelsmith resume {run.name}`"
     try:
-        for event in events:
-            store.note(run, event)
         with _scene(task, run, folder=folder) as at:
+            # Not before: what could not be opened did not go on, and must not be extended again by the next try.
+            for event in events:
+                store.note(run, event)
             store.note(run, Event(EventKind.OPENED, datetime.now(UTC), data=asdict(at.device)))
             return optimize(run, wired(at))
     except KernelsmithError as error:

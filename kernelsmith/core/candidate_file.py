@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.core.text_file import read_text
 from kernelsmith.errors import UsageError
 
 _COMMENT = re.compile(r"^\s*(?://+|/?\*+/?|#(?!define|include|if|pragma))\s?(?P<text>.*)$")
@@ -23,12 +24,7 @@ def read_candidate(path: Path, languages: Sequence[Language]) -> Candidate:
         raise UsageError(f"{path}: the ending {path.suffix!r} fits no language of the task; it takes {endings}")
     if path.exists() and not path.is_file():
         raise UsageError(f"{path}: not a file")
-    try:
-        return Candidate(path.read_text(encoding="utf-8"), language)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text") from error
+    return Candidate(read_text(path), language)
 
 
 def stated(source: str) -> Mapping[str, str]:

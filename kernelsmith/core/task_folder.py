@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from kernelsmith import paths
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.task import Argument, Case, Task
+from kernelsmith.core.text_file import read_text
 from kernelsmith.errors import TaskError
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -169,6 +170,10 @@ def load_task(folder: Path) -> Task:
     )
 
 
+def _text(path: Path) -> str:
+    return read_text(path, fault=TaskError, remedy="; a task needs this file")
+
+
 def _parse(path: Path) -> _TaskFile:
     try:
         return _TaskFile.model_validate(tomllib.loads(_text(path)))
@@ -178,15 +183,6 @@ def _parse(path: Path) -> _TaskFile:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "task"
         raise TaskError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TaskError(f"{path}: {error.strerror or error}; a task needs this file") from error
-    except UnicodeDecodeError as error:
-        raise TaskError(f"{path}: not UTF-8 text") from error
 
 
 def _suffixes(spec: _TaskFile) -> set[str]:

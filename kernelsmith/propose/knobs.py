@@ -16,6 +16,7 @@ from pathlib import Path
 
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.candidate_file import stated
+from kernelsmith.core.text_file import read_text
 from kernelsmith.errors import TaskError
 
 Value = int | float | str
@@ -93,7 +94,7 @@ def read_family(path: Path) -> Family:
         TaskError: a knob or a requirement has no meaning (the message names file and line), or it is no text.
     """
     language = next(known for known in Language if known.suffix == path.suffix)
-    source = _text(path)
+    source = read_text(path, fault=TaskError)
     knobs, requirements = [], []
     for number, line in enumerate(source.split("\n"), start=1):
         where = f"{path}:{number}"
@@ -108,15 +109,6 @@ def read_family(path: Path) -> Family:
     if not family.allows(family.defaults):
         raise TaskError(f"{path}: the default values break a `require:` line; change one or the other")
     return family
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TaskError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TaskError(f"{path}: not UTF-8 text") from error
 
 
 def _knob(found: re.Match[str], where: str) -> Knob:
