@@ -78,6 +78,11 @@ MoreHours = Annotated[
 MoreUsd = Annotated[float | None, typer.Option("--usd", metavar="X", help="Allow X USD more than the run was allowed.")]
 
 
+def repeated(given: str | None) -> str:
+    """What a command that is proposed next must say to read the same database: ` --db URL`, or nothing."""
+    return f" --db {given}" if given else ""
+
+
 def database_url(given: str | None) -> str:
     """What `--db` says, or the file that holds all runs started from the working directory."""
     return given or str(paths.default_database())

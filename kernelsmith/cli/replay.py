@@ -38,17 +38,16 @@ def replay(
     from kernelsmith.log.store import open_store
     from kernelsmith.propose.replay import selection_named
 
-    url = options.database_url(db)
     selection = selection_named(measure) if measure is not None else None
-    with open_store(url, create=False) as store:
+    with open_store(options.database_url(db), create=False) as store:
         recorded = history_of(store, run)
         if selection is None:
-            return _play(recorded, store, json=json)
-        now = _judge_again(store, recorded, selection, trust=trust_candidates, db=url)
+            return _play(recorded, store, json=json, db=db)
+        now = _judge_again(store, recorded, selection, trust=trust_candidates, db=db)
     return _tell(recorded, now, json=json)
 
 
-def _play(history: "History", store: "Store", *, json: bool) -> None:
+def _play(history: "History", store: "Store", *, json: bool, db: str | None) -> None:
     """On a terminal in the view that the run had, elsewhere a line an attempt."""
     from kernelsmith.report.attempt_line import attempt_line
     from kernelsmith.report.run_page import run_data
@@ -61,7 +60,7 @@ def _play(history: "History", store: "Store", *, json: bool) -> None:
     else:
         for attempt in history.attempts:
             terminal.result(attempt_line(attempt, history))
-    return terminal.result(summary_text(history))
+    return terminal.result(summary_text(history, options=options.repeated(db)))
 
 
 def _play_live(history: "History") -> None:
@@ -76,12 +75,14 @@ def _play_live(history: "History") -> None:
             time.sleep(step_s)
 
 
-def _judge_again(store: "Store", recorded: "History", selection: "Selection", *, trust: bool, db: str) -> "History":
+def _judge_again(
+    store: "Store", recorded: "History", selection: "Selection", *, trust: bool, db: str | None
+) -> "History":
     """A run whose proposer repeats the recorded candidates."""
     from kernelsmith.cli.judging import ready_task
     from kernelsmith.cli.resume import same_task
     from kernelsmith.cli.run import wire
-    from kernelsmith.cli.session import carry_on, folder_of
+    from kernelsmith.cli.session import carry_on
     from kernelsmith.core.run import Budget, Event, EventKind
     from kernelsmith.propose.replay import ReplayProposer
 
@@ -95,7 +96,7 @@ def _judge_again(store: "Store", recorded: "History", selection: "Selection", *,
     started = (Event(EventKind.STARTED, datetime.now(UTC)),)
     with store.hold(run):
         wired = partial(wire, run, store=store)
-        return carry_on(store, run, task=task, folder=folder_of(db, run.name), wired=wired, events=started)
+        return carry_on(store, run, task=task, db=db, wired=wired, events=started)
 
 
 def _tell(recorded: "History", now: "History", *, json: bool) -> None:

@@ -41,14 +41,14 @@ def resume(
         with store.hold(found):
             history = store.history(found)
             limits = _limits(history, given) | ({} if target is None else {"target": fraction(target)})
-            history = _go_on(store, history, limits=limits, db=options.database_url(db))
-    tell(history, json=json)
+            history = _go_on(store, history, limits=limits, db=db)
+    tell(history, json=json, db=db)
 
 
-def _go_on(store: "Store", history: "History", *, limits: dict[str, Any], db: str) -> "History":
+def _go_on(store: "Store", history: "History", *, limits: dict[str, Any], db: str | None) -> "History":
     from kernelsmith.cli.judging import ready_task
     from kernelsmith.cli.run import check, wire
-    from kernelsmith.cli.session import carry_on, folder_of
+    from kernelsmith.cli.session import carry_on
 
     run = history.run
     task = ready_task(run.config.task)
@@ -57,7 +57,7 @@ def _go_on(store: "Store", history: "History", *, limits: dict[str, Any], db: st
     check(replace(run.config, budget=replace(history.budget, **limits)), task, store=store)
     _anything_left(replace(history, events=(*history.events, *events)))
     wired = partial(wire, run, store=store)
-    return carry_on(store, run, task=task, folder=folder_of(db, run.name), wired=wired, events=events)
+    return carry_on(store, run, task=task, db=db, wired=wired, events=events)
 
 
 def _limits(history: "History", more: dict[str, float]) -> dict[str, float]:

@@ -63,22 +63,22 @@ def run(
     _start(
         settings,
         name=name,
-        db=options.database_url(db),
+        db=db,
         json=json,
         by_default=proposer is None and not names_proposer(config),
     )
 
 
-def _start(config: "RunConfig", *, name: str | None, db: str, json: bool, by_default: bool) -> None:
+def _start(config: "RunConfig", *, name: str | None, db: str | None, json: bool, by_default: bool) -> None:
     from kernelsmith.cli.judging import ready_task
     from kernelsmith.cli.outcome import tell
-    from kernelsmith.cli.session import carry_on, folder_of
+    from kernelsmith.cli.session import carry_on
     from kernelsmith.core.run import Event, EventKind
     from kernelsmith.log.store import open_store
 
     task = ready_task(config.task)
     config = replace(config, task=_lasting_name(task))
-    with open_store(db) as store:
+    with open_store(options.database_url(db)) as store:
         check(config, task, store=store)
         run = store.create_run(config, name=name, task_digest=task.digest)
         if by_default and config.proposer == "tuner":
@@ -86,8 +86,8 @@ def _start(config: "RunConfig", *, name: str | None, db: str, json: bool, by_def
         started = (Event(EventKind.STARTED, run.created_at),)
         wired = partial(wire, run, store=store)
         with store.hold(run):
-            history = carry_on(store, run, task=task, folder=folder_of(db, run.name), wired=wired, events=started)
-    tell(history, json=json)
+            history = carry_on(store, run, task=task, db=db, wired=wired, events=started)
+    tell(history, json=json, db=db)
 
 
 def check(config: "RunConfig", task: "Task", *, store: "Store") -> None:

@@ -12,6 +12,7 @@ from kernelsmith.bench.harness import HarnessProcess
 from kernelsmith.cli import terminal
 from kernelsmith.cli.judging import open_or_explain
 from kernelsmith.cli.lines import Lines
+from kernelsmith.cli.options import database_url, repeated
 from kernelsmith.cli.stop import Stop, stoppable
 from kernelsmith.cli.watched import View
 from kernelsmith.core.history import History
@@ -34,17 +35,17 @@ class Scene:
 
 
 def carry_on(
-    store: Store, run: Run, *, task: Task, folder: Path, wired: Callable[[Scene], Parts], events: tuple[Event, ...]
+    store: Store, run: Run, *, task: Task, db: str | None, wired: Callable[[Scene], Parts], events: tuple[Event, ...]
 ) -> History:
-    """Let the loop go until the budget ends or the user stops; the caller holds the run.
+    """Let the loop go until the budget ends or the user stops; the caller holds the run. `db` is what the user gave.
 
     Raises:
         UsageError: endpoint, harness or log failed, or the machine lacks something; it is written down, the run is
             paused, and the message says how to go on.
     """
-    way_on = f"go on with `kernelsmith resume {run.name}`"
+    way_on = f"go on with `kernelsmith resume {run.name}{repeated(db)}`"
     try:
-        with _scene(task, run, folder=folder) as at:
+        with _scene(task, run, folder=_folder_of(database_url(db), run.name)) as at:
             # Not before: what could not be opened did not go on, and must not be extended again by the next try.
             for event in events:
                 store.note(run, event)
@@ -103,7 +104,7 @@ def _harness(task: Task, config: RunConfig, *, folder: Path, view: View) -> Harn
     )
 
 
-def folder_of(db: str, name: str) -> Path:
+def _folder_of(db: str, name: str) -> Path:
     """Where the run's files are: beside an SQLite file, else beside where the default database would be."""
     file = db.removeprefix("sqlite:///")
     database = paths.default_database() if "://" in file else Path(file)

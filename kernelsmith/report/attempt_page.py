@@ -1,6 +1,6 @@
 """One attempt in full: as plain data, and as a page of text with its source."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from kernelsmith.core.attempt import Attempt
@@ -68,7 +68,8 @@ def full_data(attempt: Attempt, batches: tuple[Batch, ...], exchanges: tuple[Exc
 
 def facts_data(facts: Facts) -> dict[str, Any]:
     """What is known of the build; what does not apply is left out."""
-    return {name: value for name, value in asdict(facts).items() if value not in (None, (), {})}
+    known = ((field.name, getattr(facts, field.name)) for field in fields(facts))
+    return {name: value for name, value in known if value not in (None, (), {})}
 
 
 def attempt_page(

@@ -5,7 +5,7 @@ from typing import Any
 
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
-from kernelsmith.core.run import RunStatus
+from kernelsmith.core.run import Event, RunStatus
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_page import attempt_data
 from kernelsmith.report.summary import rows_of, summary
@@ -30,7 +30,12 @@ def run_data(history: History, status: RunStatus) -> dict[str, Any]:
         **{key: told[key] for key in ("task", "ended", "active_s", "best", "promotions")},
     }
     attempts = [attempt_data(attempt) for attempt in history.attempts]
-    return {"run": about, "attempts": attempts, "events": [asdict(event) for event in history.events]}
+    return {"run": about, "attempts": attempts, "events": [_event_data(event) for event in history.events]}
+
+
+def _event_data(event: Event) -> dict[str, Any]:
+    # Not asdict, which copies deeply: a long run has thousands.
+    return {"kind": event.kind, "at": event.at, "ask_number": event.ask_number, "data": event.data}
 
 
 def run_page(history: History, status: RunStatus, *, width: int | None = None) -> str:

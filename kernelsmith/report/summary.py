@@ -28,9 +28,10 @@ def summary(history: History) -> dict[str, Any]:
     }
 
 
-def summary_text(history: History) -> str:
-    """The same in a few aligned lines, with the commands that lead on."""
-    return columns([("run", history.run.name), *rows_of(history), ("next", _next(history))])
+def summary_text(history: History, *, options: str = "") -> str:
+    """The same in a few aligned lines, with the commands that lead on; `options` is what each of them must repeat."""
+    led = " | ".join(f"{command}{options}" for command in _next(history))
+    return columns([("run", history.run.name), *rows_of(history), ("next", led)])
 
 
 def rows_of(history: History) -> list[tuple[str, str]]:
@@ -54,14 +55,13 @@ def _found(history: History) -> list[tuple[str, str]]:
     return [("best", " · ".join(words)), ("steps", " > ".join(steps)), ("", figures.staircase(history.attempts))]
 
 
-def _next(history: History) -> str:
+def _next(history: History) -> list[str]:
     name, best = history.run.name, history.incumbent
     if best is None or best.proposal.candidate is None:
-        return f"kernelsmith show {name}"
+        return [f"kernelsmith show {name}"]
     first = next(a.number for a in history.attempts if a.verdict.promotion)
     commands = [f"kernelsmith show {name}", f"kernelsmith best {name} -o best{best.proposal.candidate.language.suffix}"]
-    commands += [f"kernelsmith diff {name}:{first} {name}:{best.number}"] if first != best.number else []
-    return " | ".join(commands)
+    return commands + ([f"kernelsmith diff {name}:{first} {name}:{best.number}"] if first != best.number else [])
 
 
 def _ending(history: History) -> str:

@@ -148,3 +148,6 @@ def test_without_a_compiler_a_run_is_paused_with_the_remedy(cli, tmp_path):
     assert "install gcc" in done.stderr.splitlines()[-1]
     assert "kernelsmith resume early" in done.stderr.splitlines()[-1]
     assert json.loads(cli("runs", "--json").stdout)[0]["status"] == "paused"
+    for _ in range(2):
+        assert cli("resume", "early", "--attempts", "5", PATH=str(tmp_path), CC="").returncode == 2
+    assert json.loads(cli("show", "early", "--json").stdout)["run"]["budget"]["attempts"] == 60

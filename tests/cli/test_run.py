@@ -32,6 +32,13 @@ def test_a_run_prints_its_summary_on_stdout_and_a_line_an_attempt_on_stderr(cli,
     assert "no model configured" in done.stderr
 
 
+def test_what_comes_next_repeats_the_database_that_was_given(cli, quick):
+    done = cli("run", str(SMALL), "--attempts", "3", "--name", "night", "--db", "other.db", *quick)
+    command = done.stdout.splitlines()[-1].split("|")[0].split()[1:]
+    assert command == ["kernelsmith", "show", "night", "--db", "other.db"]
+    assert cli(*command[1:]).returncode == 0
+
+
 def test_the_summary_in_json_names_the_best_with_its_denominators(night):
     assert (night["run"], night["attempts"]) == ("night", 3)
     assert 0 < night["best"]["utilization"] < 1.1
