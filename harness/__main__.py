@@ -22,18 +22,25 @@ import wire
 from build import toolchain
 from failure import Failed
 from opened import Opened, OpeningError, describe, open_task
+from workplace import MachineError, Workplace
+from workplace.cpu import CpuWorkplace
 
 
 class Server:
     """Keeps one task open and answers requests one after the other."""
 
-    def __init__(self, answers: wire.Answers, *, cache: Path, isolation: sandbox.Isolation, calibration_s: float):
+    def __init__(self, answers: wire.Answers, *, cache: Path, isolation: sandbox.Isolation, calibration_s: float,
+                 device: str):  # fmt: skip
         self._answers = answers
+        self._device = device
         self._cache = cache
         self._isolation = isolation
         self._calibration_s = calibration_s
         self._cores = machine.split_cores()
         self._opened: Opened | None = None
+
+    def _workplace(self) -> Workplace:
+        return workplace(self._device, self._cache, isolation=self._isolation, cores=self._cores)
 
     def serve(self) -> None:
         """Answer until stdin closes."""
@@ -53,7 +60,7 @@ class Server:
             traceback.print_exc()
             self._answers.error(request.id, f"{type(error).__name__}: {error}")
         except (
-            sandbox.SandboxError, machine.MachineError, toolchain.NoCompiler, OpeningError, rehearsal.TaskFault
+            sandbox.SandboxError, MachineError, toolchain.NoCompiler, OpeningError, rehearsal.TaskFault
         ) as error:  # fmt: skip
             self._answers.error(request.id, str(error))
 
@@ -62,7 +69,7 @@ class Server:
         progress: Callable[[str], None] = lambda stage: self._answers.progress(request.id, stage)  # noqa: E731
         match request:
             case wire.Open():
-                self._answers.opened(request.id, describe(opened, cores=self._cores))
+                self._answers.opened(request.id, describe(opened))
             case wire.Judge():
                 self._answers.verdict(request.id, judge.judge(opened, request, progress))
             case wire.Reproduce():
@@ -90,11 +97,21 @@ class Server:
                 self._opened.close()
                 self._opened = None
             progress("calibration")
-            place = machine.workplace(self._cache, isolation=self._isolation, cores=self._cores)
             self._opened = open_task(
-                rehearsal.load(folder), workplace=place, cache=self._cache, calibration_s=self._calibration_s
+                rehearsal.load(folder), workplace=self._workplace(), calibration_s=self._calibration_s
             )
         return self._opened
+
+
+def workplace(name: str, cache: Path, *, isolation: sandbox.Isolation, cores: machine.Cores) -> Workplace:
+    """The device of this name, `cpu` or `cuda:N`. Raises MachineError: it cannot judge."""
+    if name == "cpu":
+        return CpuWorkplace(cache, isolation=isolation, cores=cores)
+    try:
+        from workplace.cuda import CudaWorkplace
+    except ImportError as error:
+        raise MachineError(f"{sys.executable} lacks {error.name}; install kernelsmith[cuda,triton] there") from error
+    return CudaWorkplace(cache, ordinal=int(name.partition(":")[2]), isolation=isolation, cores=cores)
 
 
 def doctor(cache: Path) -> dict[str, object]:
@@ -111,7 +128,7 @@ def doctor(cache: Path) -> dict[str, object]:
     try:
         found["compiler"] = toolchain.find_compiler().version
         found["peak_flops"] = max(machine.measure_peak(cache, core=cores.worker, seconds=0.5))
-    except (machine.MachineError, toolchain.NoCompiler) as error:
+    except (MachineError, toolchain.NoCompiler) as error:
         found["problem"] = str(error)
     return found
 
@@ -133,7 +150,11 @@ def main() -> int:
         return 3
     with os.fdopen(arguments.answers_fd, "w", encoding="utf-8") as stream:
         os.set_inheritable(stream.fileno(), False)  # noqa: FBT003 (the standard library's own signature)
-        Server(wire.Answers(stream), cache=cache, isolation=isolation, calibration_s=arguments.calibration_s).serve()
+        server = Server(
+            wire.Answers(stream), cache=cache, isolation=isolation, calibration_s=arguments.calibration_s,
+            device=arguments.device,
+        )  # fmt: skip
+        server.serve()
     return 0
 
 
@@ -146,7 +167,7 @@ def _die_with_parent(parent: int) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="harness", description=__doc__)
     parser.add_argument("command", choices=["serve", "doctor"])
-    parser.add_argument("--device", default="cpu", choices=["cpu"])
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument("--answers-fd", type=int, default=-1)
     parser.add_argument("--parent", type=int, default=-1, help="pid of the agent, with which the judge dies")
     parser.add_argument("--cache", required=True)

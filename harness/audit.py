@@ -11,7 +11,6 @@ import numpy as np
 import clock
 import inputs
 from clock import Reading, Stand
-from opened import Opened
 
 SINGLE_CALLS = 32
 ALLOWED = 1.10
@@ -20,8 +19,8 @@ SCATTERS = 3
 """... and by so many scatters of the deducted constant, below which single calls resolve nothing."""
 
 
-def single_call_s(stand: Stand, *, limit_s: float) -> float:
-    """Seconds of one call when it is alone, every output verified.
+def single_call_s(stand: Stand, *, quantile: float, is_right: bool = True) -> float:
+    """Seconds of one call when it is alone; every output is verified, unless it is not meant to be right.
 
     Raises:
         Failed, WorkerDied, WorkerOverdue: as any timed call.
@@ -30,12 +29,13 @@ def single_call_s(stand: Stand, *, limit_s: float) -> float:
     for _ in range(SINGLE_CALLS):
         key = inputs.fresh_key()
         stand.refresh(range(1), key)
-        run = stand.run(range(1), key, deadline_s=limit_s)
-        run.verify(np.random.default_rng(secrets.randbits(128)))
+        run = stand.run(range(1), key, deadline_s=stand.task.limits.call_s)
+        if is_right:
+            run.verify(np.random.default_rng(secrets.randbits(128)))
         readings.append(run.reading)
-    return clock.score(readings, rng=np.random.default_rng(0)).call_s
+    return clock.score(readings, quantile=quantile, rng=np.random.default_rng(0)).call_s
 
 
-def allowed_s(opened: Opened, batch_s: float) -> float:
+def allowed_s(batch_s: float, *, vendor_ratio: float, scatter_s: float) -> float:
     """The longest single call that a batch time of `batch_s` justifies."""
-    return batch_s * opened.vendor_single_ratio * ALLOWED + SCATTERS * opened.overhead_scatter_s
+    return batch_s * vendor_ratio * ALLOWED + SCATTERS * scatter_s

@@ -8,29 +8,20 @@ verified while the worker stands still; after the last one the worker is dead, a
 import gc
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 import inputs
-import verify
-from arena import cpu
+from arena import Arena, Region, Restore
+from arena.layout import Layout, lay_out, sets_that_fit
 from doorbell import MAX_CALLS, Worker
 from failure import Failed
-from task import Array, Case, Task
+from task import Case, Task
 
-TARGET_S = 0.010
-"""Length of a batch on a CPU."""
-BATCHES = (24, 32)
-"""The number of batches is drawn secretly from this range ..."""
 MIN_BATCHES = 3
-"""... and capped by the task's timing limit, but never below this."""
-FILL_SHARE = 10
-"""A batch's inputs may take this many batch lengths to refresh, and its share of the task's timing limit."""
-QUANTILE = 0.10
-"""CPU statistic: the low quantile of batches, which noise of other programs hardly moves."""
+"""However long the batches are."""
 SAMPLES = 64
 """Output elements that are read before the clock stops, at least."""
 LEAST_LEFT = 0.1
@@ -41,21 +32,60 @@ CACHE_MULTIPLE = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How a kind of device is timed; DESIGN's rules, one row a device."""
+
+    target_s: float
+    """Length of a batch."""
+    batches: tuple[int, int]
+    """The number of batches is drawn secretly from this range, and capped by the task's timing limit."""
+    quantile: float
+    """Of the batches: the score."""
+    idle_s: float
+    """Between the inputs' refresh and the go."""
+    refresh_s: float
+    """A batch has no more sets than can be refreshed and verified in this time."""
+    max_bytes: int
+    """The sets of one batch take at most this, outputs included."""
+    pilot_calls: int
+    """Calls of the main case in the batch that is the pilot; 0 = its correctness call serves."""
+    turn_s: float
+    """Length of a turn in a duel, at least one call."""
+    turn_idle_s: float
+    """Before each turn: both sides are as warm as each other."""
+    quads: int
+    """Of a duel."""
+    futility_every: int
+    """After so many quads a duel that cannot be won any more is ended; a win is only declared after all of them."""
+    noise: float
+    """A candidate within this of the incumbent, or within twice the between-process spread, is a contender."""
+    vendor_quads: int
+    """Of the vendor line beside a promoted candidate."""
+    sustained_s: float
+    """Back to back for so long, promoted attempts only; 0 = a device that heat does not slow."""
+    spread: tuple[int, int]
+    """Processes and batches of each, from which the between-process spread is taken."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How one case is timed."""
 
     calls: int
     sets: int
     batches: int
+    expected_s: float
+    """Of one batch, as the pilot lets expect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One batch: time per call in seconds, overhead deducted, and the key of its inputs."""
+    """One batch: time per call in seconds, overhead deducted, the key of its inputs, and what the device said then."""
 
     call_s: float
     calls: int
     key: str
+    telemetry: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +97,20 @@ class Score:
     high_s: float
 
 
-def plan(task: Task, case: Case, *, pilot_s: float, set_s: float, cache_bytes: int) -> Plan:
+def plan(task: Task, case: Case, *, pace: Pace, pilot_s: float, set_s: float, cache_bytes: int) -> Plan:
     """Choose calls and batches from the pilot and the measured cost of refreshing and verifying one set (`set_s`).
 
     Being slow in the pilot gains nothing: fewer calls a batch, but the same constant is deducted.
     """
-    fit = min(cpu.sets_that_fit(task, case), MAX_CALLS)
-    affordable = max(1, int(min(FILL_SHARE * TARGET_S, task.limits.timing_s / BATCHES[0]) / set_s))
-    calls = int(np.clip(TARGET_S / pilot_s, 1, min(fit, affordable)))
-    one = cpu.lay_out(task, case, sets=1)
+    fit = min(sets_that_fit(task, case, max_bytes=pace.max_bytes), MAX_CALLS)
+    affordable = max(1, int(min(pace.refresh_s, task.limits.timing_s / pace.batches[0]) / set_s))
+    calls = int(np.clip(pace.target_s / pilot_s, 1, min(fit, affordable)))
+    one = lay_out(task, case, sets=1)
     cold = 1 + CACHE_MULTIPLE * cache_bytes // (one.input_bytes + one.output_bytes)
     sets = min(fit, max(calls, cold))
-    drawn = BATCHES[0] + secrets.randbelow(BATCHES[1] - BATCHES[0] + 1)
-    affordable = int(task.limits.timing_s / (calls * (pilot_s + set_s)))
-    return Plan(calls, sets, max(MIN_BATCHES, min(drawn, affordable)))
+    drawn = pace.batches[0] + secrets.randbelow(pace.batches[1] - pace.batches[0] + 1)
+    affordable = int(task.limits.timing_s / (calls * (pilot_s + set_s) + pace.idle_s))
+    return Plan(calls, sets, max(MIN_BATCHES, min(drawn, affordable)), calls * pilot_s)
 
 
 @dataclass(frozen=True)
@@ -89,68 +119,79 @@ class Stand:
 
     task: Task
     case: Case
-    arena: cpu.Arena
-    layout: cpu.Layout
+    arena: Arena
+    layout: Layout
     worker: Worker
     seat: int
     overhead_s: float
+    idle_s: float = 0.0
+    observe: Callable[[], dict[str, float]] = dict
+    """Reads the device's telemetry, while a batch runs."""
+
+    def after(self, idle_s: float) -> "Stand":
+        """The same with another idle time."""
+        return replace(self, idle_s=idle_s)
 
     def refresh(self, sets: range, key: str) -> None:
         """Fill the inputs of these sets from a key. Every worker must stand still."""
-        rng = inputs.generator(key)
-        for index in sets:
-            inputs.fill(self.task, self.case, views=self._inputs(index), rng=rng)
+        self.arena.fill(self.task, self.case, layout=self.layout, sets=sets, key=key)
 
-    def operands(self, sets: range) -> list[Array]:
-        """A private copy of these sets' inputs."""
-        return [view.copy() for index in sets for view in self._inputs(index).values()]
+    def keep(self, sets: range, key: str) -> Restore:
+        """What writes these inputs anew, as they were refreshed from the key."""
+        return self.arena.keep(self.task, self.case, layout=self.layout, sets=sets, key=key)
 
-    def restore(self, sets: range, operands: list[Array]) -> None:
-        """Write the inputs anew: the judge's core owns their cache lines, whatever a worker warmed up or flushed."""
-        views = [view for index in sets for view in self._inputs(index).values()]
-        for view, kept in zip(views, operands, strict=True):
-            view[...] = kept
+    def run(
+        self, sets: range, key: str, *, deadline_s: float, expected_s: float = 0.0, calls: int | None = None
+    ) -> "Run":
+        """Poison, idle, ring, wait, sample: one timed batch over these sets. The worker stands still before and after.
 
-    def _inputs(self, index: int) -> Mapping[str, Array]:
-        return self.arena.input_views(self.task, self.case, layout=self.layout, index=index)
-
-    def run(self, sets: range, key: str, *, deadline_s: float) -> "Run":
-        """Poison, ring, wait, sample: one timed batch over these sets. The worker stands still before and after.
+        Telemetry is read in the middle of a batch that is expected to take `expected_s`. More `calls` than sets take
+        the sets in turn: never for a score.
 
         Raises:
             WorkerDied, WorkerOverdue: no reading.
+            Failed: the worker takes more memory than the task allows.
         """
         rng = inputs.generator(secrets.token_hex(inputs.KEY_BYTES))
-        memory = self.arena.outputs[self.seat]
-        region = cpu.OutputRegion(self.task, self.case, memory=memory, layout=self.layout, sets=sets)
-        word = inputs.poison_word(rng)
+        region = self.arena.region(self.task, self.case, layout=self.layout, sets=sets, seat=self.seat)
+        word = inputs.poison_word(rng, item_bytes=self.task.narrowest_output)
         region.poison(word)
-        places = region.sample_places(rng, at_least=SAMPLES)
-        samples = np.empty(len(places), np.uint32)
-        self._order(sets)
-        elapsed_s = self._time(region.words, places=places, samples=samples, deadline_s=deadline_s)
+        region.choose_samples(rng, at_least=SAMPLES)
+        calls = min(calls or len(sets), MAX_CALLS)
+        self._order(sets, calls=calls)
+        self.arena.settle()
+        time.sleep(self.idle_s)
+        elapsed_s, telemetry = self._time(region, deadline_s=deadline_s, expected_s=expected_s)
         # The constant scatters: what is left of a batch not much longer than it would be noise, or nothing.
-        call_s = max(elapsed_s - self.overhead_s, elapsed_s * LEAST_LEFT) / len(sets)
+        call_s = max(elapsed_s - self.overhead_s, elapsed_s * LEAST_LEFT) / calls
         self.worker.stop()
-        return Run(Reading(call_s, len(sets), key), self, sets, region, word, places, samples)
+        if said := self.arena.excess(self.task):
+            raise Failed("crashed", said)
+        return Run(Reading(call_s, calls, key, telemetry), self, sets, region, word)
 
-    def _order(self, sets: range) -> None:
+    def _order(self, sets: range, *, calls: int) -> None:
         sizes = [self.case.sizes[name] for name in self.task.size_names]
         roles = [buffer.is_output for buffer in self.task.buffers]
-        self.worker.hand_orders(sizes, offsets=self.layout.offsets[sets.start : sets.stop], outputs=roles)
+        offsets = self.layout.offsets[sets.start + np.arange(calls) % len(sets)]
+        self.worker.hand_orders(sizes, offsets=offsets, outputs=roles)
 
-    def _time(
-        self, words: NDArray[np.uint32], *, places: NDArray[np.intp], samples: NDArray[np.uint32], deadline_s: float
-    ) -> float:
+    def _time(self, region: Region, *, deadline_s: float, expected_s: float) -> tuple[float, dict[str, float]]:
         gc.disable()
         try:
             start = time.perf_counter_ns()
             self.worker.go()
+            telemetry = self._observe_at(start + int(expected_s * 0.5e9)) if expected_s else {}
             self.worker.wait_done(deadline_s)
-            np.take(words, places, out=samples)
-            return (time.perf_counter_ns() - start) * 1e-9
+            region.read_samples()
+            return (time.perf_counter_ns() - start) * 1e-9, telemetry
         finally:
             gc.enable()
+
+    def _observe_at(self, moment_ns: int) -> dict[str, float]:
+        """Telemetry at a moment of the monotonic clock; a batch that is over by then is read at its end."""
+        while time.perf_counter_ns() < moment_ns and not self.worker.is_done:
+            pass
+        return self.observe()
 
 
 @dataclass(frozen=True)
@@ -160,10 +201,8 @@ class Run:
     reading: Reading
     stand: Stand
     sets: range
-    region: cpu.OutputRegion
+    region: Region
     poison: int
-    places: NDArray[np.intp]
-    samples: NDArray[np.uint32]
 
     def verify(self, rng: np.random.Generator, *, full: bool = False) -> None:
         """Examine every output of the batch; `full` compares each element with the reference.
@@ -171,27 +210,23 @@ class Run:
         Raises:
             Failed: incorrect or tampered.
         """
-        self._verify_samples()
         stand = self.stand
-        for index in self.sets:
-            given = stand.arena.input_views(stand.task, stand.case, layout=stand.layout, index=index)
-            got = stand.arena.output_views(stand.task, stand.case, layout=stand.layout, index=index, seat=stand.seat)
-            if full:
-                mistake = verify.compare(stand.task, stand.case, inputs=given, outputs=got, poison=self.poison)
-            else:
-                mistake = verify.check_timed(
-                    stand.task, stand.case, inputs=given, outputs=got, rng=rng, poison=self.poison
-                )
-            if mistake:
-                raise Failed("incorrect", self._place(mistake.detail))
+        if said := stand.arena.tampered(sets=self.sets):
+            raise Failed("tampered", self._place(said))
+        self._verify_samples()
+        mistake = stand.arena.examine(
+            stand.task, stand.case, layout=stand.layout, sets=self.sets, seat=stand.seat, poison=self.poison,
+            rng=rng, full=full,
+        )  # fmt: skip
+        if mistake:
+            raise Failed("incorrect", self._place(mistake.detail))
         if overrun := self.region.overrun(self.poison):
             raise Failed("incorrect", self._place(f"wrote outside the outputs: {overrun} bytes beside them changed"))
 
     def _verify_samples(self) -> None:
-        now = self.region.words[self.places]
-        if not np.array_equal(now, self.samples):
-            late = int(np.count_nonzero(now != self.samples))
-            detail = f"{late} of {len(now)} sampled output words changed after the calls had returned"
+        late, of = self.region.late_samples()
+        if late:
+            detail = f"{late} of {of} sampled output words changed after the calls had returned"
             raise Failed("tampered", self._place(detail))
 
     def _place(self, detail: str) -> str:
@@ -201,11 +236,11 @@ class Run:
         return f"case {case.name}: {detail} [inputs {case.name}:{reading.calls}:{reading.key}]"
 
 
-def score(readings: Sequence[Reading], *, rng: np.random.Generator) -> Score:
-    """The 10 % quantile of the batches with its bootstrap interval."""
+def score(readings: Sequence[Reading], *, quantile: float, rng: np.random.Generator) -> Score:
+    """A low quantile of the batches, or their median, with its bootstrap interval."""
     times = np.array([reading.call_s for reading in readings])
     resampled = rng.choice(times, size=(RESAMPLES, len(times)))
-    quantiles = np.quantile(resampled, QUANTILE, axis=1)
-    value = float(np.quantile(times, QUANTILE))
+    quantiles = np.quantile(resampled, quantile, axis=1)
+    value = float(np.quantile(times, quantile))
     low, high = (float(q) for q in np.quantile(quantiles, [0.025, 0.975]))
     return Score(value, min(low, value), max(high, value))

@@ -5,9 +5,8 @@ in worker/cpu.c.
 """
 
 import os
-import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sandbox
-from arena.cpu import Arena, Memory
+from arena.sealed import Memory
 from build import diagnostics
 
 SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, OFFSETS = 0, 1, 2, 3, 19, 35
 """Word indices of `struct orders`."""
-READY, DONE, ERROR = 0, 1, 2
+READY, DONE, FAULT, ERROR = 0, 1, 2, 3
 """Word indices of `struct status`."""
 MAX_CALLS = 4096
 ORDERS_BYTES = 8 * (OFFSETS + MAX_CALLS * 16)
 STATUS_BYTES = 4096
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 POLLS_BETWEEN_LOOKS = 2000
 """Looks at the doorbell (some 50 ns each) between two looks at the deadline and at the worker's life."""
-READY_S = 10.0
-"""Deadline of loading a candidate: static constructors run then."""
 
 
 class WorkerDied(Exception):
@@ -41,19 +39,6 @@ class WorkerOverdue(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
-    """Where workers of this judge run."""
-
-    runtime: Path
-    """The compiled worker program."""
-    libraries: tuple[Path, ...]
-    """What the runtime and every candidate are linked with."""
-    isolation: sandbox.Isolation
-    core: int | None
-    """The core kept for candidates; None where the judge must share the only one."""
-
-
-@dataclass(frozen=True, slots=True)
 class Profile:
     """What one worker may have; the vendor's may read its library."""
 
@@ -62,16 +47,30 @@ class Profile:
     environment: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a kind of worker is waited for and how its end is told."""
+
+    ready_s: float
+    """Deadline of loading a candidate: its static constructors, or its module, run then."""
+    shares_core: bool
+    """Whether the judge must leave it the only core."""
+    host_bytes: int | None
+    """Resident memory beyond which the worker is killed; None where its address space is limited."""
+    fault: Callable[[int], str]
+    """The sentence for a number that the worker left in `fault`; only the number is the worker's."""
+
+
 class Worker:
     """One candidate's process. Every method but `kill` raises WorkerDied or WorkerOverdue."""
 
-    def __init__(self, process: sandbox.Process, *, orders: Memory, status: Memory, shares_core: bool) -> None:
+    def __init__(self, process: sandbox.Process, *, orders: Memory, status: Memory, manner: Manner) -> None:
         self._process = process
+        self._manner = manner
         self._orders: NDArray[np.uint64] = orders.bytes.view(np.uint64)
         self._status = memoryview(status.bytes.data).cast("Q")
         self._error = status.bytes[8 * ERROR :]
         self._sequence = 0
-        self._shares_core = shares_core
         self._was_ready = False
 
     @property
@@ -81,7 +80,7 @@ class Worker:
 
     def wait_ready(self) -> None:
         """Wait until the candidate is loaded."""
-        self._await(READY, 1, deadline_s=READY_S)
+        self._await(READY, 1, deadline_s=self._manner.ready_s)
         self._was_ready = True
 
     def hand_orders(self, sizes: Sequence[int], *, offsets: NDArray[np.uint64], outputs: Sequence[bool]) -> None:
@@ -99,6 +98,11 @@ class Worker:
         """Let the worker run."""
         self._process.cont()
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the worker says that the batch is done."""
+        return bool(self._status[DONE] == self._sequence)
+
     def wait_done(self, deadline_s: float) -> None:
         """Spin until the worker says that the batch is done."""
         self._await(DONE, self._sequence, deadline_s=deadline_s)
@@ -115,38 +119,59 @@ class Worker:
     def _await(self, word: int, value: int, *, deadline_s: float) -> None:
         status, end = self._status, time.perf_counter() + deadline_s
         while True:
-            for _ in range(1 if self._shares_core else POLLS_BETWEEN_LOOKS):
+            for _ in range(1 if self._manner.shares_core else POLLS_BETWEEN_LOOKS):
                 if status[word] == value:
                     return
             if self._process.poll() is not None:
                 raise WorkerDied(self._describe_end())
+            self._refuse_gluttony()
             if time.perf_counter() > end:
                 raise WorkerOverdue(f"no answer within {deadline_s:.3g} s")
-            if self._shares_core:
+            if self._manner.shares_core:
                 time.sleep(50e-6)
+
+    def _refuse_gluttony(self) -> None:
+        limit = self._manner.host_bytes
+        if limit is not None and (taken := _resident_bytes(self.pid)) > limit:
+            self.kill()
+            raise WorkerDied(f"killed, for it took {taken >> 20:,} MiB of host memory; {limit >> 20:,} are allowed")
 
     def _describe_end(self) -> str:
         """How the process ended, with the loader's message where it could not be loaded.
 
-        Once loaded, the candidate itself could write there, and what it writes would reach the next reader.
+        Once loaded, the candidate itself could write there, and what it writes would reach the next reader: of its
+        later faults only a number counts, for which we have the words.
         """
         end = self._process.describe_end()
+        if fault := int(self._status[FAULT]):
+            return f"{self._manner.fault(fault)} ({end})"
         if self._was_ready:
             return end
         text = diagnostics.clean(self._error.tobytes().split(b"\0")[0].decode("utf-8", "replace"))
         return f"{end}: {text}" if text else end
 
 
+def _resident_bytes(pid: int) -> int:
+    """Of a living process; 0 of one that has just ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
+
+
+Launch = Callable[[Path, int, int], sandbox.Process]
+"""Starts a worker's program in its private folder; it reads the orders and writes the status of these descriptors."""
+
+
 @contextmanager
-def hired(artifact: Path, *, arena: Arena, seat: int, workplace: Workplace, profile: Profile) -> Iterator[Worker]:
-    """Start a worker on a candidate's shared object at a seat of the arena; it is killed and reaped on the way out."""
+def hired(launch: Launch, *, isolation: sandbox.Isolation, manner: Manner) -> Iterator[Worker]:
+    """A worker in a private folder of its own; it is killed and reaped on the way out."""
     orders = Memory("orders", ORDERS_BYTES, read_only_elsewhere=True)
     status = Memory("status", STATUS_BYTES, read_only_elsewhere=False)
-    fds = (orders.fd, status.fd, arena.inputs.fd, arena.outputs[seat].fd)
     try:
-        with sandbox.private_folder(workplace.isolation) as folder:
-            process = _launch(artifact, folder, fds=fds, workplace=workplace, profile=profile)
-            worker = Worker(process, orders=orders, status=status, shares_core=workplace.core is None)
+        with sandbox.private_folder(isolation) as folder:
+            process = launch(folder, orders.fd, status.fd)
+            worker = Worker(process, orders=orders, status=status, manner=manner)
             try:
                 yield worker
             finally:
@@ -155,24 +180,3 @@ def hired(artifact: Path, *, arena: Arena, seat: int, workplace: Workplace, prof
     finally:
         os.close(orders.fd)
         os.close(status.fd)
-
-
-def _launch(
-    artifact: Path, folder: Path, *, fds: tuple[int, ...], workplace: Workplace, profile: Profile
-) -> sandbox.Process:
-    runtime, candidate = folder / "worker", folder / "candidate.so"
-    shutil.copy(workplace.runtime, runtime)
-    shutil.copy(artifact, candidate)
-    for path in (runtime, candidate):
-        path.chmod(0o755)
-    policy = sandbox.Policy(
-        readable=(*workplace.libraries, *profile.readable, runtime, candidate),
-        executable=(runtime, candidate, *workplace.libraries),
-        writable=(),
-        may_fork=False,
-        cores=None if workplace.core is None else (workplace.core,),
-        memory_bytes=profile.memory_bytes,
-        environment=dict(profile.environment or {}),
-    )
-    command = [str(runtime), *map(str, fds), str(candidate)]
-    return sandbox.launch(command, policy, isolation=workplace.isolation, folder=folder, keep_fds=fds)

@@ -12,10 +12,6 @@ from clock import Run, Stand
 from doorbell import WorkerDied, WorkerOverdue
 from failure import Failed
 
-QUADS = 24
-"""On a CPU; a turn is a single call, unless calls are shorter than a millisecond."""
-FUTILITY_EVERY = 8
-"""After so many quads a duel that cannot be won any more is ended; a win is only ever declared after all of them."""
 MARGIN = 1.01
 """Promotion asks for a speedup whose interval lies above this."""
 RESAMPLES = 2000
@@ -62,7 +58,7 @@ class Duel:
 
 
 def fight(
-    contender: Stand, incumbent: Stand, *, quads: int, calls: int = 1, deadline_s: float, give_up: bool = True
+    contender: Stand, incumbent: Stand, *, quads: int, calls: int = 1, deadline_s: float, futility_every: int
 ) -> Duel:
     """Run the quads, a turn of each being so many calls; every output of both sides is verified.
 
@@ -73,7 +69,7 @@ def fight(
     logs: list[float] = []
     sets = range(calls)
     for number in range(quads):
-        if give_up and number % FUTILITY_EVERY == 0 and _is_lost(logs):
+        if number % futility_every == 0 and _is_lost(logs):
             break
         pairs = ((contender, incumbent), (incumbent, contender))
         times = [_pair(pair, sets, contender=contender, deadline_s=deadline_s) for pair in pairs]
@@ -89,11 +85,11 @@ def _pair(pair: tuple[Stand, Stand], sets: range, *, contender: Stand, deadline_
     """One turn of each side in the given order on fresh inputs; (contender's, incumbent's) seconds a call."""
     key = inputs.fresh_key()
     contender.refresh(sets, key)
-    operands = contender.operands(sets)
+    restore = contender.keep(sets, key)
     seconds = {}
     for stand in pair:
         # Else whoever comes second finds them warm, or flushed by the first.
-        contender.restore(sets, operands)
+        restore()
         run = _one(stand, sets, key, is_incumbent=stand is not contender, deadline_s=deadline_s)
         seconds[stand is contender] = run.reading.call_s
     return seconds[True], seconds[False]

@@ -13,6 +13,8 @@ from task import Array, Case, Task
 KEY_BYTES = 16
 POISON = 0x7FC00000
 """A quiet float32 NaN; the payload differs from batch to batch, so that poison cannot be told from other NaNs."""
+HALF_POISON = 0x7FC0
+"""A NaN as float16 and as bfloat16."""
 
 
 def fresh_key() -> str:
@@ -36,8 +38,13 @@ def fill(task: Task, case: Case, *, views: Mapping[str, Array], rng: np.random.G
             _DATA[case.data](views[buffer.name], rng)
 
 
-def poison_word(rng: np.random.Generator) -> int:
-    """One NaN that nobody can know beforehand; outputs and guard bands are overwritten with it."""
+def poison_word(rng: np.random.Generator, *, item_bytes: int) -> int:
+    """One word nobody can know beforehand, NaN in every element; outputs and guard bands are overwritten with it."""
+    if item_bytes == 1:
+        return int.from_bytes(bytes(0x7F | int(sign) << 7 for sign in rng.integers(0, 2, 4)), "little")
+    if item_bytes == 2:
+        low, high = (int(payload) for payload in rng.integers(1, 1 << 6, 2))
+        return HALF_POISON | low | (HALF_POISON | high) << 16
     return POISON | int(rng.integers(1, 1 << 22))
 
 

@@ -18,8 +18,8 @@ import duel
 import inputs
 import promote
 import wire
-from arena import cpu
-from build import c as c_builder
+from arena.layout import sets_that_fit
+from build.built import BuildFailure
 from clock import Reading, Stand
 from doorbell import Worker
 from failure import Failed, deaths_are_verdicts
@@ -40,6 +40,7 @@ def judge(opened: Opened, request: wire.Judge, progress: Progress) -> wire.Verdi
         OSError, sandbox.SandboxError, MachineError: the harness failed; nothing was found out about the candidate.
     """
     findings = Findings()
+    opened.workplace.refuse_company()
     try:
         artifact = _prepare(opened, request.candidate, findings=findings, progress=progress)
         progress("correctness")
@@ -78,11 +79,24 @@ def _prepare(opened: Opened, source: wire.Source, *, findings: Findings, progres
     progress("build")
     findings.isolation = int(opened.workplace.isolation.level)
     with findings.timed("build"):
-        built = opened.build(path)
-    if isinstance(built, c_builder.BuildFailure):
+        built = opened.build(path, language=source.language)
+    if isinstance(built, BuildFailure):
         raise Failed("build_failed", built.detail)
     findings.facts = built.facts
+    findings.notes += _flags(opened.task, built.facts)
     return built.artifact
+
+
+def _flags(task: Task, facts: wire.Facts) -> list[str]:
+    """What the machine code says against the task's arithmetic; a reader decides."""
+    if task.device != "cuda":
+        return []
+    has_fp8 = bool(facts.instructions.get("QGMMA"))
+    if task.unit == "fp8" and not has_fp8:
+        return ["flag: no QGMMA in the machine code: the fp8 tensor cores are not used"]
+    if task.unit in ("bf16", "fp16") and has_fp8:
+        return [f"flag: QGMMA in the machine code: fp8 arithmetic in a {task.unit} task"]
+    return []
 
 
 def _admit(task: Task, path: Path, *, language: str, findings: Findings) -> None:
@@ -122,18 +136,33 @@ def _check_and_time(opened: Opened, artifact: Path, *, findings: Findings, progr
         with findings.timed("timing"):
             readings = _time_all(opened, worker, pilots=pilots, findings=findings)
     rng = np.random.default_rng(secrets.randbits(128))
-    scores = {name: clock.score(of_case, rng=rng) for name, of_case in readings.items()}
+    scores = {name: clock.score(of_case, quantile=opened.pace.quantile, rng=rng) for name, of_case in readings.items()}
     return Timed(readings, scores, pilots[opened.main.name])
 
 
 def _check_all(opened: Opened, worker: Worker) -> dict[str, float]:
     """Every case once, hidden ones too, compared in full; seconds of each call."""
-    return {case.name: _check(opened, worker, case) for case in opened.task.cases}
+    times = {case.name: _check(opened, worker, case) for case in opened.task.cases}
+    if opened.pace.pilot_calls:
+        times[opened.main.name] = _pilot(opened, worker)
+    return times
+
+
+def _pilot(opened: Opened, worker: Worker) -> float:
+    """Seconds a call of a short batch: the very first call loads code, and one alone is mostly latency."""
+    case = opened.main
+    calls = opened_plan(opened, case, pilot_s=opened.pace.target_s / opened.pace.pilot_calls).calls
+    with deaths_are_verdicts(case):
+        stand = opened.stand(worker, case, sets=calls).after(0.0)
+        key = inputs.fresh_key()
+        stand.refresh(range(calls), key)
+        run = stand.run(range(calls), key, deadline_s=opened.task.limits.call_s)
+    run.verify(np.random.default_rng(secrets.randbits(128)))
+    return run.reading.call_s
 
 
 def _check(opened: Opened, worker: Worker, case: Case) -> float:
-    stand = opened.stand(worker, case)
-    key = inputs.fresh_key()
+    stand, key = opened.stand(worker, case).after(0.0), inputs.fresh_key()
     with deaths_are_verdicts(case):
         stand.refresh(range(1), key)
         run = stand.run(range(1), key, deadline_s=opened.task.limits.call_s)
@@ -149,7 +178,7 @@ def _time_all(
     for case in opened.task.timed:
         is_last = case is opened.task.timed[-1]
         of_case = _time_case(opened, worker, case, pilot_s=pilots[case.name], is_last=is_last, findings=findings)
-        findings.batches += [wire.Batch(case.name, r.calls, r.call_s * 1e6, r.key) for r in of_case]
+        findings.batches += [wire.Batch(case.name, r.calls, r.call_s * 1e6, r.key, r.telemetry) for r in of_case]
         readings[case.name] = of_case
     return readings
 
@@ -187,7 +216,7 @@ def _batch(stand: Stand, *, plan: clock.Plan, index: int, kill: bool) -> Reading
     first = index * plan.calls % (plan.sets - plan.calls + 1)
     sets, key = range(first, first + plan.calls), inputs.fresh_key()
     stand.refresh(sets, key)
-    run = stand.run(sets, key, deadline_s=stand.task.limits.call_s)
+    run = stand.run(sets, key, deadline_s=stand.task.limits.call_s, expected_s=plan.expected_s)
     if kill:
         # Reaped before the outputs are examined: what was still to be written never lands.
         stand.worker.kill()
@@ -202,7 +231,7 @@ def reproduce(opened: Opened, request: wire.Reproduce) -> None:
         Failed: the candidate fails on these inputs, or does not build.
     """
     case = next((case for case in opened.task.cases if case.name == request.case), None)
-    if case is None or request.calls > cpu.sets_that_fit(opened.task, case):
+    if case is None or request.calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):
         raise Failed("rejected", f"no batch {request.case}:{request.calls} can have been recorded of this task")
     artifact = _prepare(opened, request.candidate, findings=Findings(), progress=lambda stage: None)
     with deaths_are_verdicts(case), opened.worker(artifact) as worker:

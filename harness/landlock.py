@@ -16,6 +16,7 @@ import syscalls
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
 _READ = READ_FILE | READ_DIR
+_DRIVE = READ_FILE | WRITE_FILE | IOCTL_DEV
 _FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 _CONNECT_AND_BIND_TCP = 0b11
 _SCOPE_ABSTRACT_UNIX_AND_SIGNALS = 0b11
@@ -32,7 +33,10 @@ def abi() -> int:
         return 0
 
 
-def ruleset(*, readable: Iterable[Path], executable: Iterable[Path], writable: Iterable[Path]) -> int:
+def ruleset(
+    *, readable: Iterable[Path], executable: Iterable[Path], writable: Iterable[Path],
+    devices: Iterable[Path] = (), listable: Iterable[Path] = (),
+) -> int:  # fmt: skip
     """A ruleset as a descriptor (close-on-exec): everything is denied but these paths, folders with all below them.
 
     Raises:
@@ -54,6 +58,8 @@ def ruleset(*, readable: Iterable[Path], executable: Iterable[Path], writable: I
             (readable, _READ),
             (executable, _READ | EXECUTE),
             (writable, ~(EXECUTE | IOCTL_DEV)),
+            (devices, _DRIVE),
+            (listable, READ_DIR),
         ):
             for path in paths:
                 _allow(descriptor, path, rights=rights & handled)
@@ -74,10 +80,14 @@ def _allow(ruleset_fd: int, path: Path, *, rights: int) -> None:
         os.close(place)
 
 
-def enforce(ruleset_fd: int) -> None:
+def enforce(ruleset_fd: int, *, own_process: bool = False) -> None:
     """Bind the calling process and its children for good; it must have set no-new-privs.
+
+    `own_process` grants the process its own folder in /proc, and no other's: a GPU's driver writes there.
 
     Raises:
         OSError: refused.
     """
+    if own_process:
+        _allow(ruleset_fd, Path("/proc") / str(os.getpid()), rights=_READ | WRITE_FILE | TRUNCATE)
     syscalls.call("landlock_restrict_self", ruleset_fd, 0)

@@ -13,9 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import sandbox
 from build import toolchain
-from doorbell import Workplace
 
 HERE = Path(__file__).resolve().parent
 PROBES_PER_S = 60
@@ -66,18 +64,6 @@ def last_level_cache_bytes() -> int:
     return max(sizes, default=32 << 20)
 
 
-def workplace(cache: Path, *, isolation: sandbox.Isolation, cores: Cores) -> Workplace:
-    """Where candidates run: the runtime, compiled if need be, and what it is linked with.
-
-    Raises:
-        MachineError: no compiler, or it fails on our own program.
-    """
-    runtime = trusted_program(HERE / "worker" / "cpu.c", cache, libraries=("-ldl",))
-    return Workplace(
-        runtime, (*linked(runtime), *_mathematics(runtime)), isolation, None if cores.shared else cores.worker
-    )
-
-
 def measure_peak(cache: Path, *, core: int, seconds: float) -> list[float]:
     """FLOP/s of fp32 FMA probes on one core, one figure a probe.
 
@@ -119,12 +105,6 @@ def _compile(compiler: toolchain.Compiler, source: Path, *, program: Path, libra
         if done.returncode != 0:
             raise MachineError(f"{compiler.path} cannot build {source.name}: {done.stderr.strip()[:500]}")
         os.replace(output, program)
-
-
-def _mathematics(runtime: Path) -> tuple[Path, ...]:
-    """libm, which candidates are linked with and the runtime is not; it lies beside the C library."""
-    beside = [path.with_name("libm.so.6") for path in linked(runtime) if path.name == "libc.so.6"]
-    return tuple(path for name in beside for path in (name, name.resolve()) if path.exists())
 
 
 def linked(program: Path) -> tuple[Path, ...]:

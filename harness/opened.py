@@ -9,36 +9,34 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+import audit
 import clock
 import inputs
-import machine
-import verify
 import wire
-from arena import cpu
-from build import c as c_builder
-from build import signature, toolchain
-from clock import Reading, Stand
-from doorbell import Profile, Worker, WorkerDied, WorkerOverdue, Workplace, hired
+from arena import Arena
+from arena.layout import lay_out
+from build.built import BuildFailure, Built
+from clock import Pace, Reading, Stand
+from doorbell import Profile, Worker, WorkerDied, WorkerOverdue
 from failure import Failed
 from task import Case, Task
-from vendor import Vendor, openblas_variants
+from vendor import Vendor
+from workplace import Workplace
 
 OVERHEAD_BATCHES = 25
 NO_KEY = "0" * 32
 """The no-op candidate reads no inputs."""
 VENDOR_TRIALS = 5
-"""Calls by which the better of the library's kernels is chosen."""
-SPREAD_PROCESSES = 5
-SPREAD_BATCHES = 10
+"""Batches by which the better of the library's kernels is chosen."""
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
-PHYSICS = 1.1
-"""A rate above this multiple of a re-measured peak cannot be honest."""
+FASTEST_PILOT_S = 1e-7
+"""Faster than any call; the plan is then bounded by physics."""
 
 
 class OpeningError(Exception):
@@ -51,12 +49,10 @@ class Opened:
 
     task: Task
     workplace: Workplace
-    cache: Path
-    arena: cpu.Arena
-    cache_bytes: int
+    arena: Arena
+    pace: Pace
     set_s: dict[str, float]
     """Seconds to refresh and verify one set, by timed case."""
-    peaks: list[float] = field(default_factory=list)
     overhead_s: float = 0.0
     """Seconds from go to samples read with a candidate that does nothing; deducted from every batch."""
     overhead_scatter_s: float = 0.0
@@ -64,8 +60,8 @@ class Opened:
     spread: float = 0.0
     vendor: Vendor | None = None
     vendor_s: float = 0.0
-    vendor_single_ratio: float = 1.0
-    """The vendor's single-call time over its time in batches, where batches hold more than one call."""
+    single_ratio: float = 1.0
+    """The single-call time of the vendor, or of a trusted yardstick, over its time in batches of several calls."""
 
     @property
     def main(self) -> Case:
@@ -74,175 +70,184 @@ class Opened:
 
     @property
     def peak(self) -> float:
-        """Dense fp32 peak of the candidates' core, FLOP/s: the fastest probe."""
-        return max(self.peaks)
+        """The denominator of utilization, units per second."""
+        return self.workplace.peak(self.task.unit)
 
     @property
     def profile(self) -> Profile:
         """What a candidate's worker may have: its own memory beside the buffers it maps."""
-        mapped = len(self.arena.inputs.bytes) + len(self.arena.outputs[0].bytes)
-        return Profile(memory_bytes=self.task.limits.memory_bytes + mapped)
+        return Profile(memory_bytes=self.task.limits.memory_bytes + self.arena.mapped_bytes)
 
     def utilization(self, case: Case, call_s: float) -> float:
         """Achieved rate over peak, a fraction."""
         return self.task.work(case) / call_s / self.peak
 
-    def build(self, source: Path) -> c_builder.Built | c_builder.BuildFailure:
+    def build(self, source: Path, *, language: str) -> Built | BuildFailure:
         """Build a candidate for this task, in the sandbox, or take it from the cache."""
-        return c_builder.build_c(
-            source,
-            shim=signature.shim(self.task),
-            declaration=signature.declaration(self.task),
-            cache=self.cache / "candidates",
-            isolation=self.workplace.isolation,
-            deadline_s=self.task.limits.build_s,
-        )
+        return self.workplace.build(source, self.task, language=language)
 
     @contextmanager
     def worker(self, artifact: Path, *, seat: int = 0, profile: Profile | None = None) -> Iterator[Worker]:
         """A fresh worker on an artifact, loaded and standing still."""
-        with hired(
-            artifact, arena=self.arena, seat=seat, workplace=self.workplace, profile=profile or self.profile
-        ) as worker:
+        with self.workplace.hired(artifact, arena=self.arena, seat=seat, profile=profile or self.profile) as worker:
             worker.wait_ready()
             worker.stop()
             yield worker
 
     def stand(self, worker: Worker, case: Case, *, sets: int = 1, seat: int = 0) -> Stand:
         """Ready a worker to be timed on a case."""
-        layout = cpu.lay_out(self.task, case, sets=sets)
-        return Stand(self.task, case, self.arena, layout, worker, seat, self.overhead_s)
-
-    def remeasure_peak(self, seconds: float = 1.0) -> None:
-        """Probe the peak again; a faster probe raises the denominator for all that follows."""
-        if self.workplace.core is not None or not self.peaks:
-            core = self.workplace.core if self.workplace.core is not None else machine.split_cores().worker
-            self.peaks += machine.measure_peak(self.cache, core=core, seconds=seconds)
+        layout = lay_out(self.task, case, sets=sets)
+        return Stand(
+            self.task, case, self.arena, layout, worker, seat, self.overhead_s,
+            idle_s=self.pace.idle_s, observe=lambda: dict(self.workplace.observe()),
+        )  # fmt: skip
 
     def close(self) -> None:
         """Give the arena back."""
         self.arena.close()
 
 
-def open_task(task: Task, *, workplace: Workplace, cache: Path, calibration_s: float) -> Opened:
+def open_task(task: Task, *, workplace: Workplace, calibration_s: float) -> Opened:
     """Measure everything a run's numbers will stand beside.
 
     Raises:
-        OpeningError: the unit has no measured peak here, or a trusted program failed.
-        MachineError: no compiler.
+        OpeningError: a trusted program failed.
+        MachineError: no compiler, or the unit has no peak here.
     """
-    if task.device != "cpu" or task.unit != "fp32":
-        raise OpeningError(f"task.toml: device {task.device}, unit {task.unit}: this judge measures cpu and fp32 only")
-    opened = _with_arena(task, workplace=workplace, cache=cache)
+    workplace.calibrate(calibration_s)
+    workplace.peak(task.unit)
+    opened = _with_arena(task, workplace=workplace)
     try:
-        opened.remeasure_peak(calibration_s)
         _measure_overhead(opened)
         _measure_vendor(opened)
     except (Failed, WorkerDied, WorkerOverdue) as error:
+        opened.close()
         raise OpeningError(f"a trusted program failed during calibration: {error}") from error
     return opened
 
 
-def _with_arena(task: Task, *, workplace: Workplace, cache: Path) -> Opened:
+def _with_arena(task: Task, *, workplace: Workplace) -> Opened:
     """Size the arena for the fastest kernel that physics allows."""
-    cache_bytes = machine.last_level_cache_bytes()
-    set_s = {case.name: _measure_set(task, case) for case in task.timed}
-    layouts = [cpu.lay_out(task, case, sets=1) for case in task.cases]
+    pace = workplace.pace(task)
+    set_s = {case.name: _measure_set(task, case, workplace=workplace) for case in task.timed}
+    layouts = [lay_out(task, case, sets=1) for case in task.cases]
     for case in task.timed:
-        plan = clock.plan(task, case, pilot_s=1e-7, set_s=set_s[case.name], cache_bytes=cache_bytes)
-        layouts.append(cpu.lay_out(task, case, sets=plan.sets))
-    arena = cpu.Arena(
+        plan = clock.plan(task, case, pace=pace, pilot_s=FASTEST_PILOT_S, set_s=set_s[case.name],
+                          cache_bytes=workplace.cache_bytes)  # fmt: skip
+        layouts.append(lay_out(task, case, sets=plan.sets))
+    arena = workplace.arena(
         input_bytes=max(layout.input_bytes for layout in layouts),
         output_bytes=max(layout.output_bytes for layout in layouts),
     )
-    return Opened(task, workplace, cache, arena, cache_bytes, set_s)
+    return Opened(task, workplace, arena, pace, set_s)
 
 
-def _measure_set(task: Task, case: Case) -> float:
+def _measure_set(task: Task, case: Case, *, workplace: Workplace) -> float:
     """Seconds to refresh one set and verify it as a timed call is verified; the second round counts."""
-    layout = cpu.lay_out(task, case, sets=1)
-    arena = cpu.Arena(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, seats=1)
-    rng = inputs.generator(inputs.fresh_key())
-    given = arena.input_views(task, case, layout=layout, index=0)
-    got = arena.output_views(task, case, layout=layout, index=0, seat=0)
+    layout = lay_out(task, case, sets=1)
+    arena = workplace.arena(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, seats=1)
+    rng, one = np.random.default_rng(0), range(1)
     for _ in range(2):
         start = time.perf_counter()
-        inputs.fill(task, case, views=given, rng=rng)
-        verify.check_timed(task, case, inputs=given, outputs=got, rng=rng, poison=0)
+        arena.fill(task, case, layout=layout, sets=one, key=inputs.fresh_key())
+        arena.examine(task, case, layout=layout, sets=one, seat=0, poison=0, rng=rng, full=False)
+        arena.settle()
         seconds = time.perf_counter() - start
-    del given, got
     arena.close()
     return seconds
 
 
 def _measure_overhead(opened: Opened) -> None:
     """Seconds from go to samples read, with a trusted candidate that does nothing: median and scatter."""
-    artifact = _trusted(opened, signature.no_op(opened.task), "the no-op candidate")
+    text, language = opened.workplace.no_op(opened.task)
+    artifact = _trusted(opened, text, language=language, name="the no-op candidate")
     with opened.worker(artifact) as worker:
-        stand = opened.stand(worker, opened.main)
+        stand = opened.stand(worker, opened.main).after(0.0)
         runs = [stand.run(range(1), NO_KEY, deadline_s=5.0) for _ in range(OVERHEAD_BATCHES)]
     quarter, half, three_quarters = np.quantile([run.reading.call_s for run in runs], [0.25, 0.5, 0.75])
     opened.overhead_s, opened.overhead_scatter_s = float(half), float(three_quarters - quarter)
 
 
-def _trusted(opened: Opened, text: str, name: str) -> Path:
-    with tempfile.NamedTemporaryFile("w", suffix=".c", encoding="utf-8") as source:
+def _trusted(opened: Opened, text: str, *, language: str, name: str) -> Path:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as source:
         source.write(text)
         source.flush()
-        built = opened.build(Path(source.name))
-    if isinstance(built, c_builder.BuildFailure):
+        built = opened.build(Path(source.name), language=language)
+    if isinstance(built, BuildFailure):
         raise OpeningError(f"{name} does not build: {built.detail}")
     return built.artifact
 
 
 def _measure_vendor(opened: Opened) -> None:
-    """Choose the better of the vendor's kernels, then run it in several processes: its time and the A/A spread."""
-    if opened.task.vendor is None:
-        opened.spread = _probe_spread(opened)
+    """Choose the better of the vendor's kernels; its time, its single calls, the A/A spread of several processes."""
+    variants = _vendors(opened)
+    if variants:
+        opened.vendor = variants[0]
+    if len(variants) > 1:
+        opened.vendor = min(variants, key=lambda variant: _time_of(opened, variant, batches=VENDOR_TRIALS))
+    yardstick = opened.vendor or _yardstick(opened)
+    if yardstick is None:
+        opened.spread = _spread(opened.workplace.probe_rates(opened.pace.spread[0]))
         return
-    artifact = _trusted(opened, (opened.task.folder / "vendor.c").read_text(encoding="utf-8"), "vendor.c")
-    variants = openblas_variants(artifact, memory_bytes=opened.profile.memory_bytes)
-    if not variants:
-        opened.spread = _probe_spread(opened)
-        return
-    opened.vendor = min(variants, key=lambda variant: _vendor_time(opened, variant, batches=VENDOR_TRIALS))
-    times = [_vendor_time(opened, opened.vendor, batches=SPREAD_BATCHES) for _ in range(SPREAD_PROCESSES)]
-    opened.vendor_s = statistics.median(times)
+    processes, batches = opened.pace.spread
+    times = [_time_of(opened, yardstick, batches=batches) for _ in range(processes)]
     opened.spread = _spread(times)
+    opened.single_ratio = _single_ratio(opened, yardstick, batch_s=statistics.median(times))
+    if opened.vendor:
+        opened.vendor_s = statistics.median(times)
 
 
-def _vendor_time(opened: Opened, vendor: Vendor, *, batches: int) -> float:
+def _vendors(opened: Opened) -> list[Vendor]:
+    if opened.task.vendor is None:
+        return []
+    source = opened.workplace.vendor_source(opened.task)
+    _, language = opened.workplace.no_op(opened.task)
+    artifact = _trusted(opened, source.read_text(encoding="utf-8"), language=language, name=source.name)
+    return opened.workplace.vendors(artifact, memory_bytes=opened.profile.memory_bytes)
+
+
+def _yardstick(opened: Opened) -> Vendor | None:
+    """Where there is no vendor line: trusted work of about the same length, whatever its outputs."""
+    if (found := opened.workplace.yardstick(opened.task)) is None:
+        return None
+    text, language = found
+    return Vendor("yardstick", _trusted(opened, text, language=language, name="the yardstick"), opened.profile)
+
+
+def _time_of(opened: Opened, vendor: Vendor, *, batches: int) -> float:
     readings: list[Reading] = []
-    plan = opened_plan(opened, opened.main, pilot_s=1e-7)
+    plan = opened_plan(opened, opened.main, pilot_s=FASTEST_PILOT_S)
     with opened.worker(vendor.artifact, profile=vendor.profile) as worker:
         stand = opened.stand(worker, opened.main, sets=plan.calls)
         for _ in range(batches + 1):
             key = inputs.fresh_key()
             stand.refresh(range(plan.calls), key)
             run = stand.run(range(plan.calls), key, deadline_s=opened.task.limits.call_s)
-            run.verify(np.random.default_rng(secrets.randbits(128)))
+            if vendor is opened.vendor:
+                run.verify(np.random.default_rng(secrets.randbits(128)))
             readings.append(run.reading)
     # The first batch loads the library's code and allocates its buffers.
-    return clock.score(readings[1:], rng=np.random.default_rng(0)).call_s
+    return clock.score(readings[1:], quantile=opened.pace.quantile, rng=np.random.default_rng(0)).call_s
+
+
+def _single_ratio(opened: Opened, vendor: Vendor, *, batch_s: float) -> float:
+    """1 where a batch is a single call anyway."""
+    if opened_plan(opened, opened.main, pilot_s=batch_s).calls == 1:
+        return 1.0
+    with opened.worker(vendor.artifact, profile=vendor.profile) as worker:
+        stand = opened.stand(worker, opened.main).after(0.0)
+        is_right = vendor is opened.vendor
+        return audit.single_call_s(stand, quantile=opened.pace.quantile, is_right=is_right) / batch_s
 
 
 def opened_plan(opened: Opened, case: Case, *, pilot_s: float) -> clock.Plan:
     """The plan of one case, its sets bounded by what the arena was sized for."""
-    fastest = opened.task.work(case) / (PHYSICS * opened.peak)
+    unit, workplace = opened.task.unit, opened.workplace
+    fastest = opened.task.work(case) / workplace.ceiling(unit, suspected=0.0)
     return clock.plan(
-        opened.task,
-        case,
-        pilot_s=max(pilot_s, fastest),
-        set_s=opened.set_s[case.name],
-        cache_bytes=opened.cache_bytes,
-    )
-
-
-def _probe_spread(opened: Opened) -> float:
-    """Without a vendor line: the spread of the peak probe over several processes."""
-    core = opened.workplace.core if opened.workplace.core is not None else machine.split_cores().worker
-    rates = [max(machine.measure_peak(opened.cache, core=core, seconds=0.3)) for _ in range(SPREAD_PROCESSES)]
-    return _spread(rates)
+        opened.task, case, pace=opened.pace, pilot_s=max(pilot_s, fastest), set_s=opened.set_s[case.name],
+        cache_bytes=workplace.cache_bytes,
+    )  # fmt: skip
 
 
 def _spread(values: Sequence[float]) -> float:
@@ -254,31 +259,21 @@ def _spread(values: Sequence[float]) -> float:
     return NORMAL_MAD * statistics.median(abs(value - middle) for value in values) / middle
 
 
-def describe(opened: Opened, *, cores: machine.Cores) -> wire.Device:
+def describe(opened: Opened) -> wire.Device:
     """What a reader of the run's numbers may ask for."""
-    vendor = opened.vendor
+    vendor, workplace = opened.vendor, opened.workplace
     line = vendor and wire.VendorLine(
         vendor.name, opened.vendor_s * 1e6, opened.utilization(opened.main, opened.vendor_s)
     )
     return wire.Device(
-        name=machine.cpu_name(),
-        kind="cpu",
+        name=workplace.name,
+        kind=opened.task.device,
         peak=opened.peak,
         unit=opened.task.unit,
-        isolation=int(opened.workplace.isolation.level),
+        isolation=int(workplace.isolation.level),
         spread=opened.spread,
         overhead_us=opened.overhead_s * 1e6,
-        worker_core=None if cores.shared else cores.worker,
+        worker_core=workplace.worker_core,
         vendor=line or None,
-        details=_details(opened, cores=cores),
+        details=workplace.details(),
     )
-
-
-def _details(opened: Opened, *, cores: machine.Cores) -> dict[str, str]:
-    return {
-        "compiler": toolchain.find_compiler().version,
-        "flags": " ".join(c_builder.FLAGS),
-        "cores": f"candidates on core {cores.worker}, judge on {', '.join(map(str, cores.judge))}",
-        "last_level_cache": f"{opened.cache_bytes >> 20} MiB",
-        "peak_probes": f"{len(opened.peaks)} probes, median {statistics.median(opened.peaks):.4g}, fastest taken",
-    }

@@ -1,6 +1,8 @@
 """From a passed candidate to its score and the incumbent's place: physics, audit, duel, the vendor line beside it."""
 
 import math
+import secrets
+import statistics
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -9,25 +11,21 @@ import numpy as np
 
 import audit
 import duel
+import inputs
 import wire
-from build import c as c_builder
+from build.built import BuildFailure
 from doorbell import Worker, WorkerDied, WorkerOverdue
 from failure import Failed, deaths_are_verdicts
 from findings import Findings, Progress, Timed
-from opened import PHYSICS, Opened, opened_plan
+from opened import Opened, opened_plan
 from task import Task
 
 CLEAR = 1.5
 """A contender whose slowest batch beats the incumbent's fastest by this factor needs no duel."""
-NOISE_FLOOR = 0.03
-"""A candidate within this of the incumbent, or within twice the between-process spread, is a contender."""
 DUEL_S = 20.0
 """A duel of slow kernels has fewer quads, so that it takes no longer than this ..."""
 MIN_DUEL_QUADS = 6
 """... but never fewer than these."""
-TURNS_IN_A_BATCH = 10
-"""A turn in a duel is a tenth of a batch: a millisecond, and at least one call."""
-VENDOR_QUADS = 12
 VENDOR_S = 2.5
 """The vendor line runs beside a promoted candidate for no longer than this; else the ratio of the scores stands."""
 MIN_VENDOR_QUADS = 4
@@ -54,18 +52,20 @@ def score(
         progress("vendor")
         with findings.timed("vendor"):
             measurement = _beside_vendor(opened, artifact, measurement)
+    if promotion and opened.pace.sustained_s:
+        progress("sustained")
+        with findings.timed("sustained"), deaths_are_verdicts(opened.main):
+            measurement = replace(measurement, sustained_us=1e6 * _sustained_s(opened, artifact, measurement))
     told = fought.on_wire() if fought else None
     return findings.verdict("passed", measurement=measurement, promotion=promotion, duel=told)
 
 
 def _refuse_miracles(opened: Opened, timed: Timed) -> None:
-    """Faster than physics: the peak is measured again before anybody is accused."""
+    """Faster than physics."""
     for case in opened.task.timed:
-        call_s = timed.scores[case.name].call_s
-        if opened.utilization(case, call_s) > PHYSICS:
-            opened.remeasure_peak()
-            if (fraction := opened.utilization(case, call_s)) > PHYSICS:
-                raise Failed("tampered", f"case {case.name}: {fraction:.2f} of the peak: faster than the core can be")
+        rate = opened.task.work(case) / timed.scores[case.name].call_s
+        if rate > opened.workplace.ceiling(opened.task.unit, suspected=rate):
+            raise Failed("tampered", f"case {case.name}: {rate / opened.peak:.2f} of the peak: faster than physics")
 
 
 def _measurement(opened: Opened, timed: Timed) -> wire.Measurement:
@@ -86,7 +86,16 @@ def _measurement(opened: Opened, timed: Timed) -> wire.Measurement:
         unit=opened.task.unit,
         pilot_us=timed.pilot_s * 1e6,
         vendor_ratio=opened.vendor_s / timed.scores[opened.main.name].call_s if opened.vendor else None,
+        utilization_at_clock=_at_clock(opened, timed, utilization),
     )
+
+
+def _at_clock(opened: Opened, timed: Timed, utilization: float) -> float | None:
+    """Utilization of what the device could do at the clock that was sampled during the batches."""
+    readings = timed.readings[opened.main.name]
+    clocks = [clock for reading in readings if (clock := reading.telemetry.get("sm_clock_mhz"))]
+    share = opened.workplace.share_at(opened.task.unit, clock_mhz=statistics.median(clocks)) if clocks else None
+    return share and utilization / share
 
 
 def _mean(task: Task, values: dict[str, float]) -> float:
@@ -98,7 +107,7 @@ def _mean(task: Task, values: dict[str, float]) -> float:
 def _is_contender(opened: Opened, request: wire.Judge, measurement: wire.Measurement) -> bool:
     if request.incumbent is None or request.incumbent_time is None:
         return True
-    margin = max(NOISE_FLOOR, 2 * opened.spread)
+    margin = max(opened.pace.noise, 2 * opened.spread)
     return measurement.time_us <= request.incumbent_time.time_us * (1 + margin)
 
 
@@ -110,10 +119,11 @@ def _audited(
     if all(reading.calls == 1 for reading in timed.readings[case.name]):
         return measurement
     with deaths_are_verdicts(case), opened.worker(artifact) as worker:
-        single_s = audit.single_call_s(opened.stand(worker, case), limit_s=opened.task.limits.call_s)
+        single_s = audit.single_call_s(opened.stand(worker, case).after(0.0), quantile=opened.pace.quantile)
     batch_s = timed.scores[case.name].call_s
     measurement = replace(measurement, single_us=single_s * 1e6)
-    if single_s <= audit.allowed_s(opened, batch_s):
+    ratio, scatter_s = opened.single_ratio, opened.overhead_scatter_s
+    if single_s <= audit.allowed_s(batch_s, vendor_ratio=ratio, scatter_s=scatter_s):
         return measurement
     findings.notes.append(f"scored by its single calls: {single_s / batch_s:.2f} times its time in batches")
     slower = batch_s / single_s
@@ -148,8 +158,8 @@ def _duel(opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed) 
     """The contender against the incumbent, built again where the cache has lost it."""
     assert request.incumbent is not None
     assert request.incumbent_time is not None
-    incumbent = opened.build(Path(request.incumbent.path))
-    if isinstance(incumbent, c_builder.BuildFailure):
+    incumbent = opened.build(Path(request.incumbent.path), language=request.incumbent.language)
+    if isinstance(incumbent, BuildFailure):
         raise duel.IncumbentFailed(Failed("build_failed", f"it does not build any more: {incumbent.detail}"))
     calls_s = request.incumbent_time.time_us * 1e-6 + timed.scores[opened.main.name].call_s
     return fight(opened, artifact, incumbent.artifact, calls_s=calls_s, give_up=True)
@@ -158,7 +168,7 @@ def _duel(opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed) 
 def fight(opened: Opened, contender: Path, incumbent: Path, *, calls_s: float, give_up: bool) -> duel.Duel:
     """A duel on the main case between two built candidates; `calls_s` is one call of either side together."""
     calls = _calls_in_a_turn(opened, calls_s)
-    quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, duel.QUADS))
+    quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, opened.pace.quads))
     with deaths_are_verdicts(opened.main), ExitStack() as stack:
         ours = stack.enter_context(opened.worker(contender))
         try:
@@ -170,12 +180,32 @@ def fight(opened: Opened, contender: Path, incumbent: Path, *, calls_s: float, g
 
 def _calls_in_a_turn(opened: Opened, calls_s: float) -> int:
     """One, unless calls are so short that the deducted constant would decide the duel."""
-    return max(1, opened_plan(opened, opened.main, pilot_s=calls_s / 2).calls // TURNS_IN_A_BATCH)
+    most = opened_plan(opened, opened.main, pilot_s=calls_s / 2).calls
+    return int(np.clip(opened.pace.turn_s / (calls_s / 2), 1, most))
 
 
 def _fought(opened: Opened, ours: Worker, theirs: Worker, *, quads: int, calls: int, give_up: bool) -> duel.Duel:
-    stands = opened.stand(ours, opened.main, sets=calls), opened.stand(theirs, opened.main, sets=calls, seat=1)
-    return duel.fight(*stands, quads=quads, calls=calls, deadline_s=opened.task.limits.call_s, give_up=give_up)
+    stands = [
+        opened.stand(worker, opened.main, sets=calls, seat=seat).after(opened.pace.turn_idle_s)
+        for seat, worker in enumerate((ours, theirs))
+    ]
+    return duel.fight(
+        *stands, quads=quads, calls=calls, deadline_s=opened.task.limits.call_s,
+        futility_every=opened.pace.futility_every if give_up else quads,
+    )  # fmt: skip
+
+
+def _sustained_s(opened: Opened, artifact: Path, measurement: wire.Measurement) -> float:
+    """Seconds a call, back to back; told beside the score and never one."""
+    plan = opened_plan(opened, opened.main, pilot_s=measurement.time_us * 1e-6)
+    with opened.worker(artifact) as worker:
+        stand = opened.stand(worker, opened.main, sets=plan.sets)
+        key = inputs.fresh_key()
+        stand.refresh(range(plan.sets), key)
+        calls = int(opened.pace.sustained_s / (measurement.time_us * 1e-6)) + 1
+        run = stand.run(range(plan.sets), key, deadline_s=opened.task.limits.call_s, calls=calls)
+        run.verify(np.random.default_rng(secrets.randbits(128)))
+    return run.reading.call_s
 
 
 def _beside_vendor(opened: Opened, artifact: Path, measurement: wire.Measurement) -> wire.Measurement:
@@ -183,7 +213,7 @@ def _beside_vendor(opened: Opened, artifact: Path, measurement: wire.Measurement
     assert opened.vendor is not None
     vendor, calls_s = opened.vendor, measurement.time_us * 1e-6 + opened.vendor_s
     calls = _calls_in_a_turn(opened, calls_s)
-    quads = min(VENDOR_QUADS, int(VENDOR_S / (2 * calls * calls_s)))
+    quads = min(opened.pace.vendor_quads, int(VENDOR_S / (2 * calls * calls_s)))
     if quads < MIN_VENDOR_QUADS:
         return measurement
     with (

@@ -83,16 +83,20 @@ class Policy:
     """What one process may have; sizes in bytes. Folders count with all below them."""
 
     readable: tuple[Path, ...] = ()
+    listable: tuple[Path, ...] = ()
+    """Folders whose names may be listed, with all below them; what they hold stays unreadable."""
     executable: tuple[Path, ...] = ()
     """Readable too; a program's loader belongs here."""
     writable: tuple[Path, ...] = ()
     """The private folder, or nothing."""
+    devices: tuple[Path, ...] = ()
+    """Device nodes that it drives: read, written, controlled; with them comes its own folder in /proc."""
     may_fork: bool = False
     """Builds start other programs; a worker has threads at most, and changes no file."""
     cores: tuple[int, ...] | None = None
     """Set before the program starts, and not to be changed by it; None = the judge's own."""
-    memory_bytes: int = 4 << 30
-    """Address space."""
+    memory_bytes: int | None = 4 << 30
+    """Address space; None = not limited, for a GPU's driver reserves more than there is."""
     file_bytes: int = 16 << 20
     """The largest file it may write; memory files count."""
     processes: int = 64
@@ -153,20 +157,28 @@ def _prepared(policy: Policy, isolation: Isolation, *, folder: Path) -> Iterator
             guards += _user_guards(policy, isolation, folder=folder)
         guards += [("die with the judge", spawn.die_with_parent)]
         if level is Level.FULL:
-            rules = landlock.ruleset(readable=policy.readable, executable=policy.executable, writable=policy.writable)
+            rules = landlock.ruleset(
+                readable=policy.readable, executable=policy.executable, writable=policy.writable,
+                devices=policy.devices, listable=policy.listable,
+            )  # fmt: skip
             closing.append(rules)
-            guards.append(("Landlock", lambda: landlock.enforce(rules)))
+            guards.append(("Landlock", lambda: landlock.enforce(rules, own_process=bool(policy.devices))))
         limits = _limits(policy, isolation)
         guards.append(("limits", lambda: spawn.set_limits(limits)))
         if level >= Level.CONFINED:
-            kind = seccomp.Kind.BUILD if policy.may_fork else seccomp.Kind.WORKER
-            guards.append(("seccomp", seccomp.program(kind).install))
+            guards.append(("seccomp", seccomp.program(_kind(policy)).install))
         yield guards
     except OSError as error:
         raise SandboxError(f"sandbox: {error}") from error
     finally:
         for descriptor in closing:
             os.close(descriptor)
+
+
+def _kind(policy: Policy) -> seccomp.Kind:
+    if policy.may_fork:
+        return seccomp.Kind.BUILD
+    return seccomp.Kind.GPU_WORKER if policy.devices else seccomp.Kind.WORKER
 
 
 def _user_guards(policy: Policy, isolation: Isolation, *, folder: Path) -> list[Step]:
@@ -207,15 +219,15 @@ def _tree(policy: Policy, folder: Path) -> namespaces.Tree:
 
 def _limits(policy: Policy, isolation: Isolation) -> dict[int, int]:
     others = 0 if isolation.uid_changes or isolation.level is Level.BARE else _threads_of(os.getuid())
-    return {
+    limits = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: policy.open_files,
         resource.RLIMIT_STACK: policy.stack_bytes,
         resource.RLIMIT_FSIZE: policy.file_bytes,
         resource.RLIMIT_NPROC: policy.processes + others,
         resource.RLIMIT_MEMLOCK: 0,
-        resource.RLIMIT_AS: policy.memory_bytes,
     }
+    return limits if policy.memory_bytes is None else {**limits, resource.RLIMIT_AS: policy.memory_bytes}
 
 
 def _threads_of(uid: int) -> int:

@@ -57,6 +57,10 @@ _CHANGES_FILES = (
 )
 # fmt: on
 
+_CUDA_NEEDS = ("socket", "unlink")
+"""cuInit answers error 304 where these are refused (driver 580); what Landlock lets be unlinked is nothing."""
+_AF_UNIX = 1
+
 Instruction = tuple[int, int, int, int]
 
 
@@ -66,6 +70,8 @@ class Kind(Enum):
     WORKER = "worker"
     """One process, threads only, changes no file. A timer that sends SIGCONT would let it run while it must stand
     still, so it has no timers that choose their signal."""
+    GPU_WORKER = "gpu worker"
+    """A worker that also opens its device nodes to write: Landlock says which, so only with it."""
     BUILD = "build"
     """May fork and write files."""
 
@@ -120,8 +126,9 @@ def _head() -> list[Instruction]:
 
 
 def _rules(kind: Kind) -> list[Instruction]:
+    on_gpu = kind is Kind.GPU_WORKER
     rules = [
-        *_refuse(_ALWAYS),
+        *_refuse(name for name in _ALWAYS if not (on_gpu and name in _CUDA_NEEDS)),
         *_refuse(["clone3"], error=errno.ENOSYS),  # its flags lie in memory; the C library falls back to clone
         *_refuse_when("clone", 0, test=_JUMP_ANY_BIT, value=_CLONE_NAMESPACES),
         *_refuse_when("prctl", 0, test=_JUMP_EQUAL, value=_PR_SET_PDEATHSIG),
@@ -129,23 +136,36 @@ def _rules(kind: Kind) -> list[Instruction]:
     ]
     for command in (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX):
         rules += _refuse_when("fcntl", 1, test=_JUMP_EQUAL, value=command)
-    return rules + (_worker_rules() if kind is Kind.WORKER else [])
+    if kind is Kind.BUILD:
+        return rules
+    return rules + _worker_rules(kind) + (_only_unix_sockets() if on_gpu else _no_writing())
 
 
-def _worker_rules() -> list[Instruction]:
+def _worker_rules(kind: Kind) -> list[Instruction]:
     """abort() and raise() signal the process itself; no signal may reach another, nor undo the judge's stop."""
+    changes = (name for name in _CHANGES_FILES if not (kind is Kind.GPU_WORKER and name in _CUDA_NEEDS))
     rules = [
-        *_refuse(["fork", "vfork", "timer_create", "memfd_create", *_CHANGES_FILES]),
+        *_refuse(["fork", "vfork", "timer_create", "memfd_create", *changes]),
         *_refuse(["openat2"], error=errno.ENOSYS),  # its flags lie in memory
         *_refuse_when("clone", 0, test=_JUMP_ANY_BIT, value=_CLONE_THREAD, negated=True),
-        *_refuse_when("open", 1, test=_JUMP_ANY_BIT, value=_OPEN_TO_WRITE),
-        *_refuse_when("openat", 2, test=_JUMP_ANY_BIT, value=_OPEN_TO_WRITE),
     ]
     for name, signal_argument in (("kill", 1), ("tgkill", 2)):
         rules += _refuse_when(name, 0, test=_JUMP_EQUAL, value=_OWN_PID, negated=True)
         for number in _STOP_AND_CONTINUE:
             rules += _refuse_when(name, signal_argument, test=_JUMP_EQUAL, value=number)
     return rules
+
+
+def _only_unix_sockets() -> list[Instruction]:
+    """In a network of its own, and under Landlock, one of these reaches nobody."""
+    return _refuse_when("socket", 0, test=_JUMP_EQUAL, value=_AF_UNIX, negated=True)
+
+
+def _no_writing() -> list[Instruction]:
+    return [
+        *_refuse_when("open", 1, test=_JUMP_ANY_BIT, value=_OPEN_TO_WRITE),
+        *_refuse_when("openat", 2, test=_JUMP_ANY_BIT, value=_OPEN_TO_WRITE),
+    ]
 
 
 def _refuse(names: Iterable[str], *, error: int = errno.EPERM) -> list[Instruction]:

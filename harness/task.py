@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
+ITEM_BYTES = {"float64": 8, "float32": 4, "int32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
+
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
@@ -25,7 +27,8 @@ class Buffer:
 
     name: str
     is_output: bool
-    dtype: np.dtype[Any]
+    dtype: str
+    """As in task.toml; numpy knows all but bfloat16 and float8_e4m3fn by the same name."""
     shape: tuple[str, ...]
 
     def shape_in(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
@@ -34,7 +37,7 @@ class Buffer:
 
     def bytes_in(self, sizes: Mapping[str, int]) -> int:
         """The size in one case, bytes."""
-        return math.prod(self.shape_in(sizes)) * self.dtype.itemsize
+        return math.prod(self.shape_in(sizes)) * ITEM_BYTES[self.dtype]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """Largest error of one element and of all together, in units of the check's scale."""
+    """Largest error of one element and of all together, in units of the check's scale, and of how many at all."""
 
     max_element: float
     rms: float
+    mismatch: float = 1.0
+    """Of outputs narrower than 32 bits: the fraction that may differ from the correctly rounded result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,11 @@ class Task:
         """The cases that make the score; the first is the main case."""
         return tuple(case for case in self.cases if case.timed > 0)
 
+    @property
+    def narrowest_output(self) -> int:
+        """Bytes of an element."""
+        return min(ITEM_BYTES[buffer.dtype] for buffer in self.buffers if buffer.is_output)
+
     def work(self, case: Case) -> float:
         """Units of work of one call: bytes for a bandwidth unit, else arithmetic operations."""
         count: Callable[[Mapping[str, int]], float]
@@ -112,12 +122,12 @@ class Task:
     def tolerance(self, case: Case) -> Tolerance:
         """The task's rule for one case; exact data admit no error at all."""
         if case.data == "small_integers":
-            return Tolerance(0.0, 0.0)
+            return Tolerance(0.0, 0.0, 0.0)
         return Tolerance(**self.benchmark.tolerance(case.sizes))
 
-    def reference(self, inputs: Arrays) -> Arrays:
-        """The right outputs, in higher precision."""
-        result: Arrays = self.benchmark.reference(inputs, np)
+    def reference(self, inputs: Arrays, xp: Any = np) -> Arrays:
+        """The right outputs, in higher precision; `xp` is the array library that the inputs belong to."""
+        result: Arrays = self.benchmark.reference(inputs, xp)
         return result
 
 
@@ -149,7 +159,7 @@ def load(folder: Path) -> Task:
 
 def _buffer(argument: Mapping[str, Any]) -> Buffer:
     shape = tuple(argument["shape"])
-    return Buffer(argument["name"], argument["role"] == "output", np.dtype(argument["dtype"]), shape)
+    return Buffer(argument["name"], argument["role"] == "output", argument["dtype"], shape)
 
 
 def _case(spec: Mapping[str, Any]) -> Case:

@@ -1,6 +1,7 @@
 """The vendor line: one more candidate, with a trusted profile of its own that may read the library."""
 
 import ctypes
+import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,3 +63,19 @@ def _own_choice(library: Path) -> str:
         return "its own choice"
     ask.restype = ctypes.c_char_p
     return str(ask().decode())
+
+
+def cublaslt(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
+    """cuBLASLt of the toolkit or of Python's packages, the newest; empty where there is none."""
+    library = max(_cublaslt_libraries(), key=lambda path: path.name, default=None)
+    if library is None:
+        return []
+    readable = (*library.parent.glob("libcublas*.so*"), *machine.linked(library))
+    environment = {LIBRARY_VARIABLE: str(library)}
+    return [Vendor("cuBLASLt", artifact, Profile(memory_bytes, readable, environment))]
+
+
+def _cublaslt_libraries() -> Iterator[Path]:
+    site = Path(np.__file__).resolve().parent.parent
+    for place in (site / "nvidia", Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))):
+        yield from (path.resolve() for path in place.glob("**/libcublasLt.so.[0-9][0-9]"))

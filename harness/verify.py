@@ -64,39 +64,76 @@ def _compare_one(
     relative = np.divide(error, scale, out=np.where(error > 0, np.inf, 0.0), where=scale > 0)
     wrong = relative > tolerance.max_element
     if wrong.any():
-        return Mistake(_describe(name, got, expected=expected, relative=relative, wrong=wrong, poison=poison))
+        return describe(_wrong(name, got, expected=expected, relative=relative, wrong=wrong, poison=poison))
     rms = float(np.sqrt(np.mean(np.square(relative))))
-    if rms > tolerance.rms:
+    return judge_totals(name, rms=rms, mismatch=0.0, tolerance=tolerance)
+
+
+def judge_totals(name: str, *, rms: float, mismatch: float, tolerance: Tolerance) -> Mistake | None:
+    """What is wrong with all elements together where none of them is far off."""
+    if not rms <= tolerance.rms:
         return Mistake(f"{name}: no element is far off, but all together are: rms error {rms:.2e} of the scale, "
                        f"{tolerance.rms:.2e} allowed; something accumulates in lower precision")  # fmt: skip
+    if mismatch > tolerance.mismatch:
+        return Mistake(f"{name}: {mismatch:.2%} of the elements are not the correctly rounded result, "
+                       f"{tolerance.mismatch:.2%} may be; something accumulates in lower precision")  # fmt: skip
     return None
 
 
-def _describe(
-    name: str, got: Array, *, expected: Array, relative: Floats, wrong: NDArray[np.bool_], poison: int
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """The wrong elements of one output, summed up where the output lies."""
+
+    name: str
+    count: int
+    shape: tuple[int, ...]
+    worst: int
+    """Flat index of the element farthest off."""
+    got: float
+    expected: float
+    unwritten: int
+    rows: NDArray[np.bool_]
+    """Rows that hold a wrong element; an output that is no matrix counts as one with rows of the rest."""
+    columns: NDArray[np.bool_]
+
+
+def _wrong(name: str, got: Array, *, expected: Array, relative: Floats, wrong: NDArray[np.bool_], poison: int) -> Wrong:
+    worst = int(np.argmax(np.where(wrong, relative, -1.0)))
+    flat = wrong.reshape(wrong.shape[0], -1)
+    return Wrong(
+        name=name,
+        count=int(wrong.sum()),
+        shape=got.shape,
+        worst=worst,
+        got=float(got.ravel()[worst]),
+        expected=float(expected.ravel()[worst]),
+        unwritten=int(np.count_nonzero(got.view(np.uint32) == poison)) if got.dtype == np.float32 else 0,
+        rows=np.asarray(flat.any(axis=1)),
+        columns=np.asarray(flat.any(axis=0)),
+    )
+
+
+def describe(wrong: Wrong) -> Mistake:
     """How much is wrong, the worst element, and the pattern."""
-    place = np.unravel_index(int(np.argmax(np.where(wrong, relative, -1.0))), got.shape)
-    where = ",".join(str(int(i)) for i in place)
-    amount = f"{int(wrong.sum()):,} of {wrong.size:,} elements of {name} are wrong"
-    worst = f"worst {name}[{where}] = {float(got[place]):.6g}, should be {float(expected[place]):.6g}"
-    return "; ".join(part for part in (amount, worst, _unwritten(got, poison), _pattern(wrong)) if part)
+    place = ",".join(str(int(i)) for i in np.unravel_index(wrong.worst, wrong.shape))
+    size = int(np.prod(wrong.shape))
+    amount = f"{wrong.count:,} of {size:,} elements of {wrong.name} are wrong"
+    worst = f"worst {wrong.name}[{place}] = {wrong.got:.6g}, should be {wrong.expected:.6g}"
+    pattern = "every element is wrong" if wrong.count == size else _pattern(wrong)
+    return Mistake("; ".join(part for part in (amount, worst, _unwritten(wrong.unwritten), pattern) if part))
 
 
-def _unwritten(got: Array, poison: int) -> str:
-    if got.dtype != np.float32:
-        return ""
-    count = int(np.count_nonzero(got.view(np.uint32) == poison))
+def _unwritten(count: int) -> str:
     if count:
         return f"{count:,} elements hold the NaN that outputs arrive filled with: never written, or only added to"
     return ""
 
 
-def _pattern(wrong: NDArray[np.bool_]) -> str:
+def _pattern(wrong: Wrong) -> str:
     """Rows, columns or residues that hold all that is wrong, where such a description is short."""
-    if wrong.all() or wrong.ndim != 2:
-        return "every element is wrong" if wrong.all() else ""
-    parts = [_axis_pattern(np.asarray(wrong.any(axis=1 - axis)), word) for axis, word in ((0, "rows"), (1, "columns"))]
+    if len(wrong.shape) != 2:
+        return ""
+    parts = [_axis_pattern(hit, word) for hit, word in ((wrong.rows, "rows"), (wrong.columns, "columns"))]
     return "wrong elements lie in " + " and ".join(part for part in parts if part) if any(parts) else ""
 
 

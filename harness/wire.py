@@ -131,6 +131,7 @@ class Measurement:
     vendor_paired: bool = False
     single_us: float | None = None
     sustained_us: float | None = None
+    utilization_at_clock: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,94 +1,90 @@
-"""Sealed shared memory on a CPU: inputs the worker can only read, outputs between guard bands.
+"""The arena of a CPU: inputs that the worker can only read, outputs between guard bands, all in sealed shared memory.
 
-A set is one call's operands. Inputs of all sets lie in one memfd, outputs in another; offsets are what the worker is
-told. Inputs are sealed against any new writable mapping (F_SEAL_FUTURE_WRITE), and neither file can be shrunk under
-the judge.
+Inputs of all sets lie in one memfd, outputs in another; offsets are what the worker is told. Inputs are sealed against
+any new writable mapping, so nobody but the judge changes them.
 """
 
-import fcntl
-import mmap
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+import inputs
+import verify
+from arena import Restore
+from arena.layout import Layout, spans
+from arena.sealed import Memory
 from task import Array, Case, Task
 
-PAGE = 4096
-GUARD_BYTES = PAGE
 MAX_BYTES = 512 << 20
 """Sets of one batch take at most this."""
 
-F_ADD_SEALS, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_FUTURE_WRITE = 1033, 2, 4, 16
-"""linux/fcntl.h; Python 3.11 names only the first three."""
 
-
-class Memory:
-    """A memfd with the judge's own writable mapping of it."""
-
-    def __init__(self, name: str, size: int, *, read_only_elsewhere: bool) -> None:
-        self.fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.fd, size)
-        self._map = mmap.mmap(self.fd, size)
-        seals = F_SEAL_SHRINK | F_SEAL_GROW | (F_SEAL_FUTURE_WRITE if read_only_elsewhere else 0)
-        fcntl.fcntl(self.fd, F_ADD_SEALS, seals)
-        self.bytes: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
-
-    def close(self) -> None:
-        """Give the memory back once no worker maps it."""
-        del self.bytes
-        self._map.close()
-        os.close(self.fd)
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where one case's sets lie: byte offsets of buffer b of set s in its file, [sets][buffers]."""
-
-    offsets: NDArray[np.uint64]
-    input_bytes: int
-    output_bytes: int
-
-
-def lay_out(task: Task, case: Case, *, sets: int) -> Layout:
-    """Place `sets` sets: every buffer starts on a page, every output lies between two guard bands."""
-    offsets = np.zeros((sets, len(task.buffers)), np.uint64)
-    ends = {False: 0, True: GUARD_BYTES}
-    for index in range(sets):
-        for column, buffer in enumerate(task.buffers):
-            offsets[index, column] = ends[buffer.is_output]
-            size = -(-buffer.bytes_in(case.sizes) // PAGE) * PAGE
-            ends[buffer.is_output] += size + (GUARD_BYTES if buffer.is_output else 0)
-    return Layout(offsets, max(ends[False], PAGE), ends[True])
-
-
-def sets_that_fit(task: Task, case: Case) -> int:
-    """How many sets of a case fit into the arena's limit; at least one."""
-    one = lay_out(task, case, sets=1)
-    return max(1, MAX_BYTES // (one.input_bytes + one.output_bytes))
-
-
-class Arena:
-    """The judge's side: one file of inputs for all workers, one of outputs for each."""
+class CpuArena:
+    """See arena.Arena."""
 
     def __init__(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> None:
         self.inputs = Memory("inputs", input_bytes, read_only_elsewhere=True)
         self.outputs = [Memory("outputs", output_bytes, read_only_elsewhere=False) for _ in range(seats)]
 
-    def input_views(self, task: Task, case: Case, *, layout: Layout, index: int) -> Mapping[str, Array]:
-        """Writable arrays over the inputs of one set."""
-        return self._views(task, case, layout=layout, index=index, memory=self.inputs, outputs=False)
+    @property
+    def mapped_bytes(self) -> int:
+        """Inputs and one seat's outputs."""
+        return len(self.inputs.bytes) + len(self.outputs[0].bytes)
 
-    def output_views(self, task: Task, case: Case, *, layout: Layout, index: int, seat: int) -> Mapping[str, Array]:
-        """Arrays over the outputs of one set at one seat."""
-        return self._views(task, case, layout=layout, index=index, memory=self.outputs[seat], outputs=True)
+    def fill(self, task: Task, case: Case, *, layout: Layout, sets: range, key: str) -> None:
+        """Fill these sets one after the other from one generator."""
+        rng = inputs.generator(key)
+        for index in sets:
+            inputs.fill(task, case, views=self._given(task, case, layout=layout, index=index), rng=rng)
+
+    def keep(self, task: Task, case: Case, *, layout: Layout, sets: range, key: str) -> Restore:
+        """A private copy; written back, the judge's core owns their cache lines, warmed up or flushed as they were."""
+        views = [v for i in sets for v in self._given(task, case, layout=layout, index=i).values()]
+        kept = [view.copy() for view in views]
+
+        def restore() -> None:
+            for view, values in zip(views, kept, strict=True):
+                view[...] = values
+
+        return restore
+
+    def settle(self) -> None:
+        """Nothing is ever pending here."""
+
+    def region(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int) -> "CpuRegion":
+        """The outputs of these sets."""
+        return CpuRegion(task, case, memory=self.outputs[seat], layout=layout, sets=sets)
+
+    def tampered(self, *, sets: range) -> str:
+        """Inputs are sealed and the worker stands still: nothing can show here."""
+        return ""
+
+    def excess(self, task: Task) -> str:
+        """The worker's address space is limited: it cannot take more."""
+        return ""
+
+    def examine(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, poison: int,
+                rng: np.random.Generator, full: bool) -> verify.Mistake | None:  # fmt: skip
+        """One set after the other."""
+        for index in sets:
+            given = self._given(task, case, layout=layout, index=index)
+            made = self._views(task, case, layout=layout, index=index, memory=self.outputs[seat], outputs=True)
+            if full:
+                mistake = verify.compare(task, case, inputs=given, outputs=made, poison=poison)
+            else:
+                mistake = verify.check_timed(task, case, inputs=given, outputs=made, rng=rng, poison=poison)
+            if mistake:
+                return mistake
+        return None
 
     def close(self) -> None:
         """Give all memory back."""
         for memory in (self.inputs, *self.outputs):
             memory.close()
+
+    def _given(self, task: Task, case: Case, *, layout: Layout, index: int) -> Mapping[str, Array]:
+        return self._views(task, case, layout=layout, index=index, memory=self.inputs, outputs=False)
 
     @staticmethod
     def _views(
@@ -103,33 +99,35 @@ class Arena:
         return views
 
 
-class OutputRegion:
-    """The outputs of a run of sets at one seat: poisoned before a batch, examined after it."""
+class CpuRegion:
+    """See arena.Region."""
 
     def __init__(self, task: Task, case: Case, *, memory: Memory, layout: Layout, sets: range) -> None:
-        columns = [c for c, buffer in enumerate(task.buffers) if buffer.is_output]
-        sizes = [task.buffers[c].bytes_in(case.sizes) for c in columns]
-        starts = [int(layout.offsets[s, c]) for s in sets for c in columns]
-        self._spans = list(zip(starts, sizes * len(sets), strict=True))
-        self._begin = self._spans[0][0] - GUARD_BYTES
-        last_start, last_size = self._spans[-1]
-        self._end = -(-(last_start + last_size) // PAGE) * PAGE + GUARD_BYTES
-        self.words: NDArray[np.uint32] = memory.bytes[self._begin : self._end].view(np.uint32)
+        self._spans = spans(task, case, layout=layout, sets=sets)
+        self._words: NDArray[np.uint32] = memory.bytes[self._spans.begin : self._spans.end].view(np.uint32)
+        self._places: NDArray[np.intp] = np.empty(0, np.intp)
+        self._seen: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def poison(self, word: int) -> None:
         """Overwrite everything, guard bands included."""
-        self.words[...] = word
+        self._words[...] = word
 
-    def sample_places(self, rng: np.random.Generator, *, at_least: int) -> NDArray[np.intp]:
-        """Secret word indices into `words`: some in every output, `at_least` in all."""
-        each = max(1, -(-at_least // len(self._spans)))
-        firsts = [(start - self._begin) // 4 for start, _ in self._spans]
-        offsets = [rng.integers(0, max(1, size // 4), each) for _, size in self._spans]
-        return np.concatenate([first + offset for first, offset in zip(firsts, offsets, strict=True)])
+    def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
+        """Secret places."""
+        self._places = self._spans.choose(rng, at_least=at_least)
+        self._seen = np.empty(len(self._places), np.uint32)
+
+    def read_samples(self) -> None:
+        """Into memory that is there already: nothing is allocated while the clock runs."""
+        np.take(self._words, self._places, out=self._seen)
+
+    def late_samples(self) -> tuple[int, int]:
+        """Compared with what was read."""
+        return int(np.count_nonzero(self._words[self._places] != self._seen)), len(self._seen)
 
     def overrun(self, word: int) -> int:
         """Bytes outside the outputs that no longer hold the poison."""
-        changed = self.words != word
-        for start, size in self._spans:
-            changed[(start - self._begin) // 4 : -(-(start + size - self._begin) // 4)] = False
+        changed = self._words != word
+        for first, count in self._spans.words:
+            changed[first : first + count] = False
         return 4 * int(np.count_nonzero(changed))

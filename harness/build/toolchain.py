@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _NAMES = ("cc", "gcc", "clang")
-_TOOLS = ("cc1", "collect2", "as", "ld")
+_TOOLS = ("cc1", "cc1plus", "collect2", "as", "ld")
 _DEVICES = ("/dev/null", "/dev/urandom")
 _TIMEOUT_S = 30
 _LONGEST_SHEBANG = 256
@@ -93,7 +93,7 @@ def toolchain(compiler: Compiler) -> Toolchain:
     tools = [path for name in _TOOLS if (path := _tool(compiler, name))]
     objdump = shutil.which("objdump")
     driver = compiler.path
-    programs = _with_libraries([driver, *_behind(driver, told), *tools, *([Path(objdump)] if objdump else [])])
+    programs = with_libraries([driver, *_behind(driver, told), *tools, *([Path(objdump)] if objdump else [])])
     folders = dict.fromkeys(str(path.parent) for path in (*tools, driver))
     return Toolchain(
         compiler=compiler,
@@ -124,7 +124,7 @@ def _tool(compiler: Compiler, name: str) -> Path | None:
     return Path(found) if found and Path(found).exists() else None
 
 
-def _with_libraries(programs: Sequence[Path]) -> tuple[Path, ...]:
+def with_libraries(programs: Sequence[Path]) -> tuple[Path, ...]:
     """Programs, and the loader and libraries each is linked with, under the names they are found by."""
     linked = "\n".join(_ask(["ldd", path], must_work=False) for path in programs)
     names = [*programs, *map(Path, re.findall(r"(?<=\s)(/\S+)", linked))]

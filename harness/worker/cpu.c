@@ -38,6 +38,7 @@ struct orders { /* written by the judge, mapped read-only here */
 struct status { /* written here, never believed */
     uint64_t ready;
     uint64_t done;
+    uint64_t fault; /* of no use to a shared object on a CPU: it dies by a signal */
     char error[512];
 };
 

@@ -30,6 +30,9 @@ KEY = re.compile(r"[0-9a-f]{32}")
 MOST_CALLS = 4096
 """In one batch; the harness's own limit."""
 
+DEVICES = {"cpu": "cpu", "cuda": "cuda:0"}
+"""Which device of a kind; CUDA_VISIBLE_DEVICES says which GPU is the first."""
+
 T = TypeVar("T")
 
 
@@ -47,13 +50,15 @@ class HarnessProcess:
         folder: Path,
         calibration_s: float = 2.0,
         trust_candidates: bool = False,
-        python: str = sys.executable,
+        python: str | None = None,
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
         self._task = task
         self._folder = folder
-        self._options = [f"--calibration-s={calibration_s}", *(["--trust-candidates"] if trust_candidates else [])]
-        self._python = python
+        self._device = DEVICES[task.device]
+        self._options = [f"--device={self._device}", f"--calibration-s={calibration_s}"]
+        self._options += ["--trust-candidates"] if trust_candidates else []
+        self._python = python or sys.executable
         self._on_progress = on_progress or (lambda stage: None)
         self._numbers = itertools.count()
         self._affinity = os.sched_getaffinity(0)
@@ -148,7 +153,7 @@ class HarnessProcess:
 
     def _ask(self, op: str, **body: Any) -> wire.Answer:
         """One request, under the device lease; runs in the pool's only thread."""
-        with leased(self._task.device):
+        with leased(self._device):
             request_id = f"{op}-{next(self._numbers)}"
             body |= {"task": str(self._task.folder)}
             return self._running().ask(request_id, op, on_progress=self._on_progress, **body)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kernelsmith.bench import gpu
 from kernelsmith.errors import HarnessError
 
 
@@ -34,4 +35,6 @@ def leased(device: str) -> Iterator[None]:
 
 def _lock_file(device: str) -> Path:
     # One file a user: another user's file could not be opened, and sharing one would need a writable folder for all.
-    return Path(tempfile.gettempdir()) / f"kernelsmith-{os.getuid()}-{device.replace(':', '')}.lock"
+    _, _, ordinal = device.partition(":")
+    name = (ordinal and gpu.uuid(int(ordinal))) or device.replace(":", "")
+    return Path(tempfile.gettempdir()) / f"kernelsmith-{os.getuid()}-{name}.lock"

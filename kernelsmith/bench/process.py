@@ -15,7 +15,8 @@ NO_ISOLATION = 3
 """The harness's exit status when the machine offers no sandbox and candidates are not trusted."""
 LAST_WORDS = 2000
 """Characters of the harness's log that an error quotes from."""
-ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "CC", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "CC", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
+               "CUDA_HOME", "CUDA_PATH", "NVCC")  # fmt: skip
 """What the judge may know of our environment; no key is among it."""
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """The judge's own arithmetic keeps to its core."""

@@ -72,6 +72,7 @@ class _Measurement(_Strict):
     vendor_paired: bool
     single_us: Microseconds | None
     sustained_us: Microseconds | None
+    utilization_at_clock: Microseconds | None
 
     def to_core(self) -> core.Measurement:
         return core.Measurement(**{**dict(self), "interval_us": self.interval_us.to_core()})

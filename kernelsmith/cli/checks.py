@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelsmith.cli import gpu
+from kernelsmith.bench import gpu
 from kernelsmith.errors import ConfigError, HarnessError, ModelError
 from kernelsmith.report import figures
 

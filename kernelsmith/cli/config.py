@@ -54,6 +54,7 @@ class ConfigKeys(_Strict):
     price_per_mtok: Annotated[list[Price], Field(min_length=2, max_length=2)] | None = None
     calibration_s: Annotated[float, Field(gt=0, le=60)] | None = None
     trust_candidates: bool | None = None
+    harness_python: Words | None = None
 
 
 def configured(path: Path | None, options: Mapping[str, Any]) -> RunConfig:

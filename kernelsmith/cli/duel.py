@@ -14,6 +14,7 @@ def duel(
     a: options.FileOrAttempt,
     b: options.OtherFileOrAttempt,
     trust_candidates: options.Trust = False,
+    harness_python: options.HarnessPython = None,
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
@@ -21,9 +22,9 @@ def duel(
     from kernelsmith.cli.judging import opened, ready_task
     from kernelsmith.cli.references import candidate_of
 
-    found = ready_task(task)
+    found = ready_task(task, harness_python=harness_python)
     first, second = (candidate_of(name, found, db=options.database_url(db)) for name in (a, b))
-    with opened(found, trust_candidates=trust_candidates) as (harness, _):
+    with opened(found, trust_candidates=trust_candidates, harness_python=harness_python) as (harness, _):
         fought = harness.duel(first, second)
     if not isinstance(fought, Duel):
         terminal.fault(f"no duel: {fought.status}: {fought.detail}")

@@ -18,6 +18,7 @@ def judge(
     file: options.FileOrAttempt,
     inputs: options.Inputs = None,
     trust_candidates: options.Trust = False,
+    harness_python: options.HarnessPython = None,
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
@@ -25,9 +26,9 @@ def judge(
     from kernelsmith.cli.judging import opened, ready_task
     from kernelsmith.cli.references import candidate_of
 
-    found = ready_task(task)
+    found = ready_task(task, harness_python=harness_python)
     candidate = candidate_of(file, found, db=options.database_url(db))
-    with opened(found, trust_candidates=trust_candidates) as (harness, device):
+    with opened(found, trust_candidates=trust_candidates, harness_python=harness_python) as (harness, device):
         if inputs is not None:
             passed, said = harness.reproduce(candidate, inputs)
             data, page = {"correct": passed, "detail": said}, printable(said)

@@ -6,7 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from kernelsmith.cli import gpu, terminal
+from kernelsmith.bench import gpu
+from kernelsmith.cli import interpreter, terminal
 from kernelsmith.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -15,27 +16,38 @@ if TYPE_CHECKING:
     from kernelsmith.core.task import Task
 
 
-TASK_FILES = ("benchmark.py", "vendor.c", "task.toml")
+TASK_FILES = ("benchmark.py", "vendor.c", "vendor.cu", "task.toml")
 """A fault that begins with one of these is the task's, not the machine's."""
 
 
-def ready_task(name: str) -> "Task":
-    """The task, once this machine is known to have the device it needs.
+def ready_task(name: str, *, harness_python: str | None) -> "Task":
+    """The task, once this machine is known to have the device and the interpreter it needs.
 
     Raises:
         TaskError: there is no such task, or its folder is malformed.
-        UsageError: the device is missing.
+        UsageError: the device is missing, or the interpreter, or a package in it.
     """
     from kernelsmith.core.task_folder import find_task
 
     task = find_task(name)
     if task.device == "cuda" and (lack := gpu.missing()):
         raise UsageError(f"{task.name} needs an NVIDIA GPU: {lack}; `kernelsmith run cpu_matmul` needs none")
+    if lack := interpreter.missing(harness_python, needed_by(task)):
+        raise UsageError(lack)
     return task
 
 
+def needed_by(task: "Task") -> tuple[str, ...]:
+    """The packages that the harness imports for a task."""
+    if task.device == "cpu":
+        return ("numpy",)
+    return ("numpy", "cupy", *(["triton"] if "triton" in task.languages else []))
+
+
 @contextmanager
-def opened(task: "Task", *, trust_candidates: bool) -> "Iterator[tuple[HarnessProcess, Device]]":
+def opened(
+    task: "Task", *, trust_candidates: bool, harness_python: str | None
+) -> "Iterator[tuple[HarnessProcess, Device]]":
     """A harness that has calibrated itself for the task, its working files in a folder that goes with it."""
     from kernelsmith.bench.harness import HarnessProcess
     from kernelsmith.core.run import RunConfig
@@ -48,6 +60,7 @@ def opened(task: "Task", *, trust_candidates: bool) -> "Iterator[tuple[HarnessPr
             folder=Path(folder),
             calibration_s=calibration_s,
             trust_candidates=trust_candidates,
+            python=harness_python,
             on_progress=terminal.progress,
         ) as harness,
     ):

@@ -27,6 +27,16 @@ Trust = Annotated[
     bool, typer.Option("--trust-candidates", help="Run candidates without a sandbox where the machine offers none.")
 ]
 
+HarnessPython = Annotated[
+    str | None,
+    typer.Option(
+        "--harness-python",
+        metavar="PATH",
+        help="Interpreter that runs the harness: one with numpy, and for GPU tasks cupy and triton."
+        "  [default: kernelsmith's own]",
+    ),
+]
+
 Proposer = Annotated[
     str | None,
     typer.Option(

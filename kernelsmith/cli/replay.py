@@ -86,7 +86,7 @@ def _judge_again(
     from kernelsmith.core.run import Budget, Event, EventKind
     from kernelsmith.propose.replay import ReplayProposer
 
-    task = ready_task(recorded.run.config.task)
+    task = ready_task(recorded.run.config.task, harness_python=recorded.run.config.harness_python)
     same_task(recorded, task)
     count = len(ReplayProposer(recorded, selection))
     proposer = f"replay:{recorded.run.name}:{selection}"

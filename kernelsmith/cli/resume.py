@@ -51,7 +51,7 @@ def _go_on(store: "Store", history: "History", *, limits: dict[str, Any], db: st
     from kernelsmith.cli.session import carry_on
 
     run = history.run
-    task = ready_task(run.config.task)
+    task = ready_task(run.config.task, harness_python=run.config.harness_python)
     events = _events(limits, task)
     same_task(history, task)
     check(replace(run.config, budget=replace(history.budget, **limits)), task, store=store)

@@ -38,6 +38,7 @@ def run(
     seed: options.Seed = None,
     from_file: options.FromFile = None,
     trust_candidates: options.Trust = False,
+    harness_python: options.HarnessPython = None,
     json: options.Json = False,
 ) -> None:
     """Search for a faster kernel until the budget ends.
@@ -58,6 +59,7 @@ def run(
         "seed": seed,
         "from_file": str(from_file) if from_file else None,
         "trust_candidates": trust_candidates or None,
+        "harness_python": harness_python,
     }
     settings = configured(config, given)
     _start(
@@ -76,7 +78,7 @@ def _start(config: "RunConfig", *, name: str | None, db: str | None, json: bool,
     from kernelsmith.core.run import Event, EventKind
     from kernelsmith.log.store import open_store
 
-    task = ready_task(config.task)
+    task = ready_task(config.task, harness_python=config.harness_python)
     config = replace(config, task=_lasting_name(task))
     with open_store(options.database_url(db)) as store:
         check(config, task, store=store)

@@ -100,6 +100,7 @@ def _harness(task: Task, config: RunConfig, *, folder: Path, view: View) -> Harn
         folder=folder,
         calibration_s=config.calibration_s,
         trust_candidates=config.trust_candidates,
+        python=config.harness_python,
         on_progress=view.stage,
     )
 

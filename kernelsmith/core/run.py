@@ -47,6 +47,8 @@ class RunConfig:
     """Seconds over which the CPU peak is probed at start."""
     trust_candidates: bool = False
     """Run candidates without a sandbox where the machine offers none."""
+    harness_python: str | None = None
+    """The interpreter that runs the harness; None = the agent's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,8 @@ class Measurement:
     """Audited time of single calls, where batches hold more than one."""
     sustained_us: float | None = None
     """Back to back for 2 s; promoted attempts on a GPU only, never a score."""
+    utilization_at_clock: float | None = None
+    """The same rate over what the device could do at the clock sampled during the batches, where it was sampled."""
 
     def __post_init__(self) -> None:
         if not (self.time_us > 0 and self.utilization > 0 and self.peak > 0):

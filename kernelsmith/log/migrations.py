@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, inspect, select, text
 
 from kernelsmith.errors import UsageError
 from kernelsmith.log import tables
@@ -11,11 +11,17 @@ Step = Callable[[Connection], None]
 
 
 def _create(connection: Connection) -> None:
-    """Version 1: everything in tables.py."""
+    """Everything in tables.py: what later steps add is in it already."""
     tables.metadata.create_all(connection)
 
 
-STEPS: tuple[Step, ...] = (_create,)
+def _add_clock(connection: Connection) -> None:
+    """Version 2: utilization at the sampled clock."""
+    if "utilization_at_clock" not in {column["name"] for column in inspect(connection).get_columns("attempts")}:
+        connection.execute(text("ALTER TABLE attempts ADD COLUMN utilization_at_clock FLOAT"))
+
+
+STEPS: tuple[Step, ...] = (_create, _add_clock)
 """Step i leads from version i to version i + 1. A committed database of every version is migrated in tests/log."""
 
 VERSION = len(STEPS)

@@ -103,6 +103,7 @@ attempts = Table(
     Column("vendor_paired", Boolean),
     Column("single_us", Float),
     Column("sustained_us", Float),
+    Column("utilization_at_clock", Float),
     # duel
     Column("duel_speedup", Float),
     Column("duel_low", Float),

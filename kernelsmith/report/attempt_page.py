@@ -22,6 +22,7 @@ NO_MEASUREMENT = dict.fromkeys(
         "vendor_paired",
         "single_us",
         "sustained_us",
+        "utilization_at_clock",
         "pilot_us",
     )
 )
@@ -101,6 +102,9 @@ def measurement_rows(history: History, attempt: Attempt) -> list[tuple[str, str]
     rows += [("vendor", of_vendor)] if (of_vendor := figures.of_vendor(found, history.device_of(attempt))) else []
     rows += [("time", figures.interval(found)), ("rate", figures.rate(found.rate, found.unit))]
     rows += [("single call", figures.duration(found.single_us))] if found.single_us else []
+    rows += [("back to back", figures.duration(found.sustained_us))] if found.sustained_us else []
+    at_clock = found.utilization_at_clock
+    rows += [("at the sampled clock", f"{figures.percent(at_clock)} of peak")] if at_clock else []
     return rows
 
 

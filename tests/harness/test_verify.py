@@ -113,6 +113,6 @@ def test_one_key_gives_the_same_inputs_and_another_key_others() -> None:
 
 
 def test_poison_is_a_nan_and_differs_between_batches() -> None:
-    words = {poison_word(generator(f"{i:032x}")) for i in range(50)}
+    words = {poison_word(generator(f"{i:032x}"), item_bytes=4) for i in range(50)}
     assert len(words) > 45
     assert np.isnan(np.array(sorted(words), np.uint32).view(np.float32)).all()

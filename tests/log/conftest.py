@@ -26,6 +26,7 @@ AT = datetime(2026, 11, 23, 12, 30, 1, 250_000, tzinfo=UTC)
 MEASUREMENT = Measurement(
     time_us=21_000.5, interval_us=Interval(20_000.0, 22_000.0), utilization=0.912, rate=1.0e11, peak=1.1e11,
     unit="fp32", pilot_us=25_000.0, vendor_ratio=1.03, vendor_paired=True, single_us=None, sustained_us=None,
+    utilization_at_clock=None,
 )  # fmt: skip
 FACTS = Facts(
     registers=64, spill_bytes=0, text_bytes=900, vector_bits=256, warnings=("unused",), instructions={"fma": 9}

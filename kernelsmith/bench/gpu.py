@@ -5,6 +5,26 @@ import ctypes
 SUCCESS = 0
 
 
+def uuid(ordinal: int) -> str | None:
+    """Names the card whatever order the devices are listed in; None where the driver does not tell.
+
+    No context is made: the agent never computes.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    device, found = ctypes.c_int(), (ctypes.c_ubyte * 16)()
+    for call in (
+        lambda: driver.cuInit(0),
+        lambda: driver.cuDeviceGet(ctypes.byref(device), ordinal),
+        lambda: driver.cuDeviceGetUuid_v2(found, device),
+    ):
+        if call() != SUCCESS:
+            return None
+    return bytes(found).hex()
+
+
 def missing() -> str | None:
     """What keeps a `cuda` task from running here, in words; None where a GPU answers."""
     try:

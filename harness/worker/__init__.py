@@ -1,0 +1,1 @@
+"""The untrusted side: what runs beside a candidate, in its sandbox."""

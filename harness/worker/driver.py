@@ -1,0 +1,260 @@
+"""The CUDA driver by ctypes: what a worker needs to open the judge's memory, load code and launch it.
+
+Only the standard library is used; every call is checked. Names and numbers: cuda.h of CUDA 13.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
+
+IPC_HANDLE_BYTES = 64
+TENSOR_MAP_BYTES, TENSOR_MAP_ALIGNMENT = 128, 64
+MOST_DIMENSIONS = 5
+
+MULTIPROCESSORS, MAX_SHARED_OPTIN = 16, 97
+CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76
+WARP_SIZE, MAX_REGISTERS = 10, 12
+CLOCK_KHZ, MEMORY_CLOCK_KHZ, BUS_BITS = 13, 36, 37
+"""CUdevice_attribute."""
+
+_REGISTERS, _LOCAL_BYTES, _MAX_THREADS = 4, 3, 0
+_MAX_DYNAMIC_SHARED, _NON_PORTABLE_CLUSTER = 8, 14
+"""CUfunction_attribute."""
+_COOPERATIVE, _CLUSTER, _PROGRAMMATIC = 2, 4, 6
+"""CUlaunchAttributeID."""
+_SPREAD, _PREFER = 1, 5
+"""CU_CLUSTER_SCHEDULING_POLICY_SPREAD of CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE."""
+L2_PROMOTION_128 = 2
+"""CU_TENSOR_MAP_L2_PROMOTION_L2_128B, as Triton asks for."""
+_IPC_LAZY_PEER_ACCESS = 1
+_CAPTURE_THREAD_LOCAL = 1
+
+
+class DriverError(Exception):
+    """A driver call failed; `code` is its CUresult."""
+
+    def __init__(self, code: int, call: str) -> None:
+        super().__init__(f"{call}: CUDA error {code}")
+        self.code = code
+
+
+class _IpcHandle(ctypes.Structure):
+    _fields_ = (("reserved", ctypes.c_ubyte * IPC_HANDLE_BYTES),)
+
+
+class _AttributeValue(ctypes.Union):
+    _fields_ = (("padding", ctypes.c_char * 64), ("number", c_int), ("dimensions", c_uint * 3))
+
+
+class _LaunchAttribute(ctypes.Structure):
+    _fields_ = (("id", c_int), ("padding", ctypes.c_char * 4), ("value", _AttributeValue))
+
+
+class _LaunchConfig(ctypes.Structure):
+    _fields_ = (
+        ("grid", c_uint * 3),
+        ("block", c_uint * 3),
+        ("shared_bytes", c_uint),
+        ("stream", c_void_p),
+        ("attributes", ctypes.POINTER(_LaunchAttribute)),
+        ("attribute_count", c_uint),
+    )
+
+
+class Driver:
+    """One GPU through its primary context, current in the thread that made this. Raises DriverError throughout."""
+
+    def __init__(self, ordinal: int) -> None:
+        self._cuda = ctypes.CDLL("libcuda.so.1")
+        self.call("cuInit", 0)
+        device, context = c_int(), c_void_p()
+        self.call("cuDeviceGet", byref(device), ordinal)
+        self._device = device
+        self.call("cuDevicePrimaryCtxRetain", byref(context), device)
+        self.call("cuCtxSetCurrent", context)
+
+    def call(self, name: str, *arguments: object) -> None:
+        """One driver function."""
+        code = getattr(self._cuda, name)(*arguments)
+        if code:
+            raise DriverError(code, name)
+
+    def attribute(self, number: int) -> int:
+        """A CUdevice_attribute."""
+        value = c_int()
+        self.call("cuDeviceGetAttribute", byref(value), c_int(number), self._device)
+        return value.value
+
+    # --- memory -----------------------------------------------------------------------------------------------------
+
+    def open_ipc(self, handle: bytes) -> int:
+        """Map another process's allocation; its address here."""
+        pointer = c_uint64()
+        self.call(
+            "cuIpcOpenMemHandle_v2", byref(pointer), _IpcHandle.from_buffer_copy(handle), c_uint(_IPC_LAZY_PEER_ACCESS)
+        )
+        return pointer.value
+
+    def mem_alloc(self, size: int) -> int:
+        """Device memory, at least one byte."""
+        pointer = c_uint64()
+        self.call("cuMemAlloc_v2", byref(pointer), c_size_t(max(size, 1)))
+        return pointer.value
+
+    def mem_free(self, pointer: int) -> None:
+        """Give it back."""
+        self.call("cuMemFree_v2", c_uint64(pointer))
+
+    def zero(self, pointer: int, size: int, *, stream: int) -> None:
+        """Set bytes to zero, in the order of the stream."""
+        self.call("cuMemsetD8Async", c_uint64(pointer), ctypes.c_ubyte(0), c_size_t(size), c_void_p(stream))
+
+    def copy_to_host(self, pointer: int, size: int) -> bytes:
+        """Device memory as bytes; waits for the device."""
+        target = ctypes.create_string_buffer(size)
+        self.call("cuMemcpyDtoH_v2", target, c_uint64(pointer), c_size_t(size))
+        return target.raw
+
+    def copy_to_device(self, pointer: int, content: bytes) -> None:
+        """Bytes to device memory."""
+        self.call("cuMemcpyHtoD_v2", c_uint64(pointer), content, c_size_t(len(content)))
+
+    # --- order ------------------------------------------------------------------------------------------------------
+
+    def stream_create(self) -> int:
+        """A stream that does not wait for the default stream."""
+        stream = c_void_p()
+        self.call("cuStreamCreate", byref(stream), c_uint(1))
+        return int(stream.value or 0)
+
+    def synchronize(self) -> None:
+        """Wait for everything in the context, whatever its stream."""
+        self.call("cuCtxSynchronize")
+
+    # --- code -------------------------------------------------------------------------------------------------------
+
+    def load_module(self, cubin: bytes) -> int:
+        """Load machine code."""
+        module = c_void_p()
+        self.call("cuModuleLoadData", byref(module), cubin)
+        return int(module.value or 0)
+
+    def function(self, module: int, name: str) -> int:
+        """A kernel of a module."""
+        function = c_void_p()
+        self.call("cuModuleGetFunction", byref(function), c_void_p(module), c_char_p(name.encode()))
+        return int(function.value or 0)
+
+    def function_attributes(self, function: int) -> tuple[int, int, int]:
+        """Registers a thread, local memory a thread in bytes, most threads a block."""
+        found = []
+        for number in (_REGISTERS, _LOCAL_BYTES, _MAX_THREADS):
+            value = c_int()
+            self.call("cuFuncGetAttribute", byref(value), c_int(number), c_void_p(function))
+            found.append(value.value)
+        return found[0], found[1], found[2]
+
+    def allow_shared(self, function: int, size: int) -> None:
+        """Let a kernel be launched with so many bytes of dynamic shared memory."""
+        self.call("cuFuncSetAttribute", c_void_p(function), c_int(_MAX_DYNAMIC_SHARED), c_int(size))
+
+    def allow_large_clusters(self, function: int) -> None:
+        """Clusters of more than eight blocks."""
+        self.call("cuFuncSetAttribute", c_void_p(function), c_int(_NON_PORTABLE_CLUSTER), c_int(1))
+
+    def prepare(
+        self,
+        function: int,
+        *,
+        threads: int,
+        shared_bytes: int,
+        slots: int,
+        cluster: int,
+        cooperative: bool,
+        programmatic: bool,
+    ) -> "Launch":
+        """A launch with everything laid out but grid, stream and arguments."""
+        return Launch(
+            self, function, threads=threads, shared_bytes=shared_bytes, slots=slots, cluster=cluster,
+            cooperative=cooperative, programmatic=programmatic,
+        )  # fmt: skip
+
+    def encode_tiled(
+        self,
+        *,
+        data_type: int,
+        pointer: int,
+        shape: Sequence[int],
+        strides_bytes: Sequence[int],
+        box: Sequence[int],
+        swizzle: int,
+        fill: int = 0,
+    ) -> ctypes.Array[ctypes.c_char]:
+        """A tensor map for the copy engine; dimensions innermost first, `strides_bytes` without the innermost."""
+        rank = len(shape)
+        space = ctypes.create_string_buffer(TENSOR_MAP_BYTES + TENSOR_MAP_ALIGNMENT)
+        offset = -ctypes.addressof(space) % TENSOR_MAP_ALIGNMENT
+        tensor_map = (ctypes.c_char * TENSOR_MAP_BYTES).from_buffer(space, offset)
+        self.call(
+            "cuTensorMapEncodeTiled", tensor_map, c_int(data_type), c_uint32(rank), c_void_p(pointer),
+            (c_uint64 * rank)(*shape), (c_uint64 * max(rank - 1, 1))(*strides_bytes), (c_uint32 * rank)(*box),
+            (c_uint32 * rank)(*[1] * rank), c_int(0), c_int(swizzle), c_int(L2_PROMOTION_128), c_int(fill),
+        )  # fmt: skip
+        return tensor_map
+
+    # --- graphs -----------------------------------------------------------------------------------------------------
+
+    def begin_capture(self, stream: int) -> None:
+        """What is launched on the stream from here on is recorded, not run."""
+        self.call("cuStreamBeginCapture_v2", c_void_p(stream), c_int(_CAPTURE_THREAD_LOCAL))
+
+    def end_capture(self, stream: int) -> int:
+        """The recorded launches as an executable graph."""
+        graph, executable = c_void_p(), c_void_p()
+        self.call("cuStreamEndCapture", c_void_p(stream), byref(graph))
+        self.call("cuGraphInstantiateWithFlags", byref(executable), graph, c_uint64(0))
+        self.call("cuGraphDestroy", graph)
+        return int(executable.value or 0)
+
+    def launch_graph(self, graph: int, stream: int) -> None:
+        """Run all of it."""
+        self.call("cuGraphLaunch", c_void_p(graph), c_void_p(stream))
+
+    def destroy_graph(self, graph: int) -> None:
+        """Give it back."""
+        self.call("cuGraphExecDestroy", c_void_p(graph))
+
+
+class Launch:
+    """A kernel's launch with its parameters in fixed slots of eight bytes: setting them is all that a call costs."""
+
+    def __init__(
+        self, driver: Driver, function: int, *, threads: int, shared_bytes: int, slots: int, cluster: int,
+        cooperative: bool, programmatic: bool,
+    ) -> None:  # fmt: skip
+        self._driver = driver
+        self._function = c_void_p(function)
+        self.slots = (c_uint64 * max(slots, 1))()
+        """The parameters' values, little-endian; a narrower one takes the first bytes."""
+        base = ctypes.addressof(self.slots)
+        self.addresses = (c_void_p * max(slots, 1))(*(base + 8 * i for i in range(max(slots, 1))))
+        """Where each parameter lies: its slot, or a tensor map."""
+        self._attributes = (_LaunchAttribute * 4)()
+        wanted = (
+            (cooperative, _COOPERATIVE, (1, 0, 0)),
+            (programmatic, _PROGRAMMATIC, (1, 0, 0)),
+            (cluster > 1, _CLUSTER, (cluster, 1, 1)),
+            (cluster > 1, _PREFER, (_SPREAD, 0, 0)),
+        )
+        chosen = [(number, dimensions) for is_wanted, number, dimensions in wanted if is_wanted]
+        for attribute, (number, dimensions) in zip(self._attributes, chosen, strict=False):
+            attribute.id = number
+            attribute.value.dimensions[:] = dimensions
+        block = (c_uint * 3)(threads, 1, 1)
+        self._config = _LaunchConfig((c_uint * 3)(), block, shared_bytes, 0, self._attributes, len(chosen))
+
+    def __call__(self, grid: Sequence[int], stream: int) -> None:
+        """Launch with what the slots hold. Raises DriverError."""
+        self._config.grid[:] = grid
+        self._config.stream = stream
+        self._driver.call("cuLaunchKernelEx", byref(self._config), self._function, self.addresses, None)

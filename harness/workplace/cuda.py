@@ -1,0 +1,267 @@
+"""An NVIDIA GPU on which CUDA C++ and Triton candidates are judged: its looked-up peak, its arena, its workers."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import cupy
+
+import device
+import gpu_files
+import interpreter
+import machine
+import sandbox
+from arena import Arena
+from arena.cuda import MAX_BYTES, CudaArena, Kernels
+from build import cuda as cuda_builder
+from build import nvcc, signature
+from build import triton as triton_builder
+from build.built import BuildFailure, Built
+from clock import Pace
+from doorbell import Manner, Profile, Worker, hired
+from task import Task
+from telemetry import Telemetry
+from vendor import Vendor, cublaslt
+from worker import faults
+from workplace import MachineError
+
+PACE = Pace(
+    target_s=0.050, batches=(8, 12), quantile=0.50, idle_s=0.100, refresh_s=0.200, max_bytes=MAX_BYTES, pilot_calls=8,
+    turn_s=0.025, turn_idle_s=0.020, quads=12, futility_every=4, noise=0.010, vendor_quads=4, sustained_s=2.0,
+    spread=(3, 6),
+)  # fmt: skip
+"""Bursts with idle gaps: back to back, a card at its power limit reads a tenth less."""
+BANDWIDTH_PACE = replace(PACE, target_s=0.010, turn_s=0.010)
+SHARE_OF_MEMORY = 3
+"""Sets and a second seat's outputs leave at least half of a small card to the candidate."""
+READY_S = 30.0
+"""CUDA starts in 0.3 s, Triton is imported in 0.7 s; a first start after boot takes longer."""
+WORKER_FILES = ("__init__.py", "gpu.py", "driver.py", "faults.py", "tensor.py", "triton_driver.py")
+OPEN_FILES = 256
+HOST_BYTES = 8 << 30
+"""Resident memory of a worker; the driver and Triton take some 0.5 GiB."""
+
+
+class CudaWorkplace:
+    """See workplace.Workplace."""
+
+    def __init__(self, cache: Path, *, ordinal: int, isolation: sandbox.Isolation, cores: machine.Cores) -> None:
+        if isolation.level not in (sandbox.Level.FULL, sandbox.Level.BARE):
+            raise MachineError(f"GPU candidates need isolation level 3: {isolation.why_not_higher}")
+        self.isolation = isolation
+        self._cache = cache
+        self._cores = cores
+        self._own: set[int] = set()
+        self._properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
+        self.uuid = _uuid(self._properties["uuid"])
+        self.cache_bytes = int(self._properties["l2CacheSize"])
+        self.telemetry = Telemetry(self.uuid)
+        self.sku = device.pick(
+            self.telemetry.name, power_limit_w=self.telemetry.power_limit_w,
+            memory_bytes=int(self._properties["totalGlobalMem"]), sm_count=int(self._properties["multiProcessorCount"]),
+        )  # fmt: skip
+        self.refuse_company()
+        before = set(self.telemetry.processes())
+        cupy.cuda.Device(ordinal).use()
+        cupy.cuda.runtime.free(0)
+        # Behind a container's wall our own process has another number: it is the one that has just appeared.
+        self._own = set(self.telemetry.processes()) - before
+        self._kernels = Kernels(_trusted_cubin(machine.HERE / "arena" / "kernels.cu", cache))
+
+    @property
+    def name(self) -> str:
+        """The card's."""
+        return self.telemetry.name
+
+    @property
+    def worker_core(self) -> int | None:
+        """The core that the worker's host code runs on."""
+        return None if self._cores.shared else self._cores.worker
+
+    def pace(self, task: Task) -> Pace:
+        """Bandwidth-bound tasks in shorter batches; a small card holds fewer sets."""
+        pace = BANDWIDTH_PACE if task.unit == "dram" else PACE
+        share = int(self._properties["totalGlobalMem"]) // SHARE_OF_MEMORY
+        return replace(pace, max_bytes=min(pace.max_bytes, share))
+
+    def calibrate(self, seconds: float) -> None:
+        """The peak is looked up; what is measured is that nobody else computes here."""
+        self.refuse_company()
+
+    def peak(self, unit: str) -> float:
+        """Dense, at boost clock, by the table."""
+        return self.sku.peak(unit)
+
+    def ceiling(self, unit: str, *, suspected: float) -> float:
+        """Every multiprocessor at the highest clock."""
+        return self.sku.floor(unit)
+
+    def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
+        """By nvcc, or by Triton ahead of time."""
+        build = triton_builder.build_triton if language == "triton" else cuda_builder.build_cuda
+        return build(
+            source,
+            task=task,
+            cache=self._cache / "candidates",
+            isolation=self.isolation,
+            deadline_s=task.limits.build_s,
+        )
+
+    def no_op(self, task: Task) -> tuple[str, str]:
+        """In CUDA C++; it launches nothing."""
+        return signature.cuda_no_op(task), "cuda"
+
+    def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CudaArena:
+        """Dedicated allocations."""
+        return CudaArena(self._kernels, input_bytes=input_bytes, output_bytes=output_bytes, seats=seats)
+
+    @contextmanager
+    def hired(self, artifact: Path, *, arena: Arena, seat: int, profile: Profile) -> Iterator[Worker]:
+        """The Python worker on a shared object or on the folder of a Triton build."""
+        assert isinstance(arena, CudaArena)
+        handles = (arena.inputs.handle.hex(), arena.outputs[seat].handle.hex())
+
+        def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
+            return self._launch(artifact, folder, fds=(orders_fd, status_fd), handles=handles, profile=profile)
+
+        manner = Manner(READY_S, shares_core=self._cores.shared, host_bytes=HOST_BYTES, fault=fault_words)
+        with hired(launch, isolation=self.isolation, manner=manner) as worker:
+            yield worker
+
+    def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, int], handles: tuple[str, str],
+                profile: Profile) -> sandbox.Process:  # fmt: skip
+        candidate, packages = _place(artifact, folder)
+        python = interpreter.executable()
+        policy = sandbox.Policy(
+            readable=(*interpreter.readable(), *gpu_files.readable(), *packages, *profile.readable, folder),
+            listable=interpreter.listable(),
+            executable=(python, *machine.linked(python)),
+            devices=gpu_files.devices(),
+            cores=None if self.worker_core is None else (self.worker_core,),
+            memory_bytes=None,
+            open_files=OPEN_FILES,
+            environment=self._environment() | dict(profile.environment or {}),
+        )
+        command = [
+            python,
+            "-I",
+            "-S",
+            "-B",
+            folder / "worker" / "gpu.py",
+            *fds,
+            *handles,
+            candidate,
+            folder / "packages",
+        ]
+        return sandbox.launch([str(word) for word in command], policy, isolation=self.isolation, folder=folder,
+                              keep_fds=fds)  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+        return kept | {"CUDA_VISIBLE_DEVICES": self.uuid, "CUDA_CACHE_DISABLE": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+    def vendor_source(self, task: Task) -> Path:
+        """A CUDA file."""
+        return task.folder / "vendor.cu"
+
+    def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
+        """cuBLASLt, which tries its own kernels on its first call."""
+        return cublaslt(artifact, memory_bytes=memory_bytes)
+
+    def yardstick(self, task: Task) -> tuple[str, str]:
+        """A copy by the driver, of as many bytes as the largest input and output share."""
+        return signature.cuda_copy(task), "cuda"
+
+    def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
+        """Arithmetic goes with the clock; memory does not."""
+        return None if unit == "dram" else clock_mhz / self.sku.boost_mhz
+
+    def probe_rates(self, processes: int) -> list[float]:
+        """Never asked: there is a yardstick."""
+        raise MachineError("a GPU has a yardstick")
+
+    def observe(self) -> Mapping[str, float]:
+        """Clocks, power, temperature, throttle reasons."""
+        return self.telemetry.sample()
+
+    def refuse_company(self) -> None:
+        """Another process on the GPU would be timed with the candidate."""
+        others = {pid: name for pid, name in self.telemetry.processes().items() if pid not in self._own}
+        if others:
+            told = ", ".join(f"{pid} ({name})" if name else str(pid) for pid, name in others.items())
+            raise MachineError(f"another process computes on {self.name}: {told}; end it, or choose another --device")
+
+    def details(self) -> dict[str, str]:
+        """The denominator and why it was picked, driver, compilers."""
+        return {
+            "sku": f"{self.sku.name}: {self.sku.why}",
+            "peak_source": self.sku.source + ("" if self.sku.measured else "; never measured by us"),
+            "power_limit_w": f"{self.telemetry.power_limit_w:g}",
+            "driver": self.telemetry.driver_version,
+            "uuid": self.uuid,
+            "nvcc": nvcc.toolkit().version,
+            "cupy": cupy.__version__,
+        }
+
+
+def fault_words(number: int) -> str:
+    """What a worker's number means."""
+    if name := faults.exception_name(number):
+        return f"the candidate's host code raised {name}"
+    return f"CUDA error {number}: {gpu_files.error_words(number)}"
+
+
+def _place(artifact: Path, folder: Path) -> tuple[Path, tuple[Path, ...]]:
+    """The worker's own files, the candidate and the packages that its language needs, in the private folder."""
+    (folder / "worker").mkdir()
+    (folder / "packages").mkdir()
+    for name in WORKER_FILES:
+        shutil.copy(machine.HERE / "worker" / name, folder / "worker" / name)
+    if artifact.is_dir():
+        candidate = folder / "candidate"
+        shutil.copytree(artifact, candidate)
+        packages = triton_builder.link_packages(folder / "packages")
+    else:
+        candidate, packages = folder / "candidate.so", ()
+        shutil.copy(artifact, candidate)
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.suffix == ".so" else 0o644)
+    return candidate, packages
+
+
+def _uuid(raw: bytes | str) -> str:
+    """`GPU-...`, as the driver and NVML write it."""
+    digits = (raw if isinstance(raw, bytes) else raw.encode("latin-1"))[:16].hex()
+    return "GPU-" + "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _trusted_cubin(source: Path, cache: Path) -> Path:
+    """Our own kernels, compiled once for each toolkit and text. Raises MachineError: nvcc fails on them."""
+    tools = nvcc.toolkit()
+    identity = hashlib.sha256(source.read_bytes() + tools.version.encode()).hexdigest()[:16]
+    cubin = cache / f"{source.stem}-{identity}.cubin"
+    if not cubin.exists():
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            output = Path(folder) / "kernels.cubin"
+            command = [
+                str(tools.nvcc),
+                "-std=c++17",
+                "-O3",
+                *nvcc.ARCHITECTURE,
+                "-cubin",
+                "-o",
+                str(output),
+                str(source),
+            ]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+            if done.returncode != 0:
+                raise MachineError(f"{tools.nvcc} cannot build {source.name}: {done.stderr.strip()[:500]}")
+            os.replace(output, cubin)
+    return cubin
