@@ -7,6 +7,8 @@ denominator. Tensor peaks follow from the chip: SMs x operations a clock x boost
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from machine import MachineError
+
 TFLOPS = 1e12
 PER_CLOCK = {"fp8": 8192, "bf16": 4096, "fp16": 4096, "tf32": 2048, "fp32": 256}
 """Operations a clock of one Hopper SM, dense (H100 architecture whitepaper, 2022)."""
@@ -44,7 +46,7 @@ class Sku:
         return max(self.sm_count * PER_CLOCK[unit] * self.max_mhz * 1e6, self.peak(unit))
 
 
-class UnknownPeak(Exception):
+class UnknownPeak(MachineError):
     """There is no denominator; the message names the key."""
 
 

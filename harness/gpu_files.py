@@ -40,6 +40,22 @@ def driver_library() -> Path:
     return Path(mapped[1])
 
 
+def uuid(ordinal: int) -> str:
+    """`GPU-...`, as NVML and CUDA_VISIBLE_DEVICES name the card. Raises MachineError: the driver has no such device."""
+    driver = ctypes.CDLL("libcuda.so.1")
+    device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
+    calls = (
+        ("cuInit", lambda: driver.cuInit(0)),
+        ("cuDeviceGet", lambda: driver.cuDeviceGet(ctypes.byref(device), ordinal)),
+        ("cuDeviceGetUuid", lambda: driver.cuDeviceGetUuid_v2(raw, device)),
+    )
+    for name, call in calls:
+        if error := call():
+            raise machine.MachineError(f"no GPU {ordinal}: {name}: {error_words(error)}")
+    digits = bytes(raw).hex()
+    return "GPU-" + "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
 def error_words(number: int) -> str:
     """The driver's name and sentence for an error number."""
     driver = ctypes.CDLL("libcuda.so.1")

@@ -4,6 +4,7 @@ What runs here is our own code (the worker's runtime, the peak probe), compiled 
 in build/, inside the sandbox.
 """
 
+import functools
 import hashlib
 import os
 import platform
@@ -107,6 +108,7 @@ def _compile(compiler: toolchain.Compiler, source: Path, *, program: Path, libra
         os.replace(output, program)
 
 
+@functools.cache
 def linked(program: Path) -> tuple[Path, ...]:
     """The loader and libraries of a program or library, as real files and as the names they are found by."""
     done = subprocess.run(["ldd", str(program)], capture_output=True, text=True, timeout=20, check=False)

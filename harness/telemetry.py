@@ -7,6 +7,8 @@ import ctypes
 from ctypes import byref, c_char_p, c_int, c_uint, c_ulonglong, c_void_p
 from pathlib import Path
 
+from machine import MachineError
+
 LIBRARY = "libnvidia-ml.so.1"
 _SM, _MEMORY = 1, 2
 """nvmlClockType_t."""
@@ -16,7 +18,7 @@ _MOST_PROCESSES = 64
 _NAME_BYTES = 96
 
 
-class NoTelemetry(Exception):
+class NoTelemetry(MachineError):
     """NVML cannot be asked; the message says why."""
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,10 +49,27 @@ class Bench:
         return said
 
     def tried(
-        self, command: Sequence[str | Path], *, readable: tuple[Path, ...], listing: int | None = None,
+        self,
+        command: Sequence[str | Path],
+        *,
+        readable: tuple[Path, ...],
+        listing: int | None = None,
         environment: Mapping[str, str] | None = None,
-    ) -> tuple[int, str, str]:  # fmt: skip
+    ) -> tuple[int, str, str]:
         """One program: its exit code, what it said, how it ended. Raises BuildFault: the deadline passed."""
+        with self.started(command, readable=readable, listing=listing, environment=environment) as finish:
+            return finish()
+
+    @contextmanager
+    def started(
+        self,
+        command: Sequence[str | Path],
+        *,
+        readable: tuple[Path, ...],
+        listing: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Iterator[Callable[[], tuple[int, str, str]]]:
+        """One program that runs beside others; what is given waits for it, as `tried` does."""
         with memory_file() as messages:
             process = sandbox.launch(
                 command,
@@ -63,14 +80,17 @@ class Bench:
                 stderr=messages,
             )
             try:
-                code = process.wait(self.deadline - time.monotonic())
-                end = process.describe_end()
+                yield lambda: self._finished(process, messages)
             finally:
                 process.kill()
-            said = self._clean(content(messages, MAX_MESSAGES_BYTES))
+
+    def _finished(self, process: sandbox.Process, messages: int) -> tuple[int, str, str]:
+        code = process.wait(self.deadline - time.monotonic())
         if code is None:
             raise BuildFault(f"deadline: the compiler was still running after {self.deadline_s:g} s")
-        return code, said, end
+        end = process.describe_end()
+        process.kill()
+        return code, self._clean(content(messages, MAX_MESSAGES_BYTES)), end
 
     def _policy(self, readable: tuple[Path, ...], environment: Mapping[str, str]) -> sandbox.Policy:
         return sandbox.Policy(

@@ -180,10 +180,13 @@ def install(driver: Any, *, stream: int) -> None:
     from triton.backends.compiler import GPUTarget
     from triton.backends.driver import DriverBase
     from triton.backends.nvidia import compiler
+    from triton.runtime import cache
     from triton.runtime.driver import driver as active
 
-    # Part of the names in the cache: asking the program itself needs a fork, which a worker may not.
+    # Both are part of the names in the cache. To ask ptxas needs a fork, which a worker may not; to hash all of Triton
+    # takes a second. The builder's own cache is keyed by Triton's version.
     compiler.get_ptxas_version = lambda arch=0: "as the build found it"
+    cache.triton_key = lambda: "as the build found it"
 
     class TorchlessDriver(DriverBase):  # type: ignore[misc]
         """See triton.backends.driver.DriverBase."""

@@ -59,7 +59,7 @@ class CudaWorkplace:
         self._cores = cores
         self._own: set[int] = set()
         self._properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
-        self.uuid = _uuid(self._properties["uuid"])
+        self.uuid = gpu_files.uuid(ordinal)
         self.cache_bytes = int(self._properties["l2CacheSize"])
         self.telemetry = Telemetry(self.uuid)
         self.sku = device.pick(
@@ -136,8 +136,10 @@ class CudaWorkplace:
 
     def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, int], handles: tuple[str, str],
                 profile: Profile) -> sandbox.Process:  # fmt: skip
-        candidate, packages = _place(artifact, folder)
+        candidate = _place(artifact, folder)
+        triton = triton_builder.packages(self._cache) if artifact.is_dir() else None
         python = interpreter.executable()
+        packages = triton.readable if triton else ()
         policy = sandbox.Policy(
             readable=(*interpreter.readable(), *gpu_files.readable(), *packages, *profile.readable, folder),
             listable=interpreter.listable(),
@@ -148,17 +150,9 @@ class CudaWorkplace:
             open_files=OPEN_FILES,
             environment=self._environment() | dict(profile.environment or {}),
         )
-        command = [
-            python,
-            "-I",
-            "-S",
-            "-B",
-            folder / "worker" / "gpu.py",
-            *fds,
-            *handles,
-            candidate,
-            folder / "packages",
-        ]
+        options = triton.options if triton else ("-I", "-S", "-B")
+        where = [triton.folder] if triton else []
+        command = [python, *options, folder / "worker" / "gpu.py", *fds, *handles, candidate, *where]
         return sandbox.launch([str(word) for word in command], policy, isolation=self.isolation, folder=folder,
                               keep_fds=fds)  # fmt: skip
 
@@ -217,29 +211,20 @@ def fault_words(number: int) -> str:
     return f"CUDA error {number}: {gpu_files.error_words(number)}"
 
 
-def _place(artifact: Path, folder: Path) -> tuple[Path, tuple[Path, ...]]:
-    """The worker's own files, the candidate and the packages that its language needs, in the private folder."""
+def _place(artifact: Path, folder: Path) -> Path:
+    """The worker's own files and the candidate, in the private folder; where the candidate lies."""
     (folder / "worker").mkdir()
-    (folder / "packages").mkdir()
     for name in WORKER_FILES:
         shutil.copy(machine.HERE / "worker" / name, folder / "worker" / name)
     if artifact.is_dir():
         candidate = folder / "candidate"
         shutil.copytree(artifact, candidate)
-        packages = triton_builder.link_packages(folder / "packages")
     else:
-        candidate, packages = folder / "candidate.so", ()
+        candidate = folder / "candidate.so"
         shutil.copy(artifact, candidate)
     for path in (folder, *folder.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or path.suffix == ".so" else 0o644)
-    return candidate, packages
-
-
-def _uuid(raw: bytes | str) -> str:
-    """`GPU-...`, as the driver and NVML write it."""
-    digits = (raw if isinstance(raw, bytes) else raw.encode("latin-1"))[:16].hex()
-    return "GPU-" + "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        path.chmod(0o755 if path.is_dir() or path.suffix == ".so" else 0o644)
+    return candidate
 
 
 def _trusted_cubin(source: Path, cache: Path) -> Path:

@@ -10,8 +10,8 @@ import triton
 import triton.language as tl
 
 BLOCK_M = 32  # knob: 32 64 128
-BLOCK_N = 32  # knob: 32 64 128
-BLOCK_K = 64  # knob: 32 64 128
+BLOCK_N = 64  # knob: 32 64 128
+BLOCK_K = 32  # knob: 32 64 128
 WARPS = 4  # knob: 4 8
 STAGES = 1  # knob: 1 3
 # require: BLOCK_M * BLOCK_N >= WARPS * 256

@@ -12,16 +12,12 @@ import triton
 import triton.language as tl
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-BLOCK_M = 128  # knob: 128 256
-BLOCK_N = 256  # knob: 128 256
-BLOCK_K = 128  # knob: 64 128
-GROUP = 8  # knob: 4 8 16 32
-SPLIT = 2  # knob: 1 2 4
+BLOCK_M, BLOCK_N, BLOCK_K, WARPS = 128, 256, 128, 8
+GROUP = 16  # knob: 8 16 32
+SPLIT = 2  # knob: 2 4
 STAGES = 3  # knob: 3 4
-SPARE = 0  # knob: 0 4
-WARPS = 8  # knob: 4 8
-# require: BLOCK_M * BLOCK_N <= WARPS * 4096
-# require: BLOCK_M * BLOCK_N >= 32768
+SPARE = 4  # knob: 0 4
+# require: BLOCK_M * BLOCK_N == 32768
 # require: (BLOCK_M + BLOCK_N) * BLOCK_K * STAGES * SPLIT + 2 * BLOCK_M * BLOCK_N <= 231424 * SPLIT
 
 
