@@ -59,6 +59,8 @@ class Manner:
     """Resident memory beyond which the worker is killed; None where its address space is limited."""
     fault: Callable[[int], str]
     """The sentence for a number that the worker left in `fault`; only the number is the worker's."""
+    language: str
+    """What its candidate is written in: each has a runtime of its own, with a constant of its own."""
 
 
 class Worker:
@@ -72,6 +74,11 @@ class Worker:
         self._error = status.bytes[8 * ERROR :]
         self._sequence = 0
         self._was_ready = False
+
+    @property
+    def language(self) -> str:
+        """Of its candidate."""
+        return self._manner.language
 
     @property
     def pid(self) -> int:

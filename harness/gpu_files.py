@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import machine
@@ -44,10 +45,10 @@ def uuid(ordinal: int) -> str:
     """`GPU-...`, as NVML and CUDA_VISIBLE_DEVICES name the card. Raises MachineError: the driver has no such device."""
     driver = ctypes.CDLL("libcuda.so.1")
     device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
-    calls = (
-        ("cuInit", lambda: driver.cuInit(0)),
-        ("cuDeviceGet", lambda: driver.cuDeviceGet(ctypes.byref(device), ordinal)),
-        ("cuDeviceGetUuid", lambda: driver.cuDeviceGetUuid_v2(raw, device)),
+    calls: tuple[tuple[str, Callable[[], int]], ...] = (
+        ("cuInit", lambda: int(driver.cuInit(0))),
+        ("cuDeviceGet", lambda: int(driver.cuDeviceGet(ctypes.byref(device), ordinal))),
+        ("cuDeviceGetUuid", lambda: int(driver.cuDeviceGetUuid_v2(raw, device))),
     )
     for name, call in calls:
         if error := call():

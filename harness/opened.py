@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,15 @@ class OpeningError(Exception):
     """The task cannot be opened: the harness's fault, or the machine's."""
 
 
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """Seconds from go to samples read with a candidate that does nothing; deducted from every batch."""
+
+    seconds: float = 0.0
+    scatter_s: float = 0.0
+    """Its interquartile range: what single calls cannot resolve."""
+
+
 @dataclass
 class Opened:
     """What every judgement of this task needs; lives as long as the judge keeps the task open."""
@@ -53,10 +62,8 @@ class Opened:
     pace: Pace
     set_s: dict[str, float]
     """Seconds to refresh and verify one set, by timed case."""
-    overhead_s: float = 0.0
-    """Seconds from go to samples read with a candidate that does nothing; deducted from every batch."""
-    overhead_scatter_s: float = 0.0
-    """Interquartile range of that constant: what single calls cannot resolve."""
+    overheads: dict[str, "Overhead"] = field(default_factory=dict)
+    """By language."""
     spread: float = 0.0
     vendor: Vendor | None = None
     vendor_s: float = 0.0
@@ -97,8 +104,9 @@ class Opened:
     def stand(self, worker: Worker, case: Case, *, sets: int = 1, seat: int = 0) -> Stand:
         """Ready a worker to be timed on a case."""
         layout = lay_out(self.task, case, sets=sets)
+        overhead_s = self.overheads.get(worker.language, Overhead()).seconds
         return Stand(
-            self.task, case, self.arena, layout, worker, seat, self.overhead_s,
+            self.task, case, self.arena, layout, worker, seat, overhead_s,
             idle_s=self.pace.idle_s, observe=lambda: dict(self.workplace.observe()),
         )  # fmt: skip
 
@@ -118,7 +126,7 @@ def open_task(task: Task, *, workplace: Workplace, calibration_s: float) -> Open
     workplace.peak(task.unit)
     opened = _with_arena(task, workplace=workplace)
     try:
-        _measure_overhead(opened)
+        _measure_overheads(opened)
         _measure_vendor(opened)
     except (Failed, WorkerDied, WorkerOverdue) as error:
         opened.close()
@@ -157,15 +165,15 @@ def _measure_set(task: Task, case: Case, *, workplace: Workplace) -> float:
     return seconds
 
 
-def _measure_overhead(opened: Opened) -> None:
-    """Seconds from go to samples read, with a trusted candidate that does nothing: median and scatter."""
-    text, language = opened.workplace.no_op(opened.task)
-    artifact = _trusted(opened, text, language=language, name="the no-op candidate")
-    with opened.worker(artifact) as worker:
-        stand = opened.stand(worker, opened.main).after(0.0)
-        runs = [stand.run(range(1), NO_KEY, deadline_s=5.0) for _ in range(OVERHEAD_BATCHES)]
-    quarter, half, three_quarters = np.quantile([run.reading.call_s for run in runs], [0.25, 0.5, 0.75])
-    opened.overhead_s, opened.overhead_scatter_s = float(half), float(three_quarters - quarter)
+def _measure_overheads(opened: Opened) -> None:
+    """With a trusted candidate in each language that does nothing: median and scatter."""
+    for language, text in opened.workplace.no_ops(opened.task).items():
+        artifact = _trusted(opened, text, language=language, name=f"the no-op candidate in {language}")
+        with opened.worker(artifact) as worker:
+            stand = opened.stand(worker, opened.main).after(opened.pace.turn_idle_s)
+            runs = [stand.run(range(1), NO_KEY, deadline_s=5.0) for _ in range(OVERHEAD_BATCHES)]
+        quarter, half, three_quarters = np.quantile([run.reading.call_s for run in runs], [0.25, 0.5, 0.75])
+        opened.overheads[language] = Overhead(float(half), float(three_quarters - quarter))
 
 
 def _trusted(opened: Opened, text: str, *, language: str, name: str) -> Path:
@@ -201,7 +209,7 @@ def _vendors(opened: Opened) -> list[Vendor]:
     if opened.task.vendor is None:
         return []
     source = opened.workplace.vendor_source(opened.task)
-    _, language = opened.workplace.no_op(opened.task)
+    language = next(iter(opened.workplace.no_ops(opened.task)))
     artifact = _trusted(opened, source.read_text(encoding="utf-8"), language=language, name=source.name)
     return opened.workplace.vendors(artifact, memory_bytes=opened.profile.memory_bytes)
 
@@ -272,7 +280,7 @@ def describe(opened: Opened) -> wire.Device:
         unit=opened.task.unit,
         isolation=int(workplace.isolation.level),
         spread=opened.spread,
-        overhead_us=opened.overhead_s * 1e6,
+        overhead_us=next(iter(opened.overheads.values())).seconds * 1e6,
         worker_core=workplace.worker_core,
         vendor=line or None,
         details=workplace.details(),

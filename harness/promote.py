@@ -122,8 +122,8 @@ def _audited(
         single_s = audit.single_call_s(opened.stand(worker, case).after(0.0), quantile=opened.pace.quantile)
     batch_s = timed.scores[case.name].call_s
     measurement = replace(measurement, single_us=single_s * 1e6)
-    ratio, scatter_s = opened.single_ratio, opened.overhead_scatter_s
-    if single_s <= audit.allowed_s(batch_s, vendor_ratio=ratio, scatter_s=scatter_s):
+    scatter_s = opened.overheads[worker.language].scatter_s
+    if single_s <= audit.allowed_s(batch_s, vendor_ratio=opened.single_ratio, scatter_s=scatter_s):
         return measurement
     findings.notes.append(f"scored by its single calls: {single_s / batch_s:.2f} times its time in batches")
     slower = batch_s / single_s

@@ -258,15 +258,16 @@ class CudaArena:
                lengths: tuple[Any, Any] | None, poison: int) -> verify.Mistake | None:  # fmt: skip
         buffer = next(buffer for buffer in task.buffers if buffer.name == name)
         tolerance = task.tolerance(case)
-        errors = cupy.zeros(1, ERRORS)
-        wrong = cupy.empty(expected.shape, "bool")
-        self._kernels(
-            f"compare_{buffer.dtype}", self._wide, got, expected, *_rows_and_columns(expected.shape),
-            *(lengths or (np.uint64(0), np.uint64(0))), np.float32(0.0 if lengths else _rms(expected)),
-            np.float32(tolerance.max_element), np.uint32(poison), errors, wrong,
+        given = (
+            *_rows_and_columns(expected.shape), *(lengths or (np.uint64(0), np.uint64(0))),
+            np.float32(0.0 if lengths else _rms(expected)), np.float32(tolerance.max_element), np.uint32(poison),
         )  # fmt: skip
+        errors = cupy.zeros(1, ERRORS)
+        self._kernels(f"compare_{buffer.dtype}", self._wide, got, expected, *given, errors, np.uint64(0))
         found = errors.get()[0]
         if found["beyond"]:
+            wrong = cupy.empty(expected.shape, "bool")
+            self._kernels(f"compare_{buffer.dtype}", self._wide, got, expected, *given, errors, wrong)
             return self._describe(name, buffer, got, expected=expected, wrong=wrong, found=found)
         return verify.judge_totals(
             name,
@@ -421,4 +422,4 @@ def _rows_and_columns(shape: tuple[int, ...]) -> tuple[np.uint64, np.uint64]:
 
 
 def _rms(values: Any) -> float:
-    return float(cupy.sqrt(cupy.mean(cupy.square(values))))
+    return float(cupy.linalg.norm(values.ravel())) / math.sqrt(values.size)

@@ -282,12 +282,7 @@ __device__ inline bool is_poison(const void *element, size_t bytes, u64 index, u
     return true;
 }
 
-// The scale of an element: |a_i| |b_j| where `left` is given (squared lengths), else its magnitude plus `rms`.
-__device__ inline float scale_of(float expected, u64 row, u64 col, const float *left, const float *right, float rms)
-{
-    return left ? sqrtf(left[row]) * sqrtf(right[col]) : fabsf(expected) + rms;
-}
-
+// An element's scale is |a_i| |b_j| where `left` is given (squared lengths of rows), else its magnitude plus `rms`.
 template <class T>
 __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols, const float *left, const float *right,
                         float rms, float allowed, uint32_t poison, Errors *errors, unsigned char *wrong)
@@ -298,7 +293,8 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
     const u64 stride = (u64)gridDim.x * blockDim.x;
     for (u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; i < rows * cols; i += stride) {
         const float wanted = expected[i], value = decode(got[i]);
-        const float units = in_units(fabsf(value - wanted), scale_of(wanted, i / cols, i % cols, left, right, rms));
+        const float scale = left ? sqrtf(left[i / cols]) * sqrtf(right[i % cols]) : fabsf(wanted) + rms;
+        const float units = in_units(fabsf(value - wanted), scale);
         const bool is_wrong = units > allowed;
         squares += (double)units * units;
         beyond += is_wrong;

@@ -65,8 +65,18 @@ def cuda_shim(task: Task) -> str:
 
 
 def cuda_no_op(task: Task) -> str:
-    """A trusted candidate that launches nothing: what it takes is the constant to deduct."""
-    return _cuda_definition(task, "".join(f"(void){name}; " for name, _ in task.arguments) + "(void)stream;")
+    """A trusted candidate that launches an empty kernel: what it takes is the constant to deduct."""
+    unused = "".join(f"(void){name}; " for name, _ in task.arguments)
+    return "__global__ void nothing() {}\n" + _cuda_definition(task, f"{unused}nothing<<<1, 1, 0, stream>>>();")
+
+
+def triton_no_op(task: Task) -> str:
+    """The same in Triton."""
+    names = ", ".join(buffer.name for buffer in task.buffers)
+    return (
+        "import triton\n\n\n@triton.jit\ndef nothing(pointer):\n    pass\n\n\n"
+        f"def {task.entry}({names}, device):\n    nothing[(1,)]({task.buffers[0].name}, num_warps=1)\n"
+    )
 
 
 def cuda_copy(task: Task) -> str:

@@ -23,7 +23,7 @@ WARP = 32
 CACHE, SIGNATURE, CANDIDATE = "cache", "signature.json", "candidate.py"
 _HOST_TYPE = {**{i: i for i in range(16)}, 8: 10, 9: 8, 10: 9}
 """Element types of tensor maps are numbered differently in device and host code."""
-_FLOAT_FORMAT = {"fp32": "<f", "f32": "<f", "fp64": "<d"}
+_FLOAT_FORMAT = {"fp16": "<e", "fp32": "<f", "f32": "<f", "fp64": "<d"}
 _TORCH = "torch is not available: a candidate is given light tensor handles, and launches Triton kernels on them"
 
 
@@ -159,11 +159,9 @@ def _flat(kind: Any, argument: Any) -> list[tuple[str, Any]]:
 def _word(kind: str, value: Any) -> int:
     """A parameter as the first bytes of a 64-bit word."""
     if kind[0] == "*":
-        pointer: int = value.data_ptr() if hasattr(value, "data_ptr") else int(value or 0)
-        return pointer
-    if kind in ("fp16", "bf16"):
-        half = struct.unpack("<H", struct.pack("<e", value))[0]
-        return half if kind == "fp16" else struct.unpack("<I", struct.pack("<f", value))[0] >> 16
+        return int(value.data_ptr()) if hasattr(value, "data_ptr") else int(value or 0)
+    if kind == "bf16":
+        return int.from_bytes(struct.pack("<f", value), "little") >> 16
     if kind in _FLOAT_FORMAT:
         return int.from_bytes(struct.pack(_FLOAT_FORMAT[kind], value), "little")
     return int(value) & ((1 << 64) - 1)

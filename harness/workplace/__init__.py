@@ -45,8 +45,8 @@ class Workplace(Protocol):
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """Build a candidate in the sandbox, or take it from the cache."""
 
-    def no_op(self, task: Task) -> tuple[str, str]:
-        """(source, language) of a trusted candidate that does nothing: what it takes is the constant to deduct."""
+    def no_ops(self, task: Task) -> dict[str, str]:
+        """By language, the trusted one first: a candidate that does nothing takes the constant to deduct."""
 
     def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> Arena:
         """Memory that workers here can map."""

@@ -83,9 +83,9 @@ class CpuWorkplace:
             deadline_s=task.limits.build_s,
         )
 
-    def no_op(self, task: Task) -> tuple[str, str]:
+    def no_ops(self, task: Task) -> dict[str, str]:
         """In C."""
-        return signature.no_op(task), "c"
+        return {"c": signature.no_op(task)}
 
     def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CpuArena:
         """Sealed shared memory."""
@@ -101,8 +101,9 @@ class CpuWorkplace:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd, *given), profile=profile)
 
         manner = Manner(
-            READY_S, shares_core=self._cores.shared, host_bytes=None, fault=lambda number: f"fault {number}"
-        )
+            READY_S, shares_core=self._cores.shared, host_bytes=None, fault=lambda number: f"fault {number}",
+            language="c",
+        )  # fmt: skip
         with hired(launch, isolation=self.isolation, manner=manner) as worker:
             yield worker
 

@@ -40,6 +40,7 @@ PACE = Pace(
 BANDWIDTH_PACE = replace(PACE, target_s=0.010, turn_s=0.010)
 SHARE_OF_MEMORY = 3
 """Sets and a second seat's outputs leave at least half of a small card to the candidate."""
+TRITON = "triton"
 READY_S = 30.0
 """CUDA starts in 0.3 s, Triton is imported in 0.7 s; a first start after boot takes longer."""
 WORKER_FILES = ("__init__.py", "gpu.py", "driver.py", "faults.py", "tensor.py", "triton_driver.py")
@@ -104,7 +105,7 @@ class CudaWorkplace:
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """By nvcc, or by Triton ahead of time."""
-        build = triton_builder.build_triton if language == "triton" else cuda_builder.build_cuda
+        build = triton_builder.build_triton if language == TRITON else cuda_builder.build_cuda
         return build(
             source,
             task=task,
@@ -113,9 +114,10 @@ class CudaWorkplace:
             deadline_s=task.limits.build_s,
         )
 
-    def no_op(self, task: Task) -> tuple[str, str]:
-        """In CUDA C++; it launches nothing."""
-        return signature.cuda_no_op(task), "cuda"
+    def no_ops(self, task: Task) -> dict[str, str]:
+        """An empty kernel in each language: a launch after a pause costs what no kernel can help."""
+        by_language = {"cuda": signature.cuda_no_op(task), TRITON: signature.triton_no_op(task)}
+        return {language: by_language[language] for language in dict.fromkeys(("cuda", *task.languages))}
 
     def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CudaArena:
         """Dedicated allocations."""
@@ -130,7 +132,10 @@ class CudaWorkplace:
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd), handles=handles, profile=profile)
 
-        manner = Manner(READY_S, shares_core=self._cores.shared, host_bytes=HOST_BYTES, fault=fault_words)
+        manner = Manner(
+            READY_S, shares_core=self._cores.shared, host_bytes=HOST_BYTES, fault=fault_words,
+            language=TRITON if artifact.is_dir() else "cuda",
+        )  # fmt: skip
         with hired(launch, isolation=self.isolation, manner=manner) as worker:
             yield worker
 

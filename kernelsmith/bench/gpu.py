@@ -15,14 +15,9 @@ def uuid(ordinal: int) -> str | None:
     except OSError:
         return None
     device, found = ctypes.c_int(), (ctypes.c_ubyte * 16)()
-    for call in (
-        lambda: driver.cuInit(0),
-        lambda: driver.cuDeviceGet(ctypes.byref(device), ordinal),
-        lambda: driver.cuDeviceGetUuid_v2(found, device),
-    ):
-        if call() != SUCCESS:
-            return None
-    return bytes(found).hex()
+    if driver.cuInit(0) != SUCCESS or driver.cuDeviceGet(ctypes.byref(device), ordinal) != SUCCESS:
+        return None
+    return bytes(found).hex() if driver.cuDeviceGetUuid_v2(found, device) == SUCCESS else None
 
 
 def missing() -> str | None:

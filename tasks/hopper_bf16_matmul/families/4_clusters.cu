@@ -15,8 +15,8 @@
 #define BLOCK_N 256  // knob: 256 192 128
 #define STAGES 4     // knob: 3 4
 #define CLUSTER 2    // knob: 1 2
-#define GROUP 8      // knob: 4 8 16
-#define SPARE 0      // knob: 0 4
+#define GROUP 16     // knob: 8 16
+#define SPARE 4      // knob: 0 4
 // require: (128 + BLOCK_N) * STAGES <= 1536
 
 namespace {
