@@ -59,8 +59,8 @@ class CudaWorkplace:
         self._cache = cache
         self._cores = cores
         self._own: set[int] = set()
-        self._properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
         self.uuid = gpu_files.uuid(ordinal)
+        self._properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
         self.cache_bytes = int(self._properties["l2CacheSize"])
         self.telemetry = Telemetry(self.uuid)
         self.sku = device.pick(

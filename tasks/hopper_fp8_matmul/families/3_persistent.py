@@ -17,8 +17,7 @@ GROUP = 16  # knob: 8 16 32
 SPLIT = 2  # knob: 2 4
 STAGES = 3  # knob: 3 4
 SPARE = 4  # knob: 0 4
-# require: BLOCK_M * BLOCK_N == 32768
-# require: (BLOCK_M + BLOCK_N) * BLOCK_K * STAGES * SPLIT + 2 * BLOCK_M * BLOCK_N <= 231424 * SPLIT
+# require: 49152 * STAGES * SPLIT + 65536 <= 231424 * SPLIT
 
 
 @triton.jit

@@ -1,0 +1,85 @@
+"""The Hopper figures: each task by the tuner, from the command line to the log.
+
+    python benchmarks/gpu.py [--keep FOLDER] [--harness-python PATH] [TASK:ATTEMPTS[:SECONDS] ...]
+
+Prints one line a task: first passing attempt and best as fractions of the dense peak, how far the best is from the
+vendor line in interleaved turns, and the median seconds of an attempt from build to verdict, the duel and what follows
+a promotion not counted. A task that takes longer than SECONDS is interrupted after the attempt in flight; with --keep,
+the attempt log stays in FOLDER.
+"""
+
+import argparse
+import json
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+CLI = [sys.executable, "-m", "kernelsmith.cli"]
+TASKS = ("hopper_fp8_matmul:80", "hopper_bf16_matmul:60", "hopper_rmsnorm:30")
+JUDGING = ("build", "correctness", "timing", "audit")
+"""The stages that every attempt goes through, or may."""
+PUBLISHED = 0.713
+"""Of peak: the published run's best, on fp8."""
+
+
+def run(task: str, attempts: str, seconds: float | None, *, folder: Path, options: list[str]) -> float:
+    """Wall seconds of one search."""
+    command = [*CLI, "run", task, "--proposer", "tuner", "--name", task, "--attempts", attempts, *options]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+    return time.perf_counter() - start
+
+
+def attempts_of(task: str, *, folder: Path) -> list[dict[str, Any]]:
+    """What the log holds."""
+    shown = subprocess.run([*CLI, "show", task, "--json"], cwd=folder, capture_output=True, text=True, check=True)
+    found: list[dict[str, Any]] = json.loads(shown.stdout)["attempts"]
+    return found
+
+
+def line(task: str, attempts: list[dict[str, Any]], *, wall_s: float) -> str:
+    """One task's figures."""
+    passed = [attempt for attempt in attempts if attempt["status"] == "passed"]
+    if not passed:
+        return f"{task}: {len(attempts)} attempts in {wall_s:.0f} s, none passed"
+    promoted = [attempt for attempt in passed if attempt["promotion"]]
+    best = promoted[-1]
+    seconds = [sum(attempt["durations_s"].get(stage, 0.0) for stage in JUDGING) for attempt in passed]
+    reached = next((a["number"] for a in promoted if a["utilization"] >= PUBLISHED), None)
+    vendor = f", {best['vendor_ratio']:.4f} of the vendor's speed" if best["vendor_ratio"] else ""
+    return (
+        f"{task}: {len(attempts)} attempts in {wall_s:.0f} s; first {passed[0]['utilization']:.2%}, best "
+        f"{best['utilization']:.2%} at attempt {best['number']}{vendor}; {PUBLISHED:.1%} at attempt {reached}; "
+        f"median {statistics.median(seconds):.2f} s build to verdict"
+    )
+
+
+def main() -> None:
+    """Run the tasks that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", nargs="*", default=TASKS)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--harness-python")
+    arguments = parser.parse_args()
+    options = [f"--harness-python={arguments.harness_python}"] if arguments.harness_python else []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for named in arguments.tasks:
+            task, attempts, *seconds = named.split(":")
+            wall_s = run(task, attempts, float(seconds[0]) if seconds else None, folder=folder, options=options)
+            print(line(task, attempts_of(task, folder=folder), wall_s=wall_s), flush=True)
+
+
+if __name__ == "__main__":
+    main()
