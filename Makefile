@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check soak bench clean
+.PHONY: run test check soak bench test-gpu bench-gpu clean
 
 run: $(VENV)/.installed
 	$(BIN)/kernelsmith run cpu_matmul
@@ -21,6 +21,13 @@ check: $(VENV)/.developed
 
 soak: $(VENV)/.developed
 	$(BIN)/python -m pytest -m soak
+
+# On a GPU box PYTHON may be the interpreter that has cupy and triton; kernelsmith's own packages are needed too.
+test-gpu:
+	$(PYTHON) -m pytest -m gpu tests/gpu
+
+bench-gpu:
+	$(PYTHON) benchmarks/gpu.py
 
 bench: $(VENV)/.developed
 	$(BIN)/python benchmarks/main_job.py

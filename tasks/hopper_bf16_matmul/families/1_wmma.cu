@@ -2,7 +2,7 @@
 //
 // Layout: A is M x K, B is N x K, C is M x N; all row-major. K and N are multiples of 8, M is arbitrary.
 // Idea: a CTA of 8 warps copies blocks of BM x BK and BN x BK to shared memory, 16 bytes a thread and step; each warp
-// multiplies a BM/2 x BN/4 part by 16 x 16 x 16 fragments. Rows are padded by 16 bytes, so that they start in other banks.
+// multiplies a BM/2 x BN/4 part by 16 x 16 x 16 fragments. Rows are padded by 16 bytes: they start in other banks.
 // What lies outside of A and B is copied as zero; C leaves through a patch of floats a warp, 16 bytes a lane.
 // hypothesis: tensor cores fed by plain loads wait for them, yet do many times what fp32 units could.
 

@@ -3,7 +3,7 @@
 // Layout: A is M x K, B is N x K, C is M x N; all row-major. K and N are multiples of 8 (TMA wants rows at multiples of
 // 16 bytes); M, and all of them beside the tile, are arbitrary: TMA reads zeros outside, stores are guarded.
 // Idea: one warp keeps a ring of STAGES blocks of A and B filled by TMA; two warpgroups multiply 64 rows each, by wgmma
-// from shared memory, where rows of 128 bytes lie swizzled. Barriers in shared memory say what is full and what is free.
+// from shared memory, where rows of 128 bytes lie swizzled. Barriers there say what is full and what is free.
 // hypothesis: wgmma reads both operands from shared memory and TMA puts them there: no thread moves data any more.
 
 #include <cuda.h>
@@ -81,13 +81,13 @@ __device__ __forceinline__ void barrier_wait(uint64_t *barrier, uint32_t parity)
 __device__ __forceinline__ void load_block(const CUtensorMap *map, uint64_t *barrier, char *to, int k, int row)
 {
     asm volatile(
-        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(
-            shared_address(to)),
+        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+        "[%0], [%1, {%2, %3}], [%4];" ::"r"(shared_address(to)),
         "l"(map), "r"(k), "r"(row), "r"(shared_address(barrier))
         : "memory");
 }
 
-// What wgmma is told of a K-major block with rows of 128 swizzled bytes: address, and 1024 bytes from 8 rows to the next.
+// What wgmma is told of a K-major block with rows of 128 swizzled bytes: where it is, and 1024 bytes for every 8 rows.
 __device__ __forceinline__ uint64_t descriptor(const char *block)
 {
     return (shared_address(block) & 0x3FFFF) >> 4 | 1ull << 16 | 64ull << 32 | 1ull << 62;
@@ -99,9 +99,9 @@ __device__ __forceinline__ uint64_t descriptor(const char *block)
 #define REGISTERS_128                                                                   \
     TEN() TEN(1) TEN(2) TEN(3) TEN(4) TEN(5) TEN(6) TEN(7) TEN(8) TEN(9) TEN(10) TEN(11) \
     "%120, %121, %122, %123, %124, %125, %126, %127"
-#define SUMS_8(i) \
-    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
-#define SUMS_32(i) SUMS_8(i), SUMS_8(i + 8), SUMS_8(i + 16), SUMS_8(i + 24)
+#define SUMS_4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define SUMS_16(i) SUMS_4(i), SUMS_4(i + 4), SUMS_4(i + 8), SUMS_4(i + 12)
+#define SUMS_32(i) SUMS_16(i), SUMS_16(i + 16)
 #define WGMMA(shape, registers, a_operand, b_operand, scale_operand, ...)                                     \
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " scale_operand ", 0;\n"                                   \
                  "wgmma.mma_async.sync.aligned." shape ".f32.bf16.bf16 {" registers "}, " a_operand ", " b_operand \

@@ -6,7 +6,7 @@
 // filled by TMA; two consumer warpgroups multiply 64 * ROWS rows each, by wgmma from shared memory, and have nearly all
 // registers (setmaxnreg). While one block is multiplied the next is already queued: wgmma groups overlap by one.
 // Tiles follow one another in groups of GROUP rows of tiles, so that those in flight share their operands in L2.
-// hypothesis: 128 x 256 tiles need a third of the L2 traffic of 128 x 64, and a producer of its own never lets wgmma wait.
+// hypothesis: 128 x 256 tiles need a third of the L2 traffic of 128 x 64, and a producer of its own keeps wgmma fed.
 
 #include <cuda.h>
 
@@ -22,7 +22,7 @@ namespace {
 
 constexpr int CONSUMERS = 2, WARPGROUP = 128, THREADS = (1 + CONSUMERS) * WARPGROUP;
 constexpr int CONSUMER_REGISTERS = PRODUCER_REGISTERS == 24 ? 240 : 232;  // all together at most 512 a warpgroup lane
-constexpr int BM = CONSUMERS * ROWS * 64, BK = 64, STEP = 16;             // a row of a block is 128 bytes, the swizzle's width
+constexpr int BM = CONSUMERS * ROWS * 64, BK = 64, STEP = 16;             // rows of 128 bytes: the swizzle's width
 constexpr int ROW_BYTES = BK * 2, A_BYTES = BM * ROW_BYTES, B_BYTES = BN * ROW_BYTES, STAGE_BYTES = A_BYTES + B_BYTES;
 constexpr int ALIGNMENT = 1024;  // the swizzle repeats every 8 rows
 constexpr int SHARED_BYTES = STAGES * STAGE_BYTES + ALIGNMENT;
@@ -88,13 +88,13 @@ __device__ __forceinline__ void barrier_wait(uint64_t *barrier, uint32_t parity)
 __device__ __forceinline__ void load_block(const CUtensorMap *map, uint64_t *barrier, char *to, int k, int row)
 {
     asm volatile(
-        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(
-            shared_address(to)),
+        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+        "[%0], [%1, {%2, %3}], [%4];" ::"r"(shared_address(to)),
         "l"(map), "r"(k), "r"(row), "r"(shared_address(barrier))
         : "memory");
 }
 
-// What wgmma is told of a K-major block with rows of 128 swizzled bytes: address, and 1024 bytes from 8 rows to the next.
+// What wgmma is told of a K-major block with rows of 128 swizzled bytes: where it is, and 1024 bytes for every 8 rows.
 __device__ __forceinline__ uint64_t descriptor(const char *block)
 {
     return (shared_address(block) & 0x3FFFF) >> 4 | 1ull << 16 | 64ull << 32 | 1ull << 62;
@@ -106,9 +106,9 @@ __device__ __forceinline__ uint64_t descriptor(const char *block)
 #define REGISTERS_128                                                                   \
     TEN() TEN(1) TEN(2) TEN(3) TEN(4) TEN(5) TEN(6) TEN(7) TEN(8) TEN(9) TEN(10) TEN(11) \
     "%120, %121, %122, %123, %124, %125, %126, %127"
-#define SUMS_8(i) \
-    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
-#define SUMS_32(i) SUMS_8(i), SUMS_8(i + 8), SUMS_8(i + 16), SUMS_8(i + 24)
+#define SUMS_4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define SUMS_16(i) SUMS_4(i), SUMS_4(i + 4), SUMS_4(i + 8), SUMS_4(i + 12)
+#define SUMS_32(i) SUMS_16(i), SUMS_16(i + 16)
 #define WGMMA(shape, registers, a_operand, b_operand, scale_operand, ...)                                     \
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " scale_operand ", 0;\n"                                   \
                  "wgmma.mma_async.sync.aligned." shape ".f32.bf16.bf16 {" registers "}, " a_operand ", " b_operand \

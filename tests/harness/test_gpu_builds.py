@@ -1,0 +1,235 @@
+"""GPU candidates are built on a machine without a GPU: artifacts, facts, and the words for every build fault."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "harness"))
+
+import sandbox  # noqa: E402
+import task as tasks  # noqa: E402
+from build import cuda, nvcc, sass, signature, toolchain, triton  # noqa: E402
+from build.built import BuildFailure, Built  # noqa: E402
+from kernelsmith.core.task_folder import load_task  # noqa: E402
+from kernelsmith.propose.knobs import read_family  # noqa: E402
+
+BF16, FP8 = (tasks.load(ROOT / "tasks" / name) for name in ("hopper_bf16_matmul", "hopper_fp8_matmul"))
+HEAD = "const __nv_bfloat16 *A, const __nv_bfloat16 *B, __nv_bfloat16 *C, int M, int N, int K, cudaStream_t stream"
+
+
+def has_nvcc() -> bool:
+    try:
+        nvcc.toolkit()
+    except toolchain.NoCompiler:
+        return False
+    return True
+
+
+needs_nvcc = pytest.mark.skipif(not has_nvcc(), reason="no CUDA toolkit: CUDA C++ is not built here")
+
+
+@pytest.fixture(scope="module")
+def isolation() -> sandbox.Isolation:
+    return sandbox.probe()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache") / "candidates"
+
+
+def built(source: Path, *, of: tasks.Task, cache: Path, isolation: sandbox.Isolation) -> Built | BuildFailure:
+    build = triton.build_triton if source.suffix == ".py" else cuda.build_cuda
+    return build(source, task=of, cache=cache, isolation=isolation, deadline_s=120)
+
+
+def files(pattern: str) -> list[Path]:
+    return sorted(ROOT.glob(f"tasks/hopper_*/{pattern}"))
+
+
+TRITON = files("families/*.py")
+CUDA = [*files("families/*.cu"), *files("vendor.cu"), *files("skeleton.cu")]
+
+
+@pytest.mark.parametrize("source", TRITON, ids=lambda path: f"{path.parent.parent.name}/{path.stem}")
+def test_every_triton_family_compiles_ahead_of_time(source, cache, isolation):
+    found = built(source, of=tasks.load(source.parent.parent), cache=cache, isolation=isolation)
+    assert isinstance(found, Built), found
+    assert found.facts.registers
+    assert found.facts.spill_bytes == 0
+    assert {"candidate.py", "signature.json", "cache"} == {path.name for path in found.artifact.iterdir()}
+
+
+@needs_nvcc
+@pytest.mark.parametrize("source", CUDA, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_cuda_file_of_a_task_compiles(source, cache, isolation):
+    folder = source.parent.parent if source.parent.name == "families" else source.parent
+    found = built(source, of=tasks.load(folder), cache=cache, isolation=isolation)
+    assert isinstance(found, Built), found
+    assert not found.facts.spill_bytes
+    assert not any(warning.startswith(("C7510", "C7520")) for warning in found.facts.warnings)
+
+
+@pytest.mark.parametrize("name", ["hopper_bf16_matmul", "hopper_fp8_matmul", "hopper_rmsnorm"])
+def test_the_trusted_candidates_build_in_every_language_of_a_task(name, cache, isolation, tmp_path):
+    task = tasks.load(ROOT / "tasks" / name)
+    for text, suffix in ((signature.triton_no_op(task), ".py"), (signature.cuda_no_op(task), ".cu"),
+                         (signature.cuda_copy(task), ".cu")):  # fmt: skip
+        if suffix == ".cu" and not has_nvcc():
+            continue
+        source = tmp_path / f"trusted{suffix}"
+        source.write_text(text)
+        assert isinstance(built(source, of=task, cache=cache, isolation=isolation), Built)
+
+
+def test_the_fp8_skeleton_does_not_run_and_its_repaired_form_is_the_first_family(cache, isolation):
+    task = load_task(FP8.folder)
+    assert isinstance(built(FP8.folder / "skeleton.py", of=FP8, cache=cache, isolation=isolation), BuildFailure)
+    family = read_family(task.families[0])
+    lines = task.skeleton.source.splitlines()
+    assert all(f"{name} = {family.defaults[name]}" in lines for name in ("BLOCK_M", "BLOCK_N", "BLOCK_K"))
+
+
+def test_fp8_tensor_cores_show_in_the_machine_code(cache, isolation):
+    found = built(FP8.folder / "families" / "3_persistent.py", of=FP8, cache=cache, isolation=isolation)
+    assert isinstance(found, Built)
+    assert {"QGMMA", "UTMALDG", "UTMASTG"} <= set(found.facts.instructions)
+    assert found.facts.occupancy == 8 / 64
+
+
+@needs_nvcc
+def test_a_spill_and_wgmma_show_in_the_facts(cache, isolation, tmp_path):
+    specialised = built(BF16.folder / "families" / "4_clusters.cu", of=BF16, cache=cache, isolation=isolation)
+    assert isinstance(specialised, Built)
+    assert {"HGMMA", "UTMALDG"} <= set(specialised.facts.instructions)
+    source = tmp_path / "spill.cu"
+    source.write_text(
+        "__global__ void __launch_bounds__(1024, 2) kernel(float *x) { float v[64];\n"
+        "#pragma unroll\n for (int i = 0; i < 64; i++) v[i] = x[i * 1024 + threadIdx.x]; __syncthreads();\n"
+        "#pragma unroll\n for (int i = 0; i < 64; i++) x[i * 1024 + threadIdx.x] = v[63 - i] * v[(i * 7) % 64]; }\n"
+        f'extern "C" void matmul({HEAD}) {{ kernel<<<1, 1024, 0, stream>>>((float *)C); }}\n'
+    )
+    spilled = built(source, of=BF16, cache=cache, isolation=isolation)
+    assert isinstance(spilled, Built)
+    assert spilled.facts.spill_bytes
+    assert spilled.facts.instructions["STL"] > 0
+
+
+CUDA_FAULTS = {
+    "a syntax error": (f'extern "C" void matmul({HEAD}) {{ foo(; }}', "candidate.cu(1)"),
+    "no entry": ("void other() {}", "matmul"),
+    "another prototype": ('extern "C" void matmul(float *A, cudaStream_t stream) {}', "matmul"),
+    "an unknown instruction": (
+        '__global__ void k() { asm volatile("foo.bar r0;"); }\n'
+        f'extern "C" void matmul({HEAD}) {{ k<<<1, 1, 0, stream>>>(); }}',
+        "foo",
+    ),
+    "a static assertion": (f'static_assert(1 == 2, "tiles");\nextern "C" void matmul({HEAD}) {{}}', "tiles"),
+    "a file of the machine": ('#include "/etc/passwd"', "Permission denied"),
+    "assembled file content": (
+        f'asm(".section .rodata\\n.incbin \\"/etc/passwd\\"\\n.previous");\nextern "C" void matmul({HEAD}) {{}}',
+        "passwd",
+    ),
+    "a vendor library": (
+        f'extern "C" int cublasLtCreate(void **);\nextern "C" void matmul({HEAD}) {{ void *h; cublasLtCreate(&h); }}',
+        "cublasLtCreate",
+    ),
+    "too much shared memory": (
+        "__global__ void k(float *x) { __shared__ float big[100000]; big[threadIdx.x] = x[0]; x[1] = big[5]; }\n"
+        f'extern "C" void matmul({HEAD}) {{ k<<<1, 1, 0, stream>>>((float *)C); }}',
+        "shared",
+    ),
+}
+
+
+@needs_nvcc
+@pytest.mark.parametrize("name", CUDA_FAULTS)
+def test_every_cuda_build_fault_has_its_words(name, cache, isolation, tmp_path):
+    text, said = CUDA_FAULTS[name]
+    source = tmp_path / "candidate.cu"
+    source.write_text(text)
+    found = built(source, of=BF16, cache=cache, isolation=isolation)
+    assert isinstance(found, BuildFailure), found
+    assert said in found.detail
+    assert "/tmp/" not in found.detail
+
+
+TRITON_HEAD = "import triton\nimport triton.language as tl\n"
+LAUNCH = "def matmul(A, B, C, device):\n    kernel[(1,)](A)\n"
+TRITON_FAULTS = {
+    "torch": ("import torch\n", "build_failed", "torch is not available"),
+    "a syntax error": ("def matmul(:\n", "build_failed", "candidate.py:1"),
+    "no entry": (TRITON_HEAD, "build_failed", "matmul"),
+    "no kernel": ("def matmul(A, B, C, device):\n    pass\n", "build_failed", "launched no Triton kernel"),
+    "other arguments": ("def matmul(A, B):\n    pass\n", "build_failed", "TypeError"),
+    "an attribute that handles lack": (
+        "def matmul(A, B, C, device):\n    A.cuda()\n", "build_failed", "candidate.py:2: AttributeError"),
+    "a kernel that does not compile": (
+        f"{TRITON_HEAD}@triton.jit\ndef kernel(A):\n    tl.load(A + tl.arange(0, 31))\n{LAUNCH}",
+        "build_failed", "power of 2"),
+    "too much shared memory": (
+        f"{TRITON_HEAD}@triton.jit\ndef kernel(A):\n    inner, rows = tl.arange(0, 512), tl.arange(0, 256)\n"
+        "    x = tl.load(A + rows[:, None] * 512 + inner[None, :])\n"
+        "    y = tl.load(A + inner[:, None] * 256 + rows[None, :])\n"
+        "    tl.store(A + rows[:, None] * 256 + rows[None, :], tl.dot(x, y).to(tl.bfloat16))\n"
+        "def matmul(A, B, C, device):\n    kernel[(1,)](C, num_warps=8, num_stages=1)\n",
+        "build_failed", "shared memory"),
+    "autotune": (
+        f"{TRITON_HEAD}@triton.autotune([triton.Config({{'BLOCK': 64}}), triton.Config({{'BLOCK': 128}})], key=[])\n"
+        f"@triton.jit\ndef kernel(A, BLOCK: tl.constexpr):\n    pass\n{LAUNCH}",
+        "rejected", "2 configurations of BLOCK"),
+    "an exit": ("import sys\nsys.exit(0)\n", "build_failed", "SystemExit"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRITON_FAULTS)
+def test_every_triton_build_fault_has_its_words(name, cache, isolation, tmp_path):
+    text, status, said = TRITON_FAULTS[name]
+    source = tmp_path / "candidate.py"
+    source.write_text(text)
+    found = built(source, of=FP8, cache=cache, isolation=isolation)
+    assert isinstance(found, BuildFailure), found
+    assert (found.status, said in found.detail) == (status, True), found.detail
+
+
+def test_a_failure_in_a_hidden_case_tells_only_its_kind(cache, isolation, tmp_path):
+    source = tmp_path / "candidate.py"
+    source.write_text("def matmul(A, B, C, device):\n    assert A.shape[0] == 8192, f'sizes are {A.shape}'\n")
+    found = built(source, of=FP8, cache=cache, isolation=isolation)
+    assert isinstance(found, BuildFailure)
+    hidden = {case.kind for case in FP8.cases if case.hidden}
+    assert any(found.detail.endswith(kind) for kind in hidden)
+    assert "sizes are" not in found.detail
+
+
+def test_an_endless_build_meets_its_deadline(cache, isolation, tmp_path):
+    source = tmp_path / "candidate.py"
+    source.write_text("while True:\n    pass\n")
+    found = triton.build_triton(source, task=FP8, cache=cache, isolation=isolation, deadline_s=1.5)
+    assert isinstance(found, BuildFailure)
+    assert "deadline" in found.detail
+
+
+def test_a_damaged_folder_in_the_cache_is_built_again(cache, isolation):
+    source = FP8.folder / "families" / "2_descriptors.py"
+    first = built(source, of=FP8, cache=cache, isolation=isolation)
+    again = built(source, of=FP8, cache=cache, isolation=isolation)
+    assert isinstance(first, Built)
+    assert isinstance(again, Built)
+    assert again.cached
+    (first.artifact / "candidate.py").write_text("# something else")
+    repaired = built(source, of=FP8, cache=cache, isolation=isolation)
+    assert isinstance(repaired, Built)
+    assert not repaired.cached
+    assert (repaired.artifact / "candidate.py").read_text() == source.read_text()
+
+
+@pytest.mark.parametrize(
+    ("registers", "threads", "shared", "warps"),
+    [(32, None, 0, 64), (168, 384, 200_000, 12), (255, 128, 0, 8), (64, 1024, 0, 32), (24, 128, 60_000, 12)],
+)
+def test_occupancy_is_the_least_of_registers_shared_memory_and_blocks(registers, threads, shared, warps):
+    assert sass.occupancy(registers, threads=threads, shared_bytes=shared) == warps / 64
