@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import gpu_report
 import judge
 import machine
 import rehearsal
@@ -124,6 +125,7 @@ def doctor(cache: Path) -> dict[str, object]:
         "isolation": int(isolation.level),
         "why_not_higher": isolation.why_not_higher,
         "python": sys.version.split()[0],
+        "gpu": gpu_report.report(),
     }
     try:
         found["compiler"] = toolchain.find_compiler().version

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import machine
+from worker.driver import MULTIPROCESSORS
 
 # What cuInit opens under Landlock; without one of them it answers error 304.
 _PROC = ("driver", "devices", "cpuinfo", "meminfo", "filesystems", "sys", "modules", "stat", "version")
@@ -55,6 +56,17 @@ def uuid(ordinal: int) -> str:
             raise machine.MachineError(f"no GPU {ordinal}: {name}: {error_words(error)}")
     digits = bytes(raw).hex()
     return "GPU-" + "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def size(ordinal: int) -> tuple[int, int]:
+    """Memory in bytes and multiprocessors of a card, asked without a context."""
+    driver = ctypes.CDLL("libcuda.so.1")
+    device, memory, count = ctypes.c_int(), ctypes.c_size_t(), ctypes.c_int()
+    driver.cuInit(0)
+    driver.cuDeviceGet(ctypes.byref(device), ordinal)
+    driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
+    driver.cuDeviceGetAttribute(ctypes.byref(count), MULTIPROCESSORS, device)
+    return memory.value, count.value
 
 
 def error_words(number: int) -> str:

@@ -9,11 +9,9 @@ from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_uint32, c_uint64,
 
 IPC_HANDLE_BYTES = 64
 TENSOR_MAP_BYTES, TENSOR_MAP_ALIGNMENT = 128, 64
-MOST_DIMENSIONS = 5
 
 MULTIPROCESSORS, MAX_SHARED_OPTIN = 16, 97
-CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76
-WARP_SIZE, MAX_REGISTERS = 10, 12
+MAX_REGISTERS = 12
 CLOCK_KHZ, MEMORY_CLOCK_KHZ, BUS_BITS = 13, 36, 37
 """CUdevice_attribute."""
 
@@ -27,7 +25,6 @@ _SPREAD, _PREFER = 1, 5
 L2_PROMOTION_128 = 2
 """CU_TENSOR_MAP_L2_PROMOTION_L2_128B, as Triton asks for."""
 _IPC_LAZY_PEER_ACCESS = 1
-_CAPTURE_THREAD_LOCAL = 1
 
 
 class DriverError(Exception):
@@ -101,23 +98,9 @@ class Driver:
         self.call("cuMemAlloc_v2", byref(pointer), c_size_t(max(size, 1)))
         return pointer.value
 
-    def mem_free(self, pointer: int) -> None:
-        """Give it back."""
-        self.call("cuMemFree_v2", c_uint64(pointer))
-
     def zero(self, pointer: int, size: int, *, stream: int) -> None:
         """Set bytes to zero, in the order of the stream."""
         self.call("cuMemsetD8Async", c_uint64(pointer), ctypes.c_ubyte(0), c_size_t(size), c_void_p(stream))
-
-    def copy_to_host(self, pointer: int, size: int) -> bytes:
-        """Device memory as bytes; waits for the device."""
-        target = ctypes.create_string_buffer(size)
-        self.call("cuMemcpyDtoH_v2", target, c_uint64(pointer), c_size_t(size))
-        return target.raw
-
-    def copy_to_device(self, pointer: int, content: bytes) -> None:
-        """Bytes to device memory."""
-        self.call("cuMemcpyHtoD_v2", c_uint64(pointer), content, c_size_t(len(content)))
 
     # --- order ------------------------------------------------------------------------------------------------------
 
@@ -201,28 +184,6 @@ class Driver:
             (c_uint32 * rank)(*[1] * rank), c_int(0), c_int(swizzle), c_int(L2_PROMOTION_128), c_int(fill),
         )  # fmt: skip
         return tensor_map
-
-    # --- graphs -----------------------------------------------------------------------------------------------------
-
-    def begin_capture(self, stream: int) -> None:
-        """What is launched on the stream from here on is recorded, not run."""
-        self.call("cuStreamBeginCapture_v2", c_void_p(stream), c_int(_CAPTURE_THREAD_LOCAL))
-
-    def end_capture(self, stream: int) -> int:
-        """The recorded launches as an executable graph."""
-        graph, executable = c_void_p(), c_void_p()
-        self.call("cuStreamEndCapture", c_void_p(stream), byref(graph))
-        self.call("cuGraphInstantiateWithFlags", byref(executable), graph, c_uint64(0))
-        self.call("cuGraphDestroy", graph)
-        return int(executable.value or 0)
-
-    def launch_graph(self, graph: int, stream: int) -> None:
-        """Run all of it."""
-        self.call("cuGraphLaunch", c_void_p(graph), c_void_p(stream))
-
-    def destroy_graph(self, graph: int) -> None:
-        """Give it back."""
-        self.call("cuGraphExecDestroy", c_void_p(graph))
 
 
 class Launch:

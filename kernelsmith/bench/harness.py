@@ -193,7 +193,10 @@ def doctor(python: str = sys.executable) -> dict[str, Any]:
         HarnessError: it does not start under this interpreter.
     """
     command = [python, "-I", str(paths.harness_folder()), "doctor", f"--cache={paths.cache_folder()}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    except OSError as error:
+        raise HarnessError(f"{python} does not run: {error.strerror}") from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise HarnessError(f"{python} cannot run the harness: {last}")

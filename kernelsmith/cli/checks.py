@@ -36,7 +36,7 @@ class Finding:
 
 
 def machine_findings(python: str) -> list[Finding]:
-    """What the harness finds under this interpreter: compiler, CPU and its peak, cores, sandbox."""
+    """What the harness finds under this interpreter: compiler, CPU and its peak, cores, sandbox, and a GPU in words."""
     from kernelsmith.bench.harness import doctor
 
     try:
@@ -44,10 +44,15 @@ def machine_findings(python: str) -> list[Finding]:
     except HarnessError as error:
         return [
             Finding(
-                "harness", str(error), False, "reinstall kernelsmith: pip install --force-reinstall kernelsmith", True
+                "harness",
+                str(error),
+                False,
+                "reinstall kernelsmith, or name another interpreter with --harness-python",
+                True,
             )
         ]
-    return [_compiler(found), _cpu(found), _cores(found), _sandbox(found)]
+    told = [Finding(topic, words, True) for topic, words in found["gpu"].items()]
+    return [_compiler(found), _cpu(found), _cores(found), _sandbox(found), *told]
 
 
 def gpu_findings() -> list[Finding]:

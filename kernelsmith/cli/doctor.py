@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 def doctor(
     base_url: Annotated[str | None, typer.Option(metavar="URL", help="A model endpoint to try.")] = None,
+    harness_python: options.HarnessPython = None,
     json: options.Json = False,
 ) -> None:
     """Look for compiler, CPU, sandbox, GPU, model endpoint and disk. Exit code 1: a run on the CPU would fail."""
-    findings = _findings(base_url)
+    findings = _findings(base_url, harness_python or sys.executable)
     if json:
         terminal.result_json([asdict(finding) for finding in findings])
     else:
@@ -28,13 +29,13 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _findings(base_url: str | None) -> "list[Finding]":
+def _findings(base_url: str | None, python: str) -> "list[Finding]":
     from kernelsmith import paths
     from kernelsmith.cli import checks
 
     runs = paths.default_database().parent
     return [
-        *checks.machine_findings(sys.executable),
+        *checks.machine_findings(python),
         *checks.gpu_findings(),
         checks.endpoint_finding(base_url, os.environ),
         checks.write_finding(runs),
