@@ -42,15 +42,8 @@ def machine_findings(python: str) -> list[Finding]:
     try:
         found = doctor(python)
     except HarnessError as error:
-        return [
-            Finding(
-                "harness",
-                str(error),
-                False,
-                "reinstall kernelsmith, or name another interpreter with --harness-python",
-                True,
-            )
-        ]
+        remedy = "reinstall kernelsmith, or name another interpreter with --harness-python"
+        return [Finding("harness", str(error), False, remedy, True)]
     told = [Finding(topic, words, True) for topic, words in found["gpu"].items()]
     return [_compiler(found), _cpu(found), _cores(found), _sandbox(found), *told]
 

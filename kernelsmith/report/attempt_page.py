@@ -1,6 +1,7 @@
 """One attempt in full: as plain data, and as a page of text with its source."""
 
 from dataclasses import asdict, fields
+from statistics import median
 from typing import Any
 
 from kernelsmith.core.attempt import Attempt
@@ -82,6 +83,7 @@ def attempt_page(
     rows += measurement_rows(history, attempt)
     rows += _duel_row(attempt)
     rows += [("batches", f"{len(batches)} of {_calls(batches)} calls")] if batches else []
+    rows += [("device", told)] if (told := _telemetry(batches)) else []
     rows += [("note", one_line(note)) for note in attempt.verdict.notes]
     rows += fact_rows(attempt.verdict.facts)
     rows += [("model call", _call(exchange)) for exchange in exchanges]
@@ -91,6 +93,18 @@ def attempt_page(
     candidate = attempt.proposal.candidate
     parts += [f"source, {candidate.digest[:12]}", printable(candidate.source)] if candidate else []
     return "\n\n".join(part for part in parts if part)
+
+
+def _telemetry(batches: tuple[Batch, ...]) -> str:
+    """What the device said of itself during the batches, in medians; throttling of any batch."""
+    words = []
+    for name, form in (("sm_clock_mhz", "{:.0f} MHz"), ("power_w", "{:.0f} W"), ("temperature_c", "{:.0f} °C")):
+        values = [batch.telemetry[name] for batch in batches if name in batch.telemetry]
+        words += [form.format(median(values))] if values else []
+    reasons = 0
+    for batch in batches:
+        reasons |= int(batch.telemetry.get("throttle_reasons", 0))
+    return ", ".join(words + ([f"throttled (reasons {reasons:#x})"] if reasons else []))
 
 
 def measurement_rows(history: History, attempt: Attempt) -> list[tuple[str, str]]:

