@@ -82,7 +82,7 @@ def _find() -> Path:
             return Path(found)
     raise NoToolkit(
         f"NVCC={wanted} is not a program" if wanted else
-        "no nvcc on PATH or in CUDA_HOME; install the CUDA toolkit 12.4 or later, or set NVCC to its bin/nvcc"
+        "no nvcc on PATH or in CUDA_HOME; install the CUDA toolkit 13, or set NVCC to its bin/nvcc"
     )  # fmt: skip
 
 
