@@ -127,7 +127,7 @@ class CudaArena:
         )  # fmt: skip
 
     def _fill_by_task(self, task: Task, case: Case, *, layout: Layout, index: int, key: str) -> None:
-        seed = int(key, 16) ^ index
+        seed = (int(key, 16) ^ index) & (_M64 >> 1)
         values = task.benchmark.inputs(case.sizes, cupy.random.Generator(cupy.random.Philox4x3210(seed)), cupy)
         for column, buffer in enumerate(task.buffers):
             if not buffer.is_output:

@@ -1,10 +1,12 @@
-"""The device lease: one process at a time measures on a device of this machine; the rest wait their turn.
+"""The device lease: one process at a time measures on a device of this machine, whoever's it is; the rest wait.
 
-The kernel releases it when its holder dies, however it dies.
+The kernel releases it when its holder dies, however it dies. Not covered: containers with a /tmp of their own, users
+with another TMPDIR, and programs that know nothing of it; on a GPU the judge refuses the company of those.
 """
 
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,9 @@ from pathlib import Path
 
 from kernelsmith.bench import gpu
 from kernelsmith.errors import HarnessError
+
+READABLE = 0o644
+"""By everybody: who can open the file can wait for it."""
 
 
 @contextmanager
@@ -23,18 +28,62 @@ def leased(device: str) -> Iterator[None]:
     """
     path = _lock_file(device)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = _locked(path)
     except OSError as error:
-        raise HarnessError(f"{path}: {error.strerror}: the device cannot be leased") from error
+        raise HarnessError(f"{path}: {error.strerror}: the device cannot be leased; remove the file") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
+def _locked(path: Path) -> int:
+    """Opened and held; a file that was removed while we waited for it is no longer the one that others wait for."""
+    while True:
+        descriptor = _opened(path)
+        held = False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            held = _is_still(path, descriptor)
+        finally:
+            if not held:
+                os.close(descriptor)
+        if held:
+            return descriptor
+
+
+def _opened(path: Path) -> int:
+    # Only to read, and made anew only where there is none: in /tmp nobody may open another's file to write, or with
+    # O_CREAT. O_NONBLOCK: a pipe of this name would be waited for.
+    safely = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    while True:
+        try:
+            return os.open(path, safely)
+        except FileNotFoundError:
+            _make(path)
+
+
+def _make(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, READABLE)
+    except FileExistsError:
+        return
+    os.fchmod(descriptor, READABLE)  # whatever the umask
+    os.close(descriptor)
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    held = os.fstat(descriptor)
+    if not stat.S_ISREG(held.st_mode):
+        raise OSError(0, "not a file")
+    try:
+        return os.path.samestat(os.lstat(path), held)
+    except FileNotFoundError:
+        return False
+
+
 def _lock_file(device: str) -> Path:
-    # One file a user: another user's file could not be opened, and sharing one would need a writable folder for all.
+    """A GPU is known by its UUID: another CUDA_VISIBLE_DEVICES may give it another number."""
     _, _, ordinal = device.partition(":")
     name = (ordinal and gpu.uuid(int(ordinal))) or device.replace(":", "")
-    return Path(tempfile.gettempdir()) / f"kernelsmith-{os.getuid()}-{name}.lock"
+    return Path(tempfile.gettempdir()) / f"kernelsmith-{name}.lock"

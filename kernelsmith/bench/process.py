@@ -16,7 +16,7 @@ NO_ISOLATION = 3
 LAST_WORDS = 2000
 """Characters of the harness's log that an error quotes from."""
 ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "CC", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
-               "CUDA_HOME", "CUDA_PATH", "NVCC")  # fmt: skip
+               "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_PATH", "NVCC")  # fmt: skip
 """What the judge may know of our environment; no key is among it."""
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """The judge's own arithmetic keeps to its core."""

@@ -169,6 +169,7 @@ def _resolved(config: RunConfig) -> RunConfig:
     """Paths absolute and the endpoint spelled out, so that `resume` means the same from another folder."""
     from dataclasses import replace
 
+    from kernelsmith.cli import interpreter
     from kernelsmith.llm.choice import SCRIPTED
     from kernelsmith.llm.endpoint import base_url
 
@@ -180,6 +181,8 @@ def _resolved(config: RunConfig) -> RunConfig:
         config = replace(config, proposer=f"folder:{_absolute(config.proposer, 'folder:', '--proposer')}")
     if config.from_file:
         config = replace(config, from_file=str(Path(config.from_file).resolve()))
+    if config.harness_python:
+        config = replace(config, harness_python=interpreter.lasting(config.harness_python))
     return config
 
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +27,7 @@ def replay(
     run: options.RunArgument,
     measure: Annotated[str | None, MEASURE] = None,
     trust_candidates: options.Trust = False,
+    harness_python: options.HarnessPython = None,
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
@@ -43,7 +44,8 @@ def replay(
         recorded = history_of(store, run)
         if selection is None:
             return _play(recorded, store, json=json, db=db)
-        now = _judge_again(store, recorded, selection, trust=trust_candidates, db=db)
+        settings = {"trust_candidates": trust_candidates, "harness_python": harness_python}
+        now = _judge_again(store, recorded, selection, settings=settings, db=db)
     return _tell(recorded, now, json=json)
 
 
@@ -76,9 +78,10 @@ def _play_live(history: "History") -> None:
 
 
 def _judge_again(
-    store: "Store", recorded: "History", selection: "Selection", *, trust: bool, db: str | None
+    store: "Store", recorded: "History", selection: "Selection", *, settings: dict[str, Any], db: str | None
 ) -> "History":
-    """A run whose proposer repeats the recorded candidates."""
+    """A run whose proposer repeats the recorded candidates; `settings` are this machine's, not the recording's."""
+    from kernelsmith.cli import interpreter
     from kernelsmith.cli.judging import ready_task
     from kernelsmith.cli.resume import same_task
     from kernelsmith.cli.run import wire
@@ -86,12 +89,14 @@ def _judge_again(
     from kernelsmith.core.run import Budget, Event, EventKind
     from kernelsmith.propose.replay import ReplayProposer
 
-    task = ready_task(recorded.run.config.task, harness_python=recorded.run.config.harness_python)
+    python = settings["harness_python"] or recorded.run.config.harness_python
+    settings["harness_python"] = python and interpreter.lasting(python)
+    task = ready_task(recorded.run.config.task, harness_python=python)
     same_task(recorded, task)
     count = len(ReplayProposer(recorded, selection))
     proposer = f"replay:{recorded.run.name}:{selection}"
     config = replace(recorded.run.config, proposer=proposer, budget=Budget(attempts=count))
-    config = replace(config, trust_candidates=trust, model=None, base_url=None, from_file=None)
+    config = replace(config, model=None, base_url=None, from_file=None, **settings)
     run = store.create_run(config, name=store.free_name(f"{recorded.run.name}-replay"), task_digest=task.digest)
     started = (Event(EventKind.STARTED, datetime.now(UTC)),)
     with store.hold(run):

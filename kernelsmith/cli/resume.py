@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kernelsmith.log.store import Store
 
 BUDGET_OPTIONS = ("target", "attempts", "hours", "usd")
+INTERPRETER = "harness_python"
+"""Key of a `resume` event."""
 
 
 def resume(
@@ -23,6 +25,7 @@ def resume(
     hours: options.MoreHours = None,
     usd: options.MoreUsd = None,
     target: options.Target = None,
+    harness_python: options.HarnessPython = None,
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
@@ -39,7 +42,7 @@ def resume(
     with open_store(options.database_url(db), create=False) as store:
         found = store.run(run)
         with store.hold(found):
-            history = store.history(found)
+            history = under(store.history(found), harness_python)
             limits = _limits(history, given) | ({} if target is None else {"target": fraction(target)})
             history = _go_on(store, history, limits=limits, db=db)
     tell(history, json=json, db=db)
@@ -52,12 +55,23 @@ def _go_on(store: "Store", history: "History", *, limits: dict[str, Any], db: st
 
     run = history.run
     task = ready_task(run.config.task, harness_python=run.config.harness_python)
-    events = _events(limits, task)
+    events = _events(limits, task, python=run.config.harness_python)
     same_task(history, task)
     check(replace(run.config, budget=replace(history.budget, **limits)), task, store=store)
     _anything_left(replace(history, events=(*history.events, *events)))
     wired = partial(wire, run, store=store)
     return carry_on(store, run, task=task, db=db, wired=wired, events=events)
+
+
+def under(history: "History", python: str | None) -> "History":
+    """The run under the interpreter that is given now, else the one last given, else the one it was started with."""
+    from kernelsmith.cli import interpreter
+    from kernelsmith.core.run import EventKind
+
+    told = [str(e.data[INTERPRETER]) for e in history.events if e.kind is EventKind.RESUME and INTERPRETER in e.data]
+    last = told[-1] if told else history.run.config.harness_python
+    config = replace(history.run.config, harness_python=interpreter.lasting(python) if python else last)
+    return replace(history, run=replace(history.run, config=config))
 
 
 def _limits(history: "History", more: dict[str, float]) -> dict[str, float]:
@@ -71,12 +85,13 @@ def _limits(history: "History", more: dict[str, float]) -> dict[str, float]:
     return {key: (getattr(budget, key) or spent[key]) + value for key, value in more.items()}
 
 
-def _events(limits: dict[str, Any], task: "Task") -> "tuple[Event, ...]":
+def _events(limits: dict[str, Any], task: "Task", *, python: str | None) -> "tuple[Event, ...]":
     from kernelsmith.core.run import Event, EventKind
 
     now = datetime.now(UTC)
     extension = (Event(EventKind.EXTENSION, now, data=limits),) if limits else ()
-    return (Event(EventKind.RESUME, now, data={"task_digest": task.digest}), *extension)
+    told = {"task_digest": task.digest} | ({INTERPRETER: python} if python else {})
+    return (Event(EventKind.RESUME, now, data=told), *extension)
 
 
 def same_task(history: "History", task: "Task") -> None:
