@@ -3,7 +3,6 @@
 It knows nothing of how findings are shown.
 """
 
-import importlib.util
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelsmith.bench import gpu
+from kernelsmith.cli import interpreter
 from kernelsmith.errors import ConfigError, HarnessError, ModelError
 from kernelsmith.report import figures
 
@@ -48,15 +48,13 @@ def machine_findings(python: str) -> list[Finding]:
     return [_compiler(found), _cpu(found), _cores(found), _sandbox(found), *told]
 
 
-def gpu_findings() -> list[Finding]:
-    """The driver, and the libraries that the judge needs for GPU tasks; found without importing them."""
+def gpu_findings(python: str | None) -> list[Finding]:
+    """The driver, and the libraries that the judge needs for GPU tasks under this interpreter; none is imported."""
     lack = gpu.missing()
     driver = Finding("GPU", lack or "an NVIDIA GPU answers", lack is None, "needed for cuda tasks only" if lack else "")
-    present = {name: importlib.util.find_spec(name) is not None for name in GPU_LIBRARIES}
-    absent = [name for name, there in present.items() if not there]
-    words = ", ".join(f"{name} {'found' if there else 'not installed'}" for name, there in present.items())
-    remedy = f"for cuda tasks: pip install 'kernelsmith[cuda,triton]' ({', '.join(absent)})" if absent else ""
-    return [driver, Finding("GPU libraries", words, not absent, remedy)]
+    told, _, remedy = (interpreter.missing(python, GPU_LIBRARIES) or "").partition("; ")
+    found = told or f"{' and '.join(GPU_LIBRARIES)} found"
+    return [driver, Finding("GPU libraries", found, not told, f"for cuda tasks: {remedy}" if remedy else "")]
 
 
 def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> Finding:

@@ -20,7 +20,7 @@ def doctor(
     json: options.Json = False,
 ) -> None:
     """Look for compiler, CPU, sandbox, GPU, model endpoint and disk. Exit code 1: a run on the CPU would fail."""
-    findings = _findings(base_url, harness_python or sys.executable)
+    findings = _findings(base_url, harness_python)
     if json:
         terminal.result_json([asdict(finding) for finding in findings])
     else:
@@ -29,14 +29,14 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _findings(base_url: str | None, python: str) -> "list[Finding]":
+def _findings(base_url: str | None, python: str | None) -> "list[Finding]":
     from kernelsmith import paths
     from kernelsmith.cli import checks
 
     runs = paths.default_database().parent
     return [
-        *checks.machine_findings(python),
-        *checks.gpu_findings(),
+        *checks.machine_findings(python or sys.executable),
+        *checks.gpu_findings(python),
         checks.endpoint_finding(base_url, os.environ),
         checks.write_finding(runs),
         checks.disk_finding(runs),

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kernelsmith.cli import options, terminal
-from kernelsmith.report import figures
 from kernelsmith.report.text import columns, one_line, printable
 
 if TYPE_CHECKING:
@@ -43,22 +42,19 @@ def judge(
 def _data(verdict: "Verdict", device: "Device") -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {**asdict(verdict), "utilization": verdict.utilization, "device": asdict(device)}
+    from kernelsmith.report.telemetry import telemetry_data
+
+    told = {"utilization": verdict.utilization, "telemetry": telemetry_data(verdict.batches), "device": asdict(device)}
+    return asdict(verdict) | told
 
 
 def _page(verdict: "Verdict", device: "Device") -> str:
-    found = verdict.measurement
-    if found is None:
-        return f"{verdict.status}: {printable(verdict.detail)}"
-    rows = [
-        (
-            "utilization",
-            f"{figures.percent(found.utilization)} of {figures.rate(found.peak, found.unit)}, {device.name}",
-        ),
-        ("time", f"{figures.interval(found)}, {len(verdict.batches)} batches"),
-        ("rate", figures.rate(found.rate, found.unit)),
-    ]
-    rows += [("vendor", of_vendor)] if (of_vendor := figures.of_vendor(found, device)) else []
+    from kernelsmith.report.attempt_page import fact_rows, measurement_rows
+    from kernelsmith.report.telemetry import telemetry_rows
+
+    rows = [("device", device.name), *measurement_rows(verdict.measurement, device)] if verdict.passed else []
+    rows += [("batches", str(len(verdict.batches))), *telemetry_rows(verdict.batches)] if verdict.passed else []
     rows += [("note", one_line(note)) for note in verdict.notes]
-    rows += [("warning", one_line(warning)) for warning in verdict.facts.warnings]
-    return f"{verdict.status}\n{columns(rows)}"
+    rows += fact_rows(verdict.facts)
+    head = f"{verdict.status}: {printable(verdict.detail)}" if verdict.detail else f"{verdict.status}"
+    return "\n".join([head, columns(rows)] if rows else [head])

@@ -37,6 +37,7 @@ def _data(task: "Task") -> dict[str, Any]:
         "title": task.title,
         "folder": str(task.folder),
         "device": task.device,
+        "arch": task.arch,
         "unit": task.unit,
         "languages": list(task.languages),
         "vendor": task.vendor,
@@ -70,6 +71,7 @@ def _page(task: "Task") -> str:
     rows = [
         (key, _cell(data[key])) for key in ("folder", "device", "unit", "languages", "vendor", "families", "digest")
     ]
+    rows[2:2] = [("arch", task.arch)] if task.arch else []
     rows += [("entry", f"{task.entry}({', '.join(data['signature']['arguments'])})")]
     cases = [(c.name, _sizes(c.sizes), c.data, _role(c.timed, hidden=c.hidden)) for c in task.cases]
     rules = "\n".join(f"- {rule}" for rule in task.rules)

@@ -57,6 +57,8 @@ class Task:
     skeleton: Candidate
     families: tuple[Path, ...]
     """The tuner's parametrized kernels, simple to elaborate, in file-name order."""
+    arch: str | None = None
+    """The GPU architecture that candidates are built for, `sm_90a`; None = the builder's own choice."""
 
     @property
     def shown_cases(self) -> tuple[Case, ...]:

@@ -1,6 +1,7 @@
 """Read a task folder: the one place where task.toml meets the program. Every fault is one line that names the key."""
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -80,9 +81,27 @@ class _Case(_Strict):
     kind: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a kind of device offers a task."""
+
+    units: tuple[str, ...]
+    languages: tuple[Language, ...]
+    vendor: str
+
+
+KINDS = {
+    "cpu": _Kind(("fp32",), (Language.C,), "openblas"),
+    "cuda": _Kind(
+        ("fp8", "bf16", "fp16", "tf32", "fp32", "dram"), (Language.CUDA, Language.TRITON), "cublaslt"
+    ),
+}  # fmt: skip
+
+
 class _TaskFile(_Strict):
     title: str
     device: Literal["cpu", "cuda"]
+    arch: Literal["sm_90a"] | None = None
     unit: Identifier
     languages: Annotated[list[Annotated[Language, Field(strict=False)]], Field(min_length=1)]
     skeleton: str
@@ -94,9 +113,17 @@ class _TaskFile(_Strict):
     cases: Annotated[list[_Case], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _a_cpu_counts_fp32(self) -> "_TaskFile":
-        if self.device == "cpu" and self.unit != "fp32":
-            raise ValueError(f"unit: a cpu is measured in fp32 so far, not in {self.unit}")
+    def _the_device_offers_it(self) -> "_TaskFile":
+        kind = KINDS[self.device]
+        if self.unit not in kind.units:
+            raise ValueError(f"unit: a {self.device} is measured in {', '.join(kind.units)} so far, not in {self.unit}")
+        if strange := [language for language in self.languages if language not in kind.languages]:
+            offered = ", ".join(kind.languages)
+            raise ValueError(f"languages: {', '.join(strange)} does not run on a {self.device}; known are {offered}")
+        if self.vendor not in (None, kind.vendor):
+            raise ValueError(f"vendor: {self.vendor} is no library of a {self.device}; known is {kind.vendor}")
+        if self.arch and self.device == "cpu":
+            raise ValueError(f"arch: a cpu is taken as it is; {self.arch} is for cuda tasks")
         return self
 
     @model_validator(mode="after")
@@ -167,6 +194,7 @@ def load_task(folder: Path) -> Task:
         benchmark=_text(folder / "benchmark.py"),
         skeleton=Candidate(_text(skeleton), _language_of(skeleton, spec)),
         families=tuple(p for p in sorted((folder / "families").glob("*")) if p.suffix in _suffixes(spec)),
+        arch=spec.arch,
     )
 
 

@@ -1,14 +1,15 @@
 """One attempt in full: as plain data, and as a page of text with its source."""
 
 from dataclasses import asdict, fields
-from statistics import median
 from typing import Any
 
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
+from kernelsmith.core.run import Device
 from kernelsmith.core.usage import Exchange
 from kernelsmith.core.verdict import Batch, Facts, Measurement
 from kernelsmith.report import figures
+from kernelsmith.report.telemetry import telemetry_data, telemetry_rows
 from kernelsmith.report.text import columns, one_line, printable
 
 NO_MEASUREMENT = dict.fromkeys(
@@ -58,11 +59,12 @@ def attempt_data(attempt: Attempt) -> dict[str, Any]:
 
 
 def full_data(attempt: Attempt, batches: tuple[Batch, ...], exchanges: tuple[Exchange, ...]) -> dict[str, Any]:
-    """The same with source, every batch with its key, and the model calls that led to it."""
+    """The same with source, every batch with its key and telemetry, and the model calls that led to it."""
     candidate = attempt.proposal.candidate
     return {
         **attempt_data(attempt),
         "source": candidate.source if candidate else None,
+        "telemetry": telemetry_data(batches),
         "batches": [asdict(batch) for batch in batches],
         "exchanges": [asdict(exchange) for exchange in exchanges],
     }
@@ -80,10 +82,10 @@ def attempt_page(
     """The attempt for a reader: figures with their denominators, facts, then the source."""
     rows = [("asked", one_line(f"{attempt.stance}: {attempt.ask.directive.reason}")), ("by", _origin(attempt))]
     rows += [("hypothesis", one_line(attempt.proposal.hypothesis))] if attempt.proposal.hypothesis else []
-    rows += measurement_rows(history, attempt)
+    rows += measurement_rows(attempt.verdict.measurement, history.device_of(attempt))
     rows += _duel_row(attempt)
     rows += [("batches", f"{len(batches)} of {_calls(batches)} calls")] if batches else []
-    rows += [("device", told)] if (told := _telemetry(batches)) else []
+    rows += telemetry_rows(batches)
     rows += [("note", one_line(note)) for note in attempt.verdict.notes]
     rows += fact_rows(attempt.verdict.facts)
     rows += [("model call", _call(exchange)) for exchange in exchanges]
@@ -95,31 +97,25 @@ def attempt_page(
     return "\n\n".join(part for part in parts if part)
 
 
-def _telemetry(batches: tuple[Batch, ...]) -> str:
-    """What the device said of itself during the batches, in medians; throttling of any batch."""
-    words = []
-    for name, form in (("sm_clock_mhz", "{:.0f} MHz"), ("power_w", "{:.0f} W"), ("temperature_c", "{:.0f} °C")):
-        values = [batch.telemetry[name] for batch in batches if name in batch.telemetry]
-        words += [form.format(median(values))] if values else []
-    reasons = 0
-    for batch in batches:
-        reasons |= int(batch.telemetry.get("throttle_reasons", 0))
-    return ", ".join(words + ([f"throttled (reasons {reasons:#x})"] if reasons else []))
-
-
-def measurement_rows(history: History, attempt: Attempt) -> list[tuple[str, str]]:
+def measurement_rows(found: Measurement | None, device: Device | None) -> list[tuple[str, str]]:
     """Utilization, vendor line and time, each with its denominator; nothing unless it passed."""
-    found = attempt.verdict.measurement
     if found is None:
         return []
     rows = [("of peak", f"{figures.percent(found.utilization)} of {figures.rate(found.peak, found.unit)}")]
-    rows += [("vendor", of_vendor)] if (of_vendor := figures.of_vendor(found, history.device_of(attempt))) else []
+    rows += [("peak of", one_line(sku))] if (sku := figures.sku(device)) else []
+    rows += [("vendor", of_vendor)] if (of_vendor := figures.of_vendor(found, device)) else []
     rows += [("time", figures.interval(found)), ("rate", figures.rate(found.rate, found.unit))]
     rows += [("single call", figures.duration(found.single_us))] if found.single_us else []
-    rows += [("back to back", figures.duration(found.sustained_us))] if found.sustained_us else []
+    rows += [("back to back", _back_to_back(found, found.sustained_us))] if found.sustained_us else []
     at_clock = found.utilization_at_clock
-    rows += [("at the sampled clock", f"{figures.percent(at_clock)} of peak")] if at_clock else []
+    rows += [("at its clock", f"{figures.percent(at_clock)} of what the sampled clock allows")] if at_clock else []
     return rows
+
+
+def _back_to_back(found: Measurement, sustained_us: float) -> str:
+    """Hot, and so never a score."""
+    utilization = found.utilization * found.time_us / sustained_us
+    return f"{figures.duration(sustained_us)}, {figures.percent(utilization)} of peak"
 
 
 def fact_rows(facts: Facts) -> list[tuple[str, str]]:

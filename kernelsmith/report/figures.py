@@ -45,6 +45,11 @@ def of_vendor(measurement: Measurement, device: Device | None) -> str:
     return f"{percent(measurement.vendor_ratio)} of {device.vendor.name}"
 
 
+def sku(device: Device | None) -> str:
+    """Which product's peak was picked, and why; empty where the peak was measured."""
+    return device.details.get("sku", "") if device else ""
+
+
 def speedup(duel: Duel) -> str:
     """`1.031x [1.012, 1.050]`."""
     return f"{duel.speedup:.3f}x [{duel.interval.low:.3f}, {duel.interval.high:.3f}]"

@@ -43,6 +43,7 @@ def run_page(history: History, status: RunStatus, *, width: int | None = None) -
     rows = [
         ("task", f"{history.run.config.task}, proposed by {_proposer(history)}"),
         ("device", _device(history)),
+        ("peak of", one_line(figures.sku(history.device))),
     ]
     head = columns([row for row in [("status", status), *rows, *rows_of(history)] if row[1]])
     if not history.attempts:

@@ -85,6 +85,8 @@ def best_data(attempt: Attempt) -> dict[str, Any]:
         "interval_us": [found.interval_us.low, found.interval_us.high],
         "vendor_ratio": found.vendor_ratio,
         "vendor_paired": found.vendor_paired,
+        "sustained_us": found.sustained_us,
+        "utilization_at_clock": found.utilization_at_clock,
         "peak": found.peak,
         "unit": found.unit,
     }
