@@ -37,5 +37,5 @@ def single_call_s(stand: Stand, *, quantile: float, is_right: bool = True) -> fl
 
 
 def allowed_s(batch_s: float, *, vendor_ratio: float, scatter_s: float) -> float:
-    """The longest single call that a batch time of `batch_s` justifies."""
-    return batch_s * vendor_ratio * ALLOWED + SCATTERS * scatter_s
+    """The longest single call that a batch time of `batch_s` justifies; never less than that time itself."""
+    return batch_s * max(1.0, vendor_ratio) * ALLOWED + SCATTERS * scatter_s

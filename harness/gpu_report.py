@@ -11,15 +11,18 @@ from telemetry import Telemetry
 
 PEAK_UNITS = ("fp8", "bf16", "dram")
 
+Told = tuple[bool, str]
+"""Whether it is as a GPU task needs it, and the words."""
 
-def report() -> dict[str, str]:
-    """Words by topic; what cannot be found says why. Empty on a machine without a driver."""
+
+def report() -> dict[str, Told]:
+    """By topic; what cannot be found says why. Empty on a machine without a driver."""
     try:
         uuid = gpu_files.uuid(0)
     except OSError:
         return {}
     except MachineError as error:
-        return {"GPU": str(error)}
+        return {"GPU": (False, str(error))}
     return {"GPU card": _said(lambda: _card(uuid)), "nvcc": _said(lambda: nvcc.toolkit().version),
             "GPU packages": _packages()}  # fmt: skip
 
@@ -34,18 +37,18 @@ def _card(uuid: str) -> str:
     return f"{told}; processes on it: {others}" if others else told
 
 
-def _packages() -> str:
+def _packages() -> Told:
     found = []
     for name in ("cupy-cuda13x", "cupy-cuda12x", "triton"):
         try:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return ", ".join(found) or "neither cupy nor triton"
+    return bool(found), ", ".join(found) or "neither cupy nor triton"
 
 
-def _said(ask: Callable[[], str]) -> str:
+def _said(ask: Callable[[], str]) -> Told:
     try:
-        return ask()
+        return True, ask()
     except (MachineError, toolchain.NoCompiler) as error:
-        return str(error)
+        return False, str(error)

@@ -179,7 +179,7 @@ class CudaWorkplace:
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
         """Arithmetic goes with the clock; memory does not."""
-        return None if unit == "dram" else clock_mhz / self.sku.boost_mhz
+        return self.sku.share_at(unit, clock_mhz=clock_mhz)
 
     def probe_rates(self, processes: int) -> list[float]:
         """Never asked: there is a yardstick."""
@@ -194,19 +194,24 @@ class CudaWorkplace:
         others = {pid: name for pid, name in self.telemetry.processes().items() if pid not in self._own}
         if others:
             told = ", ".join(f"{pid} ({name})" if name else str(pid) for pid, name in others.items())
-            raise MachineError(f"another process computes on {self.name}: {told}; end it, or choose another --device")
+            remedy = "end it, or choose another card with CUDA_VISIBLE_DEVICES"
+            raise MachineError(f"another process computes on {self.name}: {told}; {remedy}")
 
     def details(self) -> dict[str, str]:
         """The denominator and why it was picked, driver, compilers."""
         return {
             "sku": f"{self.sku.name}: {self.sku.why}",
-            "peak_source": self.sku.source + ("" if self.sku.measured else "; never measured by us"),
+            "peak_source": f"{self.sku.source}; {self._measured()}",
             "power_limit_w": f"{self.telemetry.power_limit_w:g}",
             "driver": self.telemetry.driver_version,
             "uuid": self.uuid,
             "nvcc": nvcc.toolkit().version,
             "cupy": cupy.__version__,
         }
+
+    def _measured(self) -> str:
+        units = ", ".join(self.sku.measured)
+        return f"our own runs came near it in {units}" if units else "never measured by us"
 
 
 def fault_words(number: int) -> str:

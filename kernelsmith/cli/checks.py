@@ -44,7 +44,7 @@ def machine_findings(python: str) -> list[Finding]:
     except HarnessError as error:
         remedy = "reinstall kernelsmith, or name another interpreter with --harness-python"
         return [Finding("harness", str(error), False, remedy, True)]
-    told = [Finding(topic, words, True) for topic, words in found["gpu"].items()]
+    told = [Finding(topic, words, ok) for topic, (ok, words) in found["gpu"].items()]
     return [_compiler(found), _cpu(found), _cores(found), _sandbox(found), *told]
 
 
