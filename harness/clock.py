@@ -16,7 +16,7 @@ import numpy as np
 import inputs
 from arena import Arena, Region, Restore
 from arena.layout import Layout, lay_out, sets_that_fit
-from doorbell import MAX_CALLS, Worker
+from doorbell import CALL, CAPTURE, MAX_CALLS, REPLAY, Worker
 from failure import Failed
 from task import Case, Task
 
@@ -47,8 +47,12 @@ class Pace:
     """A batch has no more sets than can be refreshed and verified in this time."""
     max_bytes: int
     """The sets of one batch take at most this, outputs included."""
+    standard_s: float
+    """What the trusted candidate lasts whose time beyond that is the constant to deduct."""
     pilot_calls: int
     """Calls of the main case in the batch that is the pilot; 0 = its correctness call serves."""
+    graph_below_s: float
+    """Batches of calls shorter than this are captured and run as a CUDA graph; 0 = never."""
     turn_s: float
     """Length of a turn in a duel, at least one call."""
     turn_idle_s: float
@@ -76,6 +80,8 @@ class Plan:
     batches: int
     expected_s: float
     """Of one batch, as the pilot lets expect."""
+    as_graph: bool
+    """Whether calls are so short that launching them one by one would be most of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,8 @@ def plan(task: Task, case: Case, *, pace: Pace, pilot_s: float, set_s: float, ca
     sets = min(fit, max(calls, cold))
     drawn = pace.batches[0] + secrets.randbelow(pace.batches[1] - pace.batches[0] + 1)
     affordable = int(task.limits.timing_s / (calls * (pilot_s + set_s) + pace.idle_s))
-    return Plan(calls, sets, max(MIN_BATCHES, min(drawn, affordable)), calls * pilot_s)
+    batches = max(MIN_BATCHES, min(drawn, affordable))
+    return Plan(calls, sets, batches, expected_s=calls * pilot_s, as_graph=pilot_s < pace.graph_below_s)
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,8 @@ class Stand:
     idle_s: float = 0.0
     observe: Callable[[], dict[str, float]] = dict
     """Reads the device's telemetry, while a batch runs."""
+    is_captured: bool = False
+    """Whether the worker holds the calls as a graph, which is run instead."""
 
     def after(self, idle_s: float) -> "Stand":
         """The same with another idle time."""
@@ -139,6 +148,21 @@ class Stand:
     def keep(self, sets: range, key: str) -> Restore:
         """What writes these inputs anew, as they were refreshed from the key."""
         return self.arena.keep(self.task, self.case, layout=self.layout, sets=sets, key=key)
+
+    def capture(self, sets: range, *, deadline_s: float) -> "Stand":
+        """The same for batches over just these sets, run as a graph where the calls can be captured.
+
+        To be called before inputs are filled: nothing that a candidate does meanwhile is timed.
+
+        Raises:
+            WorkerDied, WorkerOverdue: the worker ended meanwhile, or did not.
+        """
+        self._order(sets, calls=len(sets), manner=CAPTURE)
+        self.arena.settle()
+        self.worker.go()
+        self.worker.wait_done(deadline_s)
+        self.worker.stop()
+        return replace(self, is_captured=self.worker.has_captured)
 
     def run(
         self, sets: range, key: str, *, deadline_s: float, expected_s: float = 0.0, calls: int | None = None
@@ -158,7 +182,7 @@ class Stand:
         region.poison(word)
         region.choose_samples(rng, at_least=SAMPLES)
         calls = min(calls or len(sets), MAX_CALLS)
-        self._order(sets, calls=calls)
+        self._order(sets, calls=calls, manner=REPLAY if self.is_captured else CALL)
         self.arena.settle()
         time.sleep(self.idle_s)
         elapsed_s, telemetry = self._time(region, deadline_s=deadline_s, expected_s=expected_s)
@@ -169,11 +193,11 @@ class Stand:
             raise Failed("crashed", said)
         return Run(Reading(call_s, calls, key, telemetry), self, sets, region, word)
 
-    def _order(self, sets: range, *, calls: int) -> None:
+    def _order(self, sets: range, *, calls: int, manner: int) -> None:
         sizes = [self.case.sizes[name] for name in self.task.size_names]
         roles = [buffer.is_output for buffer in self.task.buffers]
         offsets = self.layout.offsets[sets.start + np.arange(calls) % len(sets)]
-        self.worker.hand_orders(sizes, offsets=offsets, outputs=roles)
+        self.worker.hand_orders(sizes, offsets=offsets, outputs=roles, manner=manner)
 
     def _time(self, region: Region, *, deadline_s: float, expected_s: float) -> tuple[float, dict[str, float]]:
         gc.disable()

@@ -18,10 +18,14 @@ import sandbox
 from arena.sealed import Memory
 from build import diagnostics
 
-SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, OFFSETS = 0, 1, 2, 3, 19, 35
+SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, MANNER, OFFSETS = 0, 1, 2, 3, 19, 35, 36
 """Word indices of `struct orders`."""
+CALL, CAPTURE, REPLAY = 0, 1, 2
+"""Manners: call the candidate; have its calls captured as a graph, not run; run the captured graph."""
 READY, DONE, FAULT, ERROR = 0, 1, 2, 3
 """Word indices of `struct status`."""
+CAPTURED = ERROR
+"""Whether the last capture succeeded; once the candidate is loaded nobody reads an error there."""
 MAX_CALLS = 4096
 ORDERS_BYTES = 8 * (OFFSETS + MAX_CALLS * 16)
 STATUS_BYTES = 4096
@@ -90,11 +94,13 @@ class Worker:
         self._await(READY, 1, deadline_s=self._manner.ready_s)
         self._was_ready = True
 
-    def hand_orders(self, sizes: Sequence[int], *, offsets: NDArray[np.uint64], outputs: Sequence[bool]) -> None:
+    def hand_orders(
+        self, sizes: Sequence[int], *, offsets: NDArray[np.uint64], outputs: Sequence[bool], manner: int = CALL
+    ) -> None:
         """Write the next batch: sizes, and byte offsets [calls][buffers]. The worker must be stopped."""
         calls, buffers = offsets.shape
         orders = self._orders
-        orders[CALLS], orders[N_BUFFERS] = calls, buffers
+        orders[CALLS], orders[N_BUFFERS], orders[MANNER] = calls, buffers, manner
         orders[IS_OUTPUT : IS_OUTPUT + buffers] = outputs
         orders[SIZES : SIZES + len(sizes)].view(np.int64)[...] = sizes
         orders[OFFSETS : OFFSETS + offsets.size] = offsets.ravel()
@@ -109,6 +115,11 @@ class Worker:
     def is_done(self) -> bool:
         """Whether the worker says that the batch is done."""
         return bool(self._status[DONE] == self._sequence)
+
+    @property
+    def has_captured(self) -> bool:
+        """Whether the worker says that the calls it was to capture can be replayed; one that lies has no outputs."""
+        return bool(self._status[CAPTURED] == self._sequence)
 
     def wait_done(self, deadline_s: float) -> None:
         """Spin until the worker says that the batch is done."""

@@ -1,6 +1,8 @@
 """The duel: two workers in turn on the same secret inputs, A B B A; the only thing that calls a difference real."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +60,9 @@ class Duel:
 
 
 def fight(
-    contender: Stand, incumbent: Stand, *, quads: int, calls: int = 1, deadline_s: float, futility_every: int
-) -> Duel:
+    contender: Stand, incumbent: Stand, *, quads: int, calls: int = 1, as_graph: bool = False, deadline_s: float,
+    futility_every: int,
+) -> Duel:  # fmt: skip
     """Run the quads, a turn of each being so many calls; every output of both sides is verified.
 
     Raises:
@@ -68,6 +71,10 @@ def fight(
     """
     logs: list[float] = []
     sets = range(calls)
+    if as_graph:
+        contender = contender.capture(sets, deadline_s=deadline_s)
+        with _blame(is_incumbent=True):
+            incumbent = incumbent.capture(sets, deadline_s=deadline_s)
     for number in range(quads):
         if number % futility_every == 0 and _is_lost(logs):
             break
@@ -97,11 +104,18 @@ def _pair(pair: tuple[Stand, Stand], sets: range, *, contender: Stand, deadline_
 
 def _one(stand: Stand, sets: range, key: str, *, is_incumbent: bool, deadline_s: float) -> Run:
     """One verified turn of one side."""
-    try:
+    with _blame(is_incumbent=is_incumbent):
         run = stand.run(sets, key, deadline_s=deadline_s)
         run.verify(np.random.default_rng(secrets.randbits(128)))
+    return run
+
+
+@contextmanager
+def _blame(*, is_incumbent: bool) -> Iterator[None]:
+    """A failure of the incumbent's is no verdict on the contender."""
+    try:
+        yield
     except (Failed, WorkerDied, WorkerOverdue) as failure:
         if is_incumbent:
             raise IncumbentFailed(failure) from failure
         raise
-    return run

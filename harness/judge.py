@@ -7,7 +7,8 @@ runs in workers of opened.py; the clock is clock.py's; what is right is verify.p
 import hashlib
 import re
 import secrets
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import inputs
 import promote
 import wire
 from arena.layout import sets_that_fit
-from build.built import BuildFailure
+from build.built import BuildFailure, Built
 from clock import Reading, Stand
 from doorbell import Worker
 from failure import Failed, deaths_are_verdicts
@@ -29,6 +30,9 @@ from task import Case, Task
 
 MAX_PLANS = 4
 """Of one case. A candidate that got faster after each of them is not scored below half of what the last one assumed."""
+AS_GRAPH = "calls are so short that each batch runs as a CUDA graph, where they can be captured"
+LAUNCH_BOUND = 4
+"""A pilot within this factor of what runs as a graph may be mostly launches, and is made again as one."""
 REPLAN_FACTOR = 2
 """A score under the pilot by more than this was planned from a misleading pilot."""
 
@@ -42,9 +46,10 @@ def judge(opened: Opened, request: wire.Judge, progress: Progress) -> wire.Verdi
     findings = Findings()
     opened.workplace.refuse_company()
     try:
-        artifact = _prepare(opened, request.candidate, findings=findings, progress=progress)
+        built = _prepare(opened, request.candidate, findings=findings, progress=progress)
         progress("correctness")
-        timed = _check_and_time(opened, artifact, findings=findings, progress=progress)
+        timed = _check_and_time(opened, built, findings=findings, progress=progress)
+        artifact = built.artifact
         return promote.score(opened, request, artifact=artifact, timed=timed, findings=findings, progress=progress)
     except Failed as failed:
         return findings.verdict(failed.status, failed.detail)
@@ -56,7 +61,7 @@ def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> du
     for side, source in (("A", request.candidate), ("B", request.incumbent)):
         findings = Findings()
         try:
-            artifacts.append(_prepare(opened, source, findings=findings, progress=progress))
+            artifacts.append(_prepare(opened, source, findings=findings, progress=progress).artifact)
             with deaths_are_verdicts(None), opened.worker(artifacts[-1]) as worker:
                 calls_s += _check_all(opened, worker)[opened.main.name]
         except Failed as failed:
@@ -73,7 +78,7 @@ def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> du
 # --- admit and build ---------------------------------------------------------------------------------------------
 
 
-def _prepare(opened: Opened, source: wire.Source, *, findings: Findings, progress: Progress) -> Path:
+def _prepare(opened: Opened, source: wire.Source, *, findings: Findings, progress: Progress) -> Built:
     path = Path(source.path)
     _admit(opened.task, path, language=source.language, findings=findings)
     progress("build")
@@ -83,13 +88,23 @@ def _prepare(opened: Opened, source: wire.Source, *, findings: Findings, progres
     if isinstance(built, BuildFailure):
         raise Failed("build_failed", built.detail)
     findings.facts = built.facts
-    findings.notes += _flags(opened.task, built.facts)
-    return built.artifact
+    return built
+
+
+@contextmanager
+def _inspected(opened: Opened, built: Built, findings: Findings) -> Iterator[None]:
+    """The machine code is read while outputs are checked, and never while anything is timed."""
+    with opened.workplace.inspected(built) as facts:
+        try:
+            yield
+        finally:
+            findings.facts = facts()
+            findings.notes += _flags(opened.task, findings.facts)
 
 
 def _flags(task: Task, facts: wire.Facts) -> list[str]:
     """What the machine code says against the task's arithmetic; a reader decides."""
-    if task.device != "cuda":
+    if task.device != "cuda" or facts.text_bytes is None:
         return []
     has_fp8 = bool(facts.instructions.get("QGMMA"))
     if task.unit == "fp8" and not has_fp8:
@@ -127,10 +142,10 @@ def _admit_text(task: Task, text: str) -> None:
 # --- check and time ----------------------------------------------------------------------------------------------
 
 
-def _check_and_time(opened: Opened, artifact: Path, *, findings: Findings, progress: Progress) -> Timed:
+def _check_and_time(opened: Opened, built: Built, *, findings: Findings, progress: Progress) -> Timed:
     with deaths_are_verdicts(None), ExitStack() as stack:
-        with findings.timed("correctness"):
-            worker = stack.enter_context(opened.worker(artifact))
+        with findings.timed("correctness"), _inspected(opened, built, findings):
+            worker = stack.enter_context(opened.worker(built.artifact))
             pilots = _check_all(opened, worker)
         progress("timing")
         with findings.timed("timing"):
@@ -152,13 +167,13 @@ def _pilot(opened: Opened, worker: Worker) -> float:
     """Seconds a call of a short batch: the very first call loads code, and one alone is mostly latency."""
     case = opened.main
     calls = opened_plan(opened, case, pilot_s=opened.pace.target_s / opened.pace.pilot_calls).calls
+    plan = clock.Plan(calls, calls, 1, expected_s=0.0, as_graph=False)
+    stand = opened.stand(worker, case, sets=calls).after(0.0)
     with deaths_are_verdicts(case):
-        stand = opened.stand(worker, case, sets=calls).after(0.0)
-        key = inputs.fresh_key()
-        stand.refresh(range(calls), key)
-        run = stand.run(range(calls), key, deadline_s=opened.task.limits.call_s)
-    run.verify(np.random.default_rng(secrets.randbits(128)))
-    return run.reading.call_s
+        pilot_s = _batch(stand, plan=plan, index=0, kill=False).call_s
+        if pilot_s < LAUNCH_BOUND * opened.pace.graph_below_s:
+            pilot_s = _batch(stand, plan=replace(plan, as_graph=True), index=0, kill=False).call_s
+    return pilot_s
 
 
 def _check(opened: Opened, worker: Worker, case: Case) -> float:
@@ -190,6 +205,7 @@ def _time_case(
     with deaths_are_verdicts(case):
         for left in reversed(range(MAX_PLANS)):
             plan = opened_plan(opened, case, pilot_s=pilot_s)
+            findings.notes += [f"case {case.name}: {AS_GRAPH}"] if plan.as_graph else []
             stand = opened.stand(worker, case, sets=plan.sets)
             least_s = pilot_s / REPLAN_FACTOR
             readings = _all_but_last(stand, plan, misled_below_s=least_s if left else 0.0)
@@ -214,9 +230,11 @@ def _all_but_last(stand: Stand, plan: clock.Plan, *, misled_below_s: float) -> l
 
 def _batch(stand: Stand, *, plan: clock.Plan, index: int, kill: bool) -> Reading:
     first = index * plan.calls % (plan.sets - plan.calls + 1)
-    sets, key = range(first, first + plan.calls), inputs.fresh_key()
+    sets, key, deadline_s = range(first, first + plan.calls), inputs.fresh_key(), stand.task.limits.call_s
+    if plan.as_graph:
+        stand = stand.capture(sets, deadline_s=deadline_s)
     stand.refresh(sets, key)
-    run = stand.run(sets, key, deadline_s=stand.task.limits.call_s, expected_s=plan.expected_s)
+    run = stand.run(sets, key, deadline_s=deadline_s, expected_s=plan.expected_s)
     if kill:
         # Reaped before the outputs are examined: what was still to be written never lands.
         stand.worker.kill()
@@ -233,8 +251,8 @@ def reproduce(opened: Opened, request: wire.Reproduce) -> None:
     case = next((case for case in opened.task.cases if case.name == request.case), None)
     if case is None or request.calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):
         raise Failed("rejected", f"no batch {request.case}:{request.calls} can have been recorded of this task")
-    artifact = _prepare(opened, request.candidate, findings=Findings(), progress=lambda stage: None)
-    with deaths_are_verdicts(case), opened.worker(artifact) as worker:
+    built = _prepare(opened, request.candidate, findings=Findings(), progress=lambda stage: None)
+    with deaths_are_verdicts(case), opened.worker(built.artifact) as worker:
         stand = opened.stand(worker, case, sets=request.calls)
         stand.refresh(range(request.calls), request.key)
         run = stand.run(range(request.calls), request.key, deadline_s=opened.task.limits.call_s)

@@ -30,7 +30,7 @@ from workplace import Workplace
 
 OVERHEAD_BATCHES = 25
 NO_KEY = "0" * 32
-"""The no-op candidate reads no inputs."""
+"""The candidate of known length reads no inputs."""
 VENDOR_TRIALS = 5
 """Batches by which the better of the library's kernels is chosen."""
 NORMAL_MAD = 1.4826
@@ -45,7 +45,7 @@ class OpeningError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
-    """Seconds from go to samples read with a candidate that does nothing; deducted from every batch."""
+    """Seconds from go to samples read beyond a candidate's own; deducted from every batch."""
 
     seconds: float = 0.0
     scatter_s: float = 0.0
@@ -166,14 +166,15 @@ def _measure_set(task: Task, case: Case, *, workplace: Workplace) -> float:
 
 
 def _measure_overheads(opened: Opened) -> None:
-    """With a trusted candidate in each language that does nothing: median and scatter."""
-    for language, text in opened.workplace.no_ops(opened.task).items():
-        artifact = _trusted(opened, text, language=language, name=f"the no-op candidate in {language}")
+    """With a trusted candidate in each language whose time is known: median and scatter."""
+    for language, text in opened.workplace.standards(opened.task).items():
+        artifact = _trusted(opened, text, language=language, name=f"the candidate of known length in {language}")
         with opened.worker(artifact) as worker:
             stand = opened.stand(worker, opened.main).after(opened.pace.turn_idle_s)
             runs = [stand.run(range(1), NO_KEY, deadline_s=5.0) for _ in range(OVERHEAD_BATCHES)]
         quarter, half, three_quarters = np.quantile([run.reading.call_s for run in runs], [0.25, 0.5, 0.75])
-        opened.overheads[language] = Overhead(float(half), float(three_quarters - quarter))
+        constant_s = max(0.0, float(half) - opened.pace.standard_s)
+        opened.overheads[language] = Overhead(constant_s, float(three_quarters - quarter))
 
 
 def _trusted(opened: Opened, text: str, *, language: str, name: str) -> Path:
@@ -209,7 +210,7 @@ def _vendors(opened: Opened) -> list[Vendor]:
     if opened.task.vendor is None:
         return []
     source = opened.workplace.vendor_source(opened.task)
-    language = next(iter(opened.workplace.no_ops(opened.task)))
+    language = next(iter(opened.workplace.standards(opened.task)))
     artifact = _trusted(opened, source.read_text(encoding="utf-8"), language=language, name=source.name)
     return opened.workplace.vendors(artifact, memory_bytes=opened.profile.memory_bytes)
 
@@ -234,6 +235,8 @@ def _time_of(opened: Opened, vendor: Vendor, *, batches: int) -> float:
             if vendor is opened.vendor:
                 run.verify(np.random.default_rng(secrets.randbits(128)))
             readings.append(run.reading)
+            if plan.as_graph:
+                stand = stand.capture(range(plan.calls), deadline_s=opened.task.limits.call_s)
     # The first batch loads the library's code and allocates its buffers.
     return clock.score(readings[1:], quantile=opened.pace.quantile, rng=np.random.default_rng(0)).call_s
 

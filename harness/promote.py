@@ -175,7 +175,7 @@ def fight(opened: Opened, contender: Path, incumbent: Path, *, calls_s: float, g
             theirs = stack.enter_context(opened.worker(incumbent, seat=1))
         except (WorkerDied, WorkerOverdue) as death:
             raise duel.IncumbentFailed(death) from death
-        return _fought(opened, ours, theirs, quads=quads, calls=calls, give_up=give_up)
+        return _fought(opened, ours, theirs, quads=quads, calls_s=calls_s, give_up=give_up)
 
 
 def _calls_in_a_turn(opened: Opened, calls_s: float) -> int:
@@ -184,14 +184,15 @@ def _calls_in_a_turn(opened: Opened, calls_s: float) -> int:
     return int(np.clip(opened.pace.turn_s / (calls_s / 2), 1, most))
 
 
-def _fought(opened: Opened, ours: Worker, theirs: Worker, *, quads: int, calls: int, give_up: bool) -> duel.Duel:
+def _fought(opened: Opened, ours: Worker, theirs: Worker, *, quads: int, calls_s: float, give_up: bool) -> duel.Duel:
+    calls, pace = _calls_in_a_turn(opened, calls_s), opened.pace
     stands = [
-        opened.stand(worker, opened.main, sets=calls, seat=seat).after(opened.pace.turn_idle_s)
+        opened.stand(worker, opened.main, sets=calls, seat=seat).after(pace.turn_idle_s)
         for seat, worker in enumerate((ours, theirs))
     ]
     return duel.fight(
-        *stands, quads=quads, calls=calls, deadline_s=opened.task.limits.call_s,
-        futility_every=opened.pace.futility_every if give_up else quads,
+        *stands, quads=quads, calls=calls, as_graph=calls_s / 2 < pace.graph_below_s,
+        deadline_s=opened.task.limits.call_s, futility_every=pace.futility_every if give_up else quads,
     )  # fmt: skip
 
 
@@ -221,5 +222,5 @@ def _beside_vendor(opened: Opened, artifact: Path, measurement: wire.Measurement
         opened.worker(artifact) as ours,
         opened.worker(vendor.artifact, seat=1, profile=vendor.profile) as theirs,
     ):
-        paired = _fought(opened, ours, theirs, quads=quads, calls=calls, give_up=False)
+        paired = _fought(opened, ours, theirs, quads=quads, calls_s=calls_s, give_up=False)
     return replace(measurement, vendor_ratio=paired.speedup, vendor_paired=True)

@@ -16,6 +16,8 @@ class Built:
     seconds: float
     """What the build took when it was made."""
     cached: bool
+    is_inspected: bool = True
+    """Whether the facts hold what the machine code tells; where it is False, inspection.py finds it."""
 
 
 @dataclass(frozen=True, slots=True)

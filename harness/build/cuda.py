@@ -1,31 +1,54 @@
-"""From a CUDA C++ candidate to a shared object for sm_90a with an entry the worker can call, and its facts.
+"""From a CUDA C++ candidate to a shared object for sm_90a with an entry the worker can call, and the compiler's facts.
 
-As in c.py the compiler runs in the sandbox, in stages that each see only what they need: nvcc (headers), the shim (a
-host file without a CUDA header, 20 ms), the linker (libraries, none of the candidate's text), the disassembler.
+As in c.py the compiler runs in the sandbox, in stages that each see only what they need: nvcc (headers, among them
+those of the toolkit, harmless without a library), the shim (a host file without a CUDA header, 20 ms), the linker
+(libraries, none of the candidate's text). What the machine code tells is inspection.py's to find.
 """
 
+import functools
 import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import sandbox
 import wire
-from build import diagnostics, nvcc, sass, signature, store
-from build.bench import Bench, BuildFault, content, memory_file, place, set_up
+from build import diagnostics, nvcc, ptx, sass, signature, store
+from build.bench import Bench, BuildFault, place, set_up
 from build.built import BuildFailure, Built
 from build.nvcc import Toolkit
 from task import Task
 
-FLAGS = ("-std=c++17", "-O3", *nvcc.ARCHITECTURE, "-Xptxas=-v", "-Xcompiler=-fPIC,-Wall", "-lineinfo")
-"""Fixed: no flag of a candidate's."""
+FLAGS = (
+    "-std=c++17", "-O3", *nvcc.ARCHITECTURE, "-Xptxas=-v", "-Xcompiler=-fPIC,-Wall", "-lineinfo", "--keep",
+    "--threads=2",
+)  # fmt: skip
+"""Fixed: no flag of a candidate's. -lineinfo and the kept PTX give the assembler's messages lines of candidate.cu. Host
+and device code are compiled side by side."""
 LINK_FLAGS = ("-shared", "-Wl,-z,defs", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-Bsymbolic")
 LIBRARIES = (
-    "-lcudart_static", "-Wl,-Bstatic", "-lstdc++", "-Wl,-Bdynamic", "-static-libgcc",
-    "-lm", "-lpthread", "-ldl", "-lrt",
+    "-Wl,-Bstatic", "-lstdc++", "-Wl,-Bdynamic", "-static-libgcc", "-lm", "-lpthread", "-ldl", "-lrt",
 )  # fmt: skip
-"""The runtimes are linked in: a candidate opens the C library and the driver, and nothing else."""
+"""The runtimes, CUDA's first, are linked in: a candidate opens the C library and the driver, and nothing else."""
 MAX_MEMORY_BYTES = 8 << 30
-MAX_LISTING_BYTES = 32 << 20
+MAX_FILE_BYTES = 64 << 20
+"""Of one file between the stages: a preprocessed source with all of the toolkit's templates takes 20 MB."""
 _CANDIDATE, _SHIM, _DECLARATION = "candidate", "shim", "declaration.h"
+_TRIVIAL_DECLARATION = '#include <cuda_runtime.h>\nextern "C" void entry(cudaStream_t stream);\n'
+_TRIVIAL = (
+    '__global__ void kernel() {}\nextern "C" void entry(cudaStream_t stream) { kernel<<<1, 1, 0, stream>>>(); }\n'
+)
+_TRIVIAL_SHIM = "void entry(void *); int ks_call(void *stream) { entry(stream); return 0; }\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What is compiled."""
+
+    candidate: bytes
+    declaration: str
+    shim: str
+    entry: str
 
 
 def build_cuda(
@@ -35,69 +58,108 @@ def build_cuda(
 
     Raises:
         NoCompiler: no toolkit, or no host compiler.
-        SandboxError: a guard could not be put up.
+        SandboxError: a guard could not be put up, or nvcc does not work inside the sandbox.
     """
-    tools, text = nvcc.toolkit(), source.read_bytes()
-    declaration, shim = signature.cuda_declaration(task), signature.cuda_shim(task)
-    flags = " ".join((*FLAGS, *LINK_FLAGS, *LIBRARIES))
-    entry = cache / store.key(text, declaration, shim, flags, tools.version, tools.host.compiler.version)
+    tools = nvcc.toolkit()
+    sources = _Sources(
+        source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry
+    )
+    entry = cache / _key(sources, tools)
     if built := store.stored(entry):
         return built
     begin = time.monotonic()
     try:
         with _bench(tools, isolation, deadline_s=deadline_s) as bench:
-            place(bench.folder / f"{_CANDIDATE}.cu", text)
-            place(bench.folder / f"{_SHIM}.c", shim.encode())
-            place(bench.folder / _DECLARATION, declaration.encode())
-            facts = _build(bench, tools)
+            facts = _build(bench, tools, sources)
             output = bench.folder / f"{_CANDIDATE}.so"
-            return store.store(entry, output, facts=facts, seconds=time.monotonic() - begin)
+            return store.store(entry, output, facts=facts, seconds=time.monotonic() - begin, is_inspected=False)
     except BuildFault as fault:
-        return BuildFailure(str(fault), time.monotonic() - begin)
+        seconds = time.monotonic() - begin
+        _check_compiler_works(isolation)
+        return BuildFailure(str(fault), seconds)
 
 
-def _bench(tools: Toolkit, isolation: sandbox.Isolation, *, deadline_s: float):  # type: ignore[no-untyped-def]
+def _bench(tools: Toolkit, isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:
     return set_up(
         isolation, deadline_s=deadline_s, programs=tools.programs, environment={"PATH": tools.search_path},
-        memory_bytes=MAX_MEMORY_BYTES,
+        memory_bytes=MAX_MEMORY_BYTES, file_bytes=MAX_FILE_BYTES,
     )  # fmt: skip
 
 
-def _build(bench: Bench, tools: Toolkit) -> wire.Facts:
-    host = str(tools.host.compiler.path)
-    said = bench.run(
-        (tools.nvcc, *FLAGS, "-ccbin", host, "-include", _DECLARATION, "-c", f"{_CANDIDATE}.cu"), readable=tools.headers
+# --- the stages ----------------------------------------------------------------------------------------------------
+
+
+def _build(bench: Bench, tools: Toolkit, sources: _Sources) -> wire.Facts:
+    place(bench.folder / f"{_CANDIDATE}.cu", sources.candidate)
+    place(bench.folder / f"{_SHIM}.c", sources.shim.encode())
+    place(bench.folder / _DECLARATION, sources.declaration.encode())
+    shim = (tools.host.compiler.path, "-O2", "-fPIC", "-c", f"{_SHIM}.c")
+    with bench.started(shim, readable=tools.headers) as finish:
+        said, assembly = _compile(bench, tools)
+        if finish()[0] != 0:
+            raise sandbox.SandboxError(f"{shim[0]} cannot compile the worker's own part of a candidate")
+    _link(bench, tools, sources)
+    return _facts(said, assembly)
+
+
+def _compile(bench: Bench, tools: Toolkit) -> tuple[str, str]:
+    """What the compiler said, and the PTX it made."""
+    command = (
+        tools.nvcc,
+        *FLAGS,
+        "-ccbin",
+        tools.host.compiler.path,
+        "-include",
+        _DECLARATION,
+        "-c",
+        f"{_CANDIDATE}.cu",
     )
-    bench.run((host, "-O2", "-fPIC", "-c", f"{_SHIM}.c"), readable=tools.headers)
-    objects = (f"{_CANDIDATE}.o", f"{_SHIM}.o")
-    folder = f"-L{tools.library_folder}"
-    link = (host, *LINK_FLAGS, "-o", f"{_CANDIDATE}.so", *objects, folder, *LIBRARIES)
-    bench.run(link, readable=(*tools.headers, *tools.libraries))
-    return _facts(bench, tools, said)
+    code, said, end = bench.tried(command, readable=tools.headers)
+    kept = bench.folder / f"{_CANDIDATE}.ptx"
+    assembly = store.read_output(kept).decode("utf-8", "replace") if kept.exists() else ""
+    if code != 0:
+        said = ptx.located(said, assembly)
+        raise BuildFault(diagnostics.first_error(said) or f"the compiler {end} without a message")
+    return said, assembly
 
 
-def _facts(bench: Bench, tools: Toolkit, said: str) -> wire.Facts:
+def _link(bench: Bench, tools: Toolkit, sources: _Sources) -> None:
+    host = tools.host.compiler.path
+    objects = (f"{_CANDIDATE}.o", f"{_SHIM}.o", tools.runtime)
+    command = (host, *LINK_FLAGS, "-o", f"{_CANDIDATE}.so", *objects, *LIBRARIES)
+    code, said, end = bench.tried(command, readable=(*tools.headers, *tools.libraries))
+    if f"undefined reference to `{sources.entry}'" in said:
+        raise BuildFault(f"candidate.cu does not define the entry {sources.declaration.splitlines()[-1].rstrip(';')}")
+    if code != 0:
+        raise BuildFault(diagnostics.first_error(said) or f"the linker {end} without a message")
+
+
+def _facts(said: str, assembly: str) -> wire.Facts:
+    """What the assembler said."""
     used = sass.resources(said)
-    text_bytes, instructions = _counts(bench, tools)
+    warnings = [*sass.warnings(ptx.located(said, assembly)), *diagnostics.warnings(said)]
     return wire.Facts(
         registers=used.registers,
         spill_bytes=used.spill_bytes,
         stack_bytes=used.stack_bytes,
         shared_bytes=used.shared_bytes,
-        occupancy=None if used.registers is None else sass.occupancy(used.registers),
-        text_bytes=text_bytes,
-        warnings=tuple((sass.warnings(said) + list(diagnostics.warnings(said)))[: diagnostics.MAX_WARNINGS]),
-        instructions=instructions,
+        occupancy=sass.lowest_occupancy(said, block_sizes=ptx.block_sizes(assembly)),
+        warnings=tuple(warning[: diagnostics.MAX_WARNING] for warning in warnings[: diagnostics.MAX_WARNINGS]),
     )
 
 
-def _counts(bench: Bench, tools: Toolkit) -> tuple[int | None, dict[str, int]]:
-    """Nothing where the machine has no disassembler, or it fails on this object."""
-    if tools.cuobjdump is None:
-        return None, {}
-    with memory_file() as listing:
+@functools.cache
+def _check_compiler_works(isolation: sandbox.Isolation) -> None:
+    """A build that fails is the candidate's fault only if a trivial one succeeds."""
+    tools = nvcc.toolkit()
+    with _bench(tools, isolation, deadline_s=60) as bench:
         try:
-            bench.run((tools.cuobjdump, "-sass", f"{_CANDIDATE}.o"), readable=tools.headers, listing=listing)
-        except BuildFault:
-            return None, {}
-        return sass.count(content(listing, MAX_LISTING_BYTES).decode("utf-8", "replace").splitlines())
+            _build(bench, tools, _Sources(_TRIVIAL.encode(), _TRIVIAL_DECLARATION, _TRIVIAL_SHIM, entry="entry"))
+        except BuildFault as fault:
+            raise sandbox.SandboxError(f"{tools.nvcc} does not work inside the sandbox: {fault}") from fault
+
+
+def _key(sources: _Sources, tools: Toolkit) -> str:
+    flags = " ".join((*FLAGS, *LINK_FLAGS, *LIBRARIES))
+    host = f"{tools.host.compiler.path} {tools.host.compiler.version}"
+    return store.key(sources.candidate, sources.declaration, sources.shim, flags, f"{tools.nvcc} {tools.version}", host)

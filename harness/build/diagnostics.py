@@ -14,16 +14,23 @@ _ERROR = re.compile(
     r"|undefined reference to|multiple definition of|: file not recognized"
     r"|signal terminated program|out of memory|memory exhausted"
 )
-_NEXT = re.compile(r"^\S.*: (?:warning|error|fatal error|Error|Warning): |: In function |collect2: |^compilation ")
-_WARNING = re.compile(r"^candidate\.c:(\d+):\d+: warning: (.+)$|^\S*ld: (warning: .+)$", re.MULTILINE)
+_NEXT = re.compile(
+    r"^\S.*: (?:warning|error|fatal error|Error|Warning): |: In function |collect2: |^compilation |^ptxas "
+    r"|^\d+ errors? detected in the compilation|^Error limit reached"
+)
+_WARNING = re.compile(
+    r"^candidate\.(?:c:|cu[:(])(\d+)(?::\d+:|\):) warning(?: (#\d+)-D)?: (.+)$|^\S*ld: (warning: .+)$", re.MULTILINE
+)
 _TEMPORARY = re.compile(r"\bcc[A-Za-z0-9]{6}\.(s|o)\b")
+_STAGE = re.compile(r"\bcandidate\.cudafe1\.cpp\b")
+"""What nvcc gives the host compiler in the candidate's place."""
 _LINKER = re.compile(r"^\S*/(?:\S*-)?ld(?:\.\w+)?: ", re.MULTILINE)
 
 
 def clean(text: str) -> str:
     """Printable text only, the names of temporary files and of the linker's own path taken out."""
     text = "".join(c for c in text if c.isprintable() or c in "\n\t")
-    return _LINKER.sub("ld: ", _TEMPORARY.sub(r"candidate.\1", text))
+    return _STAGE.sub("candidate.cu", _LINKER.sub("ld: ", _TEMPORARY.sub(r"candidate.\1", text)))
 
 
 def first_error(said: str) -> str:
@@ -46,5 +53,5 @@ def first_error(said: str) -> str:
 
 def warnings(said: str) -> tuple[str, ...]:
     """The first warnings, without repeats: `line 3: unused parameter 'N' [-Wunused-parameter]`."""
-    found = (f"line {m[1]}: {m[2]}" if m[1] else m[3] for m in _WARNING.finditer(said))
+    found = (f"line {m[1]}: {m[3]}{(m[2] and f' [{m[2]}]') or ''}" if m[1] else m[4] for m in _WARNING.finditer(said))
     return tuple(warning[:MAX_WARNING] for warning in list(dict.fromkeys(found))[:MAX_WARNINGS])

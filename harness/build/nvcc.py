@@ -15,7 +15,7 @@ from build import toolchain
 ARCHITECTURE = ("-gencode=arch=compute_90a,code=sm_90a",)
 """Hopper with wgmma, TMA and setmaxnreg; the shorthand -arch=sm_90a would build a plain sm_90 beside it."""
 _SHELL_TOOLS = ("sh", "rm")
-"""nvcc runs its stages through the shell."""
+"""nvcc runs its stages through the shell, which system(3) finds as /bin/sh."""
 _TIMEOUT_S = 30
 
 
@@ -32,9 +32,11 @@ class Toolkit:
     programs: tuple[Path, ...]
     """nvcc, its stages, the host compiler and its stages, the disassembler, and the libraries those are linked with."""
     headers: tuple[Path, ...]
+    """And libdevice; no folder with a library in it, or a candidate could assemble one of a vendor's into itself."""
     libraries: tuple[Path, ...]
-    """Folders the linker searches."""
-    library_folder: Path
+    """Folders the linker searches, and the runtime."""
+    runtime: Path
+    """libcudart_static.a"""
     cuobjdump: Path | None
     nvdisasm: Path | None
     host: toolchain.Toolchain
@@ -55,18 +57,21 @@ def toolkit() -> Toolkit:
     if here is None:
         raise NoToolkit(f"{driver} does not tell where it lies; set NVCC to the toolkit's own bin/nvcc")
     folder, root = Path(here[1]), Path(here[1]).parent
-    host = toolchain.toolchain(toolchain.find_compiler())
+    runtime, host = next(_static_runtimes(root)), toolchain.toolchain(toolchain.find_compiler())
     disassemblers = [_tool(folder, name) for name in ("cuobjdump", "nvdisasm")]
-    shell = [Path(path) for path in map(shutil.which, _SHELL_TOOLS) if path]
+    shell = [Path("/bin/sh"), *(Path(path) for path in map(shutil.which, _SHELL_TOOLS) if path)]
     real = [path.resolve() for path in (folder / "nvcc", *filter(None, disassemblers), *shell)]
     tools = [*real, *filter(None, disassemblers), *shell, *folder.glob("*"), *(root / "nvvm" / "bin").glob("*")]
     return Toolkit(
         nvcc=folder / "nvcc",
         version=next(line for line in _ask(folder / "nvcc", "--version").splitlines() if "release" in line).strip(),
         programs=(*host.programs, *toolchain.with_libraries([p for p in tools if p.is_file()]), *_folders(tools)),
-        headers=(*host.headers, *_existing((root / "include", root / "targets", root / "nvvm"))),
-        libraries=(*host.libraries, *_existing((root / "lib64", root / "lib", root / "targets"))),
-        library_folder=next(_static_runtimes(root)).parent,
+        headers=(
+            *host.headers,
+            *_existing((root / "include", *root.glob("targets/*/include"), root / "nvvm/libdevice")),
+        ),
+        libraries=(*host.libraries, *_existing((runtime,))),
+        runtime=runtime,
         cuobjdump=disassemblers[0],
         nvdisasm=disassemblers[1],
         host=host,

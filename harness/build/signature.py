@@ -26,8 +26,8 @@ def shim(task: Task) -> str:
     )
 
 
-def no_op(task: Task) -> str:
-    """A trusted candidate that does nothing: what it takes is the constant to deduct."""
+def standard(task: Task) -> str:
+    """A trusted candidate that does nothing: all it takes is the constant to deduct."""
     unused = " ".join(f"(void){name};" for name, _ in task.arguments)
     return f"{declaration(task).removesuffix(';')}\n{{\n    {unused}\n}}\n"
 
@@ -58,25 +58,61 @@ def cuda_shim(task: Task) -> str:
     return (
         "#include <stdint.h>\n"
         f"void {task.entry}({', '.join(types)}, void *stream);\n"
-        "int cudaPeekAtLastError(void);\n"
+        "int cudaGetLastError(void);\n"
         "int ks_call(void *const *buffers, const int64_t *sizes, void *stream)\n"
-        f"{{\n    {task.entry}({', '.join(values)}, stream);\n    return cudaPeekAtLastError();\n}}\n"
+        f"{{\n    {task.entry}({', '.join(values)}, stream);\n    return cudaGetLastError();\n}}\n"
     )
 
 
-def cuda_no_op(task: Task) -> str:
-    """A trusted candidate that launches an empty kernel: what it takes is the constant to deduct."""
+_CUDA_STANDARD = """\
+__device__ long long now_ns()
+{
+    long long ns;
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(ns));
+    return ns;
+}
+
+__global__ void wait(long long ns)
+{
+    for (const long long start = now_ns(); now_ns() - start < ns;) {
+    }
+}
+
+"""
+_TRITON_STANDARD = """\
+import triton
+from triton.language.extra.cuda import globaltimer
+
+
+@triton.jit
+def wait(pointer, ns):
+    start = globaltimer()
+    now = start
+    while now - start < ns:
+        now = globaltimer()
+
+
+"""
+
+
+def cuda_standard(task: Task, *, seconds: float) -> str:
+    """A trusted candidate that lasts so long by the GPU's own timer: what it takes beyond is the constant to deduct.
+
+    An empty kernel would not do: the end of its launch on the host is waited for, that of a longer one is not.
+    """
     unused = "".join(f"(void){name}; " for name, _ in task.arguments)
-    return "__global__ void nothing() {}\n" + _cuda_definition(task, f"{unused}nothing<<<1, 1, 0, stream>>>();")
+    return _CUDA_STANDARD + _cuda_definition(task, f"{unused}wait<<<1, 1, 0, stream>>>({_ns(seconds)});")
 
 
-def triton_no_op(task: Task) -> str:
+def triton_standard(task: Task, *, seconds: float) -> str:
     """The same in Triton."""
     names = ", ".join(buffer.name for buffer in task.buffers)
-    return (
-        "import triton\n\n\n@triton.jit\ndef nothing(pointer):\n    pass\n\n\n"
-        f"def {task.entry}({names}, device):\n    nothing[(1,)]({task.buffers[0].name}, num_warps=1)\n"
-    )
+    launch = f"wait[(1,)]({task.buffers[0].name}, {_ns(seconds)}, num_warps=1)"
+    return f"{_TRITON_STANDARD}def {task.entry}({names}, device):\n    {launch}\n"
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
 
 
 def cuda_copy(task: Task) -> str:

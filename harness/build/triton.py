@@ -1,4 +1,4 @@
-"""From a Triton candidate to a folder with its kernels compiled ahead of time, and their facts. No GPU is needed.
+"""From a Triton candidate to a folder with its kernels compiled ahead of time. No GPU is needed.
 
 The candidate's host code runs in the build's sandbox on paper (build/record.py); what it launches is compiled there.
 The worker later finds all of it in the folder and compiles nothing.
@@ -9,13 +9,12 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +22,8 @@ import interpreter
 import machine
 import sandbox
 import wire
-from build import sass, store
-from build.bench import Bench, BuildFault, content, memory_file, place, set_up
+from build import store
+from build.bench import Bench, BuildFault, place, set_up
 from build.built import BuildFailure, Built
 from task import Task
 from worker.driver import (
@@ -40,7 +39,6 @@ ATTRIBUTES = {MULTIPROCESSORS: 132, MAX_SHARED_OPTIN: 232448, MAX_REGISTERS: 655
 """Of the card on paper, an H100 SXM; CUdevice_attribute numbers."""
 WORKER_FILES = ("__init__.py", "tensor.py", "triton_driver.py", "driver.py")
 MAX_MEMORY_BYTES = 16 << 30
-MAX_LISTING_BYTES = 32 << 20
 MAX_DETAIL = 2000
 FAULT, REJECTED, HIDDEN = 1, 2, 10
 _IMPORT_S = 120
@@ -79,12 +77,11 @@ def build_triton(
     begin = time.monotonic()
     try:
         with _bench(isolation, deadline_s=deadline_s) as bench:
-            artifact = bench.folder / "artifact"
             _lay_out(bench.folder, text, cases=cases, signature=signature)
             _record(bench, task, packages(cache.parent))
-            facts = _facts(bench)
-            _collect(bench.folder, artifact)
-            return store.store(entry, artifact, facts=facts, seconds=time.monotonic() - begin)
+            artifact = _collected(bench.folder)
+            seconds = time.monotonic() - begin
+            return store.store(entry, artifact, facts=wire.Facts(), seconds=seconds, is_inspected=False)
     except BuildFault as fault:
         return BuildFailure(str(fault), time.monotonic() - begin)
     except _Refused as refused:
@@ -98,6 +95,18 @@ def package() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise NoTriton("Triton candidates need the package triton 3.6 or later; install kernelsmith[triton]")
     return Path(spec.submodule_search_locations[0])
+
+
+def tool(name: str) -> Path:
+    """A program of NVIDIA's that Triton brings. Raises NoTriton."""
+    return package() / "backends" / "nvidia" / "bin" / name
+
+
+@functools.cache
+def tools() -> tuple[Path, ...]:
+    """All of them, with what they are linked with."""
+    found = sorted(tool("ptxas").parent.glob("*"))
+    return tuple(dict.fromkeys(file for path in found for file in (path, *machine.linked(path))))
 
 
 @functools.cache
@@ -155,10 +164,9 @@ def packages(cache: Path) -> Packages:
 
 def _bench(isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:
     python = interpreter.executable()
-    tools = sorted((package() / "backends" / "nvidia" / "bin").glob("*"))
-    programs = tuple(dict.fromkeys(file for tool in (python, *tools) for file in (tool, *machine.linked(tool))))
+    programs = tuple(dict.fromkeys((python, *machine.linked(python), *tools())))
     return set_up(
-        isolation, deadline_s=deadline_s, programs=programs, environment={"PATH": str(tools[0].parent)},
+        isolation, deadline_s=deadline_s, programs=programs, environment={"PATH": str(tool("ptxas").parent)},
         memory_bytes=MAX_MEMORY_BYTES, listable=interpreter.listable(),
     )  # fmt: skip
 
@@ -222,54 +230,10 @@ def _record(bench: Bench, task: Task, triton: Packages) -> None:
 _DEVICES = (Path("/dev/null"), Path("/dev/urandom"))
 
 
-def _collect(folder: Path, artifact: Path) -> None:
-    """Everything a worker needs, and nothing else."""
-    artifact.mkdir()
+def _collected(folder: Path) -> Path:
+    """Everything a worker needs, and nothing else, in a folder of a name that no candidate knows."""
+    artifact = Path(tempfile.mkdtemp(dir=folder))
     for name in ("candidate.py", "signature.json", "cache"):
-        if (folder / name).exists():
-            shutil.move(folder / name, artifact / name)
-
-
-def _facts(bench: Bench) -> wire.Facts:
-    """The largest of all kernels that were compiled."""
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in _kernels(bench.folder, "json")]
-    used = _disassembled(bench, _kernels(bench.folder, "cubin"))
-    if not records or not used:
-        return wire.Facts()
-    threads, shared = max(r["num_warps"] for r in records) * sass.WARP, max(r["shared"] for r in records)
-    registers = max((u.registers or 0 for u, _, _ in used), default=0)
-    instructions: dict[str, int] = {}
-    for _, _, counts in used:
-        instructions |= {name: max(count, instructions.get(name, 0)) for name, count in counts.items()}
-    return wire.Facts(
-        registers=registers or None,
-        stack_bytes=max(u.stack_bytes or 0 for u, _, _ in used),
-        spill_bytes=max(u.spill_bytes or 0 for u, _, _ in used),
-        shared_bytes=shared,
-        occupancy=sass.occupancy(registers, threads=threads, shared_bytes=shared) if registers else None,
-        text_bytes=max(size for _, size, _ in used),
-        instructions=instructions,
-    )
-
-
-def _kernels(folder: Path, ending: str) -> list[Path]:
-    """Triton's cache holds a folder a kernel."""
-    return [path for path in sorted((folder / "cache").glob(f"*/*.{ending}")) if not path.name.startswith("__grp__")]
-
-
-def _disassembled(bench: Bench, cubins: list[Path]) -> list[tuple[sass.Resources, int, dict[str, int]]]:
-    """All at once, for each takes half a second; nothing of one that the disassembler fails on."""
-    cuobjdump = package() / "backends" / "nvidia" / "bin" / "cuobjdump"
-    found = []
-    with ExitStack() as stack:
-        running = []
-        for cubin in cubins:
-            listing = stack.enter_context(memory_file())
-            command = (cuobjdump, "-res-usage", "-sass", cubin)
-            finish = stack.enter_context(bench.started(command, readable=_DEVICES, listing=listing))
-            running.append((listing, finish))
-        for listing, finish in running:
-            code, _, _ = finish()
-            text = content(listing, MAX_LISTING_BYTES).decode("utf-8", "replace") if code == 0 else ""
-            found.append((sass.listed_resources(text), *sass.count(text.splitlines())))
-    return found
+        if os.path.lexists(folder / name):
+            os.rename(folder / name, artifact / name)
+    return artifact

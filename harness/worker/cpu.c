@@ -32,6 +32,7 @@ struct orders { /* written by the judge, mapped read-only here */
     uint64_t n_buffers;
     uint64_t is_output[MAX_BUFFERS];
     int64_t sizes[MAX_SIZES];
+    uint64_t manner; /* always 0: there is nothing to capture on a CPU */
     uint64_t offsets[]; /* [calls][n_buffers], bytes into inputs or outputs */
 };
 

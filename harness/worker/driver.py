@@ -25,6 +25,8 @@ _SPREAD, _PREFER = 1, 5
 L2_PROMOTION_128 = 2
 """CU_TENSOR_MAP_L2_PROMOTION_L2_128B, as Triton asks for."""
 _IPC_LAZY_PEER_ACCESS = 1
+_CAPTURE_RELAXED = 2
+"""CU_STREAM_CAPTURE_MODE_RELAXED: a call may allocate, or load code, while it is captured."""
 
 
 class DriverError(Exception):
@@ -113,6 +115,38 @@ class Driver:
     def synchronize(self) -> None:
         """Wait for everything in the context, whatever its stream."""
         self.call("cuCtxSynchronize")
+
+    # --- graphs -----------------------------------------------------------------------------------------------------
+
+    def begin_capture(self, stream: int) -> None:
+        """From now on what is launched on the stream is captured, not run."""
+        self.call("cuStreamBeginCapture_v2", c_void_p(stream), c_int(_CAPTURE_RELAXED))
+
+    def end_capture(self, stream: int) -> int:
+        """The graph; 0 where something was done that cannot be captured."""
+        graph = c_void_p()
+        try:
+            self.call("cuStreamEndCapture", c_void_p(stream), byref(graph))
+        except DriverError:
+            return 0
+        return int(graph.value or 0)
+
+    def graph_nodes(self, graph: int) -> int:
+        """How many there are."""
+        count = c_size_t()
+        self.call("cuGraphGetNodes", c_void_p(graph), None, byref(count))
+        return count.value
+
+    def instantiate(self, graph: int, stream: int) -> int:
+        """Make a graph ready to be launched."""
+        ready = c_void_p()
+        self.call("cuGraphInstantiateWithFlags", byref(ready), c_void_p(graph), c_uint64(0))
+        self.call("cuGraphUpload", ready, c_void_p(stream))
+        return int(ready.value or 0)
+
+    def launch_graph(self, graph: int, stream: int) -> None:
+        """Run all of it."""
+        self.call("cuGraphLaunch", c_void_p(graph), c_void_p(stream))
 
     # --- code -------------------------------------------------------------------------------------------------------
 

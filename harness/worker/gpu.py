@@ -20,8 +20,10 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from worker import driver as cuda
 from worker import faults
 
-SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, OFFSETS = 0, 1, 2, 3, 19, 35
+SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, MANNER, OFFSETS = 0, 1, 2, 3, 19, 35, 36
+CAPTURE, REPLAY = 1, 2
 READY, DONE, FAULT, ERROR = 0, 1, 2, 3
+CAPTURED = ERROR
 STATUS_BYTES = 4096
 MAX_SIZES = 16
 EXIT_FAULT, EXIT_LOAD = 70, 71
@@ -79,18 +81,44 @@ def batch_of(orders: memoryview, *, inputs: int, outputs: int) -> tuple[list[lis
 def serve(orders: memoryview, status: mmap.mmap, *, call: Call, driver: cuda.Driver, stream: int,
           memory: tuple[int, int]) -> None:  # fmt: skip
     """Run batch after batch; the judge ends this by killing the process."""
-    served = 0
+    served, graph = 0, 0
     while True:
         wanted = orders[SEQUENCE]
         if wanted == served:
             continue
         calls, sizes = batch_of(orders, inputs=memory[0], outputs=memory[1])
-        for buffers in calls:
-            if code := call(buffers, sizes, stream):
-                leave(status, code)
+        if orders[MANNER] == CAPTURE:
+            graph = captured(calls, sizes, call=call, driver=driver, stream=stream)
+            tell(status, CAPTURED, wanted if graph else 0)
+        elif orders[MANNER] == REPLAY:
+            driver.launch_graph(graph, stream)
+        else:
+            run(calls, sizes, status=status, call=call, stream=stream)
         driver.synchronize()
         served = wanted
         tell(status, DONE, served)
+
+
+def run(calls: list[list[int]], sizes: list[int], *, status: mmap.mmap, call: Call, stream: int) -> None:
+    """One call after the other; a failed one is the last."""
+    for buffers in calls:
+        if code := call(buffers, sizes, stream):
+            leave(status, code)
+
+
+def captured(calls: list[list[int]], sizes: list[int], *, call: Call, driver: cuda.Driver, stream: int) -> int:
+    """The calls as a CUDA graph, ready to be launched; 0 of a candidate whose calls cannot be captured.
+
+    A call that leaves no node behind has launched elsewhere than on the stream it was given.
+    """
+    driver.begin_capture(stream)
+    failed = False
+    for buffers in calls:
+        failed = failed or bool(call(buffers, sizes, stream))
+    graph = driver.end_capture(stream)
+    if graph and not failed and driver.graph_nodes(graph) >= len(calls):
+        return driver.instantiate(graph, stream)
+    return 0
 
 
 def leave(status: mmap.mmap, fault: int) -> None:

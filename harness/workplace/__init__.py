@@ -1,11 +1,12 @@
 """Where candidates are built and run: one device with its worker program, its peak and its pace."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 import sandbox
+import wire
 from arena import Arena
 from build.built import BuildFailure, Built
 from clock import Pace
@@ -45,8 +46,11 @@ class Workplace(Protocol):
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """Build a candidate in the sandbox, or take it from the cache."""
 
-    def no_ops(self, task: Task) -> dict[str, str]:
-        """By language, the trusted one first: a candidate that does nothing takes the constant to deduct."""
+    def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
+        """Find out beside other work what the machine code tells; what is given waits for all facts."""
+
+    def standards(self, task: Task) -> dict[str, str]:
+        """By language, the trusted one first: a candidate that lasts as long as the pace says (`standard_s`)."""
 
     def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> Arena:
         """Memory that workers here can map."""

@@ -2,12 +2,13 @@
 
 import shutil
 import statistics
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import machine
 import sandbox
+import wire
 from arena import Arena
 from arena.cpu import MAX_BYTES, CpuArena
 from build import c as c_builder
@@ -20,9 +21,9 @@ from vendor import Vendor, openblas_variants
 from workplace import MachineError
 
 PACE = Pace(
-    target_s=0.010, batches=(24, 32), quantile=0.10, idle_s=0.0, refresh_s=0.100, max_bytes=MAX_BYTES, pilot_calls=0,
-    turn_s=0.001, turn_idle_s=0.0, quads=24, futility_every=8, noise=0.03, vendor_quads=12,
-    sustained_s=0.0, spread=(5, 10),
+    target_s=0.010, batches=(24, 32), quantile=0.10, idle_s=0.0, refresh_s=0.100, max_bytes=MAX_BYTES, standard_s=0.0,
+    pilot_calls=0, graph_below_s=0.0, turn_s=0.001, turn_idle_s=0.0, quads=24, futility_every=8, noise=0.03,
+    vendor_quads=12, sustained_s=0.0, spread=(5, 10),
 )  # fmt: skip
 """The low quantile of many short batches: the noise of other programs hardly moves it."""
 PHYSICS = 1.1
@@ -83,9 +84,13 @@ class CpuWorkplace:
             deadline_s=task.limits.build_s,
         )
 
-    def no_ops(self, task: Task) -> dict[str, str]:
-        """In C."""
-        return {"c": signature.no_op(task)}
+    def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
+        """The builder has found out all: with two cores nothing runs beside a worker."""
+        return nullcontext(lambda: built.facts)
+
+    def standards(self, task: Task) -> dict[str, str]:
+        """It does nothing."""
+        return {"c": signature.standard(task)}
 
     def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CpuArena:
         """Sealed shared memory."""

@@ -5,8 +5,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,11 @@ import gpu_files
 import interpreter
 import machine
 import sandbox
+import wire
 from arena import Arena
 from arena.cuda import MAX_BYTES, CudaArena, Kernels
 from build import cuda as cuda_builder
-from build import nvcc, signature
+from build import inspection, nvcc, signature
 from build import triton as triton_builder
 from build.built import BuildFailure, Built
 from clock import Pace
@@ -32,9 +33,9 @@ from worker import faults
 from workplace import MachineError
 
 PACE = Pace(
-    target_s=0.050, batches=(8, 12), quantile=0.50, idle_s=0.100, refresh_s=0.200, max_bytes=MAX_BYTES, pilot_calls=8,
-    turn_s=0.025, turn_idle_s=0.020, quads=12, futility_every=4, noise=0.010, vendor_quads=4, sustained_s=2.0,
-    spread=(3, 6),
+    target_s=0.050, batches=(8, 12), quantile=0.50, idle_s=0.100, refresh_s=0.200, max_bytes=MAX_BYTES,
+    standard_s=0.001, pilot_calls=8, graph_below_s=50e-6, turn_s=0.025, turn_idle_s=0.020, quads=12, futility_every=4,
+    noise=0.010, vendor_quads=4, sustained_s=2.0, spread=(3, 6),
 )  # fmt: skip
 """Bursts with idle gaps: back to back, a card at its power limit reads a tenth less."""
 BANDWIDTH_PACE = replace(PACE, target_s=0.010, turn_s=0.010)
@@ -114,9 +115,16 @@ class CudaWorkplace:
             deadline_s=task.limits.build_s,
         )
 
-    def no_ops(self, task: Task) -> dict[str, str]:
-        """An empty kernel in each language: a launch after a pause costs what no kernel can help."""
-        by_language = {"cuda": signature.cuda_no_op(task), TRITON: signature.triton_no_op(task)}
+    def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
+        """By the disassembler, on another core than the worker's."""
+        return inspection.inspected(built, isolation=self.isolation)
+
+    def standards(self, task: Task) -> dict[str, str]:
+        """In each language: a launch after a pause costs what no kernel can help."""
+        by_language = {
+            "cuda": signature.cuda_standard(task, seconds=PACE.standard_s),
+            TRITON: signature.triton_standard(task, seconds=PACE.standard_s),
+        }
         return {language: by_language[language] for language in dict.fromkeys(("cuda", *task.languages))}
 
     def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CudaArena:

@@ -11,7 +11,8 @@ sys.path.insert(0, str(ROOT / "harness"))
 
 import sandbox  # noqa: E402
 import task as tasks  # noqa: E402
-from build import cuda, nvcc, sass, signature, toolchain, triton  # noqa: E402
+import wire  # noqa: E402
+from build import cuda, inspection, nvcc, sass, signature, toolchain, triton  # noqa: E402
 from build.built import BuildFailure, Built  # noqa: E402
 from kernelsmith.core.task_folder import load_task  # noqa: E402
 from kernelsmith.propose.knobs import read_family  # noqa: E402
@@ -46,6 +47,12 @@ def built(source: Path, *, of: tasks.Task, cache: Path, isolation: sandbox.Isola
     return build(source, task=of, cache=cache, isolation=isolation, deadline_s=120)
 
 
+def facts_of(found: Built | BuildFailure, isolation: sandbox.Isolation) -> wire.Facts:
+    assert isinstance(found, Built), found
+    with inspection.inspected(found, isolation=isolation) as facts:
+        return facts()
+
+
 def files(pattern: str) -> list[Path]:
     return sorted(ROOT.glob(f"tasks/hopper_*/{pattern}"))
 
@@ -57,9 +64,11 @@ CUDA = [*files("families/*.cu"), *files("vendor.cu"), *files("skeleton.cu")]
 @pytest.mark.parametrize("source", TRITON, ids=lambda path: f"{path.parent.parent.name}/{path.stem}")
 def test_every_triton_family_compiles_ahead_of_time(source, cache, isolation):
     found = built(source, of=tasks.load(source.parent.parent), cache=cache, isolation=isolation)
-    assert isinstance(found, Built), found
-    assert found.facts.registers
-    assert found.facts.spill_bytes == 0
+    facts = facts_of(found, isolation)
+    assert facts.registers
+    assert facts.spill_bytes == 0
+    again = built(source, of=tasks.load(source.parent.parent), cache=cache, isolation=isolation)
+    assert (again.cached, again.is_inspected, again.facts) == (True, True, facts)
     assert {"candidate.py", "signature.json", "cache"} == {path.name for path in found.artifact.iterdir()}
 
 
@@ -76,8 +85,12 @@ def test_every_cuda_file_of_a_task_compiles(source, cache, isolation):
 @pytest.mark.parametrize("name", ["hopper_bf16_matmul", "hopper_fp8_matmul", "hopper_rmsnorm"])
 def test_the_trusted_candidates_build_in_every_language_of_a_task(name, cache, isolation, tmp_path):
     task = tasks.load(ROOT / "tasks" / name)
-    for text, suffix in ((signature.triton_no_op(task), ".py"), (signature.cuda_no_op(task), ".cu"),
-                         (signature.cuda_copy(task), ".cu")):  # fmt: skip
+    trusted = (
+        (signature.triton_standard(task, seconds=0.001), ".py"),
+        (signature.cuda_standard(task, seconds=0.001), ".cu"),
+        (signature.cuda_copy(task), ".cu"),
+    )
+    for text, suffix in trusted:
         if suffix == ".cu" and not has_nvcc():
             continue
         source = tmp_path / f"trusted{suffix}"
@@ -95,16 +108,15 @@ def test_the_fp8_skeleton_does_not_run_and_its_repaired_form_is_the_first_family
 
 def test_fp8_tensor_cores_show_in_the_machine_code(cache, isolation):
     found = built(FP8.folder / "families" / "3_persistent.py", of=FP8, cache=cache, isolation=isolation)
-    assert isinstance(found, Built)
-    assert {"QGMMA", "UTMALDG", "UTMASTG"} <= set(found.facts.instructions)
-    assert found.facts.occupancy == 8 / 64
+    facts = facts_of(found, isolation)
+    assert {"QGMMA", "UTMALDG", "UTMASTG"} <= set(facts.instructions)
+    assert facts.occupancy == 8 / 64
 
 
 @needs_nvcc
 def test_a_spill_and_wgmma_show_in_the_facts(cache, isolation, tmp_path):
     specialised = built(BF16.folder / "families" / "4_clusters.cu", of=BF16, cache=cache, isolation=isolation)
-    assert isinstance(specialised, Built)
-    assert {"HGMMA", "UTMALDG"} <= set(specialised.facts.instructions)
+    assert {"HGMMA", "UTMALDG"} <= set(facts_of(specialised, isolation).instructions)
     source = tmp_path / "spill.cu"
     source.write_text(
         "__global__ void __launch_bounds__(1024, 2) kernel(float *x) { float v[64];\n"
@@ -113,9 +125,9 @@ def test_a_spill_and_wgmma_show_in_the_facts(cache, isolation, tmp_path):
         f'extern "C" void matmul({HEAD}) {{ kernel<<<1, 1024, 0, stream>>>((float *)C); }}\n'
     )
     spilled = built(source, of=BF16, cache=cache, isolation=isolation)
-    assert isinstance(spilled, Built)
-    assert spilled.facts.spill_bytes
-    assert spilled.facts.instructions["STL"] > 0
+    facts = facts_of(spilled, isolation)
+    assert facts.spill_bytes
+    assert facts.instructions["STL"] > 0
 
 
 CUDA_FAULTS = {
@@ -159,6 +171,7 @@ def test_every_cuda_build_fault_has_its_words(name, cache, isolation, tmp_path):
 
 TRITON_HEAD = "import triton\nimport triton.language as tl\n"
 LAUNCH = "def matmul(A, B, C, device):\n    kernel[(1,)](A)\n"
+TRIVIAL = "@triton.jit\ndef kernel(A):\n    tl.store(A, 0.0)\ndef matmul(A, B, C, device):\n    kernel[(1,)](A)\n"
 TRITON_FAULTS = {
     "torch": ("import torch\n", "build_failed", "torch is not available"),
     "a syntax error": ("def matmul(:\n", "build_failed", "candidate.py:1"),
@@ -181,6 +194,16 @@ TRITON_FAULTS = {
         f"{TRITON_HEAD}@triton.autotune([triton.Config({{'BLOCK': 64}}), triton.Config({{'BLOCK': 128}})], key=[])\n"
         f"@triton.jit\ndef kernel(A, BLOCK: tl.constexpr):\n    pass\n{LAUNCH}",
         "rejected", "2 configurations of BLOCK"),
+    "a link in the cache": (
+        f"{TRITON_HEAD}import os\n{TRIVIAL}    os.path.islink('cache/link') or os.symlink('/etc/passwd', 'cache/link')\n",
+        "build_failed", "cannot be read"),
+    "a pipe in the cache": (
+        f"{TRITON_HEAD}import os\n{TRIVIAL}    os.path.exists('cache/pipe') or os.mkfifo('cache/pipe')\n",
+        "build_failed", "not a file"),
+    "a cache that is elsewhere": (
+        f"{TRITON_HEAD}import os\n{TRIVIAL}    os.path.islink('cache') or "
+        "(os.rename('cache', 'other'), os.symlink('other', 'cache'))\n",
+        "build_failed", "cannot be read"),
     "an exit": ("import sys\nsys.exit(0)\n", "build_failed", "SystemExit"),
 }  # fmt: skip
 
@@ -233,3 +256,15 @@ def test_a_damaged_folder_in_the_cache_is_built_again(cache, isolation):
 )
 def test_occupancy_is_the_least_of_registers_shared_memory_and_blocks(registers, threads, shared, warps):
     assert sass.occupancy(registers, threads=threads, shared_bytes=shared) == warps / 64
+
+
+@pytest.mark.parametrize("record", ["[]", "{", '{"num_warps": "9", "shared": -1}', "[" * 99_999])
+def test_a_record_that_a_candidate_made_up_is_passed_over(record, cache, isolation, tmp_path):
+    source = tmp_path / "candidate.py"
+    source.write_text(
+        f"{TRITON_HEAD}import glob\n{TRIVIAL}    for path in glob.glob('cache/*/kernel.json'):\n"
+        f"        open(path, 'w').write({record!r})\n"
+    )
+    facts = facts_of(built(source, of=FP8, cache=cache, isolation=isolation), isolation)
+    assert facts.text_bytes
+    assert facts.registers is None
