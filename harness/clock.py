@@ -8,7 +8,7 @@ verified while the worker stands still; after the last one the worker is dead, a
 import gc
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -130,7 +130,8 @@ class Stand:
     layout: Layout
     worker: Worker
     seat: int
-    overhead_s: float
+    overheads_s: Mapping[float, float]
+    """By the idle time before a batch: the constant to deduct. A device that has rested takes longer to begin."""
     idle_s: float = 0.0
     observe: Callable[[], dict[str, float]] = dict
     """Reads the device's telemetry, while a batch runs."""
@@ -187,7 +188,7 @@ class Stand:
         time.sleep(self.idle_s)
         elapsed_s, telemetry = self._time(region, deadline_s=deadline_s, expected_s=expected_s)
         # The constant scatters: what is left of a batch not much longer than it would be noise, or nothing.
-        call_s = max(elapsed_s - self.overhead_s, elapsed_s * LEAST_LEFT) / calls
+        call_s = max(elapsed_s - self.overheads_s.get(self.idle_s, 0.0), elapsed_s * LEAST_LEFT) / calls
         self.worker.stop()
         if said := self.arena.excess(self.task):
             raise Failed("crashed", said)

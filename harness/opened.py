@@ -28,7 +28,7 @@ from task import Case, Task
 from vendor import Vendor
 from workplace import Workplace
 
-OVERHEAD_BATCHES = 25
+OVERHEAD_BATCHES = 21
 NO_KEY = "0" * 32
 """The candidate of known length reads no inputs."""
 VENDOR_TRIALS = 5
@@ -47,8 +47,8 @@ class OpeningError(Exception):
 class Overhead:
     """Seconds from go to samples read beyond a candidate's own; deducted from every batch."""
 
-    seconds: float = 0.0
-    scatter_s: float = 0.0
+    seconds: float
+    scatter_s: float
     """Its interquartile range: what single calls cannot resolve."""
 
 
@@ -62,8 +62,8 @@ class Opened:
     pace: Pace
     set_s: dict[str, float]
     """Seconds to refresh and verify one set, by timed case."""
-    overheads: dict[str, "Overhead"] = field(default_factory=dict)
-    """By language."""
+    overheads: dict[str, dict[float, "Overhead"]] = field(default_factory=dict)
+    """By language, and by the idle time before a batch."""
     spread: float = 0.0
     vendor: Vendor | None = None
     vendor_s: float = 0.0
@@ -104,9 +104,9 @@ class Opened:
     def stand(self, worker: Worker, case: Case, *, sets: int = 1, seat: int = 0) -> Stand:
         """Ready a worker to be timed on a case."""
         layout = lay_out(self.task, case, sets=sets)
-        overhead_s = self.overheads.get(worker.language, Overhead()).seconds
+        overheads_s = {idle_s: one.seconds for idle_s, one in self.overheads.get(worker.language, {}).items()}
         return Stand(
-            self.task, case, self.arena, layout, worker, seat, overhead_s,
+            self.task, case, self.arena, layout, worker, seat, overheads_s,
             idle_s=self.pace.idle_s, observe=lambda: dict(self.workplace.observe()),
         )  # fmt: skip
 
@@ -170,11 +170,15 @@ def _measure_overheads(opened: Opened) -> None:
     for language, text in opened.workplace.standards(opened.task).items():
         artifact = _trusted(opened, text, language=language, name=f"the candidate of known length in {language}")
         with opened.worker(artifact) as worker:
-            stand = opened.stand(worker, opened.main).after(opened.pace.turn_idle_s)
-            runs = [stand.run(range(1), NO_KEY, deadline_s=5.0) for _ in range(OVERHEAD_BATCHES)]
-        quarter, half, three_quarters = np.quantile([run.reading.call_s for run in runs], [0.25, 0.5, 0.75])
-        constant_s = max(0.0, float(half) - opened.pace.standard_s)
-        opened.overheads[language] = Overhead(constant_s, float(three_quarters - quarter))
+            stand, pauses_s = opened.stand(worker, opened.main), {0.0, opened.pace.turn_idle_s, opened.pace.idle_s}
+            overheads = {idle_s: _overhead(stand.after(idle_s), opened.pace) for idle_s in sorted(pauses_s)}
+        opened.overheads[language] = overheads
+
+
+def _overhead(stand: Stand, pace: Pace) -> Overhead:
+    runs = [stand.run(range(1), NO_KEY, deadline_s=5.0) for _ in range(OVERHEAD_BATCHES)]
+    quarter, half, three_quarters = np.quantile([run.reading.call_s for run in runs], [0.25, 0.5, 0.75])
+    return Overhead(max(0.0, float(half) - pace.standard_s), float(three_quarters - quarter))
 
 
 def _trusted(opened: Opened, text: str, *, language: str, name: str) -> Path:
@@ -283,7 +287,7 @@ def describe(opened: Opened) -> wire.Device:
         unit=opened.task.unit,
         isolation=int(workplace.isolation.level),
         spread=opened.spread,
-        overhead_us=next(iter(opened.overheads.values())).seconds * 1e6,
+        overhead_us=next(iter(opened.overheads.values()))[opened.pace.idle_s].seconds * 1e6,
         worker_core=workplace.worker_core,
         vendor=line or None,
         details=workplace.details(),

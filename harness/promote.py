@@ -51,7 +51,7 @@ def score(
     if promotion and opened.vendor:
         progress("vendor")
         with findings.timed("vendor"):
-            measurement = _beside_vendor(opened, artifact, measurement)
+            measurement = _beside_vendor(opened, artifact, measurement, findings=findings)
     if promotion and opened.pace.sustained_s:
         progress("sustained")
         with findings.timed("sustained"), deaths_are_verdicts(opened.main):
@@ -122,7 +122,7 @@ def _audited(
         single_s = audit.single_call_s(opened.stand(worker, case).after(0.0), quantile=opened.pace.quantile)
     batch_s = timed.scores[case.name].call_s
     measurement = replace(measurement, single_us=single_s * 1e6)
-    scatter_s = opened.overheads[worker.language].scatter_s
+    scatter_s = opened.overheads[worker.language][0.0].scatter_s
     if single_s <= audit.allowed_s(batch_s, vendor_ratio=opened.single_ratio, scatter_s=scatter_s):
         return measurement
     findings.notes.append(f"scored by its single calls: {single_s / batch_s:.2f} times its time in batches")
@@ -209,7 +209,9 @@ def _sustained_s(opened: Opened, artifact: Path, measurement: wire.Measurement) 
     return run.reading.call_s
 
 
-def _beside_vendor(opened: Opened, artifact: Path, measurement: wire.Measurement) -> wire.Measurement:
+def _beside_vendor(
+    opened: Opened, artifact: Path, measurement: wire.Measurement, *, findings: Findings
+) -> wire.Measurement:
     """The vendor line interleaved with a promoted candidate, where that is quick enough."""
     assert opened.vendor is not None
     vendor, calls_s = opened.vendor, measurement.time_us * 1e-6 + opened.vendor_s
@@ -223,4 +225,9 @@ def _beside_vendor(opened: Opened, artifact: Path, measurement: wire.Measurement
         opened.worker(vendor.artifact, seat=1, profile=vendor.profile) as theirs,
     ):
         paired = _fought(opened, ours, theirs, quads=quads, calls_s=calls_s, give_up=False)
+    low, high = paired.interval
+    findings.notes.append(
+        f"{paired.speedup:.4f} times as fast as {vendor.name} in {quads} interleaved quads, 95 % interval {low:.4f} to "
+        f"{high:.4f}"
+    )
     return replace(measurement, vendor_ratio=paired.speedup, vendor_paired=True)

@@ -9,8 +9,8 @@
 import triton
 import triton.language as tl
 
-BLOCK_M = 32
-BLOCK_N = 64
+BLOCK_M = 64
+BLOCK_N = 32
 BLOCK_K = 32
 
 
@@ -34,4 +34,4 @@ def product(A, B, C, M, N, K, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOC
 def matmul(A, B, C, device):
     M, N, K = A.shape
     grid = (triton.cdiv(M, BLOCK_M), triton.cdiv(N, BLOCK_N))
-    product[grid](A, B, C, M, N, K, BLOCK_M, BLOCK_N, num_warps=4, num_stages=1)
+    product[grid](A, B, C, M, N, K, BLOCK_M, BLOCK_N, num_warps=8, num_stages=1)

@@ -195,7 +195,7 @@ TRITON_FAULTS = {
         f"@triton.jit\ndef kernel(A, BLOCK: tl.constexpr):\n    pass\n{LAUNCH}",
         "rejected", "2 configurations of BLOCK"),
     "a link in the cache": (
-        f"{TRITON_HEAD}import os\n{TRIVIAL}    os.path.islink('cache/link') or os.symlink('/etc/passwd', 'cache/link')\n",
+        f"{TRITON_HEAD}import os\n{TRIVIAL}    os.path.islink('cache/link') or os.symlink('/etc', 'cache/link')\n",
         "build_failed", "cannot be read"),
     "a pipe in the cache": (
         f"{TRITON_HEAD}import os\n{TRIVIAL}    os.path.exists('cache/pipe') or os.mkfifo('cache/pipe')\n",
