@@ -1,4 +1,4 @@
-"""A GPU that disappears under the judge: simulated at the driver's call, for nothing else can be done to a real card."""
+"""A GPU that disappears under the judge: simulated at the driver's call, for no real card can be made to."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def test_a_lost_card_is_an_error_of_the_harness_and_a_new_judge_goes_on_when_it_
         harness.open()
         first = harness.pid
         lost.touch()
-        with pytest.raises(HarnessError, match="no CUDA-capable device|NoDevice|cudaErrorNoDevice"):
+        with pytest.raises(HarnessError, match="cudaErrorNoDevice"):
             harness.submit(good, None).result()
         lost.unlink()
         assert harness.submit(good, None).result().status is Status.PASSED
