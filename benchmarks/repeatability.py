@@ -45,6 +45,7 @@ def self_duels(task: Task, candidate: Candidate, *, duels: int, folder: Path) ->
             duel = harness.duel(candidate, twin)
             assert isinstance(duel, Duel)
             fought.append(duel)
+            print(f"A/A {duel.speedup:.4f} [{duel.interval.low:.4f}, {duel.interval.high:.4f}]", flush=True)
     return fought
 
 

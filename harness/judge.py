@@ -93,7 +93,7 @@ def _prepare(opened: Opened, source: wire.Source, *, findings: Findings, progres
 
 @contextmanager
 def _inspected(opened: Opened, built: Built, findings: Findings) -> Iterator[None]:
-    """The machine code is read while outputs are checked, and never while anything is timed."""
+    """The machine code is read beside the work of the judge, on cores that are free."""
     with opened.workplace.inspected(built) as facts:
         try:
             yield
@@ -144,7 +144,8 @@ def _admit_text(task: Task, text: str) -> None:
 
 def _check_and_time(opened: Opened, built: Built, *, findings: Findings, progress: Progress) -> Timed:
     with deaths_are_verdicts(None), ExitStack() as stack:
-        with findings.timed("correctness"), _inspected(opened, built, findings):
+        stack.enter_context(_inspected(opened, built, findings))
+        with findings.timed("correctness"):
             worker = stack.enter_context(opened.worker(built.artifact))
             pilots = _check_all(opened, worker)
         progress("timing")

@@ -252,7 +252,7 @@ def _single_ratio(opened: Opened, vendor: Vendor, *, batch_s: float) -> float:
     with opened.worker(vendor.artifact, profile=vendor.profile) as worker:
         stand = opened.stand(worker, opened.main).after(0.0)
         is_right = vendor is opened.vendor
-        return audit.single_call_s(stand, quantile=opened.pace.quantile, is_right=is_right) / batch_s
+        return audit.single_call_s(stand, is_right=is_right) / batch_s
 
 
 def opened_plan(opened: Opened, case: Case, *, pilot_s: float) -> clock.Plan:

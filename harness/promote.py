@@ -119,7 +119,7 @@ def _audited(
     if all(reading.calls == 1 for reading in timed.readings[case.name]):
         return measurement
     with deaths_are_verdicts(case), opened.worker(artifact) as worker:
-        single_s = audit.single_call_s(opened.stand(worker, case).after(0.0), quantile=opened.pace.quantile)
+        single_s = audit.single_call_s(opened.stand(worker, case).after(0.0))
     batch_s = timed.scores[case.name].call_s
     measurement = replace(measurement, single_us=single_s * 1e6)
     scatter_s = opened.overheads[worker.language][0.0].scatter_s

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,13 +34,15 @@ from workplace import MachineError
 
 PACE = Pace(
     target_s=0.050, batches=(8, 12), quantile=0.50, idle_s=0.100, refresh_s=0.200, max_bytes=MAX_BYTES,
-    standard_s=0.001, pilot_calls=8, graph_below_s=50e-6, turn_s=0.025, turn_idle_s=0.020, quads=12, futility_every=4,
-    noise=0.010, vendor_quads=8, sustained_s=2.0, spread=(3, 6),
+    standard_s=0.001, pilot_calls=8, graph_below_s=50e-6, turn_s=0.050, turn_idle_s=0.020, quads=12, futility_every=4,
+    noise=0.010, vendor_quads=12, sustained_s=2.0, spread=(3, 6),
 )  # fmt: skip
 """Bursts with idle gaps: back to back, a card at its power limit reads a tenth less."""
 BANDWIDTH_PACE = replace(PACE, target_s=0.010, turn_s=0.010)
 SHARE_OF_MEMORY = 3
 """Sets and a second seat's outputs leave at least half of a small card to the candidate."""
+CORES_OF_JUDGE = 3
+"""The judge, its system, and the worker's threads beside its one core; more are free for a disassembler."""
 TRITON = "triton"
 READY_S = 30.0
 """CUDA starts in 0.3 s, Triton is imported in 0.7 s; a first start after boot takes longer."""
@@ -115,9 +117,12 @@ class CudaWorkplace:
             deadline_s=task.limits.build_s,
         )
 
-    def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """By the disassembler, on another core than the worker's."""
-        return inspection.inspected(built, isolation=self.isolation)
+    @contextmanager
+    def inspected(self, built: Built) -> Iterator[Callable[[], wire.Facts]]:
+        """By the disassembler, beside the judgement where there are cores to spare for it, and before it elsewhere."""
+        with inspection.inspected(built, isolation=self.isolation) as facts:
+            found = None if len(self._cores.judge) > CORES_OF_JUDGE else facts()
+            yield facts if found is None else lambda: found
 
     def standards(self, task: Task) -> dict[str, str]:
         """In each language: a launch after a pause costs what no kernel can help."""

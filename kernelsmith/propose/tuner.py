@@ -71,7 +71,7 @@ class Tuner:
         of_parent = self._family_of(parent)
         untried = next((family for family in self._families if not trials[family.name]), None)
         match directive.stance:
-            case Stance.RESTRUCTURE if untried and (parent is None or parent is history.incumbent):
+            case Stance.RESTRUCTURE | Stance.RESTART if untried and (parent is None or parent is history.incumbent):
                 return untried
         return of_parent or self._family_of(history.incumbent) or untried or self._families[-1]
 

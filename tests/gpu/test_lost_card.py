@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def interpreter(folder: Path, lost: Path) -> Path:
-    """Python, with a call of the driver's in the test's hands."""
+    """Python, with the way to the driver in the test's hands."""
     library, wrapper = folder / "preload.so", folder / "python"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, HERE / "preload.c", "-ldl"], check=True)
     wrapper.write_text(f'#!/bin/sh\nLOST_CARD={lost} LD_PRELOAD={library} exec {sys.executable} "$@"\n')
@@ -26,16 +26,28 @@ def interpreter(folder: Path, lost: Path) -> Path:
     return wrapper
 
 
-def test_a_lost_card_is_an_error_of_the_harness_and_a_new_judge_goes_on_when_it_is_back(tmp_path: Path) -> None:
-    lost = tmp_path / "lost"
-    task = load_task(HERE / "faults")
+class Card:
+    """One that is lost as soon as a stage begins."""
+
+    def __init__(self, lost: Path) -> None:
+        self.lost = lost
+        self.lose_at = ""
+
+    def watch(self, stage: str) -> None:
+        if stage == self.lose_at:
+            self.lost.touch()
+
+
+def test_a_lost_card_is_an_error_of_the_harness_and_the_next_attempt_is_clean(tmp_path: Path) -> None:
+    task, card = load_task(HERE / "faults"), Card(tmp_path / "lost")
     good = Candidate(task.skeleton.source, Language.CUDA)
-    with HarnessProcess(task, folder=tmp_path / "harness", python=str(interpreter(tmp_path, lost))) as harness:
+    python = str(interpreter(tmp_path, card.lost))
+    with HarnessProcess(task, folder=tmp_path / "harness", python=python, on_progress=card.watch) as harness:
         harness.open()
-        first = harness.pid
-        lost.touch()
-        with pytest.raises(HarnessError, match="cudaErrorNoDevice"):
-            harness.submit(good, None).result()
-        lost.unlink()
-        assert harness.submit(good, None).result().status is Status.PASSED
-        assert harness.pid != first
+        for card.lose_at in ("build", "correctness", "timing"):
+            with pytest.raises(HarnessError) as error:
+                harness.submit(good, None).result()
+            print(card.lose_at, error.value)
+            card.lost.unlink()
+            card.lose_at = ""
+            assert harness.submit(good, None).result().status is Status.PASSED
