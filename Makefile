@@ -28,6 +28,8 @@ test-gpu:
 
 bench-gpu:
 	$(PYTHON) benchmarks/gpu.py
+	$(PYTHON) benchmarks/timing_truth.py
+	$(PYTHON) benchmarks/repeatability.py --task hopper_fp8_matmul --one-judge
 
 bench: $(VENV)/.developed
 	$(BIN)/python benchmarks/main_job.py

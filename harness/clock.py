@@ -65,6 +65,8 @@ class Pace:
     """A candidate within this of the incumbent, or within twice the between-process spread, is a contender."""
     vendor_quads: int
     """Of the vendor line beside a promoted candidate."""
+    vendor_from: float
+    """Of the vendor line's speed: of a slower candidate the ratio of the scores tells enough."""
     sustained_s: float
     """Back to back for so long, promoted attempts only; 0 = a device that heat does not slow."""
     spread: tuple[int, int]

@@ -48,7 +48,7 @@ def score(
         progress("duel")
         with findings.timed("duel"):
             promotion, fought = _contend(opened, request, artifact=artifact, timed=timed, findings=findings)
-    if promotion and opened.vendor:
+    if promotion and (measurement.vendor_ratio or 0.0) > opened.pace.vendor_from:
         progress("vendor")
         with findings.timed("vendor"):
             measurement = _beside_vendor(opened, artifact, measurement, findings=findings)

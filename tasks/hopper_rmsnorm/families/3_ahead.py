@@ -5,12 +5,13 @@
 # of its own, line by line, to be brought into the second-level cache. Registers bound how many rows are under way in a
 # multiprocessor; the cache holds many more, so the memory always has requests in its queues, and the translation of
 # addresses never seen before (the sets of a batch are larger than what the GPU remembers) is waited for by nobody.
-# hypothesis: what 2_vector lacks are requests under way; some 8 MB of them ahead keep the memory busy.
+# measured: 86.9 % of 3.35 TB/s as it stands, 2_vector 77.7 % in the same minutes, on an H100 SXM, 2026-11-24.
+# hypothesis: what 2_vector lacks are requests under way; some 3 MB of them ahead keep the memory busy.
 
 import triton
 import triton.language as tl
 
-AHEAD = 264  # knob: 132 198 264 396 528
+AHEAD = 198  # knob: 132 198 264 396 528
 WARPS = 4  # knob: 4 8
 EVICT = "evict_first"  # knob: "" "evict_first"
 CACHE = ".cs"  # knob: "" ".cs"
@@ -22,7 +23,7 @@ EPSILON = 1e-6
 def ask_for(pointers):
     """Bring the lines at these addresses into the second-level cache; nobody waits for them."""
     tl.inline_asm_elementwise(
-        "prefetch.global.L2 [$1]; mov.u32 $0, 0;", "=r,l", [pointers.to(tl.int64)], dtype=tl.int32, is_pure=False, pack=1
+        "prefetch.global.L2 [$1]; mov.u32 $0, 0;", "=r,l", [pointers.to(tl.int64)], tl.int32, is_pure=False, pack=1
     )
 
 
