@@ -7,10 +7,10 @@ _PACKAGE = Path(__file__).resolve().parent
 _SHIPPED = _PACKAGE / "_data"
 
 
-def _find(name: str) -> Path:
-    """In a wheel the folder lies inside the package; in a checkout beside pyproject.toml."""
+def _find(name: str, *, below: str = "") -> Path:
+    """In a wheel the folder lies inside the package; in a checkout beside pyproject.toml, or in a folder there."""
     shipped = _SHIPPED / name
-    return shipped if shipped.is_dir() else _PACKAGE.parent / name
+    return shipped if shipped.is_dir() else _PACKAGE.parent / below / name
 
 
 def harness_folder() -> Path:
@@ -26,6 +26,16 @@ def tasks_folder() -> Path:
 def templates_folder() -> Path:
     """The Jinja2 prompts."""
     return _find("templates")
+
+
+def exploits_folder() -> Path:
+    """The zoo of candidates that `kernelsmith selftest` judges."""
+    return _find("exploits", below="tests")
+
+
+def selftest_task_folder() -> Path:
+    """The small task that the zoo is written for."""
+    return _find("small_matmul", below="tests/tasks")
 
 
 def default_database() -> Path:

@@ -58,7 +58,8 @@ def test_a_run_from_an_empty_folder_finds_task_templates_and_harness(installed: 
 
 def test_the_wheel_holds_no_caches_and_no_runs(installed: Path) -> None:
     package = next((installed.parent / "lib").glob("python*/site-packages/kernelsmith/_data"))
-    assert {path.name for path in package.iterdir()} == {"harness", "tasks", "templates"}
+    assert {path.name for path in package.iterdir()} == {"harness", "tasks", "templates", "exploits", "small_matmul"}
+    assert len(list(package.glob("exploits/*/candidate.c"))) >= 60
     shipped = [path for path in package.rglob("*") if path.suffix == ".db" or path.name == "attempts.db"]
     assert not shipped
     assert shutil.which("kernelsmith", path=str(installed)) is not None

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from kernelsmith import __version__
-from kernelsmith.cli import best, diff, doctor, duel, judge, replay, resume, run, runs, show, tasks, terminal
+from kernelsmith.cli import best, diff, doctor, duel, judge, replay, resume, run, runs, selftest, show, tasks, terminal
 from kernelsmith.errors import HarnessError, KernelsmithError
 
 DONE, FAILED, FIXABLE, INTERRUPTED = 0, 1, 2, 130
@@ -25,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, resume, runs, show, best, judge, duel, diff, replay, tasks, doctor):
+for command in (run, resume, runs, show, best, judge, duel, diff, replay, tasks, doctor, selftest):
     name = command.__name__.rpartition(".")[2]
     app.command(name)(getattr(command, name))
 

@@ -27,6 +27,10 @@ Trust = Annotated[
     bool, typer.Option("--trust-candidates", help="Run candidates without a sandbox where the machine offers none.")
 ]
 
+Selftest = Annotated[
+    bool, typer.Option("--selftest", help="Judge candidates that cheat first; refuse to start if one gains.")
+]
+
 HarnessPython = Annotated[
     str | None,
     typer.Option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernelsmith import paths
 from kernelsmith.cli import options, terminal
+from kernelsmith.cli.selftest import require
 from kernelsmith.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def run(
     from_file: options.FromFile = None,
     trust_candidates: options.Trust = False,
     harness_python: options.HarnessPython = None,
+    selftest: options.Selftest = False,
     json: options.Json = False,
 ) -> None:
     """Search for a faster kernel until the budget ends.
@@ -62,6 +64,8 @@ def run(
         "harness_python": harness_python,
     }
     settings = configured(config, given)
+    if selftest:
+        require(trust_candidates=settings.trust_candidates)
     _start(
         settings,
         name=name,

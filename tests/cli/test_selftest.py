@@ -1,0 +1,55 @@
+"""`kernelsmith selftest`, and `run --selftest`, which refuses to start where a cheat gets through."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kernelsmith import paths
+from kernelsmith.cli.app import run_command
+
+
+@pytest.fixture
+def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A zoo of two: an honest candidate and a cheat."""
+    folder, whole = tmp_path / "exploits", paths.exploits_folder()
+    folder.mkdir()
+    shutil.copy(whole / "honest.c", folder)
+    for name in ("control_honest", "writes_zeros"):
+        shutil.copytree(whole / name, folder / name)
+    monkeypatch.setattr(paths, "exploits_folder", lambda: folder)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def let_through(zoo: Path) -> None:
+    """A cheat that no guard catches: honest work under the name of one."""
+    shutil.copytree(zoo / "control_honest", zoo / "gets_through")
+    spec = zoo / "gets_through" / "exploit.toml"
+    spec.write_text(spec.read_text().replace('kind = "honest"\n', ""))
+
+
+def test_every_candidate_has_its_line_and_the_sum_its_counts(zoo, capsys):
+    assert run_command(["selftest"]) == 0
+    told = capsys.readouterr()
+    assert [line.split()[:2] for line in told.err.splitlines()] == [
+        ["passed", "control_honest"],
+        ["caught", "writes_zeros"],
+    ]
+    assert "row 32" in told.err
+    assert told.out.endswith("1 caught, 0 missed, 1 passed, 0 falsely accused\n")
+
+
+def test_a_cheat_that_gets_through_is_an_exit_code_and_an_entry(zoo, capsys):
+    let_through(zoo)
+    assert run_command(["selftest", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert {one["name"]: one["outcome"] for one in told["candidates"]}["gets_through"] == "missed"
+
+
+def test_a_run_is_refused_where_a_cheat_gets_through(zoo, capsys):
+    let_through(zoo)
+    assert run_command(["run", "cpu_matmul", "--attempts", "1", "--selftest"]) == 2
+    assert "--selftest: gets_through" in capsys.readouterr().err
+    assert not (zoo.parent / "runs").exists(), "no run was begun"

@@ -1,0 +1,21 @@
+"""The zoo: every folder of tests/exploits is a candidate with the verdict expected of it."""
+
+import pytest
+
+from kernelsmith import paths
+from kernelsmith.zoo import Exploit, load_zoo
+
+ZOO = load_zoo(paths.exploits_folder())
+
+
+@pytest.fixture(params=ZOO, ids=lambda exploit: exploit.name)
+def exploit(request: pytest.FixtureRequest) -> Exploit:
+    """Each candidate of the zoo in turn."""
+    found: Exploit = request.param
+    return found
+
+
+@pytest.fixture
+def zoo() -> list[Exploit]:
+    """All of them."""
+    return ZOO

@@ -1,0 +1,76 @@
+"""Every cheat is caught and nobody honest is accused."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kernelsmith.core.verdict import Duel
+from kernelsmith.zoo import Kind, Outcome, _outcome, examine
+
+THREATS = range(1, 44)
+THREAT_MODEL = Path(__file__).parents[2] / "harness" / "README.md"
+
+
+def test_each_candidate_gets_the_verdict_it_deserves(harness, exploit) -> None:
+    verdict = harness.process.submit(exploit.candidate, None).result()
+    assert verdict.status in exploit.expect, f"{exploit.name}: {verdict.status}: {verdict.detail}"
+
+
+def test_a_cheat_that_passes_is_no_faster_than_honest_work(harness, zoo) -> None:
+    sources = {exploit.name: exploit.candidate for exploit in zoo}
+    for exploit in zoo:
+        if exploit.no_faster_than:
+            duel = harness.process.duel(exploit.candidate, sources[exploit.no_faster_than])
+            assert isinstance(duel, Duel)
+            assert duel.interval.low <= Duel.MARGIN, f"{exploit.name} gains {duel.speedup:.3f}"
+
+
+def test_no_control_character_of_a_candidate_reaches_the_verdict(harness, zoo) -> None:
+    loud = next(exploit for exploit in zoo if exploit.name == "speaks_to_the_reader")
+    detail = harness.process.submit(loud.candidate, None).result().detail
+    assert not [c for c in detail if ord(c) < 32 and c != "\n"]
+    assert len(detail) < 4000
+
+
+def test_the_zoo_holds_enough_of_each_kind(zoo) -> None:
+    kinds = [exploit.kind for exploit in zoo]
+    assert kinds.count(Kind.HONEST) >= 15
+    assert kinds.count(Kind.WRONG) >= 1
+    assert kinds.count(Kind.CHEAT) >= 45
+    assert all(exploit.rows for exploit in zoo if exploit.kind is Kind.CHEAT)
+    assert all(exploit.no_faster_than for exploit in zoo if exploit.kind is Kind.CHEAT and "passed" in exploit.expect)
+
+
+def test_every_row_of_the_threat_model_has_a_candidate_or_an_explanation(zoo) -> None:
+    acted_out = {row for exploit in zoo for row in exploit.rows}
+    explained = set(map(int, re.findall(r"^\| (\d+) \|", THREAT_MODEL.read_text(encoding="utf-8"), re.MULTILINE)))
+    assert explained == set(THREATS)
+    assert acted_out <= explained
+
+
+@pytest.mark.parametrize(
+    ("kind", "passed", "gains", "outcome"),
+    [
+        (Kind.CHEAT, False, False, Outcome.CAUGHT),
+        (Kind.CHEAT, True, False, Outcome.CAUGHT),
+        (Kind.CHEAT, True, True, Outcome.MISSED),
+        (Kind.HONEST, True, False, Outcome.PASSED),
+        (Kind.HONEST, False, False, Outcome.ACCUSED),
+        (Kind.WRONG, False, False, Outcome.CAUGHT),
+        (Kind.WRONG, True, False, Outcome.MISSED),
+    ],
+)
+def test_an_outcome_follows_from_the_verdict(kind, passed, gains, outcome) -> None:
+    assert _outcome(kind, passed=passed, gains=gains) is outcome
+
+
+def test_a_missing_guard_is_found(harness, zoo) -> None:
+    """An honest kernel that is called a cheat stands for a cheat that gets through."""
+    honest = next(exploit for exploit in zoo if exploit.name == "control_honest")
+    slow = next(exploit for exploit in zoo if exploit.name == "control_in_place_sums")
+    missed = replace(honest, name="free", kind=Kind.CHEAT, no_faster_than=None)
+    accused = replace(next(e for e in zoo if e.name == "writes_zeros"), kind=Kind.HONEST)
+    found = [one.outcome for one in examine(harness.process, [missed, accused, slow])]
+    assert found == [Outcome.MISSED, Outcome.ACCUSED, Outcome.PASSED]
