@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 HEAVY = ("pydantic", "sqlalchemy", "openai", "optuna", "numpy", "jinja2", "rich")
-COMMANDS = ["run", "resume", "runs", "show", "best", "judge", "duel", "diff", "replay", "tasks", "doctor"]
+COMMANDS = [
+    "run", "resume", "runs", "show", "best", "judge", "duel", "diff", "replay", "tasks", "doctor", "selftest",
+]  # fmt: skip
 
 
 def test_help_imports_none_of_the_heavy_libraries(environment):
