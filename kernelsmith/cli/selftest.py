@@ -9,7 +9,6 @@ import typer
 
 from kernelsmith.cli import options, terminal
 from kernelsmith.errors import UsageError
-from kernelsmith.report.text import columns
 
 if TYPE_CHECKING:
     from kernelsmith.core.run import Device
@@ -60,9 +59,13 @@ def _examined(*, trust_candidates: bool, progress: bool) -> "tuple[Device, list[
 
 
 def _line(one: "Examined") -> str:
+    """What became of whom, and by which guard; the stories are in --json."""
+    from kernelsmith.zoo import Kind
+
     exploit = one.exploit
     rows = f"row {', '.join(map(str, exploit.rows))}" if exploit.rows else str(exploit.kind)
-    return columns([(f"{one.outcome:<15}", f"{exploit.name:<24}", f"{rows:<14}", f"{exploit.story} [{exploit.guard}]")])
+    guard = exploit.guard if exploit.kind is not Kind.HONEST else exploit.story
+    return f"{one.outcome:<8}  {exploit.name:<24}  {rows:<10}  {guard}"
 
 
 def _summary(device: "Device", examined: "list[Examined]") -> str:
