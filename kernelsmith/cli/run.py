@@ -64,18 +64,19 @@ def run(
         "harness_python": harness_python,
     }
     settings = configured(config, given)
-    if selftest:
-        require(trust_candidates=settings.trust_candidates)
     _start(
         settings,
         name=name,
         db=db,
         json=json,
         by_default=proposer is None and not names_proposer(config),
+        selftest=selftest,
     )
 
 
-def _start(config: "RunConfig", *, name: str | None, db: str | None, json: bool, by_default: bool) -> None:
+def _start(
+    config: "RunConfig", *, name: str | None, db: str | None, json: bool, by_default: bool, selftest: bool
+) -> None:
     from kernelsmith.cli.judging import ready_task
     from kernelsmith.cli.outcome import tell
     from kernelsmith.cli.session import carry_on
@@ -84,6 +85,8 @@ def _start(config: "RunConfig", *, name: str | None, db: str | None, json: bool,
 
     task = ready_task(config.task, harness_python=config.harness_python)
     config = replace(config, task=_lasting_name(task))
+    if selftest:
+        require(trust_candidates=config.trust_candidates)
     with open_store(options.database_url(db)) as store:
         check(config, task, store=store)
         run = store.create_run(config, name=name, task_digest=task.digest)

@@ -31,6 +31,7 @@ def require(*, trust_candidates: bool) -> None:
     Raises:
         UsageError: a guard is missing.
     """
+    terminal.progress("selftest: candidates that cheat are judged first, on the CPU")
     device, examined = _examined(trust_candidates=trust_candidates, progress=False)
     terminal.progress(_summary(device, examined))
     if wrong := [one.exploit.name for one in examined if not one.is_right]:
@@ -71,7 +72,7 @@ def _line(one: "Examined") -> str:
 def _summary(device: "Device", examined: "list[Examined]") -> str:
     counts = Counter(str(one.outcome) for one in examined)
     told = ", ".join(f"{counts[name]} {name}" for name in ("caught", "missed", "passed", "falsely accused"))
-    return f"{len(examined)} candidates at isolation level {device.isolation}: {told}"
+    return f"{len(examined)} C candidates at isolation level {device.isolation}: {told}"
 
 
 def _data(device: "Device", examined: "list[Examined]") -> dict[str, object]:
