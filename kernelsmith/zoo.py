@@ -13,6 +13,8 @@ from kernelsmith.core.verdict import Duel, Status, Verdict
 HONEST = "honest.c"
 """The work itself, for candidates that do it somewhere: put before those that call it."""
 CALL = "honest("
+NEEDS_A_SANDBOX = frozenset({12, 19, 22, 23, 29, 30, 39, 40, 41})
+"""Rows whose candidates would harm this machine without one: hog, fork, fill, signal, plant."""
 
 
 class Kind(StrEnum):
@@ -82,6 +84,11 @@ def _load(folder: Path, *, honest: str) -> Exploit:
         expect=frozenset(Status(status) for status in spec["expect"]),
         no_faster_than=spec.get("no_faster_than"),
     )
+
+
+def harmless(zoo: Sequence[Exploit]) -> list[Exploit]:
+    """Those that may run without a sandbox."""
+    return [exploit for exploit in zoo if NEEDS_A_SANDBOX.isdisjoint(exploit.rows)]
 
 
 def examine(harness: HarnessProcess, zoo: Sequence[Exploit]) -> Iterator[Examined]:
