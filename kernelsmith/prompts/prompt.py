@@ -5,6 +5,7 @@ What never changes within a run comes first (system, brief), so that an endpoint
 
 from dataclasses import dataclass
 
+from kernelsmith.core import caps
 from kernelsmith.core.attempt import Ask
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Device
@@ -41,6 +42,7 @@ def brief(task: Task, device: Device | None) -> str:
     return render(
         "brief.j2",
         task=task,
+        title=one_line(task.title, caps.NAME),
         skeleton_tag=TAGS[task.skeleton.language],
         signatures=[(language.value, signature(task, language)) for language in task.languages],
         device=device,

@@ -123,7 +123,7 @@ def fact_rows(facts: Facts) -> list[tuple[str, str]]:
     rows = []
     for name, value in facts_data(facts).items():
         if name == "instructions":
-            rows.append((name, ", ".join(f"{kind} {count}" for kind, count in sorted(value.items()))))
+            rows.append((name, one_line(", ".join(f"{kind} {count}" for kind, count in sorted(value.items())))))
         elif name == "warnings":
             rows += [("warning", one_line(warning)) for warning in value]
         else:
