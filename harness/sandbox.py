@@ -36,12 +36,12 @@ _SECCOMP = "remedy: a kernel with seccomp filters on x86-64 or 64-bit ARM"
 
 
 class Level(IntEnum):
-    """How far a candidate is confined; stored with every attempt."""
+    """How far a candidate is confined; stored with every attempt. What each one stops: README.md, "Below level 3"."""
 
     BARE = 0
     """A subprocess with limits, without any guard: only for candidates one trusts."""
     CONFINED = 1
-    """Seccomp, limits, and another user where the judge is root."""
+    """Seccomp, limits, and another user where the judge is root; what everybody may read, a candidate may read."""
     NAMESPACED = 2
     """And a file tree and a network of its own."""
     FULL = 3

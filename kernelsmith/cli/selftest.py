@@ -44,6 +44,8 @@ def require(*, trust_candidates: bool) -> None:
     terminal.progress("selftest: candidates that cheat are judged first, on the CPU")
     device, examined = _examined(trust_candidates=trust_candidates, progress=False)
     terminal.progress(_summary(device, examined))
+    for line in _lost(device, examined).splitlines():
+        terminal.progress(line)
     if wrong := [one.exploit.name for one in examined if not one.is_right]:
         raise UsageError(f"--selftest: {', '.join(wrong)}: not as it should be; see `kernelsmith selftest`")
 
