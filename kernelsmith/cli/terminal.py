@@ -23,12 +23,12 @@ def result(text: str) -> None:
 def result_json(data: Any) -> None:
     """A result as one JSON document on stdout; NaN is refused, since readers could not parse it."""
     text = json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False, default=_plain)
-    typer.echo("".join(c if c.isprintable() or c == "\n" else _json_escape(c) for c in text))
+    typer.echo("\n".join(line if line.isprintable() else _json_escaped(line) for line in text.split("\n")))
 
 
-def _json_escape(character: str) -> str:
-    """What JSON may hold as it is and a terminal must not: C1 controls, marks that turn a line around."""
-    return json.dumps(character)[1:-1]
+def _json_escaped(line: str) -> str:
+    """What JSON may hold as it is and a terminal must not, escaped: C1 controls, marks that turn a line around."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def _plain(value: object) -> str:

@@ -3,7 +3,7 @@
 What never changes within a run comes first (system, brief), so that an endpoint can reuse its cached prefix.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernelsmith.core import caps
 from kernelsmith.core.attempt import Ask
@@ -45,9 +45,16 @@ def brief(task: Task, device: Device | None) -> str:
         title=one_line(task.title, caps.NAME),
         skeleton_tag=TAGS[task.skeleton.language],
         signatures=[(language.value, signature(task, language)) for language in task.languages],
-        device=device,
+        device=device and _shown(device),
         peak=device and _rate(device.peak, device.unit),
     )
+
+
+def _shown(device: Device) -> Device:
+    """As the judge calls it, on short lines."""
+    vendor = device.vendor and replace(device.vendor, name=one_line(device.vendor.name, caps.NAME))
+    details = {one_line(key, caps.NAME): one_line(value, caps.NAME) for key, value in device.details.items()}
+    return replace(device, name=one_line(device.name, caps.NAME), vendor=vendor, details=details)
 
 
 def story(history: History, ask: Ask) -> str:

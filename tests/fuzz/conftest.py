@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "harness"))
 
 settings.register_profile(
     "fuzz",
-    max_examples=250,
+    max_examples=120,
     deadline=None,
     derandomize=True,
     database=None,

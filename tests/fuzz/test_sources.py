@@ -65,7 +65,7 @@ def test_a_source_of_any_kind_gets_a_verdict_that_can_be_read(harness, kind):
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_any_text_around_an_entry_gets_a_verdict(harness, noise):
     verdict = harness.evaluate(f"{noise}\n{HEAD} {{}}\n")
     assert verdict.status in FAILED_EARLY | {Status.INCORRECT, Status.CRASHED}
@@ -146,7 +146,9 @@ def test_names_that_are_no_text_are_proposed_kept_and_shown(tmp_path, small_task
     with open(os.fsencode(folder) + b"/\xff\x1b[2J\n[red].c", "wb") as file:
         file.write(b"void matmul(void) {}\n")
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "quick.toml").write_text("calibration_s = 0.1\n")
     command = ["run", str(SMALL), "--proposer", f"folder:{folder}", "--attempts", "2", "--name", "odd"]
+    command += ["--config", "quick.toml"]
     assert run_command(command) == 1, "nothing passed"
     with open_store(tmp_path / "runs" / "attempts.db") as store:
         proposed = store.history(store.run("odd")).attempts[1].proposal

@@ -141,14 +141,14 @@ for (int k = 0; k < K; k++) s += A[i*K+k] * B[j*K+k]; C[i*N+j] = s; }"
 HEAD = "void matmul(const float *A, const float *B, float *C, int M, int N, int K)"
 
 
-@pytest.mark.parametrize("level", [1, 2])
-def test_a_judge_works_at_a_lower_level_and_says_at_which(small_task, tmp_path, level):
-    with HarnessProcess(small_task, folder=tmp_path, calibration_s=0.1, isolation_at_most=level) as process:
+def test_a_judge_works_at_a_lower_level_and_says_at_which(small_task, tmp_path):
+    """At level 2, whose file tree a candidate's user must be able to walk; the test of the cache is at level 1."""
+    with HarnessProcess(small_task, folder=tmp_path, calibration_s=0.1, isolation_at_most=2) as process:
         device = process.open()
-        if device.isolation < level:
+        if device.isolation < 2:
             pytest.skip(f"this machine offers level {device.isolation}")
         verdict = process.submit(Candidate(f"{HEAD} {{ {HONEST} }}", Language.C), None).result()
-    assert (verdict.status, verdict.isolation) == (Status.PASSED, level)
+    assert (verdict.status, verdict.isolation) == (Status.PASSED, 2)
 
 
 def test_without_a_sandbox_a_judge_does_not_start_unless_candidates_are_trusted(small_task, tmp_path):
