@@ -43,7 +43,8 @@ class KilledRun:
         return self.json("runs")[0]["status"] == "ended" if self._exists() else False
 
     def _exists(self) -> bool:
-        if not (self._folder / "runs" / "attempts.db").exists():
+        database = self._folder / "runs" / "attempts.db"
+        if not database.exists() or not database.stat().st_size:  # killed before it wrote a word
             return False
         return any(run["name"] == "victim" for run in self.json("runs"))
 
