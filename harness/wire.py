@@ -2,8 +2,9 @@
 
 The reader's half is kernelsmith/bench/wire.py.
 
-    request   {"v": 1, "id": "...", "op": "open" | "judge" | "reproduce" | "duel", ...}
-    answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "error", ...}
+    request   {"v": 1, "id": "...", "op": "open" | "judge" | "reproduce" | "duel" | "build", ...}
+    answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "built"
+                                           | "error", ...}
 
 Every request gets progress answers and exactly one final answer. `error` means the harness failed; a candidate's fault
 is a verdict.
@@ -79,7 +80,16 @@ class DuelRequest:
     incumbent: Source
 
 
-Request = Open | Judge | Reproduce | DuelRequest
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Build a GPU candidate into the cache, for a judge that may be asked about it next. Touches no device."""
+
+    id: str
+    task: str
+    candidate: Source
+
+
+Request = Open | Judge | Reproduce | DuelRequest | Build
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +221,10 @@ class Answers:
         """One recorded batch was run again."""
         self._write(request_id, "reproduced", {"is_correct": is_correct, "detail": detail})
 
+    def built(self, request_id: str) -> None:
+        """The build has ended; how, the judge will find out."""
+        self._write(request_id, "built", {})
+
     def error(self, request_id: str, message: str) -> None:
         """The harness failed; nothing was found out about the candidate."""
         self._write(request_id, "error", {"message": message})
@@ -250,6 +264,10 @@ def _reproduce(message: dict[str, Any]) -> Reproduce:
     return Reproduce(**{**message, "candidate": Source(**message["candidate"])})
 
 
+def _build(message: dict[str, Any]) -> Build:
+    return Build(**{**message, "candidate": Source(**message["candidate"])})
+
+
 def _duel(message: dict[str, Any]) -> DuelRequest:
     candidate, incumbent = (Source(**message.pop(side)) for side in ("candidate", "incumbent"))
     return DuelRequest(**message, candidate=candidate, incumbent=incumbent)
@@ -260,4 +278,5 @@ _OPERATIONS: dict[str, Callable[[dict[str, Any]], Request]] = {
     "judge": _judge,
     "reproduce": _reproduce,
     "duel": _duel,
+    "build": _build,
 }

@@ -72,20 +72,21 @@ def build_triton(
     """
     text, cases, signature = source.read_bytes(), _cases(task), _signature(task)
     entry = cache / store.key(text, cases, signature, package_version(), *_own_texts())
-    if built := store.stored(entry):
-        return built
-    begin = time.monotonic()
-    try:
-        with _bench(isolation, deadline_s=deadline_s) as bench:
-            _lay_out(bench.folder, text, cases=cases, signature=signature)
-            _record(bench, task, packages(cache.parent))
-            artifact = _collected(bench.folder)
-            seconds = time.monotonic() - begin
-            return store.store(entry, artifact, facts=wire.Facts(), seconds=seconds, is_inspected=False)
-    except BuildFault as fault:
-        return BuildFailure(str(fault), time.monotonic() - begin)
-    except _Refused as refused:
-        return BuildFailure(str(refused), time.monotonic() - begin, status="rejected")
+    with store.turn(entry):
+        if built := store.stored(entry):
+            return built
+        begin = time.monotonic()
+        try:
+            with _bench(isolation, deadline_s=deadline_s) as bench:
+                _lay_out(bench.folder, text, cases=cases, signature=signature)
+                _record(bench, task, packages(cache.parent))
+                artifact = _collected(bench.folder)
+                seconds = time.monotonic() - begin
+                return store.store(entry, artifact, facts=wire.Facts(), seconds=seconds, is_inspected=False)
+        except BuildFault as fault:
+            return BuildFailure(str(fault), time.monotonic() - begin)
+        except _Refused as refused:
+            return BuildFailure(str(refused), time.monotonic() - begin, status="rejected")
 
 
 @functools.cache

@@ -20,10 +20,10 @@ import sandbox
 import wire
 from arena import Arena
 from arena.cuda import MAX_BYTES, CudaArena, Kernels
-from build import cuda as cuda_builder
-from build import inspection, nvcc, signature
+from build import gpu, inspection, nvcc, signature
 from build import triton as triton_builder
 from build.built import BuildFailure, Built
+from build.gpu import TRITON
 from clock import Pace
 from doorbell import Manner, Profile, Worker, hired
 from task import Task
@@ -43,7 +43,6 @@ SHARE_OF_MEMORY = 3
 """Sets and a second seat's outputs leave at least half of a small card to the candidate."""
 CORES_OF_JUDGE = 3
 """The judge, its system, and the worker's threads beside its one core; more are free for a disassembler."""
-TRITON = "triton"
 READY_S = 30.0
 """CUDA starts in 0.3 s, Triton is imported in 0.7 s; a first start after boot takes longer."""
 WORKER_FILES = ("__init__.py", "gpu.py", "driver.py", "faults.py", "tensor.py", "triton_driver.py")
@@ -108,14 +107,7 @@ class CudaWorkplace:
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """By nvcc, or by Triton ahead of time."""
-        build = triton_builder.build_triton if language == TRITON else cuda_builder.build_cuda
-        return build(
-            source,
-            task=task,
-            cache=self._cache / "candidates",
-            isolation=self.isolation,
-            deadline_s=task.limits.build_s,
-        )
+        return gpu.build(source, task, language=language, cache=self._cache, isolation=self.isolation)
 
     @contextmanager
     def inspected(self, built: Built) -> Iterator[Callable[[], wire.Facts]]:

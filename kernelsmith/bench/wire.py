@@ -173,6 +173,12 @@ class ReproducedAnswer(_Answer):
     detail: Text
 
 
+class BuiltAnswer(_Answer):
+    """A build ahead of its judgement has ended, well or not."""
+
+    kind: Literal["built"]
+
+
 class ErrorAnswer(_Answer):
     """The harness failed."""
 
@@ -181,7 +187,7 @@ class ErrorAnswer(_Answer):
 
 
 _AnyAnswer = Annotated[
-    ProgressAnswer | _OpenedAnswer | _VerdictAnswer | _DuelAnswer | ReproducedAnswer | ErrorAnswer,
+    ProgressAnswer | _OpenedAnswer | _VerdictAnswer | _DuelAnswer | ReproducedAnswer | BuiltAnswer | ErrorAnswer,
     Field(discriminator="kind"),
 ]
 _ANSWER: TypeAdapter[_AnyAnswer] = TypeAdapter(_AnyAnswer)
@@ -195,7 +201,7 @@ class Judged:
     source_digest: str
 
 
-Answer = ProgressAnswer | core_run.Device | Judged | core.Duel | ReproducedAnswer | ErrorAnswer
+Answer = ProgressAnswer | core_run.Device | Judged | core.Duel | ReproducedAnswer | BuiltAnswer | ErrorAnswer
 
 
 def read(line: str) -> tuple[str, Answer]:
@@ -213,7 +219,7 @@ def read(line: str) -> tuple[str, Answer]:
                 return answer.id, Judged(answer.verdict.to_core(), answer.verdict.source_digest)
             case _DuelAnswer():
                 return answer.id, answer.duel.to_core()
-            case ProgressAnswer() | ReproducedAnswer() | ErrorAnswer():
+            case ProgressAnswer() | ReproducedAnswer() | BuiltAnswer() | ErrorAnswer():
                 return answer.id, answer
     except (ValidationError, ValueError) as error:
         raise HarnessError(f"the harness answered something else: {_first_line(error)}") from error

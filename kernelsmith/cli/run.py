@@ -141,10 +141,14 @@ def wire(run: "Run", at: "Scene", *, store: "Store") -> "Parts":
     """Put the parts of a run together."""
     from kernelsmith.cli.watched import Watched
     from kernelsmith.loop import Parts
+    from kernelsmith.propose.foresight import Foresight
     from kernelsmith.search import Ladder
 
-    proposer = _proposer(run, task=at.task, store=store)
-    return Parts(Ladder(run.config), proposer, at.harness, Watched(store, at.view), stopped=at.stop)
+    strategy, proposer = Ladder(run.config), _proposer(run, task=at.task, store=store)
+    parts = Parts(strategy, proposer, at.harness, Watched(store, at.view), stopped=at.stop)
+    if run.config.proposer == "model":  # what it would say next must be paid for
+        return parts
+    return replace(parts, foresee=Foresight(strategy, proposer, prepare=at.harness.prepare))
 
 
 def _proposer(run: "Run", *, task: "Task", store: "Store") -> "Proposer":
