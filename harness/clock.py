@@ -64,7 +64,9 @@ class Pace:
     noise: float
     """A candidate within this of the incumbent, or within twice the between-process spread, is a contender."""
     vendor_quads: int
-    """Of the vendor line beside a promoted candidate."""
+    """Of the vendor line beside a promoted candidate ..."""
+    vendor_s: float
+    """... whose calls, and the vendor's, take no longer than this together; else the ratio of the scores stands."""
     vendor_from: float
     """Of the vendor line's speed: of a slower candidate the ratio of the scores tells enough."""
     sustained_s: float

@@ -25,7 +25,7 @@ from clock import Reading, Stand
 from doorbell import Worker
 from failure import Failed, deaths_are_verdicts
 from findings import Findings, Progress, Timed
-from opened import Opened, opened_plan
+from opened import Opened, OpeningError, opened_plan
 from task import Case, Task
 
 MAX_PLANS = 4
@@ -56,23 +56,42 @@ def judge(opened: Opened, request: wire.Judge, progress: Progress) -> wire.Verdi
 
 
 def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> duel.Duel | wire.Verdict:
-    """A duel on demand, once both candidates are built and checked; else the verdict on the one that fails."""
-    artifacts, calls_s = [], 0.0
+    """A duel on demand, once the candidates are built and checked; else the verdict on the one that fails.
+
+    Raises:
+        OpeningError: the task has no vendor line here, or its kernels are too slow to be compared with it.
+    """
+    checked = []
     for side, source in (("A", request.candidate), ("B", request.incumbent)):
         findings = Findings()
         try:
-            artifacts.append(_prepare(opened, source, findings=findings, progress=progress).artifact)
-            with deaths_are_verdicts(None), opened.worker(artifacts[-1]) as worker:
-                calls_s += _check_all(opened, worker)[opened.main.name]
+            checked += [_checked(opened, source, findings=findings, progress=progress)] if source else []
         except Failed as failed:
             return findings.verdict(failed.status, f"{side}: {failed.detail}")
     progress("duel")
     try:
-        return promote.fight(opened, artifacts[0], artifacts[1], calls_s=calls_s, give_up=False)
+        return _compared(opened, checked)
     except Failed as failed:
         return Findings().verdict(failed.status, f"A, in the duel: {failed.detail}")
     except duel.IncumbentFailed as failure:
         return Findings().verdict(failure.status, f"B, in the duel: {failure}")
+
+
+def _checked(opened: Opened, source: wire.Source, *, findings: Findings, progress: Progress) -> tuple[Path, float]:
+    """The artifact of a candidate that is right in every case, and the seconds of its main case's pilot."""
+    artifact = _prepare(opened, source, findings=findings, progress=progress).artifact
+    with deaths_are_verdicts(None), opened.worker(artifact) as worker:
+        return artifact, _check_all(opened, worker)[opened.main.name]
+
+
+def _compared(opened: Opened, checked: list[tuple[Path, float]]) -> duel.Duel:
+    (contender, call_s), *others = checked
+    if others:
+        rival, rival_s = others[0]
+        return promote.fight(opened, contender, promote.Rival(rival), calls_s=call_s + rival_s, give_up=False)
+    if (fought := promote.beside_vendor(opened, contender, call_s=call_s)) is None:
+        raise OpeningError("no vendor line to be compared with in a reasonable time")
+    return fought
 
 
 # --- admit and build ---------------------------------------------------------------------------------------------

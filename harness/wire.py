@@ -72,12 +72,12 @@ class Reproduce:
 
 @dataclass(frozen=True, slots=True)
 class DuelRequest:
-    """Two candidates in turn on the same inputs, nothing else."""
+    """Two candidates in turn on the same inputs, nothing else; without an incumbent, one and the vendor line."""
 
     id: str
     task: str
     candidate: Source
-    incumbent: Source
+    incumbent: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +269,9 @@ def _build(message: dict[str, Any]) -> Build:
 
 
 def _duel(message: dict[str, Any]) -> DuelRequest:
-    candidate, incumbent = (Source(**message.pop(side)) for side in ("candidate", "incumbent"))
-    return DuelRequest(**message, candidate=candidate, incumbent=incumbent)
+    for side in {"candidate", "incumbent"} & message.keys():
+        message[side] = Source(**message[side])
+    return DuelRequest(**message)
 
 
 _OPERATIONS: dict[str, Callable[[dict[str, Any]], Request]] = {

@@ -103,13 +103,15 @@ class HarnessProcess:
             self._builders = Builders(affordable(), start=self._start, task=str(self._task.folder))
         self._builders.prepare([self._write(candidate) for candidate in candidates])
 
-    def duel(self, a: Candidate, b: Candidate) -> Duel | Verdict:
+    def duel(self, a: Candidate, b: Candidate | None) -> Duel | Verdict:
         """Compare two candidates (speedup = time of b / time of a), or the verdict on the one that fails.
 
+        Without `b` the vendor line is compared with.
+
         Raises:
-            HarnessError: the harness failed.
+            HarnessError: the harness failed, or there is no vendor line.
         """
-        sides = {"candidate": self._write(a), "incumbent": self._write(b)}
+        sides = {"candidate": self._write(a)} | ({"incumbent": self._write(b)} if b else {})
         answer = self._pool.submit(self._ask, "duel", **sides).result()
         return answer.verdict if isinstance(answer, wire.Judged) else _expect(Duel, answer)
 

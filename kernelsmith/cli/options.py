@@ -16,7 +16,7 @@ RunOrAttempt = Annotated[str, typer.Argument(metavar="RUN[:N]", help="A run's na
 FileOrAttempt = Annotated[
     str, typer.Argument(metavar="FILE", help="A candidate's source file, or a recorded attempt RUN:N.")
 ]
-OtherFileOrAttempt = Annotated[str, typer.Argument(metavar="FILE", help="Another one.")]
+OtherFileOrAttempt = Annotated[str, typer.Argument(metavar="FILE", help="Another one, or `vendor`: the library.")]
 
 Database = Annotated[
     str | None,
