@@ -136,6 +136,8 @@ class Stand:
     seat: int
     overheads_s: Mapping[float, float]
     """By the idle time before a batch: the constant to deduct. A device that has rested takes longer to begin."""
+    graph_overheads_s: Mapping[float, float] = field(default_factory=dict)
+    """The same where a graph is launched: no language's own way of launching takes part."""
     idle_s: float = 0.0
     observe: Callable[[], dict[str, float]] = dict
     """Reads the device's telemetry, while a batch runs."""
@@ -167,7 +169,9 @@ class Stand:
         self.worker.go()
         self.worker.wait_done(deadline_s)
         self.worker.stop()
-        return replace(self, is_captured=self.worker.has_captured)
+        if not self.worker.has_captured:
+            return self
+        return replace(self, is_captured=True, overheads_s=self.graph_overheads_s)
 
     def run(
         self, sets: range, key: str, *, deadline_s: float, expected_s: float = 0.0, calls: int | None = None
