@@ -3,8 +3,8 @@
     python benchmarks/gpu.py [--keep FOLDER] [--harness-python PATH] [TASK:ATTEMPTS[:SECONDS] ...]
 
 Prints one line a task: first passing attempt and best as fractions of the dense peak, how far the best is from the
-vendor line in interleaved turns, and the median seconds of an attempt from build to verdict, the duel and what follows
-a promotion not counted. A task that takes longer than SECONDS is interrupted after the attempt in flight; with --keep,
+vendor line in interleaved turns, the median seconds of an attempt from build to verdict, the duel and what follows a
+promotion not counted, and what part of an attempt the guards take, all its stages counted. A task that takes longer than SECONDS is interrupted after the attempt in flight; with --keep,
 the attempt log stays in FOLDER.
 """
 
@@ -55,12 +55,14 @@ def line(task: str, attempts: list[dict[str, Any]], *, wall_s: float) -> str:
     promoted = [attempt for attempt in passed if attempt["promotion"]]
     best = promoted[-1]
     seconds = [sum(attempt["durations_s"].get(stage, 0.0) for stage in JUDGING) for attempt in passed]
+    shares = [sum(attempt["guards_s"].values()) / sum(attempt["durations_s"].values()) for attempt in passed]
     reached = next((a["number"] for a in promoted if a["utilization"] >= PUBLISHED), None)
     vendor = f", {best['vendor_ratio']:.4f} of the vendor's speed" if best["vendor_ratio"] else ""
     return (
         f"{task}: {len(attempts)} attempts in {wall_s:.0f} s; first {passed[0]['utilization']:.2%}, best "
         f"{best['utilization']:.2%} at attempt {best['number']}{vendor}; {PUBLISHED:.1%} at attempt {reached}; "
-        f"median {statistics.median(seconds):.2f} s build to verdict"
+        f"median {statistics.median(seconds):.2f} s build to verdict, {statistics.median(shares):.1%} of it guards "
+        f"(most {max(shares):.1%})"
     )
 
 

@@ -156,6 +156,7 @@ class Verdict:
     facts: Facts = field(default_factory=Facts)
     batches: tuple[Batch, ...] = ()
     durations_s: dict[str, float] = field(default_factory=dict)
+    guards_s: dict[str, float] = field(default_factory=dict)
     isolation: int | None = None
     notes: tuple[str, ...] = ()
 
