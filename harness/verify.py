@@ -27,7 +27,7 @@ FREIVALDS_SIGMAS = 8.0
 SCATTERS = 5.0
 """Figures over few elements may exceed the tolerance by so many of their own standard deviations."""
 
-SMALL = (1 / 32, 1 / 8)
+SMALL = (1 / 64, 1 / 16)
 """Elements between these parts of a typical one are small: what is left where large sums cancel."""
 END_BITS = 2
 """A quarter of all numbers end in two zero bits; a difference of two much larger narrow numbers always does."""

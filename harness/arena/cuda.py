@@ -186,14 +186,14 @@ class CudaArena:
         if task.check.rule == "product" and case.data != "small_integers" and not full:
             return self._check_timed(task, case, layout=layout, sets=sets, seat=seat, poison=poison, rng=rng)
         for index in sets:
-            given, stored = self._lying(task, case, layout=layout, index=index, seat=seat)
+            given, stored = self.operands(task, case, layout=layout, index=index, seat=seat)
             if mistake := self.examiner.compare(task, case, given=given, stored=stored, poison=poison):
                 return mistake
         return None
 
     def measure(self, task: Task, case: Case, *, layout: Layout, index: int, seat: int) -> dict[str, verify.Errors]:
         """How far the outputs of one set are off, by name."""
-        given, stored = self._lying(task, case, layout=layout, index=index, seat=seat)
+        given, stored = self.operands(task, case, layout=layout, index=index, seat=seat)
         return self.examiner.measure(task, case, given=given, stored=stored)
 
     def residuals(
@@ -222,7 +222,7 @@ class CudaArena:
         given, stored = self._sampled(task, case, layout=layout, index=index, seat=seat, rng=rng)
         return verify.of_sample(self.examiner.compare(task, case, given=given, stored=stored, poison=poison))
 
-    def _lying(
+    def operands(
         self, task: Task, case: Case, *, layout: Layout, index: int, seat: int
     ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Decoded inputs, and where outputs lie, of one set."""
