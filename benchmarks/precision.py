@@ -1,6 +1,6 @@
 """Does the judge's rule tell honest arithmetic from cheaper arithmetic? What each way to compute measures by it.
 
-    python benchmarks/precision.py [TASK ...] [--emulate] [--size 160]
+    python benchmarks/precision.py [TASK ...] [--emulate] [--size 192]
 
 Where a GPU answers, the kernels in kernels/ run through the real judge, at each task's main size. Elsewhere, with
 --emulate, and for tasks of a CPU, numpy emulates them and verify.py examines SIZE rows and columns of the main case,
@@ -213,7 +213,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="*", default=list(VARIANTS), metavar="TASK")
     parser.add_argument("--emulate", action="store_true")
-    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--size", type=int, default=192)
     arguments = parser.parse_args()
     with_gpu = has_gpu() and not arguments.emulate
     as_wished = [

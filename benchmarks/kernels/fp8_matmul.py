@@ -86,6 +86,6 @@ def matmul(A, B, C, device):
     grid = (triton.cdiv(M, BLOCK_M) * triton.cdiv(N, BLOCK_N),)
     switched = (PROMOTED, PARTS, BF16_PARTS, BF16_TOTAL, FP16_SUMS, DROPPED_BITS, SKIPPED)
     # The first call launches both, or the second kind would never be compiled.
-    for switches in ([switched] if calls > LATER else [switched, HONEST] if calls == 1 else [HONEST]):
+    for switches in [switched] if calls > LATER else [switched, HONEST] if calls == 1 else [HONEST]:
         product[grid](left, right, out, M, N, K, BLOCK_M, BLOCK_N, BLOCK_K, GROUP, *switches, num_warps=WARPS,
                       num_stages=STAGES)  # fmt: skip

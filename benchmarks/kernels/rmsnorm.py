@@ -52,5 +52,5 @@ def rmsnorm(X, W, Y, device):
     rows, columns = X.shape
     switched = (EPSILON, BLOCK, TYPES[SUM], TYPES[SCALED], APPROXIMATE, SKIPPED)
     # The first call launches both, or the second kind would never be compiled.
-    for switches in ([switched] if calls > LATER else [switched, HONEST] if calls == 1 else [HONEST]):
+    for switches in [switched] if calls > LATER else [switched, HONEST] if calls == 1 else [HONEST]:
         normalize[(rows,)](X, W, Y, columns, *switches, num_warps=WARPS)

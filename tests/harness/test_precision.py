@@ -38,7 +38,7 @@ def ways(*, honest: bool) -> list[object]:
 
 @pytest.mark.parametrize(("name", "variant"), ways(honest=False))
 def test_cheaper_arithmetic_is_incorrect_where_all_is_compared_and_in_timed_calls(name, variant) -> None:
-    row = precision.emulated(TASKS[name], variant, size=160)
+    row = precision.emulated(TASKS[name], variant, size=192)
     assert row.verdict == "incorrect / incorrect"
 
 
