@@ -18,6 +18,7 @@ from arena import Arena, Region, Restore
 from arena.layout import Layout, lay_out, sets_that_fit
 from doorbell import CALL, CAPTURE, MAX_CALLS, REPLAY, Worker
 from failure import Failed
+from guards import guard
 from task import Case, Task
 
 MIN_BATCHES = 3
@@ -151,6 +152,10 @@ class Stand:
     def refresh(self, sets: range, key: str) -> None:
         """Fill the inputs of these sets from a key. Every worker must stand still."""
         self.arena.fill(self.task, self.case, layout=self.layout, sets=sets, key=key)
+        self.arena.settle()
+        with guard("checksums"):
+            self.arena.seal(self.task, self.case, layout=self.layout, sets=sets)
+            self.arena.settle()
 
     def keep(self, sets: range, key: str) -> Restore:
         """What writes these inputs anew, as they were refreshed from the key."""
@@ -185,11 +190,9 @@ class Stand:
             WorkerDied, WorkerOverdue: no reading.
             Failed: the worker takes more memory than the task allows.
         """
-        rng = inputs.generator(secrets.token_hex(inputs.KEY_BYTES))
-        region = self.arena.region(self.task, self.case, layout=self.layout, sets=sets, seat=self.seat)
-        word = inputs.poison_word(rng, item_bytes=self.task.narrowest_output)
-        region.poison(word)
-        region.choose_samples(rng, at_least=SAMPLES)
+        self.arena.settle()
+        with guard("poison"):
+            region, word = self._poisoned(sets)
         calls = min(calls or len(sets), MAX_CALLS)
         self._order(sets, calls=calls, manner=REPLAY if self.is_captured else CALL)
         self.arena.settle()
@@ -201,6 +204,16 @@ class Stand:
         if said := self.arena.excess(self.task):
             raise Failed("crashed", said)
         return Run(Reading(call_s, calls, key, telemetry), self, sets, region, word)
+
+    def _poisoned(self, sets: range) -> tuple[Region, int]:
+        """The outputs of these sets, with secret samples chosen, and the word that they hold."""
+        rng = inputs.generator(secrets.token_hex(inputs.KEY_BYTES))
+        region = self.arena.region(self.task, self.case, layout=self.layout, sets=sets, seat=self.seat)
+        word = inputs.poison_word(rng, item_bytes=self.task.narrowest_output)
+        region.poison(word)
+        region.choose_samples(rng, at_least=SAMPLES)
+        self.arena.settle()
+        return region, word
 
     def _order(self, sets: range, *, calls: int, manner: int) -> None:
         sizes = [self.case.sizes[name] for name in self.task.size_names]
@@ -243,24 +256,32 @@ class Run:
         Raises:
             Failed: incorrect or tampered.
         """
+        self._refuse_tampering()
         stand = self.stand
-        if said := stand.arena.tampered(sets=self.sets):
-            raise Failed("tampered", self._place(said))
-        self._verify_samples()
-        mistake = stand.arena.examine(
-            stand.task, stand.case, layout=stand.layout, sets=self.sets, seat=stand.seat, poison=self.poison,
-            rng=rng, full=full,
-        )  # fmt: skip
+        with guard("verification"):
+            mistake = stand.arena.examine(
+                stand.task, stand.case, layout=stand.layout, sets=self.sets, seat=stand.seat, poison=self.poison,
+                rng=rng, full=full,
+            )  # fmt: skip
         if mistake:
             raise Failed("incorrect", self._place(mistake.detail))
-        if overrun := self.region.overrun(self.poison):
+        with guard("guard bands"):
+            overrun = self.region.overrun(self.poison)
+        if overrun:
             raise Failed("incorrect", self._place(f"wrote outside the outputs: {overrun} bytes beside them changed"))
 
-    def _verify_samples(self) -> None:
-        late, of = self.region.late_samples()
-        if late:
-            detail = f"{late} of {of} sampled output words changed after the calls had returned"
-            raise Failed("tampered", self._place(detail))
+    def _refuse_tampering(self) -> None:
+        arena = self.stand.arena
+        with guard("checksums"):
+            said = arena.tampered(sets=self.sets)
+        with guard("resident work"):
+            said = said or arena.busy()
+        with guard("samples"):
+            late, of = self.region.late_samples()
+        if late and not said:
+            said = f"{late} of {of} sampled output words changed after the calls had returned"
+        if said:
+            raise Failed("tampered", self._place(said))
 
     def _place(self, detail: str) -> str:
         case, reading = self.stand.case, self.reading

@@ -16,6 +16,7 @@ import numpy as np
 
 import clock
 import duel
+import guards
 import inputs
 import promote
 import wire
@@ -43,16 +44,21 @@ def judge(opened: Opened, request: wire.Judge, progress: Progress) -> wire.Verdi
     Raises:
         OSError, sandbox.SandboxError, MachineError: the harness failed; nothing was found out about the candidate.
     """
-    findings = Findings()
     opened.workplace.refuse_company()
-    try:
-        built = _prepare(opened, request.candidate, findings=findings, progress=progress)
-        progress("correctness")
-        timed = _check_and_time(opened, built, findings=findings, progress=progress)
-        artifact = built.artifact
-        return promote.score(opened, request, artifact=artifact, timed=timed, findings=findings, progress=progress)
-    except Failed as failed:
-        return findings.verdict(failed.status, failed.detail)
+    with guards.counted() as guards_s:
+        findings = Findings(guards_s=guards_s)
+        try:
+            return _judged(opened, request, findings=findings, progress=progress)
+        except Failed as failed:
+            return findings.verdict(failed.status, failed.detail)
+
+
+def _judged(opened: Opened, request: wire.Judge, *, findings: Findings, progress: Progress) -> wire.Verdict:
+    built = _prepare(opened, request.candidate, findings=findings, progress=progress)
+    progress("correctness")
+    timed = _check_and_time(opened, built, findings=findings, progress=progress)
+    artifact = built.artifact
+    return promote.score(opened, request, artifact=artifact, timed=timed, findings=findings, progress=progress)
 
 
 def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> duel.Duel | wire.Verdict:

@@ -162,6 +162,7 @@ def _measure_set(task: Task, case: Case, *, workplace: Workplace) -> float:
     for _ in range(2):
         start = time.perf_counter()
         arena.fill(task, case, layout=layout, sets=one, key=inputs.fresh_key())
+        arena.seal(task, case, layout=layout, sets=one)
         arena.examine(task, case, layout=layout, sets=one, seat=0, poison=0, rng=rng, full=False)
         arena.settle()
         seconds = time.perf_counter() - start

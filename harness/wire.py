@@ -166,6 +166,7 @@ class Verdict:
     facts: Facts = field(default_factory=Facts)
     batches: tuple[Batch, ...] = ()
     durations_s: dict[str, float] = field(default_factory=dict)
+    guards_s: dict[str, float] = field(default_factory=dict)
     isolation: int | None = None
     notes: tuple[str, ...] = ()
 

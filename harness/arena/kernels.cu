@@ -25,6 +25,11 @@ template <> __device__ inline __half encode<__half>(float v) { return __float2ha
 template <> __device__ inline __nv_bfloat16 encode<__nv_bfloat16>(float v) { return __float2bfloat16_rn(v); }
 template <> __device__ inline __nv_fp8_e4m3 encode<__nv_fp8_e4m3>(float v) { return __nv_fp8_e4m3(v); }
 
+template <class T> constexpr int mantissa_bits = 23;
+template <> constexpr int mantissa_bits<__half> = 10;
+template <> constexpr int mantissa_bits<__nv_bfloat16> = 7;
+template <> constexpr int mantissa_bits<__nv_fp8_e4m3> = 3;
+
 template <class T, int N> struct alignas(sizeof(T) * N) Pack {
     T at[N];
 };
@@ -247,19 +252,35 @@ __device__ inline void raise_to(float *maximum, float value)
     atomicMax(reinterpret_cast<int *>(maximum), __float_as_int(value));  // not negative, so ordered as integers
 }
 
-// worst = the largest residual |got - wanted| of any row and vector, in units of |a_i| sqrt(scale).
+struct Residuals {
+    double squares;  // of all residuals in units of their scale
+    double largest;
+};
+
+// Residuals |got - wanted| of every row and vector, in units of |a_i| sqrt(scale).
 extern "C" __global__ void residual(const float4 *got, const float4 *wanted, const float *squares, const float *scale,
-                                    u64 rows, float *worst)
+                                    u64 rows, Residuals *found)
 {
     const u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x;
-    if (i >= rows)
-        return;
-    const float4 g = got[i], w = wanted[i];
-    const float errors[4] = {fabsf(g.x - w.x), fabsf(g.y - w.y), fabsf(g.z - w.z), fabsf(g.w - w.w)};
-    float largest = 0;
-    for (int v = 0; v < 4; v++)
-        largest = fmaxf(largest, in_units(errors[v], sqrtf(squares[i] * scale[v])));
-    raise_to(worst, largest);
+    float largest = 0, sum = 0;
+    if (i < rows) {
+        const float4 g = got[i], w = wanted[i];
+        const float errors[4] = {fabsf(g.x - w.x), fabsf(g.y - w.y), fabsf(g.z - w.z), fabsf(g.w - w.w)};
+        for (int v = 0; v < 4; v++) {
+            const float units = in_units(errors[v], sqrtf(squares[i] * scale[v]));
+            largest = fmaxf(largest, units);
+            sum += units * units;
+        }
+    }
+    for (int lane = 16; lane; lane /= 2) {
+        largest = fmaxf(largest, __shfl_down_sync(~0u, largest, lane));
+        sum += __shfl_down_sync(~0u, sum, lane);
+    }
+    if (threadIdx.x % 32 == 0) {
+        // Not negative, so ordered as integers.
+        atomicMax(reinterpret_cast<long long *>(&found->largest), __double_as_longlong(largest));
+        atomicAdd(&found->squares, (double)sum);
+    }
 }
 
 // --- comparison with a reference --------------------------------------------------------------------------------
@@ -269,6 +290,8 @@ struct Errors {
     u64 beyond;       // elements farther off than allowed
     u64 mismatches;   // elements that are not the correctly rounded result
     u64 unwritten;    // elements that still hold the poison
+    u64 small;        // elements whose right values lie in the band of small ones
+    u64 coarse;       // of these, elements that end in two zero bits
     float largest;
     float unused;
 };
@@ -282,13 +305,21 @@ __device__ inline bool is_poison(const void *element, size_t bytes, u64 index, u
     return true;
 }
 
+// Whether the last two stored bits of the mantissa are zero, of a type's normal numbers.
+template <class T> __device__ inline bool ends_in_zeros(float v)
+{
+    return (__float_as_uint(v) >> (23 - mantissa_bits<T>) & 3) == 0;
+}
+
 // An element's scale is |a_i| |b_j| where `left` is given (squared lengths of rows), else its magnitude plus `rms`.
+// Small is what lies from `low` to `high` in units of the scale.
 template <class T>
 __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols, const float *left, const float *right,
-                        float rms, float allowed, uint32_t poison, Errors *errors, unsigned char *wrong)
+                        float rms, float allowed, float low, float high, uint32_t poison, Errors *errors,
+                        unsigned char *wrong)
 {
     double squares = 0;
-    u64 beyond = 0, mismatches = 0, unwritten = 0;
+    u64 beyond = 0, mismatches = 0, unwritten = 0, small = 0, coarse = 0;
     float largest = 0;
     const u64 stride = (u64)gridDim.x * blockDim.x;
     for (u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; i < rows * cols; i += stride) {
@@ -300,6 +331,9 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
         beyond += is_wrong;
         mismatches += decode(encode<T>(wanted)) != value;
         unwritten += is_poison(got + i, sizeof(T), i, poison);
+        const bool is_small = fabsf(wanted) >= low * scale && fabsf(wanted) < high * scale;
+        small += is_small;
+        coarse += is_small && ends_in_zeros<T>(value);
         largest = fmaxf(largest, units);
         if (wrong)
             wrong[i] = is_wrong;
@@ -309,6 +343,8 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
         beyond += __shfl_down_sync(~0u, beyond, lane);
         mismatches += __shfl_down_sync(~0u, mismatches, lane);
         unwritten += __shfl_down_sync(~0u, unwritten, lane);
+        small += __shfl_down_sync(~0u, small, lane);
+        coarse += __shfl_down_sync(~0u, coarse, lane);
         largest = fmaxf(largest, __shfl_down_sync(~0u, largest, lane));
     }
     if (threadIdx.x % 32 == 0) {
@@ -316,6 +352,8 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
         atomicAdd(&errors->beyond, beyond);
         atomicAdd(&errors->mismatches, mismatches);
         atomicAdd(&errors->unwritten, unwritten);
+        atomicAdd(&errors->small, small);
+        atomicAdd(&errors->coarse, coarse);
         raise_to(&errors->largest, largest);
     }
 }
@@ -357,9 +395,10 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
     }                                                                                                                  \
     extern "C" __global__ void compare_##name(const T *got, const float *expected, u64 rows, u64 cols,                 \
                                               const float *left, const float *right, float rms, float allowed,         \
-                                              uint32_t poison, Errors *errors, unsigned char *wrong)                   \
+                                              float low, float high, uint32_t poison, Errors *errors,                  \
+                                              unsigned char *wrong)                                                    \
     {                                                                                                                  \
-        compare<T>(got, expected, rows, cols, left, right, rms, allowed, poison, errors, wrong);                       \
+        compare<T>(got, expected, rows, cols, left, right, rms, allowed, low, high, poison, errors, wrong);            \
     }
 
 FOR_TYPE(float32, float)

@@ -19,7 +19,8 @@ import machine
 import sandbox
 import wire
 from arena import Arena
-from arena.cuda import MAX_BYTES, CudaArena, Kernels
+from arena.cuda import MAX_BYTES, CudaArena
+from arena.kernels import Kernels
 from build import gpu, inspection, nvcc, signature
 from build import triton as triton_builder
 from build.built import BuildFailure, Built

@@ -97,6 +97,7 @@ class _Verdict(_Strict):
     facts: _Facts
     batches: list[_Batch]
     durations_s: dict[str, Fraction]
+    guards_s: dict[str, Fraction]
     isolation: Annotated[int, Field(ge=0, le=3)] | None
     notes: list[Text]
 
@@ -110,6 +111,7 @@ class _Verdict(_Strict):
             facts=self.facts.to_core(),
             batches=tuple(batch.to_core() for batch in self.batches),
             durations_s=self.durations_s,
+            guards_s=self.guards_s,
             isolation=self.isolation,
             notes=tuple(self.notes),
         )

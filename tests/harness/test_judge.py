@@ -46,6 +46,20 @@ def test_an_honest_kernel_passes_with_every_denominator(harness, matmul_with: Wr
     assert verdict.isolation == harness.device.isolation
 
 
+@pytest.mark.parametrize(("body", "status"), [("honest;", Status.PASSED), ("C[0] = 1;", Status.INCORRECT)])
+def test_every_verdict_tells_what_the_guards_took(harness, matmul_with: Write, body, status) -> None:
+    verdict = harness.evaluate(matmul_with(body))
+    assert verdict.status is status
+    assert {"sandbox", "poison", "checksums", "samples", "verification", "resident work"} <= set(verdict.guards_s)
+    assert 0 < sum(verdict.guards_s.values()) < sum(verdict.durations_s.values())
+
+
+def test_the_guards_of_one_judgement_are_not_counted_in_the_next(harness, matmul_with: Write) -> None:
+    verdicts = [harness.evaluate(matmul_with("honest;")) for _ in range(3)]
+    first, *later = (sum(verdict.guards_s.values()) for verdict in verdicts)
+    assert max(later) < 3 * first
+
+
 def test_the_vendor_line_stands_beside_a_promoted_kernel(harness, matmul_with: Write) -> None:
     assert harness.device.vendor is not None
     assert harness.device.vendor.name.startswith("OpenBLAS (")
