@@ -17,6 +17,8 @@ from failure import Failed
 MARGIN = 1.01
 """Promotion asks for a speedup whose interval lies above this."""
 RESAMPLES = 2000
+COMPARED = 0.125
+"""The chance that an output of a contender's turn is compared element by element."""
 
 
 class IncumbentFailed(Exception):
@@ -106,7 +108,8 @@ def _one(stand: Stand, sets: range, key: str, *, is_incumbent: bool, deadline_s:
     """One verified turn of one side."""
     with _blame(is_incumbent=is_incumbent):
         run = stand.run(sets, key, deadline_s=deadline_s)
-        run.verify(np.random.default_rng(secrets.randbits(128)))
+        # Not the incumbent's, who passed as a contender: the vendor's library rounds as it likes.
+        run.verify(np.random.default_rng(secrets.randbits(128)), compared=0.0 if is_incumbent else COMPARED)
     return run
 
 
