@@ -5,6 +5,7 @@ again after the batch. References, keys, vectors and samples lie in memory that 
 opens the whole allocation, so each is one cudaMalloc of its own, a multiple of 2 MiB.
 """
 
+import ctypes
 import math
 import os
 import time
@@ -21,6 +22,7 @@ from arena import Restore
 from arena.examiner import Examiner, Product
 from arena.kernels import THREADS, Kernels
 from arena.layout import Layout, Spans, spans
+from machine import MachineError
 from task import ITEM_BYTES, Buffer, Case, Task
 
 MAX_BYTES = 24 << 30
@@ -35,6 +37,8 @@ LOOKS = 3
 ALLOWANCE_BYTES = 2 << 30
 """Contexts of two workers, with their code and local memory."""
 _M64 = (1 << 64) - 1
+_NOT_SUPPORTED = 801
+"""CUDA_ERROR_NOT_SUPPORTED: where nothing can persist, in a part of a card (MIG)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +285,8 @@ class CudaRegion:
         self._samples: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def poison(self, word: int) -> None:
-        """Overwrite everything, guard bands included."""
+        """Overwrite everything, guard bands included, through a cache in which nothing of a worker's stays by right."""
+        _release_persisting_lines()
         self._words.fill(np.uint32(word))
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
@@ -314,6 +319,16 @@ class CudaRegion:
         gaps = [(0, self._spans.words[0][0]), *zip(ends, [*begins, len(self._words)], strict=True)]
         places = cupy.asarray(np.concatenate([np.arange(begin, end) for begin, end in gaps]))
         return 4 * int(cupy.count_nonzero(self._words[places] != np.uint32(word)))
+
+
+def _release_persisting_lines() -> None:
+    """Make normal what a worker asked the second-level cache to keep: operands, or room that others then lack.
+
+    Raises:
+        MachineError: the driver refuses.
+    """
+    if (error := ctypes.CDLL("libcuda.so.1").cuCtxResetPersistingL2Cache()) not in (0, _NOT_SUPPORTED):
+        raise MachineError(f"cuCtxResetPersistingL2Cache: CUDA error {error}")
 
 
 def _free_bytes() -> int:

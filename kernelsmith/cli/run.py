@@ -86,7 +86,7 @@ def _start(
     task = ready_task(config.task, harness_python=config.harness_python)
     config = replace(config, task=_lasting_name(task))
     if selftest:
-        require(trust_candidates=config.trust_candidates)
+        require(task.device, harness_python=config.harness_python, trust_candidates=config.trust_candidates)
     with open_store(options.database_url(db)) as store:
         check(config, task, store=store)
         run = store.create_run(config, name=name, task_digest=task.digest)

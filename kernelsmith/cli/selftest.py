@@ -1,93 +1,168 @@
 """`kernelsmith selftest`: candidates that cheat are judged on this machine, before a long run relies on its guards."""
 
 import tempfile
+import time
 from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from kernelsmith.cli import options, terminal
+from kernelsmith.bench import gpu
+from kernelsmith.cli import interpreter, options, terminal
+from kernelsmith.cli.judging import needed_by, open_or_explain
+from kernelsmith.cli.options import DeviceKind
 from kernelsmith.errors import UsageError
 
 if TYPE_CHECKING:
     from kernelsmith.core.run import Device
+    from kernelsmith.core.task import Task
     from kernelsmith.zoo import Examined
 
 CALIBRATION_S = 0.5
+PLACES = {DeviceKind.CPU: "the CPU", DeviceKind.CUDA: "the GPU"}
 
 
-def selftest(trust_candidates: options.Trust = False, json: options.Json = False) -> None:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The zoo of one kind of device, as it was judged there."""
+
+    kind: DeviceKind
+    device: "Device"
+    examined: "Sequence[Examined]"
+    seconds: float
+
+
+def selftest(
+    device: options.ZooDevice = None,
+    trust_candidates: options.Trust = False,
+    harness_python: options.HarnessPython = None,
+    json: options.Json = False,
+) -> None:
     """Judge the zoo: cheats, honest oddities, plain mistakes. Exit code 1: a guard is missing, or accuses somebody."""
-    device, examined = _examined(trust_candidates=trust_candidates, progress=not json)
-    terminal.result_json(_data(device, examined)) if json else terminal.result(_summary(device, examined))
-    if not all(one.is_right for one in examined):
+    tell: Callable[[str], None] = (lambda line: None) if json else terminal.progress
+    judged = [
+        _judged(kind, harness_python=harness_python, trust_candidates=trust_candidates, tell=tell)
+        for kind in ([device] if device else _answering(harness_python))
+    ]
+    terminal.result_json(_data(judged)) if json else terminal.result("\n".join(map(_summary, judged)))
+    if not all(one.is_right for of_kind in judged for one in of_kind.examined):
         raise typer.Exit(1)
 
 
-def require(*, trust_candidates: bool) -> None:
-    """Judge the zoo before a run.
+def require(device: str, *, harness_python: str | None, trust_candidates: bool) -> None:
+    """Judge the zoo of a kind of device before a run on it.
 
     Raises:
-        UsageError: a guard is missing.
+        UsageError: a guard is missing, or the machine lacks what the zoo's task needs.
     """
-    terminal.progress("selftest: candidates that cheat are judged first, on the CPU")
-    device, examined = _examined(trust_candidates=trust_candidates, progress=False)
-    terminal.progress(_summary(device, examined))
-    if wrong := [one.exploit.name for one in examined if not one.is_right]:
+    kind = DeviceKind(device)
+    terminal.progress(f"selftest: candidates that cheat are judged first, on {PLACES[kind]}")
+    judged = _judged(kind, harness_python=harness_python, trust_candidates=trust_candidates, tell=lambda line: None)
+    terminal.progress(_summary(judged))
+    if wrong := [one.exploit.name for one in judged.examined if not one.is_right]:
         raise UsageError(f"--selftest: {', '.join(wrong)}: not as it should be; see `kernelsmith selftest`")
 
 
-def _examined(*, trust_candidates: bool, progress: bool) -> "tuple[Device, list[Examined]]":
+def _answering(harness_python: str | None) -> list[DeviceKind]:
+    """The CPU, and a GPU where one answers; one that cannot be judged for want of a package is told and left out."""
+    if gpu.missing():
+        return [DeviceKind.CPU]
+    if lack := interpreter.missing(harness_python, needed_by(_task(DeviceKind.CUDA))):
+        terminal.progress(f"the GPU is left out: {lack}")
+        return [DeviceKind.CPU]
+    return list(DeviceKind)
+
+
+def _task(kind: DeviceKind) -> "Task":
+    from kernelsmith import paths
+    from kernelsmith.core.task_folder import load_task
+
+    return load_task(paths.selftest_task_folder(kind))
+
+
+def _ready_task(kind: DeviceKind, *, harness_python: str | None) -> "Task":
+    """The task of a kind of device. Raises UsageError: this machine cannot run it."""
+    task = _task(kind)
+    if kind is DeviceKind.CUDA and (lack := gpu.missing()):
+        raise UsageError(f"--device cuda needs an NVIDIA GPU: {lack}; --device cpu needs none")
+    if lack := interpreter.missing(harness_python, needed_by(task)):
+        raise UsageError(lack)
+    return task
+
+
+def _judged(
+    kind: DeviceKind, *, harness_python: str | None, trust_candidates: bool, tell: Callable[[str], None]
+) -> Judged:
     from kernelsmith import paths
     from kernelsmith.bench.harness import HarnessProcess
-    from kernelsmith.core.task_folder import load_task
     from kernelsmith.zoo import examine, load_zoo
 
-    task, found = load_task(paths.selftest_task_folder()), []
+    task, begin = _ready_task(kind, harness_python=harness_python), time.monotonic()
+    found: list[Examined] = []
     with (
-        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory(prefix="kernelsmith-") as folder,
         HarnessProcess(
-            task, folder=Path(folder), calibration_s=CALIBRATION_S, trust_candidates=trust_candidates
+            task, folder=Path(folder), calibration_s=CALIBRATION_S, trust_candidates=trust_candidates,
+            python=harness_python,
         ) as harness,
-    ):
-        device = harness.open()
-        for one in examine(harness, load_zoo(paths.exploits_folder())):
+    ):  # fmt: skip
+        device = open_or_explain(harness)
+        for one in examine(harness, load_zoo(paths.exploits_folder(), device=kind)):
             found.append(one)
-            if progress:
-                terminal.progress(_line(one))
-    return device, found
+            for line in _lines(one):
+                tell(line)
+    return Judged(kind, device, found, time.monotonic() - begin)
 
 
-def _line(one: "Examined") -> str:
-    """What became of whom, and by which guard; the stories are in --json."""
+def _lines(one: "Examined") -> list[str]:
+    """What became of whom, and by which guard; of one that is not as it should be, why. The stories are in --json."""
+    from kernelsmith.report.text import one_line
     from kernelsmith.zoo import Kind
 
     exploit = one.exploit
     rows = f"row {', '.join(map(str, exploit.rows))}" if exploit.rows else str(exploit.kind)
     guard = exploit.guard if exploit.kind is not Kind.HONEST else exploit.story
-    return f"{one.outcome:<8}  {exploit.name:<24}  {rows:<10}  {guard}"
+    told = f"{one.outcome:<8}  {exploit.name:<28}  {rows:<10}  {guard}"
+    return [told] if one.is_right else [told, f"          -> {one.verdict.status}: {one_line(one.detail)}"]
 
 
-def _summary(device: "Device", examined: "list[Examined]") -> str:
-    counts = Counter(str(one.outcome) for one in examined)
+def _summary(judged: Judged) -> str:
+    counts = Counter(str(one.outcome) for one in judged.examined)
     told = ", ".join(f"{counts[name]} {name}" for name in ("caught", "missed", "passed", "falsely accused"))
-    return f"{len(examined)} C candidates at isolation level {device.isolation}: {told}"
+    where = f"on {PLACES[judged.kind]} at isolation level {judged.device.isolation}"
+    return f"{len(judged.examined)} candidates {where} in {judged.seconds:.0f} s: {told}"
 
 
-def _data(device: "Device", examined: "list[Examined]") -> dict[str, object]:
+def _data(judged: Sequence[Judged]) -> dict[str, object]:
     return {
-        "isolation": device.isolation,
-        "candidates": [
+        "devices": [
             {
-                "name": one.exploit.name,
-                "rows": list(one.exploit.rows),
-                "kind": str(one.exploit.kind),
-                "story": one.exploit.story,
-                "guard": one.exploit.guard,
-                "status": str(one.verdict.status),
-                "outcome": str(one.outcome),
+                "device": str(of_kind.kind),
+                "name": of_kind.device.name,
+                "isolation": of_kind.device.isolation,
+                "seconds": round(of_kind.seconds, 1),
             }
-            for one in examined
+            for of_kind in judged
         ],
+        "candidates": [_candidate(one) for of_kind in judged for one in of_kind.examined],
+    }
+
+
+def _candidate(one: "Examined") -> dict[str, object]:
+    return {
+        "name": one.exploit.name,
+        "device": one.exploit.device,
+        "language": str(one.exploit.candidate.language),
+        "rows": list(one.exploit.rows),
+        "kind": str(one.exploit.kind),
+        "story": one.exploit.story,
+        "guard": one.exploit.guard,
+        "status": str(one.verdict.status),
+        "detail": one.detail,
+        "is_expected": one.verdict.status in one.exploit.expect,
+        "outcome": str(one.outcome),
+        "seconds": round(one.seconds, 2),
     }
