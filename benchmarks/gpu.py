@@ -4,8 +4,8 @@
 
 Prints one line a task: first passing attempt and best as fractions of the dense peak, how far the best is from the
 vendor line in interleaved turns, the median seconds of an attempt from build to verdict, the duel and what follows a
-promotion not counted, and what part of an attempt the guards take, all its stages counted. A task that takes longer than SECONDS is interrupted after the attempt in flight; with --keep,
-the attempt log stays in FOLDER.
+promotion not counted, and what part of an attempt the guards take, all its stages counted. A task that takes longer
+than SECONDS is interrupted after the attempt in flight; with --keep, the attempt log stays in FOLDER.
 """
 
 import argparse
