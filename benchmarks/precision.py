@@ -142,9 +142,8 @@ def print_emulated(name: str, *, size: int) -> bool:
 def switched(text: str, variant: Variant) -> str:
     """A kernel's source with its constants set."""
     for name, value in (variant.switches or {}).items():
-        text, count = re.subn(
-            rf"^((?:#define )?{name}(?: = | ))\S+", rf"\g<1>{json.dumps(value)}", text, flags=re.MULTILINE
-        )
+        constant = re.compile(rf"^((?:#define )?{name}(?: = | ))\S+", re.MULTILINE)
+        text, count = constant.subn(rf"\g<1>{json.dumps(value)}", text)
         assert count == 1, f"{name} is set {count} times"
     return text
 

@@ -1,14 +1,14 @@
 """Does the judge's timing tell the truth? Its clock beside others, its duels between twins, its scores under noise.
 
     python benchmarks/timing_truth.py [--task hopper_fp8_matmul | cpu_matmul ...] [--only PART ...]
-                                      [--kernel FILE] [--batches 20] [--duels 3] [--twins 60]
+                                      [--kernel FILE] [--batches 20] [--duels 3] [--twins N]
 
 The judge runs in this process, with workers in their sandbox as ever. Its parts, all of them unless --only names some:
 
     clock       calls by the judge's clock and by another one: on a GPU kernels of known length by its own timer, after
                 several pauses, and the vendor line by CUDA events; on a CPU calls that time themselves
     resolution  a kernel against itself with a delay, --duels times each: the smallest difference that is told apart
-    twins       a kernel against itself as before a promotion, --twins times: none should be promoted
+    twins       a kernel against itself as before a promotion, --twins times (60, 20 on a GPU): none should be promoted
     neighbour   a kernel judged while something else computes: the score moves little, or the verdict tells of it, or
                 there is none
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--kernel", type=Path)
     parser.add_argument("--batches", type=int, default=20)
     parser.add_argument("--duels", type=int, default=3)
-    parser.add_argument("--twins", type=int, default=60)
+    parser.add_argument("--twins", type=int)
     arguments = parser.parse_args()
     kernel = arguments.kernel or sorted((ROOT / "tasks" / arguments.task / "families").iterdir())[-1]
     with tempfile.TemporaryDirectory() as temporary, opened_task(arguments.task, Path(temporary)) as opened:
@@ -49,7 +49,9 @@ def main() -> None:
         if "resolution" in arguments.only:
             duels.print_resolution(opened, kernel, call_s=call_s, duels=arguments.duels, folder=folder)
         if "twins" in arguments.only:
-            duels.print_twins(opened, kernel, call_s=call_s, duels=arguments.twins, folder=folder)
+            duels.print_twins(
+                opened, kernel, call_s=call_s, duels=arguments.twins or (60 if is_cpu else 20), folder=folder
+            )
         if "neighbour" in arguments.only:
             neighbours.print_noise(opened, kernel, folder=folder)
 

@@ -67,7 +67,10 @@ def count(cores: Collection[int], *, worker: int) -> Counts:
 
 
 def disturbance(before: Counts, now: Counts, *, batches: int, beside: Collection[int]) -> str:
-    """What disturbed so many batches, in words; empty where nothing did. `beside` are the candidate's core's threads."""
+    """What disturbed so many batches, in words; empty where nothing did.
+
+    `beside` are the logical cores that are one with the candidate's.
+    """
     elapsed_s = now.at_s - before.at_s
     ran_s, judge_ran_s = now.worker_ran_s - before.worker_ran_s, now.judge_ran_s - before.judge_ran_s
     waited_s = now.worker_waited_s - before.worker_waited_s - batches * WAKING_S

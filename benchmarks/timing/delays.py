@@ -1,4 +1,4 @@
-"""Kernels that last longer by a known time: the source of an honest one, and a wait after it by the device's own timer."""
+"""Kernels that last longer by a known time: an honest one, and after it a wait by the device's own timer."""
 
 from build import signature
 from task import Task

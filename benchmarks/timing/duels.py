@@ -16,7 +16,7 @@ from in_process import SUFFIXES, built
 from opened import Opened, opened_plan
 from timing.delays import delayed
 
-DELAYS = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05)
+DELAYS = {"cpu": (0.0, 0.005, 0.01, 0.02, 0.03, 0.05), "cuda": (0.0, 0.0025, 0.005, 0.01, 0.02)}
 """Of a call's time."""
 DRAWN = 1000
 """Duels that are drawn from the quads of those that were fought."""
@@ -54,7 +54,7 @@ def rivals(opened: Opened, kernel: Path, *, call_s: float, folder: Path) -> list
     """The kernel with each delay; all of them wait, be it for no time."""
     text, language = kernel.read_text(encoding="utf-8"), SUFFIXES[kernel.suffix]
     made = []
-    for delay in DELAYS:
+    for delay in DELAYS[opened.task.device]:
         source = delayed(opened.task, text, language=language, seconds=delay * call_s)
         made.append(Rival(built(opened, source, language=language, folder=folder), delay))
     return made

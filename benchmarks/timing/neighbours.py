@@ -1,7 +1,7 @@
 """A kernel judged while something else computes: how far the score moves, and what the verdict says of it.
 
-On a CPU the neighbour is a busy loop, on each of the judge's cores in turn and on the candidate's; on a GPU it is
-another process that computes there, before the judgement and from the middle of it.
+On a CPU the neighbour is a busy loop, on one of the judge's cores and then on the candidate's; on a GPU it is another
+process that computes there, from before the judgement and from the middle of it.
 """
 
 import os
@@ -58,9 +58,9 @@ def print_noise(opened: Opened, kernel: Path, *, folder: Path) -> None:
     """A line for each judging."""
     quiet = [_print(opened, kernel, "quiet", 0.0) for _ in range(JUDGINGS)]
     usual = sorted(found for found in quiet if found)[len(quiet) // 2]
-    if opened.task.device == "cpu":
-        for core in sorted(os.sched_getaffinity(0) | {opened.workplace.worker_core}):
-            whose = "the candidate's" if core == opened.workplace.worker_core else "the judge's"
+    worker_core = opened.workplace.worker_core
+    if opened.task.device == "cpu" and worker_core is not None:
+        for core, whose in ((min(os.sched_getaffinity(0)), "the judge's"), (worker_core, "the candidate's")):
             with _busy_core(core):
                 for _ in range(JUDGINGS):
                     _print(opened, kernel, f"a load on core {core}, {whose}", usual)
