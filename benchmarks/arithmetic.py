@@ -6,7 +6,7 @@ tensor cores" (2025), and the measurements in docs/experiments.md: it aligns the
 accumulator to the largest of them, keeps 13 bits behind its leading one, and truncates.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray

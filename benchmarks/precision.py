@@ -16,6 +16,7 @@ with all of its K. Prints for each way
 """
 
 import argparse
+import json
 import re
 import sys
 import tempfile
@@ -141,9 +142,10 @@ def print_emulated(name: str, *, size: int) -> bool:
 def switched(text: str, variant: Variant) -> str:
     """A kernel's source with its constants set."""
     for name, value in (variant.switches or {}).items():
-        text, count = re.subn(rf"^((?:#define )?{name}(?: = | ))\S+", rf"\g<1>{value!r}", text, flags=re.MULTILINE)
+        constant = re.compile(rf"^((?:#define )?{name}(?: = | ))\S+", re.MULTILINE)
+        text, count = constant.subn(rf"\g<1>{json.dumps(value)}", text)
         assert count == 1, f"{name} is set {count} times"
-    return text.replace("'", '"')
+    return text
 
 
 def judged(opened: Opened, source: Path, variant: Variant, *, folder: Path) -> Row:

@@ -21,21 +21,21 @@ class Variant:
     """One way to compute a task."""
 
     name: str
-    is_honest: bool
     compute: Compute | None = None
     """None: only the kernel does it."""
     switches: Switches | None = None
     """None: only numpy does it."""
     case: str = "main"
     """The case in which it shows."""
+    is_honest: bool = False
 
 
 def _honest(name: str, compute: Compute | None, switches: Switches | None = None) -> Variant:
-    return Variant(name, True, compute, switches)
+    return Variant(name, compute, switches, is_honest=True)
 
 
 def _cheat(name: str, compute: Compute | None, switches: Switches | None = None, *, case: str = "main") -> Variant:
-    return Variant(name, False, compute, switches, case)
+    return Variant(name, compute, switches, case, is_honest=False)
 
 
 _ORDERS: tuple[tuple[str, Product, Switches | None], ...] = (

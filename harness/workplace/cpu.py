@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import machine
+import quiet
 import sandbox
 import wire
 from arena import Arena
@@ -154,7 +155,12 @@ class CpuWorkplace:
         return {}
 
     def refuse_company(self) -> None:
-        """A CPU is never alone; the low quantile and the duels bear it."""
+        """A CPU is never alone; the low quantile and the duels bear it, and `watch` tells when it is too much."""
+
+    def watch(self, worker: Worker) -> quiet.Watch:
+        """By the kernel's counts of our cores; where there is only one, judge and worker are each other's noise."""
+        cores = () if self._cores.shared else (self._cores.worker, *self._cores.judge)
+        return quiet.Watch(cores, worker=worker.pid, core=self._cores.worker)
 
     def details(self) -> dict[str, str]:
         """Compiler, cores, cache and probes."""

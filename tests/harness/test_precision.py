@@ -1,15 +1,11 @@
 """Cheaper arithmetic is incorrect, honest arithmetic in any order is right: with the judge's own rule, task by task."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import arithmetic
 import precision
@@ -18,6 +14,7 @@ import task as tasks
 import verify
 from variants import VARIANTS, Variant
 
+ROOT = Path(__file__).resolve().parents[2]
 TASKS = {name: tasks.load(ROOT / "tasks" / name) for name in VARIANTS}
 SMALL = {
     "cpu_matmul": {"M": 24, "N": 24, "K": 128},
