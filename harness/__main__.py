@@ -1,4 +1,4 @@
-"""The harness as a program: `python -I harness/ serve|doctor ...`. One judge a process; requests on stdin.
+"""The harness as a program: `python -I harness/ serve|build|doctor ...`. One judge a process; requests on stdin.
 
 Answers go to a private descriptor; stdout and stderr belong to the log file, for nothing else may speak on the wire.
 """
@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import ahead
 import gpu_report
 import judge
 import machine
@@ -150,6 +151,9 @@ def main() -> int:
     if isolation.level == sandbox.Level.BARE and not arguments.trust_candidates:
         print(f"no isolation: {isolation.why_not_higher}", file=sys.stderr)
         return 3
+    if arguments.command == "build":
+        ahead.build(rehearsal.load(arguments.task), arguments.sources, cache=cache, isolation=isolation)
+        return 0
     with os.fdopen(arguments.answers_fd, "w", encoding="utf-8") as stream:
         os.set_inheritable(stream.fileno(), False)  # noqa: FBT003 (the standard library's own signature)
         server = Server(
@@ -168,7 +172,9 @@ def _die_with_parent(parent: int) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="harness", description=__doc__)
-    parser.add_argument("command", choices=["serve", "doctor"])
+    parser.add_argument("command", choices=["serve", "build", "doctor"])
+    parser.add_argument("sources", nargs="*", type=Path, help="GPU candidates to build into the cache")
+    parser.add_argument("--task", type=Path, help="the folder of the task that they are built for")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument("--answers-fd", type=int, default=-1)
     parser.add_argument("--parent", type=int, default=-1, help="pid of the agent, with which the judge dies")

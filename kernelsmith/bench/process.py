@@ -22,6 +22,11 @@ SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """The judge's own arithmetic keeps to its core."""
 
 
+def known_environment() -> dict[str, str]:
+    """What of our environment the harness is given."""
+    return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+
+
 class JudgeProcess:
     """One running judge. It dies with the thread that started it, and with this process."""
 
@@ -36,7 +41,7 @@ class JudgeProcess:
                 stdout=output,
                 stderr=output,
                 pass_fds=(theirs,),
-                env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | SINGLE_THREADED,
+                env=known_environment() | SINGLE_THREADED,
                 start_new_session=True,
                 text=True,
             )

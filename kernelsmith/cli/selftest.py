@@ -1,5 +1,6 @@
 """`kernelsmith selftest`: candidates that cheat are judged on this machine, before a long run relies on its guards."""
 
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from kernelsmith.errors import UsageError
 if TYPE_CHECKING:
     from kernelsmith.core.run import Device
     from kernelsmith.core.task import Task
-    from kernelsmith.zoo import Examined
+    from kernelsmith.zoo import Examined, Exploit
 
 CALIBRATION_S = 0.5
 PLACES = {DeviceKind.CPU: "the CPU", DeviceKind.CUDA: "the GPU"}
@@ -101,7 +102,11 @@ def _judged(
     from kernelsmith.zoo import examine, load_zoo
 
     task, begin = _ready_task(kind, harness_python=harness_python), time.monotonic()
+    zoo = load_zoo(paths.exploits_folder(), device=kind)
     found: list[Examined] = []
+    if kind is DeviceKind.CUDA:
+        tell(f"building {len(zoo)} GPU candidates")
+        _build(task, zoo, harness_python=harness_python, trust_candidates=trust_candidates)
     with (
         tempfile.TemporaryDirectory(prefix="kernelsmith-") as folder,
         HarnessProcess(
@@ -110,11 +115,21 @@ def _judged(
         ) as harness,
     ):  # fmt: skip
         device = open_or_explain(harness)
-        for one in examine(harness, load_zoo(paths.exploits_folder(), device=kind)):
+        for one in examine(harness, zoo):
             found.append(one)
             for line in _lines(one):
                 tell(line)
     return Judged(kind, device, found, time.monotonic() - begin)
+
+
+def _build(task: "Task", zoo: "Sequence[Exploit]", *, harness_python: str | None, trust_candidates: bool) -> None:
+    from kernelsmith.bench.ahead import build_ahead
+
+    with tempfile.TemporaryDirectory(prefix="kernelsmith-") as folder:
+        build_ahead(
+            task, [exploit.candidate for exploit in zoo], folder=Path(folder), python=harness_python or sys.executable,
+            trust_candidates=trust_candidates,
+        )  # fmt: skip
 
 
 def _lines(one: "Examined") -> list[str]:
@@ -164,5 +179,7 @@ def _candidate(one: "Examined") -> dict[str, object]:
         "detail": one.detail,
         "is_expected": one.verdict.status in one.exploit.expect,
         "outcome": str(one.outcome),
+        "time_us": one.verdict.measurement.time_us if one.verdict.measurement else None,
+        "notes": list(one.verdict.notes),
         "seconds": round(one.seconds, 2),
     }
