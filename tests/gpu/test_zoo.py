@@ -1,11 +1,13 @@
 """Every GPU cheat is caught and nobody honest is accused."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from kernelsmith import paths
+from kernelsmith.bench.ahead import build_ahead
 from kernelsmith.bench.harness import HarnessProcess
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.zoo import Examined, Exploit, examine, load_zoo
@@ -20,7 +22,9 @@ Judge = Callable[[Exploit], Examined]
 def judge(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Judge]:
     """Judges one candidate of the zoo; at the end the sum is printed, each fault with its reason."""
     task, found = load_task(paths.selftest_task_folder("cuda")), list[Examined]()
-    with HarnessProcess(task, folder=tmp_path_factory.mktemp("harness")) as process:
+    folder = tmp_path_factory.mktemp("harness")
+    build_ahead(task, [exploit.candidate for exploit in ZOO], folder=folder, python=sys.executable)
+    with HarnessProcess(task, folder=folder) as process:
         process.open()
 
         def judged(exploit: Exploit) -> Examined:
