@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 import verify
 from arena import Restore
 from arena.layout import Layout, Spans, spans
-from machine import MachineError
 from task import Buffer, Case, Task
 
 MAX_BYTES = 24 << 30
@@ -414,10 +413,10 @@ def _release_persisting_lines() -> None:
     """Make normal what a worker asked the second-level cache to keep: operands, or room that others then lack.
 
     Raises:
-        MachineError: the driver refuses.
+        CUDARuntimeError: the driver refuses, as cupy would tell it of its own calls.
     """
     if (error := ctypes.CDLL("libcuda.so.1").cuCtxResetPersistingL2Cache()) not in (0, _NOT_SUPPORTED):
-        raise MachineError(f"cuCtxResetPersistingL2Cache: CUDA error {error}")
+        raise cupy.cuda.runtime.CUDARuntimeError(error)
 
 
 def _free_bytes() -> int:
