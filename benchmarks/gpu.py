@@ -67,8 +67,8 @@ def line(task: str, attempts: list[dict[str, Any]], *, wall_s: float) -> str:
         f"{task}: {len(attempts)} attempts in {wall_s:.0f} s; first {passed[0]['utilization']:.2%}, best "
         f"{best['utilization']:.2%} at attempt {best['number']}{vendor}; {PUBLISHED:.1%} at attempt {reached}; "
         f"median {median_s(passed):.2f} s build to verdict ({median_s(unready):.2f} s of {len(unready)} not built "
-        f"ahead), {statistics.median(shares):.1%} of an attempt guards (most {max(shares):.1%}); {rate:.0f} attempts an "
-        "hour"
+        f"ahead), {statistics.median(shares):.1%} of an attempt guards (most {max(shares):.1%}); {rate:.0f} attempts "
+        "an hour"
     )
 
 

@@ -71,7 +71,7 @@ class Pace:
     vendor_from: float
     """Of the vendor line's speed: of a slower candidate the ratio of the scores tells enough."""
     sustained_s: float
-    """Back to back for so long, promoted attempts only; 0 = a device that heat does not slow."""
+    """Back to back for so long, or the task's timing limit; promoted attempts only; 0 = heat does not slow it."""
     spread: tuple[int, int]
     """Processes and batches of each, from which the between-process spread is taken."""
 

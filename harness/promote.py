@@ -235,7 +235,8 @@ def _sustained_s(opened: Opened, artifact: Path, measurement: wire.Measurement) 
         stand = opened.stand(worker, opened.main, sets=plan.sets)
         key = inputs.fresh_key()
         stand.refresh(range(plan.sets), key)
-        calls = int(opened.pace.sustained_s / (measurement.time_us * 1e-6)) + 1
+        seconds = min(opened.pace.sustained_s, opened.task.limits.timing_s)
+        calls = int(seconds / (measurement.time_us * 1e-6)) + 1
         run = stand.run(range(plan.sets), key, deadline_s=opened.task.limits.call_s, calls=calls)
         run.verify(np.random.default_rng(secrets.randbits(128)))
     return run.reading.call_s

@@ -14,7 +14,7 @@ from kernelsmith.core.verdict import Duel, Status, Verdict
 
 HONEST = "honest"
 """The file that holds the work itself, one a language: put before the candidates that call it."""
-CALL = re.compile(r"\bhonest\w*\(")
+CALL = re.compile(r"\bhonest\w*[(\[<]")
 
 
 class Kind(StrEnum):

@@ -148,16 +148,13 @@ class Examiner:
     def _residual(self, product: Product, *, vectors: Any, found: Any) -> None:
         m, n, k = product.m, product.n, product.k
         (at_a, at_b, at_c), (left, right, output) = product.places, product.kinds
-        squares_a, squares_b = cupy.empty(m, "float32"), cupy.empty(max(m, n), "float32")
-        inner, scale = cupy.zeros((k, 4), "float32"), cupy.empty(4, "float32")
-        wanted, got = cupy.empty((m, 4), "float32"), cupy.empty((max(m, n), 4), "float32")
+        squares_a, squares_c = cupy.empty(m, "float32"), cupy.empty(m, "float32")
+        inner, scale = cupy.zeros((k, 4), "float32"), cupy.zeros(4, "float32")
+        wanted, got = cupy.empty((m, 4), "float32"), cupy.empty((m, 4), "float32")
         grid = (-(-k // (THREADS * (4 if k % 4 == 0 else 1))), -(-n // SLAB))
-        self._kernels(f"columns_{right}", grid, at_b, np.uint64(n), np.uint64(k), vectors, inner)
-        # B times anything: only the squared lengths of its rows are wanted.
-        self._rows(right, at_b, n, k, inner, got, squares_b)
-        self._kernels("column_scale", 1, squares_b, vectors, np.uint64(n), scale)
+        self._kernels(f"columns_{right}", grid, at_b, np.uint64(n), np.uint64(k), vectors, inner, scale)
         self._rows(left, at_a, m, k, inner, wanted, squares_a)
-        self._rows(output, at_c, m, n, vectors, got, squares_b)
+        self._rows(output, at_c, m, n, vectors, got, squares_c)
         self._kernels("residual", -(-m // THREADS), got, wanted, squares_a, scale, np.uint64(m), found)
 
     def _rows(self, dtype: str, matrix: np.uint64, rows: int, columns: int, *arrays: Any) -> None:

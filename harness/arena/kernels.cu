@@ -191,18 +191,21 @@ __device__ void row_products(const T *m, u64 rows, u64 cols, const float4 *x, fl
 }
 
 // y[c] += sum over r of m[r][c] x[r], four vectors at once; y starts at zero. A block takes a slab of rows.
+// scale[v] += sum over r and c of m[r][c]^2 x[r][v]^2: what independent errors in the elements of a row of the product
+// add up to. It starts at zero, too.
 template <class T, int V>
-__device__ void column_products(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y)
+__device__ void column_products(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y, float *scale)
 {
     constexpr int SLAB = 128;
+    __shared__ float shared[4 * 32];
     const u64 c = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * V;
     const u64 begin = (u64)blockIdx.y * SLAB, end = begin + SLAB < rows ? begin + SLAB : rows;
-    if (c >= cols)
-        return;
     float4 sums[V] = {};
+    float squares[4] = {};
 #pragma unroll 4
-    for (u64 r = begin; r < end; r++) {
+    for (u64 r = begin; r < end && c < cols; r++) {
         const float4 factor = x[r];
+        float of_row = 0;
         const Pack<T, V> pack = *reinterpret_cast<const Pack<T, V> *>(m + r * cols + c);
 #pragma unroll
         for (int j = 0; j < V; j++) {
@@ -211,32 +214,23 @@ __device__ void column_products(const T *m, u64 rows, u64 cols, const float4 *x,
             sums[j].y = fmaf(value, factor.y, sums[j].y);
             sums[j].z = fmaf(value, factor.z, sums[j].z);
             sums[j].w = fmaf(value, factor.w, sums[j].w);
+            of_row = fmaf(value, value, of_row);
         }
+        squares[0] = fmaf(of_row, factor.x * factor.x, squares[0]);
+        squares[1] = fmaf(of_row, factor.y * factor.y, squares[1]);
+        squares[2] = fmaf(of_row, factor.z * factor.z, squares[2]);
+        squares[3] = fmaf(of_row, factor.w * factor.w, squares[3]);
     }
+    sum_over_block(squares, shared);
+    if (threadIdx.x < 4)
+        atomicAdd(&scale[threadIdx.x], shared[threadIdx.x * 32]);
 #pragma unroll
-    for (int j = 0; j < V; j++) {
+    for (int j = 0; j < V && c < cols; j++) {
         atomicAdd(&y[c + j].x, sums[j].x);
         atomicAdd(&y[c + j].y, sums[j].y);
         atomicAdd(&y[c + j].z, sums[j].z);
         atomicAdd(&y[c + j].w, sums[j].w);
     }
-}
-
-// scale[v] = sum over j of squares[j] x[j][v]^2: what independent errors in a row's elements add up to. One block.
-extern "C" __global__ void column_scale(const float *squares, const float4 *x, u64 n, float *scale)
-{
-    __shared__ float shared[4 * 32];
-    float sums[4] = {};
-    for (u64 j = threadIdx.x; j < n; j += blockDim.x) {
-        const float4 factor = x[j];
-        sums[0] = fmaf(squares[j], factor.x * factor.x, sums[0]);
-        sums[1] = fmaf(squares[j], factor.y * factor.y, sums[1]);
-        sums[2] = fmaf(squares[j], factor.z * factor.z, sums[2]);
-        sums[3] = fmaf(squares[j], factor.w * factor.w, sums[3]);
-    }
-    sum_over_block(sums, shared);
-    if (threadIdx.x < 4)
-        scale[threadIdx.x] = shared[threadIdx.x * 32];
 }
 
 __device__ inline float in_units(float error, float scale)
@@ -386,12 +380,13 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
         else                                                                                                           \
             row_products<T, 1>(m, rows, cols, x, y, squares);                                                          \
     }                                                                                                                  \
-    extern "C" __global__ void columns_##name(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y)              \
+    extern "C" __global__ void columns_##name(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y,              \
+                                              float *scale)                                                            \
     {                                                                                                                  \
         if (cols % 4 == 0)                                                                                             \
-            column_products<T, 4>(m, rows, cols, x, y);                                                                \
+            column_products<T, 4>(m, rows, cols, x, y, scale);                                                         \
         else                                                                                                           \
-            column_products<T, 1>(m, rows, cols, x, y);                                                                \
+            column_products<T, 1>(m, rows, cols, x, y, scale);                                                         \
     }                                                                                                                  \
     extern "C" __global__ void compare_##name(const T *got, const float *expected, u64 rows, u64 cols,                 \
                                               const float *left, const float *right, float rms, float allowed,         \

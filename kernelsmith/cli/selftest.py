@@ -101,6 +101,7 @@ def _judged(
     from kernelsmith.zoo import examine, load_zoo
 
     task, begin = _ready_task(kind, harness_python=harness_python), time.monotonic()
+    zoo = load_zoo(paths.exploits_folder(), device=kind)
     found: list[Examined] = []
     with (
         tempfile.TemporaryDirectory(prefix="kernelsmith-") as folder,
@@ -109,8 +110,9 @@ def _judged(
             python=harness_python,
         ) as harness,
     ):  # fmt: skip
+        harness.prepare([exploit.candidate for exploit in zoo])
         device = open_or_explain(harness)
-        for one in examine(harness, load_zoo(paths.exploits_folder(), device=kind)):
+        for one in examine(harness, zoo):
             found.append(one)
             for line in _lines(one):
                 tell(line)
@@ -164,5 +166,7 @@ def _candidate(one: "Examined") -> dict[str, object]:
         "detail": one.detail,
         "is_expected": one.verdict.status in one.exploit.expect,
         "outcome": str(one.outcome),
+        "time_us": one.verdict.measurement.time_us if one.verdict.measurement else None,
+        "notes": list(one.verdict.notes),
         "seconds": round(one.seconds, 2),
     }

@@ -21,6 +21,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     """Judges one candidate of the zoo; at the end the sum is printed, each fault with its reason."""
     task, found = load_task(paths.selftest_task_folder("cuda")), list[Examined]()
     with HarnessProcess(task, folder=tmp_path_factory.mktemp("harness")) as process:
+        process.prepare([exploit.candidate for exploit in ZOO])
         process.open()
 
         def judged(exploit: Exploit) -> Examined:
