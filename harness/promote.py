@@ -53,9 +53,11 @@ def score(
         progress("audit")
         with findings.timed("audit"):
             measurement = _audited(opened, artifact, timed=timed, measurement=measurement, findings=findings)
-        progress("duel")
-        with findings.timed("duel"):
-            promotion, fought = _contend(opened, request, artifact=artifact, timed=timed, findings=findings)
+        # Scored by its single calls it may be no contender any more; turns of a duel would give it company again.
+        if _is_contender(opened, request, measurement):
+            progress("duel")
+            with findings.timed("duel"):
+                promotion, fought = _contend(opened, request, artifact=artifact, timed=timed, findings=findings)
     if promotion and (measurement.vendor_ratio or 0.0) > opened.pace.vendor_from:
         progress("vendor")
         with findings.timed("vendor"):
