@@ -1,5 +1,6 @@
 """A judge in this process, with workers in their sandbox as ever: what the benchmarks share that look inside it."""
 
+import functools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,9 @@ def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterat
             found.close()
 
 
+@functools.cache
 def _workplace(device: str, cache: Path) -> Workplace:
+    # One a process: a second one would take the first one's GPU context for another program's.
     cores, isolation = machine.split_cores(), sandbox.probe()
     machine.take_place(cores)
     if device == "cpu":
