@@ -1,12 +1,13 @@
 """A judge in this process, with workers in their sandbox as ever: what the benchmarks share that look inside it."""
 
+import functools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "harness"))
+sys.path[:0] = [str(ROOT / "harness"), str(ROOT)]
 
 import gpu_files  # noqa: E402
 import machine  # noqa: E402
@@ -14,25 +15,30 @@ import opened as opening  # noqa: E402
 import rehearsal  # noqa: E402
 import sandbox  # noqa: E402
 from build.built import Built  # noqa: E402
+from kernelsmith.bench.lease import leased  # noqa: E402
 from opened import Opened  # noqa: E402
 from workplace import Workplace  # noqa: E402
 
+DEVICES = {"cpu": "cpu", "cuda": "cuda:0"}
 SUFFIXES = {".c": "c", ".cu": "cuda", ".py": "triton"}
 """Languages by a source's suffix."""
 
 
 @contextmanager
 def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterator[Opened]:
-    """A task as a judge opens it, on the device that it is made for."""
+    """A task as a judge opens it, on the device that it is made for, which nobody else is judged on meanwhile."""
     task = rehearsal.load(ROOT / "tasks" / name)
-    found = opening.open_task(task, workplace=_workplace(task.device, cache), calibration_s=calibration_s)
-    try:
-        yield found
-    finally:
-        found.close()
+    with leased(DEVICES[task.device]):
+        found = opening.open_task(task, workplace=_workplace(task.device, cache), calibration_s=calibration_s)
+        try:
+            yield found
+        finally:
+            found.close()
 
 
+@functools.cache
 def _workplace(device: str, cache: Path) -> Workplace:
+    # One a process: a second one would take the first one's GPU context for another program's.
     cores, isolation = machine.split_cores(), sandbox.probe()
     machine.take_place(cores)
     if device == "cpu":

@@ -196,16 +196,16 @@ def _found(opened: Opened, stand: clock.Stand) -> tuple[float, Errors, Residuals
     return frobenius, errors, found
 
 
-def print_judged(name: str) -> bool:
+def print_judged(name: str, *, folder: Path) -> bool:
     """A task's table by real kernels; whether all is as it should be."""
     (source,) = KERNELS.glob(f"{name.removeprefix('hopper_')}.*")
     rows = []
-    with tempfile.TemporaryDirectory() as temporary, opened_task(name, Path(temporary)) as opened:
+    with opened_task(name, folder) as opened:
         tolerance = opened.task.tolerance(opened.main)
         sizes = dict(opened.main.sizes)
         print(f"\n{name}, judged on {opened.workplace.name}, {sizes}; {allowed(tolerance)}\n{HEAD}")
         for variant in (variant for variant in VARIANTS[name] if variant.switches is not None):
-            rows.append(judged(opened, source, variant, folder=Path(temporary)))
+            rows.append(judged(opened, source, variant, folder=folder))
             print(rows[-1].text(tolerance), flush=True)
     return all(row.passed is row.variant.is_honest for row in rows)
 
@@ -218,10 +218,13 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=192)
     arguments = parser.parse_args()
     with_gpu = has_gpu() and not arguments.emulate
-    as_wished = [
-        print_judged(name) if with_gpu and name.startswith("hopper") else print_emulated(name, size=arguments.size)
-        for name in arguments.tasks
-    ]
+    with tempfile.TemporaryDirectory() as folder:
+        as_wished = [
+            print_judged(name, folder=Path(folder))
+            if with_gpu and name.startswith("hopper")
+            else print_emulated(name, size=arguments.size)
+            for name in arguments.tasks
+        ]
     return 0 if all(as_wished) else 1
 
 

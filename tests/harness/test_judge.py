@@ -248,7 +248,7 @@ def test_being_slow_in_the_first_calls_gains_no_short_batches(harness, matmul_wi
     verdict = harness.evaluate(matmul_with(body, before=SPIN))
     assert verdict.status is Status.PASSED, verdict.detail
     assert verdict.batches[-1].calls > 10
-    assert "planned again" in verdict.notes[0]
+    assert any("planned again" in note for note in verdict.notes)
 
 
 def test_a_hidden_case_cannot_be_spelled_out_in_how_the_candidate_ends(harness, matmul_with: Write) -> None:
