@@ -17,6 +17,7 @@ from pathlib import Path
 import gpu_report
 import judge
 import machine
+import reading
 import rehearsal
 import sandbox
 import spawn
@@ -52,10 +53,10 @@ class Server:
     def serve(self) -> None:
         """Answer until stdin closes."""
         machine.take_place(self._cores)
-        for line in sys.stdin:
+        for line in reading.lines(sys.stdin.buffer):
             try:
-                request = wire.parse(line)
-            except wire.RequestError as error:
+                request = reading.parse(line)
+            except reading.RequestError as error:
                 self._answers.error("", str(error))
                 continue
             self._answer_or_explain(request)
@@ -164,10 +165,14 @@ def main() -> int:
     # The terminal's interrupt is the agent's business: it ends after the attempt in flight.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(arguments.parent)
-    isolation = sandbox.probe()
+    isolation = sandbox.probe(at_most=sandbox.Level(arguments.isolation_at_most))
     if isolation.level == sandbox.Level.BARE and not arguments.trust_candidates:
         print(f"no isolation: {isolation.why_not_higher}", file=sys.stderr)
         return 3
+    if isolation.level < sandbox.Level.FULL:
+        # What could be built with fewer guards must not be found by a judge that has them all.
+        cache = cache / f"level-{int(isolation.level)}"
+        cache.mkdir(exist_ok=True)
     with os.fdopen(arguments.answers_fd, "w", encoding="utf-8") as stream:
         os.set_inheritable(stream.fileno(), False)  # noqa: FBT003 (the standard library's own signature)
         server = Server(
@@ -193,6 +198,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cache", required=True)
     parser.add_argument("--calibration-s", type=float, default=2.0)
     parser.add_argument("--trust-candidates", action="store_true")
+    parser.add_argument("--isolation-at-most", type=int, choices=[*map(int, sandbox.Level)], default=3)
     return parser.parse_args()
 
 

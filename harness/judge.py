@@ -144,12 +144,12 @@ def _flags(task: Task, facts: wire.Facts) -> list[str]:
 
 def _admit(task: Task, path: Path, *, language: str, findings: Findings) -> None:
     """Refuse before building what cannot be a candidate."""
-    content = path.read_bytes()
-    findings.source_digest = hashlib.sha256(language.encode() + b"\0" + content).hexdigest()
+    size = _digest(path, language=language, findings=findings)
     if language not in task.languages:
         raise Failed("rejected", f"written in {language}; this task takes {', '.join(task.languages)}")
-    if len(content) > task.limits.source_bytes:
-        raise Failed("rejected", f"{len(content):,} bytes of source; the limit is {task.limits.source_bytes:,}")
+    if size > task.limits.source_bytes:
+        raise Failed("rejected", f"{size:,} bytes of source; the limit is {task.limits.source_bytes:,}")
+    content = path.read_bytes()
     if b"\0" in content:
         raise Failed("rejected", f"a NUL byte at offset {content.index(0)}: not source text")
     try:
@@ -157,6 +157,19 @@ def _admit(task: Task, path: Path, *, language: str, findings: Findings) -> None
     except UnicodeDecodeError as error:
         raise Failed("rejected", f"not UTF-8 at byte {error.start}") from error
     _admit_text(task, text)
+
+
+def _digest(path: Path, *, language: str, findings: Findings) -> int:
+    """Note the file's digest, piece by piece, for it may be of any size; the size in bytes."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is no file")
+    digest, size = hashlib.sha256(language.encode() + b"\0"), 0
+    with open(path, "rb") as source:
+        while piece := source.read(1 << 20):
+            digest.update(piece)
+            size += len(piece)
+    findings.source_digest = digest.hexdigest()
+    return size
 
 
 def _admit_text(task: Task, text: str) -> None:

@@ -115,6 +115,7 @@ class Tree:
         Raises:
             OSError: a step was refused.
         """
+        os.umask(0o022)  # the candidate's user must pass through the folders made here, whatever the judge's own
         syscalls.call("unshare", _NEW_MOUNTS)
         _mount(None, "/", flags=_MS_REC | _MS_PRIVATE)
         # Opened before the stage covers them, and after the unshare: a mount of another namespace cannot be bound.

@@ -30,6 +30,9 @@ def load(folder: Path) -> Task:
         TaskFault: it does not.
         OSError, tomllib.TOMLDecodeError, KeyError: the folder is not what the agent checked.
     """
+    for name in ("task.toml", FILE):
+        if not (folder / name).is_file():  # a named pipe would be waited for
+            raise TaskFault(f"{name}: not a file")
     task = _tried(lambda: tasks.load(folder))
     needed = ("reference", "tolerance", "bytes" if task.unit == "dram" else "flops")
     for name in needed:
@@ -43,9 +46,10 @@ def load(folder: Path) -> Task:
 
 
 def _try_reference(task: Task, case: Case) -> None:
-    given = {
-        b.name: np.empty([case.sizes[d] for d in b.shape], _decoded(b.dtype)) for b in task.buffers if not b.is_output
-    }
+    try:
+        given = {b.name: np.empty(b.shape_in(case.sizes), _decoded(b.dtype)) for b in task.buffers if not b.is_output}
+    except (ValueError, MemoryError) as error:
+        raise TaskFault(f"task.toml: case {case.name} does not fit in memory: {error}") from error
     inputs.fill(task, case, views=given, rng=inputs.generator("0" * 32))
     found = _tried(lambda: {name: np.shape(array) for name, array in task.reference(given).items()})
     wanted = {b.name: tuple(case.sizes[d] for d in b.shape) for b in task.buffers if b.is_output}
@@ -73,18 +77,18 @@ def _tried(work: Callable[[], T]) -> T:
         if _line(error) is None:
             raise
         raise _fault(error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _fault(error) from error
 
 
-def _fault(error: Exception) -> TaskFault:
+def _fault(error: BaseException) -> TaskFault:
     if isinstance(error, SyntaxError):
         return TaskFault(f"{FILE}:{error.lineno}: {error.msg}")
     line = _line(error)
     return TaskFault(f"{FILE}{f':{line}' if line else ''}: {type(error).__name__}: {error}")
 
 
-def _line(error: Exception) -> int | None:
+def _line(error: BaseException) -> int | None:
     """The line of benchmark.py in which it was raised, or that led there."""
     frames = traceback.extract_tb(error.__traceback__)
     return next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == FILE), None)

@@ -37,12 +37,12 @@ _SECCOMP = "remedy: a kernel with seccomp filters on x86-64 or 64-bit ARM"
 
 
 class Level(IntEnum):
-    """How far a candidate is confined; stored with every attempt."""
+    """How far a candidate is confined; stored with every attempt. What each one stops: README.md, "Below level 3"."""
 
     BARE = 0
     """A subprocess with limits, without any guard: only for candidates one trusts."""
     CONFINED = 1
-    """Seccomp, limits, and another user where the judge is root."""
+    """Seccomp, limits, and another user where the judge is root; what everybody may read, a candidate may read."""
     NAMESPACED = 2
     """And a file tree and a network of its own."""
     FULL = 3
@@ -278,15 +278,17 @@ def _remove(folder: Path) -> None:
 # --- what this machine offers --------------------------------------------------------------------------------------
 
 
-def probe() -> Isolation:
-    """Try every level from the highest down, each in a throwaway child that checks that its guards hold."""
+def probe(*, at_most: Level = Level.FULL) -> Isolation:
+    """Try every level from `at_most` down, each in a throwaway child that checks that its guards hold."""
     uids = privileges.unused_uids() if os.geteuid() == 0 else ()
     try:
         network = namespaces.empty_network()
     except OSError:
         network = None
-    reasons: list[str] = []
+    reasons = [f"no more than level {int(at_most)} was asked for"] if at_most < Level.FULL else []
     for level, remedy in ((Level.FULL, _LANDLOCK), (Level.NAMESPACED, _NAMESPACES), (Level.CONFINED, _SECCOMP)):
+        if level > at_most:
+            continue
         found = Isolation(level, "; ".join(reasons), uids, network)
         try:
             _rehearse(found)

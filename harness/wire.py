@@ -1,25 +1,22 @@
 """The writer's half of the wire: one JSON object a line, requests in, answers out.
 
-The reader's half is kernelsmith/bench/wire.py.
+The reader's half is kernelsmith/bench/wire.py; requests are read by reading.py.
 
     request   {"v": 1, "id": "...", "op": "open" | "judge" | "reproduce" | "duel" | "build", ...}
     answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "built"
                                            | "error", ...}
 
 Every request gets progress answers and exactly one final answer. `error` means the harness failed; a candidate's fault
-is a verdict.
+is a verdict. A line that is no request is answered with an `error`, and the next one is read.
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import IO, Any
 
+import hygiene
+
 VERSION = 1
-
-
-class RequestError(Exception):
-    """A request that cannot be understood; answered with an `error`, never guessed at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +209,7 @@ class Answers:
 
     def verdict(self, request_id: str, verdict: Verdict) -> None:
         """The candidate is judged."""
-        self._write(request_id, "verdict", {"verdict": asdict(verdict)})
+        self._write(request_id, "verdict", {"verdict": asdict(_fit(verdict))})
 
     def duel(self, request_id: str, duel: Duel) -> None:
         """The duel is fought."""
@@ -220,7 +217,7 @@ class Answers:
 
     def reproduced(self, request_id: str, *, is_correct: bool, detail: str) -> None:
         """One recorded batch was run again."""
-        self._write(request_id, "reproduced", {"is_correct": is_correct, "detail": detail})
+        self._write(request_id, "reproduced", {"is_correct": is_correct, "detail": hygiene.text(detail)})
 
     def built(self, request_id: str) -> None:
         """The build has ended; how, the judge will find out."""
@@ -228,7 +225,7 @@ class Answers:
 
     def error(self, request_id: str, message: str) -> None:
         """The harness failed; nothing was found out about the candidate."""
-        self._write(request_id, "error", {"message": message})
+        self._write(request_id, "error", {"message": hygiene.text(message)})
 
     def _write(self, request_id: str, kind: str, body: dict[str, Any]) -> None:
         line = json.dumps({"v": VERSION, "id": request_id, "kind": kind, **body}, allow_nan=False)
@@ -236,49 +233,14 @@ class Answers:
         self._stream.flush()
 
 
-def parse(line: str) -> Request:
-    """One request from one line.
-
-    Raises:
-        RequestError: not JSON, another version, an unknown operation, a missing or surplus key.
-    """
-    try:
-        message = json.loads(line)
-        version, op = message.pop("v"), message.pop("op")
-        if version != VERSION:
-            raise RequestError(f"request speaks version {version}, this harness speaks {VERSION}")
-        return _OPERATIONS[op](message)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise RequestError(f"request not understood: {error!r}") from error
-
-
-def _judge(message: dict[str, Any]) -> Judge:
-    message["candidate"] = Source(**message["candidate"])
-    if message.get("incumbent"):
-        message["incumbent"] = Source(**message["incumbent"])
-    if message.get("incumbent_time"):
-        message["incumbent_time"] = IncumbentTime(**message["incumbent_time"])
-    return Judge(**message)
-
-
-def _reproduce(message: dict[str, Any]) -> Reproduce:
-    return Reproduce(**{**message, "candidate": Source(**message["candidate"])})
-
-
-def _build(message: dict[str, Any]) -> Build:
-    return Build(**{**message, "candidate": Source(**message["candidate"])})
-
-
-def _duel(message: dict[str, Any]) -> DuelRequest:
-    for side in {"candidate", "incumbent"} & message.keys():
-        message[side] = Source(**message[side])
-    return DuelRequest(**message)
-
-
-_OPERATIONS: dict[str, Callable[[dict[str, Any]], Request]] = {
-    "open": lambda message: Open(**message),
-    "judge": _judge,
-    "reproduce": _reproduce,
-    "duel": _duel,
-    "build": _build,
-}
+def _fit(verdict: Verdict) -> Verdict:
+    """The verdict with every text in it printable and capped."""
+    facts, most = verdict.facts, hygiene.MAX_LINES
+    counts = list(facts.instructions.items())[:most]
+    facts = replace(
+        facts,
+        warnings=tuple(hygiene.text(warning) for warning in facts.warnings[:most]),
+        instructions={hygiene.text(kind, hygiene.MAX_NAME): count for kind, count in counts},
+    )
+    notes = tuple(hygiene.text(note) for note in verdict.notes[:most])
+    return replace(verdict, detail=hygiene.text(verdict.detail), facts=facts, notes=notes)

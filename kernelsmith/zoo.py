@@ -15,6 +15,8 @@ from kernelsmith.core.verdict import Duel, Status, Verdict
 HONEST = "honest"
 """The file that holds the work itself, one a language: put before the candidates that call it."""
 CALL = re.compile(r"\bhonest\w*[(\[<]")
+NEEDS_A_SANDBOX = frozenset({12, 19, 22, 23, 29, 30, 39, 40, 41})
+"""Rows whose candidates would harm this machine without one: hog, fork, fill, signal, plant."""
 
 
 class Kind(StrEnum):
@@ -114,6 +116,11 @@ def _candidate(folder: Path) -> Candidate:
         return Candidate(text, language)
     honest = folder.parent / f"{HONEST}{path.suffix}"
     return Candidate(honest.read_text(encoding="utf-8") + text, language)
+
+
+def harmless(zoo: Sequence[Exploit]) -> list[Exploit]:
+    """Those that may run without a sandbox."""
+    return [exploit for exploit in zoo if NEEDS_A_SANDBOX.isdisjoint(exploit.rows)]
 
 
 def examine(

@@ -30,6 +30,8 @@ from kernelsmith.errors import HarnessError, UsageError
 KEY = re.compile(r"[0-9a-f]{32}")
 MOST_CALLS = 4096
 """In one batch; the harness's own limit."""
+DOCTOR_S = 120.0
+"""For a look at the machine."""
 
 DEVICES = {"cpu": "cpu", "cuda": "cuda:0"}
 """Which device of a kind; CUDA_VISIBLE_DEVICES says which GPU is the first."""
@@ -41,7 +43,8 @@ class HarnessProcess:
     """The agent's seam to one judge (core.seams.Harness); a context manager.
 
     `folder` receives the candidates as they were judged and the harness's log. Until `close`, this process keeps off
-    the core that candidates run on.
+    the core that candidates run on. `isolation_at_most` lowers the level of the sandbox, to see what each one stops:
+    no run does that.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class HarnessProcess:
         folder: Path,
         calibration_s: float = 2.0,
         trust_candidates: bool = False,
+        isolation_at_most: int | None = None,
         python: str | None = None,
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
@@ -59,6 +63,7 @@ class HarnessProcess:
         self._device = DEVICES[task.device]
         self._options = [f"--device={self._device}", f"--calibration-s={calibration_s}"]
         self._options += ["--trust-candidates"] if trust_candidates else []
+        self._options += [f"--isolation-at-most={isolation_at_most}"] if isolation_at_most is not None else []
         self._python = python or sys.executable
         self._on_progress = on_progress or (lambda stage: None)
         self._numbers = itertools.count()
@@ -211,11 +216,16 @@ def doctor(python: str = sys.executable) -> dict[str, Any]:
     """
     command = [python, "-I", str(paths.harness_folder()), "doctor", f"--cache={paths.cache_folder()}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=DOCTOR_S)
     except OSError as error:
         raise HarnessError(f"{python} does not run: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise HarnessError(f"{python} did not run the harness within {DOCTOR_S:g} s") from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise HarnessError(f"{python} cannot run the harness: {last}")
-    found: dict[str, Any] = json.loads(done.stdout)
+    try:
+        found: dict[str, Any] = dict(json.loads(done.stdout))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise HarnessError(f"{python} did not run the harness: what it printed is no finding") from error
     return found

@@ -9,12 +9,18 @@ from typing import Any
 
 from kernelsmith import paths
 from kernelsmith.bench import wire
+from kernelsmith.bench.answers import SILENCE_S, AnswerPipe
+from kernelsmith.core.caps import QUOTED, cut
 from kernelsmith.errors import HarnessError, UsageError
 
 NO_ISOLATION = 3
 """The harness's exit status when the machine offers no sandbox and candidates are not trusted."""
 LAST_WORDS = 2000
-"""Characters of the harness's log that an error quotes from."""
+"""Bytes of the harness's log that an error quotes from."""
+MOST_STAGES = 1000
+"""Progress answers to one request; a judge that sends more will never come to an end."""
+LAST_BREATH_S = 10.0
+"""Between the end of its answers and its own end, after which a judge is killed."""
 ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "CC", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
                "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_PATH", "NVCC")  # fmt: skip
 """What the judge may know of our environment; no key is among it."""
@@ -25,23 +31,19 @@ SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 class JudgeProcess:
     """One running judge. It dies with the thread that started it, and with this process."""
 
-    def __init__(self, *, python: str, options: list[str], log: Path) -> None:
+    def __init__(self, *, python: str, options: list[str], log: Path, silence_s: float = SILENCE_S) -> None:
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         ours, theirs = os.pipe()
-        with open(log, "ab") as output:
-            self._process = subprocess.Popen(
-                [python, "-I", str(paths.harness_folder()), "serve", *_place(theirs), *options],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                pass_fds=(theirs,),
-                env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | SINGLE_THREADED,
-                start_new_session=True,
-                text=True,
-            )
-        os.close(theirs)
-        self._answers = os.fdopen(ours, encoding="utf-8")
+        self._answers = AnswerPipe(ours, silence_s=silence_s)
+        command = [python, "-I", str(paths.harness_folder()), "serve", *_place(theirs), *options]
+        try:
+            self._process = _started(command, log=log, answers_fd=theirs)
+        except OSError as error:
+            self._answers.close()
+            raise HarnessError(f"{python} does not run: {error.strerror}") from error
+        finally:
+            os.close(theirs)
 
     @property
     def pid(self) -> int:
@@ -56,21 +58,35 @@ class JudgeProcess:
     def ask(self, request_id: str, op: str, *, on_progress: Callable[[str], None], **body: Any) -> wire.Answer:
         """The final answer to one request.
 
+        A judge that answers anything else is killed: what it would say next belongs to no request.
+
         Raises:
-            HarnessError: the judge failed, died, or answered something else.
+            HarnessError: the judge failed, died, fell silent, or answered something else.
             UsageError: the machine offers no isolation.
         """
         self._send(wire.request(request_id, op, **body))
-        for line in self._answers:
+        try:
+            answer = self._final(request_id, on_progress)
+        except HarnessError:
+            self.kill()
+            raise
+        if isinstance(answer, wire.ErrorAnswer):
+            raise HarnessError(answer.message)
+        return answer
+
+    def _final(self, request_id: str, on_progress: Callable[[str], None]) -> wire.Answer:
+        for _ in range(MOST_STAGES):
+            line = self._answers.line()
+            if line is None:
+                raise self._death()
             answer_id, answer = wire.read(line)
-            if answer_id != request_id:
-                raise HarnessError(f"the harness answered {answer_id!r}, asked was {request_id!r}")
-            if isinstance(answer, wire.ErrorAnswer):
-                raise HarnessError(answer.message)
+            misread = isinstance(answer, wire.ErrorAnswer) and not answer_id
+            if answer_id != request_id and not misread:
+                raise HarnessError(f"the harness answered {cut(answer_id, QUOTED)!r}, asked was {request_id!r}")
             if not isinstance(answer, wire.ProgressAnswer):
                 return answer
             on_progress(answer.stage)
-        raise self._death()
+        raise HarnessError(f"the harness told {MOST_STAGES:,} stages of {request_id!r} and no end")
 
     def kill(self) -> None:
         """End it, if it has not ended; who waits for an answer gets a HarnessError."""
@@ -89,18 +105,40 @@ class JudgeProcess:
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(line)
+            self._process.stdin.write(line.encode())
             self._process.stdin.flush()
         except OSError as error:
             raise self._death() from error
 
     def _death(self) -> Exception:
-        status = self._process.wait()
-        words = self._log.read_text(encoding="utf-8", errors="replace")[-LAST_WORDS:].strip()
+        try:
+            status = self._process.wait(LAST_BREATH_S)
+        except subprocess.TimeoutExpired:
+            return HarnessError(f"the harness closed its answers and goes on (see {self._log})")
+        words = _end_of(self._log).strip()
         last = words.splitlines()[-1] if words else "it said nothing"
         if status == NO_ISOLATION:
             return UsageError(f"{last}; --trust-candidates runs them without a sandbox")
         return HarnessError(f"the harness ended with status {status}: {last} (see {self._log})")
+
+
+def _started(command: list[str], *, log: Path, answers_fd: int) -> "subprocess.Popen[bytes]":
+    with open(log, "ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            pass_fds=(answers_fd,),
+            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | SINGLE_THREADED,
+            start_new_session=True,
+        )
+
+
+def _end_of(log: Path) -> str:
+    with open(log, "rb") as said:
+        said.seek(max(said.seek(0, os.SEEK_END) - LAST_WORDS, 0))
+        return said.read().decode(errors="replace")
 
 
 def _place(answers_fd: int) -> list[str]:

@@ -9,17 +9,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from kernelsmith.core import caps
 from kernelsmith.core import run as core_run
 from kernelsmith.core import verdict as core
 from kernelsmith.errors import HarnessError
 
 VERSION = 1
 
-Microseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-Text = Annotated[str, Field(max_length=20_000)]
+Positive = Annotated[float, Field(gt=1e-15, lt=1e30)]
+"""Of any figure: what is smaller or larger is no measurement, and its ratios would not be numbers."""
+Fraction = Annotated[float, Field(ge=0, lt=1e30)]
+Finite = Annotated[float, Field(gt=-1e30, lt=1e30)]
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""As the attempt log can hold it."""
+Text = Annotated[str, Field(max_length=caps.TEXT)]
+Name = Annotated[str, Field(max_length=caps.NAME)]
 
 
 class _Strict(BaseModel):
@@ -43,43 +47,43 @@ class _Facts(_Strict):
     text_bytes: Count | None
     vector_bits: Count | None
     warnings: list[Text]
-    instructions: dict[str, Count]
+    instructions: dict[Name, Count]
 
     def to_core(self) -> core.Facts:
         return core.Facts(**{**dict(self), "warnings": tuple(self.warnings)})
 
 
 class _Batch(_Strict):
-    case: str
-    calls: Annotated[int, Field(gt=0)]
-    time_us: Microseconds
+    case: Name
+    calls: Annotated[int, Field(gt=0, lt=1 << 63)]
+    time_us: Positive
     key: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-    telemetry: dict[str, Finite]
+    telemetry: dict[Name, Finite]
 
     def to_core(self) -> core.Batch:
         return core.Batch(**dict(self))
 
 
 class _Measurement(_Strict):
-    time_us: Microseconds
+    time_us: Positive
     interval_us: _Interval
-    utilization: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    peak: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    unit: str
-    pilot_us: Microseconds
-    vendor_ratio: Microseconds | None
+    utilization: Positive
+    rate: Positive
+    peak: Positive
+    unit: Name
+    pilot_us: Positive
+    vendor_ratio: Positive | None
     vendor_paired: bool
-    single_us: Microseconds | None
-    sustained_us: Microseconds | None
-    utilization_at_clock: Microseconds | None
+    single_us: Positive | None
+    sustained_us: Positive | None
+    utilization_at_clock: Positive | None
 
     def to_core(self) -> core.Measurement:
         return core.Measurement(**{**dict(self), "interval_us": self.interval_us.to_core()})
 
 
 class _Duel(_Strict):
-    speedup: Microseconds
+    speedup: Positive
     interval: _Interval
     quads: Count
 
@@ -90,14 +94,14 @@ class _Duel(_Strict):
 class _Verdict(_Strict):
     status: Annotated[core.Status, Field(strict=False)]
     detail: Text
-    source_digest: str
+    source_digest: Name
     measurement: _Measurement | None
     promotion: Annotated[core.Promotion, Field(strict=False)] | None
     duel: _Duel | None
     facts: _Facts
     batches: list[_Batch]
-    durations_s: dict[str, Fraction]
-    guards_s: dict[str, Fraction]
+    durations_s: dict[Name, Fraction]
+    guards_s: dict[Name, Fraction]
     isolation: Annotated[int, Field(ge=0, le=3)] | None
     notes: list[Text]
 
@@ -118,22 +122,22 @@ class _Verdict(_Strict):
 
 
 class _VendorLine(_Strict):
-    name: str
-    time_us: Microseconds
+    name: Name
+    time_us: Positive
     utilization: Fraction
 
 
 class _Device(_Strict):
-    name: str
+    name: Name
     kind: Literal["cpu", "cuda"]
-    peak: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    unit: str
+    peak: Positive
+    unit: Name
     isolation: Annotated[int, Field(ge=0, le=3)]
     spread: Fraction
     overhead_us: Fraction
     worker_core: Count | None
     vendor: _VendorLine | None
-    details: dict[str, str]
+    details: dict[Name, Text]
 
     def to_core(self) -> core_run.Device:
         vendor = self.vendor and core_run.VendorLine(**dict(self.vendor))
@@ -142,14 +146,14 @@ class _Device(_Strict):
 
 class _Answer(_Strict):
     v: Literal[1]
-    id: str
+    id: Name
 
 
 class ProgressAnswer(_Answer):
     """A stage begins."""
 
     kind: Literal["progress"]
-    stage: str
+    stage: Name
 
 
 class _OpenedAnswer(_Answer):
@@ -200,13 +204,13 @@ class Judged:
     """A verdict and the digest of the bytes the harness built it from."""
 
     verdict: core.Verdict
-    source_digest: str
+    source_digest: Name
 
 
 Answer = ProgressAnswer | core_run.Device | Judged | core.Duel | ReproducedAnswer | BuiltAnswer | ErrorAnswer
 
 
-def read(line: str) -> tuple[str, Answer]:
+def read(line: str | bytes) -> tuple[str, Answer]:
     """One answer: the request's id, and what it says in core types.
 
     Raises:
@@ -235,5 +239,6 @@ def request(request_id: str, op: str, **body: Any) -> str:
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False)[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(error)
+        place = ".".join(str(part) for part in first["loc"])
+        return f"{caps.cut(place, caps.QUOTED)}: {caps.cut(first['msg'], caps.NAME)}"
+    return caps.cut(str(error), caps.NAME)

@@ -33,8 +33,10 @@ def best(
         terminal.progress(f"attempt {found.number} of {run} written to {output}")
     if json:
         terminal.result_json({**best_data(found), "source": source, "language": found.proposal.candidate.language})
+    elif output is None and sys.stdout.isatty():
+        terminal.result(source)
     elif output is None:
-        # Bytes, not text: what was measured is what is handed out, whatever the terminal's encoding.
+        # Bytes, not text: what was measured is what is handed out, whatever is in it.
         sys.stdout.flush()
         sys.stdout.buffer.write(source.encode())
         sys.stdout.buffer.flush()

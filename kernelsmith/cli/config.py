@@ -4,7 +4,6 @@ The command line overrides the file. Every fault is one line that names the opti
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernelsmith.core.run import Budget, RunConfig
-from kernelsmith.core.text_file import read_text
+from kernelsmith.core.text_file import read_toml
 from kernelsmith.errors import ConfigError
 
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -125,11 +124,7 @@ def fraction(text: str) -> float:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    text = read_text(path, fault=ConfigError, remedy="; --config names a TOML file")
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    return read_toml(path, fault=ConfigError, remedy="; --config names a TOML file")
 
 
 def _nested(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _page(verdict: "Verdict", device: "Device") -> str:
     from kernelsmith.report.attempt_page import fact_rows, measurement_rows
     from kernelsmith.report.telemetry import telemetry_rows
 
-    rows = [("device", device.name), *measurement_rows(verdict.measurement, device)] if verdict.passed else []
+    rows = [("device", one_line(device.name)), *measurement_rows(verdict.measurement, device)] if verdict.passed else []
     rows += [("batches", str(len(verdict.batches))), *telemetry_rows(verdict.batches)] if verdict.passed else []
     rows += [("note", one_line(note)) for note in verdict.notes]
     rows += fact_rows(verdict.facts)

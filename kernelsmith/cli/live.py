@@ -69,7 +69,7 @@ class LiveView:
     def render(self) -> RenderableType:
         """The view as it is to be drawn now."""
         if self._history is None:
-            return Text(f"{self._title}: {self._stage or 'opening'} {self._elapsed()}")
+            return Text(one_line(f"{self._title}: {self._stage or 'opening'} {self._elapsed()}"))
         history = self._history
         return Group(_head(self._title, history), _spent(history), _best(history), _last(history), self._now())
 
@@ -121,7 +121,8 @@ def _best(history: History) -> RenderableType:
     found = best.verdict.measurement
     words = [f"{figures.percent(found.utilization)} of peak", figures.of_vendor(found, history.device_of(best))]
     words += [figures.interval(found), f"attempt {best.number}"]
-    line = Text.assemble("best  ", (" · ".join(word for word in words if word), "bold green"))
+    shown = one_line(" · ".join(word for word in words if word))
+    line = Text.assemble("best  ", (shown, "bold green"))
     return Group(line, Text(f"      {figures.staircase(history.attempts)}", style="green", no_wrap=True))
 
 

@@ -1,10 +1,11 @@
 """`kernelsmith runs`: every run of a database, oldest first."""
 
 from dataclasses import asdict
+from typing import Any
 
 from kernelsmith.cli import options, terminal
 from kernelsmith.report import figures
-from kernelsmith.report.text import columns
+from kernelsmith.report.text import columns, one_line
 
 HEADINGS = ("run", "task", "status", "attempts", "best")
 
@@ -17,8 +18,9 @@ def runs(db: options.Database = None, json: options.Json = False) -> None:
         found = [asdict(summary) for summary in store.summaries()]
     if json:
         return terminal.result_json(found)
-    rows = [
-        (run["name"], run["task"], run["status"], str(run["attempts"]), figures.percent(run["best_utilization"]))
-        for run in found
-    ]
-    return terminal.result(columns([HEADINGS, *rows], width=terminal.width()))
+    return terminal.result(columns([HEADINGS, *map(_row, found)], width=terminal.width()))
+
+
+def _row(run: dict[str, Any]) -> tuple[str, ...]:
+    best = figures.percent(run["best_utilization"])
+    return run["name"], one_line(run["task"]), run["status"], str(run["attempts"]), best

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kernelsmith.cli import options, terminal
-from kernelsmith.report.text import columns
+from kernelsmith.report.text import columns, one_line
 
 if TYPE_CHECKING:
     from kernelsmith.core.task import Task
@@ -27,7 +27,7 @@ def tasks(
     if json:
         return terminal.result_json([_data(task) for task in known])
     return terminal.result(
-        columns([(task.name, task.device, task.unit, task.title) for task in known], width=terminal.width())
+        columns([(task.name, task.device, task.unit, one_line(task.title)) for task in known], width=terminal.width())
     )
 
 
@@ -75,7 +75,7 @@ def _page(task: "Task") -> str:
     rows += [("entry", f"{task.entry}({', '.join(data['signature']['arguments'])})")]
     cases = [(c.name, _sizes(c.sizes), c.data, _role(c.timed, hidden=c.hidden)) for c in task.cases]
     rules = "\n".join(f"- {rule}" for rule in task.rules)
-    parts = [f"{task.name}: {task.title}", columns(rows), task.description.strip()]
+    parts = [f"{task.name}: {one_line(task.title)}", columns(rows), task.description.strip()]
     parts += [f"Rules\n{rules}"] if rules else []
     return "\n\n".join([*parts, f"Cases\n{columns(cases)}"])
 

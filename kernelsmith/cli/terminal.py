@@ -11,17 +11,24 @@ from typing import Any
 
 import typer
 
+from kernelsmith.core import caps
 from kernelsmith.report.text import one_line, visible
 
 
 def result(text: str) -> None:
-    """A result, on stdout."""
-    typer.echo(text)
+    """A result, on stdout: its lines as they are, and nobody's control characters."""
+    typer.echo("\n".join(visible(line.expandtabs()) for line in text.split("\n")))
 
 
 def result_json(data: Any) -> None:
     """A result as one JSON document on stdout; NaN is refused, since readers could not parse it."""
-    result(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False, default=_plain))
+    text = json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False, default=_plain)
+    typer.echo("\n".join(line if line.isprintable() else _json_escaped(line) for line in text.split("\n")))
+
+
+def _json_escaped(line: str) -> str:
+    """What JSON may hold as it is and a terminal must not, escaped: C1 controls, marks that turn a line around."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def _plain(value: object) -> str:
@@ -32,7 +39,7 @@ def _plain(value: object) -> str:
 
 def progress(text: str) -> None:
     """One line of progress, on stderr; its spaces stay."""
-    typer.echo(visible(" ".join(text.splitlines())), err=True)
+    typer.echo(caps.cut(visible(" ".join(text[: 8 * caps.LINE].splitlines())), caps.LINE), err=True)
 
 
 def fault(text: str) -> None:

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kernelsmith.core import caps
 from kernelsmith.core.candidate import Candidate, Language
-from kernelsmith.core.text_file import read_text
+from kernelsmith.core.text_file import read_text, shown
 from kernelsmith.errors import UsageError
 
 _COMMENT = re.compile(r"^\s*(?://+|/?\*+/?|#(?!define|include|if|pragma))\s?(?P<text>.*)$")
@@ -21,17 +22,20 @@ def read_candidate(path: Path, languages: Sequence[Language]) -> Candidate:
     language = next((known for known in languages if known.suffix == path.suffix), None)
     if language is None:
         endings = ", ".join(known.suffix for known in languages)
-        raise UsageError(f"{path}: the ending {path.suffix!r} fits no language of the task; it takes {endings}")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path}: not a file")
+        raise UsageError(
+            f"{shown(path)}: the ending {shown(path.suffix)!r} fits no language of the task; it takes {endings}"
+        )
     return Candidate(read_text(path), language)
 
 
 def stated(source: str) -> Mapping[str, str]:
-    """`hypothesis` and `parent` as the leading comment states them, each with the lines that continue it."""
+    """`hypothesis` and `parent` as the leading comment states them, each with the lines that continue it.
+
+    Of a comment that goes on and on only the beginning is read.
+    """
     found: dict[str, str] = {}
     key = ""
-    for text in _leading_comment(source):
+    for text in _leading_comment(source[: caps.COMMENT]):
         if keyed := _KEYED.match(text):
             # The first one counts: a file may quote another's.
             key = keyed["key"].lower() if keyed["key"].lower() not in found else ""

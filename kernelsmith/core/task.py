@@ -1,6 +1,7 @@
 """A task: what to make fast, how it is checked, where to start."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,5 +72,5 @@ class Task:
         files = sorted(p for p in self.folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
         digest = hashlib.sha256()
         for path in files:
-            digest.update(str(path.relative_to(self.folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+            digest.update(os.fsencode(path.relative_to(self.folder)) + b"\0" + path.read_bytes() + b"\0")
         return digest.hexdigest()

@@ -1,6 +1,9 @@
 """Read a task folder: the one place where task.toml meets the program. Every fault is one line that names the key."""
 
-import tomllib
+import itertools
+import math
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,13 +11,20 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from kernelsmith import paths
+from kernelsmith.core import caps
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.task import Argument, Case, Task
-from kernelsmith.core.text_file import read_text
+from kernelsmith.core.text_file import read_text, read_toml, shown
 from kernelsmith.errors import TaskError
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Positive = Annotated[int, Field(gt=0)]
+MOST_BYTES = 1 << 40
+"""Of one argument, or of memory, and so on: beyond it a number is a mistake."""
+Positive = Annotated[int, Field(gt=0, le=MOST_BYTES)]
+Size = Annotated[int, Field(gt=0, lt=1 << 31)]
+"""A C int."""
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+ITEM_BYTES = {"float64": 8, "float32": 4, "int32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
 
 
 class _Strict(BaseModel):
@@ -32,6 +42,9 @@ class _Argument(_Strict):
         if (self.role == "size") == (self.dtype is not None) or (self.role == "size") == bool(self.shape):
             raise ValueError(f"argument {self.name}: inputs and outputs have dtype and shape, sizes have neither")
         return self
+
+    def bytes_in(self, sizes: Mapping[str, int]) -> int:
+        return math.prod(sizes[name] for name in self.shape) * ITEM_BYTES[self.dtype] if self.dtype else 0
 
 
 class _Signature(_Strict):
@@ -60,10 +73,10 @@ class _Check(_Strict):
 
 
 class _Limits(_Strict):
-    source_bytes: Positive = 262_144
-    build_s: float = Field(default=60.0, gt=0)
-    call_s: float = Field(default=20.0, gt=0)
-    timing_s: float = Field(default=2.0, gt=0)
+    source_bytes: Annotated[int, Field(gt=0, le=caps.FILE_BYTES)] = 262_144
+    build_s: Seconds = 60.0
+    call_s: Seconds = 20.0
+    timing_s: Seconds = 2.0
     memory_bytes: Positive = 2 << 30
 
 
@@ -74,9 +87,9 @@ class _Rules(_Strict):
 
 class _Case(_Strict):
     name: Identifier
-    sizes: dict[Identifier, Positive]
+    sizes: dict[Identifier, Size]
     data: Literal["normal", "small_integers", "wide_range"] = "normal"
-    timed: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    timed: float = Field(default=0.0, ge=0, le=1e6)
     hidden: bool = False
     kind: str = ""
 
@@ -144,6 +157,9 @@ class _TaskFile(_Strict):
         for case in self.cases:
             if set(case.sizes) != sizes:
                 raise ValueError(f"case {case.name}: sizes must be exactly {', '.join(sorted(sizes))}")
+        for case, argument in itertools.product(self.cases, self.signature.arguments):
+            if argument.bytes_in(case.sizes) > MOST_BYTES:
+                raise ValueError(f"case {case.name}: {argument.name} would take more than {MOST_BYTES >> 30:,} GiB")
         if not any(c.timed > 0 and not c.hidden for c in self.cases):
             raise ValueError("cases: one that is not hidden needs `timed = 1.0`")
         return self
@@ -156,12 +172,13 @@ def find_task(name: str) -> Task:
         TaskError: there is neither, or the folder is malformed.
     """
     shipped = paths.tasks_folder() / name
-    if shipped.is_dir() and "/" not in name:
+    if os.path.isdir(shipped) and "/" not in name:
         return load_task(shipped)
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # unlike Path.is_dir, false for names that no file can have
         return load_task(Path(name))
     known = ", ".join(task_names())
-    raise TaskError(f"no task {name!r}: give one of {known}, or the path of a folder that holds a task.toml")
+    given = caps.cut(shown(name), caps.NAME)
+    raise TaskError(f"no task {given!r}: give one of {known}, or the path of a folder that holds a task.toml")
 
 
 def task_names() -> list[str]:
@@ -175,7 +192,7 @@ def load_task(folder: Path) -> Task:
     Raises:
         TaskError: a file is missing, or a key is missing, unknown, or of the wrong type; the message names it.
     """
-    folder = folder.resolve()
+    folder = _resolved(folder)
     spec = _parse(folder / "task.toml")
     skeleton = folder / spec.skeleton
     return Task(
@@ -193,9 +210,16 @@ def load_task(folder: Path) -> Task:
         description=_text(folder / "description.md"),
         benchmark=_text(folder / "benchmark.py"),
         skeleton=Candidate(_text(skeleton), _language_of(skeleton, spec)),
-        families=tuple(p for p in sorted((folder / "families").glob("*")) if p.suffix in _suffixes(spec)),
+        families=_families(folder / "families", spec),
         arch=spec.arch,
     )
+
+
+def _resolved(folder: Path) -> Path:
+    try:
+        return folder.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links that lead round in a circle, names that cannot be
+        raise TaskError(f"{shown(folder)}: not a folder: {error}") from error
 
 
 def _text(path: Path) -> str:
@@ -203,22 +227,25 @@ def _text(path: Path) -> str:
 
 
 def _parse(path: Path) -> _TaskFile:
+    table = read_toml(path, fault=TaskError, remedy="; a task needs this file")
     try:
-        return _TaskFile.model_validate(tomllib.loads(_text(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise TaskError(f"{path}: not valid TOML: {error}") from error
+        return _TaskFile.model_validate(table)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "task"
-        raise TaskError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}") from error
+        key = caps.cut(shown(".".join(str(part) for part in first["loc"])), caps.QUOTED) or "task"
+        said = caps.cut(shown(first["msg"].removeprefix("Value error, ")), caps.NAME)
+        raise TaskError(f"{shown(path)}: {key}: {said}") from error
 
 
-def _suffixes(spec: _TaskFile) -> set[str]:
-    return {language.suffix for language in spec.languages}
+def _families(folder: Path, spec: _TaskFile) -> tuple[Path, ...]:
+    suffixes = {language.suffix for language in spec.languages}
+    return tuple(path for path in sorted(folder.glob("*")) if path.suffix in suffixes and path.is_file())
 
 
 def _language_of(skeleton: Path, spec: _TaskFile) -> Language:
     for language in spec.languages:
         if skeleton.suffix == language.suffix:
             return language
-    raise TaskError(f"{skeleton}: the file's ending fits none of the task's languages: {', '.join(spec.languages)}")
+    raise TaskError(
+        f"{shown(skeleton)}: the file's ending fits none of the task's languages: {', '.join(spec.languages)}"
+    )

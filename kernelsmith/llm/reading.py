@@ -6,20 +6,31 @@ Only the fields that a reply needs are looked at; whatever else an endpoint adds
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
+
+from kernelsmith.core import caps
+
+
+def _sayable(value: object) -> object:
+    """JSON can spell halves of characters, which no file, log or request can hold: they are replaced."""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
+
+
+Said = Annotated[str, BeforeValidator(_sayable)]
 
 
 class _Detail(BaseModel):
-    text: str | None = None
+    text: Said | None = None
 
 
 class _Text(BaseModel):
     """A stream's `delta` or a completion's `message`; endpoints name the thinking differently."""
 
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+    content: Said | None = None
+    reasoning_content: Said | None = None
+    reasoning: Said | None = None
     reasoning_details: list[_Detail] | None = None
 
     @property
@@ -31,7 +42,7 @@ class _Text(BaseModel):
 class _Choice(BaseModel):
     delta: _Text | None = None
     message: _Text | None = None
-    finish_reason: str | None = None
+    finish_reason: Said | None = None
 
 
 class _TokenDetails(BaseModel):
@@ -48,7 +59,7 @@ class _Counted(BaseModel):
 
 
 class _Body(BaseModel):
-    model: str | None = None
+    model: Said | None = None
     choices: list[_Choice] | None = None
     usage: _Counted | None = None
 
@@ -67,13 +78,13 @@ class Pieces:
     def add(self, body: object) -> None:
         """One event of a stream, or a whole completion. Raises pydantic.ValidationError where it is neither."""
         read = _Body.model_validate(body)
-        self.model = read.model or self.model
+        self.model = caps.cut(read.model or self.model, caps.NAME)
         self.counted = read.usage or self.counted
         for choice in (read.choices or ())[:1]:
             text = choice.delta or choice.message or _Text()
             self.content.append(text.content or "")
             self.reasoning.append(text.thinking)
-            self.finish_reason = choice.finish_reason or self.finish_reason
+            self.finish_reason = caps.cut(choice.finish_reason or self.finish_reason, caps.NAME)
 
     @property
     def arrived_bytes(self) -> int:

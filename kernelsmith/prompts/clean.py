@@ -17,8 +17,8 @@ _ESCAPES = re.compile(
     r"|\x9b[0-?]*[ -/]*[@-~]",
     re.DOTALL,
 )
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
-"""Control, format (bidirectional and zero-width marks), surrogate, private, unassigned."""
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Control, format (bidirectional and zero-width marks), surrogate, private, unassigned, other ends of lines."""
 
 _ASCII_CONTROL = dict.fromkeys([*range(32), 127]) | {9: "\t", 10: "\n"}
 

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kernelsmith.core import caps
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.prompts.clean import one_line
 
-HYPOTHESIS_CHARS = 500
 CUT_OFF = "the reply was cut off at the token limit"
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -93,8 +93,8 @@ def _hypothesis(words: str) -> str:
         lines = paragraph.split("\n")
         for number, line in enumerate(lines):
             if stated := _HYPOTHESIS.match(line):
-                return one_line(" ".join([stated["text"], *lines[number + 1 :]]), HYPOTHESIS_CHARS)
-    return one_line(paragraphs[0], HYPOTHESIS_CHARS) if paragraphs else ""
+                return one_line(" ".join([stated["text"], *lines[number + 1 :]]), caps.HYPOTHESIS)
+    return one_line(paragraphs[0], caps.HYPOTHESIS) if paragraphs else ""
 
 
 def _the_file(blocks: Sequence[_Block], entry: str) -> _Block | None:

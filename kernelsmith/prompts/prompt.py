@@ -3,8 +3,9 @@
 What never changes within a run comes first (system, brief), so that an endpoint can reuse its cached prefix.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from kernelsmith.core import caps
 from kernelsmith.core.attempt import Ask
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Device
@@ -41,11 +42,19 @@ def brief(task: Task, device: Device | None) -> str:
     return render(
         "brief.j2",
         task=task,
+        title=one_line(task.title, caps.NAME),
         skeleton_tag=TAGS[task.skeleton.language],
         signatures=[(language.value, signature(task, language)) for language in task.languages],
-        device=device,
+        device=device and _shown(device),
         peak=device and _rate(device.peak, device.unit),
     )
+
+
+def _shown(device: Device) -> Device:
+    """As the judge calls it, on short lines."""
+    vendor = device.vendor and replace(device.vendor, name=one_line(device.vendor.name, caps.NAME))
+    details = {one_line(key, caps.NAME): one_line(value, caps.NAME) for key, value in device.details.items()}
+    return replace(device, name=one_line(device.name, caps.NAME), vendor=vendor, details=details)
 
 
 def story(history: History, ask: Ask) -> str:

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from kernelsmith.core import caps
 from kernelsmith.core.attempt import Ask, Attempt, Origin, Proposal
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.candidate_file import read_candidate, stated
 from kernelsmith.core.history import History
 from kernelsmith.core.task import Task
+from kernelsmith.core.text_file import shown
 from kernelsmith.errors import Exhausted, UsageError
+from kernelsmith.prompts.clean import one_line
 
 FILE = "file"
 """The key of a candidate's parameters that names the file it came from."""
@@ -32,9 +35,9 @@ class FolderProposer:
         judged = {(_file(a), a.proposal.candidate.digest) for a in history.attempts if a.proposal.candidate}
         for path in self._files():
             candidate = read_candidate(path, self._task.languages)
-            if (path.name, candidate.digest) not in judged:
-                return _proposal(path.name, candidate, history)
-        raise Exhausted(f"every file of {self._folder} was judged")
+            if (shown(path.name), candidate.digest) not in judged:
+                return _proposal(shown(path.name), candidate, history)
+        raise Exhausted(f"every file of {shown(self._folder)} was judged")
 
     def _files(self) -> list[Path]:
         endings = {language.suffix for language in self._task.languages}
@@ -44,7 +47,7 @@ class FolderProposer:
 def _proposal(name: str, candidate: Candidate, history: History) -> Proposal:
     said = stated(candidate.source)
     named = Candidate(candidate.source, candidate.language, {FILE: name})
-    hypothesis = said.get("hypothesis") or f"{name} says nothing about itself"
+    hypothesis = one_line(said.get("hypothesis", ""), caps.HYPOTHESIS) or f"{name} says nothing about itself"
     parent = _number_of(said["parent"], history, said_by=name) if "parent" in said else None
     return Proposal(Origin.FOLDER, hypothesis, named, parent)
 
@@ -53,7 +56,8 @@ def _number_of(file: str, history: History, *, said_by: str) -> int:
     """The latest attempt made from the file."""
     found = next((a.number for a in reversed(history.attempts) if _file(a) == file), None)
     if found is None:
-        raise UsageError(f"{said_by}: parent: {file}: no attempt was made from it; name a file that comes before")
+        named = caps.cut(file, caps.QUOTED)
+        raise UsageError(f"{said_by}: parent: {named}: no attempt was made from it; name a file that comes before")
     return found
 
 

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from kernelsmith.core import caps
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.candidate_file import stated
-from kernelsmith.core.text_file import read_text
+from kernelsmith.core.text_file import read_text, shown
 from kernelsmith.errors import TaskError
+from kernelsmith.prompts.clean import one_line
 
 Value = int | float | str
 Values = Mapping[str, Value]
@@ -72,7 +74,7 @@ class Family:
         """Whether the combination meets every requirement; one that cannot be computed for it is not met."""
         try:
             return all(_value_of(requirement, values) for requirement in self.requirements)
-        except (TypeError, ZeroDivisionError):
+        except (TypeError, ArithmeticError):
             return False
 
     def candidate(self, values: Values) -> Candidate:
@@ -97,17 +99,21 @@ def read_family(path: Path) -> Family:
     source = read_text(path, fault=TaskError)
     knobs, requirements = [], []
     for number, line in enumerate(source.split("\n"), start=1):
-        where = f"{path}:{number}"
+        where = f"{shown(path)}:{number}"
         if found := KNOB[language].match(line):
             knobs.append(_knob(found, where))
         elif found := REQUIRE.match(line):
             requirements.append(_requirement(found["expression"], {k.name for k in knobs}, where))
-    hypothesis = stated(source).get("hypothesis") or f"the {path.stem} family"
-    family = Family(path.stem, source, language, tuple(knobs), tuple(requirements), hypothesis)
+    hypothesis = one_line(stated(source).get("hypothesis", ""), caps.HYPOTHESIS) or f"the {shown(path.stem)} family"
+    family = Family(shown(path.stem), source, language, tuple(knobs), tuple(requirements), hypothesis)
     if math.prod(len(knob.values) for knob in knobs) > MOST_COMBINATIONS:
-        raise TaskError(f"{path}: more than {MOST_COMBINATIONS:,} combinations of knobs; list fewer values")
-    if not family.allows(family.defaults):
-        raise TaskError(f"{path}: the default values break a `require:` line; change one or the other")
+        raise TaskError(f"{shown(path)}: more than {MOST_COMBINATIONS:,} combinations of knobs; list fewer values")
+    try:
+        allowed = family.allows(family.defaults)
+    except RecursionError as error:
+        raise TaskError(f"{shown(path)}: a `require:` line is nested too deeply") from error
+    if not allowed:
+        raise TaskError(f"{shown(path)}: the default values break a `require:` line; change one or the other")
     return family
 
 
@@ -115,7 +121,8 @@ def _knob(found: re.Match[str], where: str) -> Knob:
     name, default = found["name"], _value(found["value"])
     values = tuple(_value(word) for word in found["values"].split())
     if len(set(values)) != len(values) or default not in values:
-        raise TaskError(f"{where}: knob {name}: list its values once each, the default {default} among them")
+        among = f"the default {caps.cut(shown(str(default)), caps.QUOTED)} among them"
+        raise TaskError(f"{where}: knob {name}: list its values once each, {among}")
     return Knob(name, default, values)
 
 
@@ -161,11 +168,11 @@ def _requirement(text: str, known: set[str], where: str) -> ast.expr:
     try:
         expression = ast.parse(text.strip(), mode="eval").body
         _check(expression, known)
-    except (SyntaxError, LookupError) as error:
+    except (SyntaxError, LookupError, ValueError, RecursionError, MemoryError) as error:
         names = ", ".join(sorted(known)) or "none above it"
-        raise TaskError(
-            f"{where}: require:{text}: compare sums and products of knobs; the knobs are {names}"
-        ) from error
+        said = caps.cut(shown(text.strip()), caps.QUOTED)
+        fault = f"require: {said}: compare sums and products of knobs; the knobs are {names}"
+        raise TaskError(f"{where}: {fault}") from error
     return expression
 
 

@@ -7,6 +7,7 @@ from kernelsmith.core.candidate_file import read_candidate
 from kernelsmith.core.history import History
 from kernelsmith.core.seams import Proposer
 from kernelsmith.core.task import Task
+from kernelsmith.core.text_file import shown
 
 
 class Opening:
@@ -28,4 +29,4 @@ class Opening:
         if self._from_file is None:
             return Proposal(Origin.SKELETON, "the task's skeleton, as it stands", self._task.skeleton)
         candidate = read_candidate(Path(self._from_file), self._task.languages)
-        return Proposal(Origin.GIVEN, f"the kernel to start from: {Path(self._from_file).name}", candidate)
+        return Proposal(Origin.GIVEN, f"the kernel to start from: {shown(Path(self._from_file).name)}", candidate)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kernelsmith.core import caps
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
 from kernelsmith.core.verdict import Measurement
@@ -53,8 +54,8 @@ def attempts_data(a: Side, b: Side) -> dict[str, Any]:
 def attempts_page(a: Side, b: Side) -> str:
     """The comparison for a reader: figures, what differs, then the source as a unified diff."""
     rows = [("", a.name, b.name), *_outcome(a, b)]
-    rows += [(name, _cell(x), _cell(y)) for name, (x, y) in differing(_params(a), _params(b)).items()]
-    rows += [(name, _cell(x), _cell(y)) for name, (x, y) in differing(_facts(a), _facts(b)).items()]
+    changed = [*differing(_params(a), _params(b)).items(), *differing(_facts(a), _facts(b)).items()]
+    rows += [(one_line(name, caps.QUOTED), _cell(x), _cell(y)) for name, (x, y) in changed]
     parts = [columns(rows), _sentence(a, b), printable("\n".join(source_diff(a, b))) or _alike(a, b)]
     return "\n\n".join(parts)
 

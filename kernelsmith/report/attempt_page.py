@@ -3,6 +3,7 @@
 from dataclasses import asdict, fields
 from typing import Any
 
+from kernelsmith.core import caps
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Device
@@ -92,7 +93,7 @@ def attempt_page(
     rows += [("model call", _call(exchange)) for exchange in exchanges]
     rows += [("took", _durations(attempt)), ("of it guards", _guards(attempt))]
     head = f"{history.run.name}:{attempt.number}  {attempt.verdict.status}"
-    parts = [head, printable(attempt.verdict.detail), columns([row for row in rows if row[1]])]
+    parts = [head, printable(caps.cut(attempt.verdict.detail, caps.TEXT)), columns([row for row in rows if row[1]])]
     candidate = attempt.proposal.candidate
     parts += [f"source, {candidate.digest[:12]}", printable(candidate.source)] if candidate else []
     return "\n\n".join(part for part in parts if part)
@@ -124,7 +125,7 @@ def fact_rows(facts: Facts) -> list[tuple[str, str]]:
     rows = []
     for name, value in facts_data(facts).items():
         if name == "instructions":
-            rows.append((name, ", ".join(f"{kind} {count}" for kind, count in sorted(value.items()))))
+            rows.append((name, one_line(", ".join(f"{kind} {count}" for kind, count in sorted(value.items())))))
         elif name == "warnings":
             rows += [("warning", one_line(warning)) for warning in value]
         else:

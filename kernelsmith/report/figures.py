@@ -42,7 +42,7 @@ def of_vendor(measurement: Measurement, device: Device | None) -> str:
     """`76.7 % of OpenBLAS (Haswell)`, empty where there is no vendor line."""
     if measurement.vendor_ratio is None or device is None or device.vendor is None:
         return ""
-    return f"{percent(measurement.vendor_ratio)} of {device.vendor.name}"
+    return one_line(f"{percent(measurement.vendor_ratio)} of {device.vendor.name}")
 
 
 def sku(device: Device | None) -> str:

@@ -41,7 +41,7 @@ def _event_data(event: Event) -> dict[str, Any]:
 def run_page(history: History, status: RunStatus, *, width: int | None = None) -> str:
     """The run for a reader: what it came to, then a row for each attempt."""
     rows = [
-        ("task", f"{history.run.config.task}, proposed by {_proposer(history)}"),
+        ("task", one_line(f"{history.run.config.task}, proposed by {_proposer(history)}")),
         ("device", _device(history)),
         ("peak of", one_line(figures.sku(history.device))),
     ]
@@ -54,7 +54,7 @@ def run_page(history: History, status: RunStatus, *, width: int | None = None) -
 
 def _proposer(history: History) -> str:
     config = history.run.config
-    return one_line(f"{config.proposer} {config.model}" if config.model else config.proposer)
+    return f"{config.proposer} {config.model}" if config.model else config.proposer
 
 
 def _device(history: History) -> str:

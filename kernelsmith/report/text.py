@@ -5,15 +5,17 @@ It knows nothing of runs or attempts.
 
 from collections.abc import Sequence
 
+from kernelsmith.core import caps
 
-def one_line(text: str, width: int | None = None) -> str:
+
+def one_line(text: str, width: int = caps.LINE) -> str:
     """The text on one line, its white space joined and its control characters made visible, cut to `width` columns.
 
     Whatever a candidate, a compiler or a model wrote passes through here before a terminal sees it: an escape sequence
     in a compiler's message must not move the cursor.
     """
-    shown = visible(" ".join(text.split()))
-    return shown if width is None or len(shown) <= width else shown[: max(width - 1, 0)] + "…"
+    # its beginning decides: a text of megabytes is not escaped to be thrown away
+    return caps.cut(visible(" ".join(text[: 8 * width].split())), width)
 
 
 def printable(text: str) -> str:
@@ -23,6 +25,8 @@ def printable(text: str) -> str:
 
 def visible(line: str) -> str:
     """The line with its control characters as escapes."""
+    if line.isprintable():
+        return line
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 

@@ -79,3 +79,24 @@ def test_a_run_is_refused_where_a_cheat_gets_through(zoo, capsys):
     assert run_command(["run", "cpu_matmul", "--attempts", "1", "--selftest"]) == 2
     assert "--selftest: gets_through" in capsys.readouterr().err
     assert not (zoo.parent / "runs").exists(), "no run was begun"
+
+
+def test_at_a_lower_level_it_names_what_is_no_longer_caught_and_what_it_dares_not_try(zoo, capsys):
+    for name in ("includes_a_file", "fork_bomb"):
+        shutil.copytree(Path(__file__).parents[1] / "exploits" / name, zoo / name)
+    assert run_command(["selftest", "--isolation", "0", "--trust-candidates"]) == 1
+    told = capsys.readouterr()
+    assert "3 C candidates at isolation level 0: 1 caught, 1 missed, 1 passed, 0 falsely accused" in told.out
+    assert "not caught at isolation level 0: includes_a_file" in told.out
+    assert "not tried at isolation level 0, for nothing would stop them: fork_bomb" in told.out
+    assert "fork_bomb" not in told.err
+
+
+def test_without_a_sandbox_it_runs_only_where_candidates_are_trusted(zoo, capsys):
+    assert run_command(["selftest", "--isolation", "0"]) == 2
+    assert "--trust-candidates" in capsys.readouterr().err
+
+
+def test_a_run_cannot_be_given_a_lower_level(zoo, capsys):
+    assert run_command(["run", "cpu_matmul", "--isolation", "1"]) == 2
+    assert "--isolation" in capsys.readouterr().err

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from kernelsmith.core import caps
 from kernelsmith.core.candidate import Language
-from kernelsmith.prompts.parse import CUT_OFF, HYPOTHESIS_CHARS, parse
+from kernelsmith.prompts.parse import CUT_OFF, parse
 
 KERNEL = "void matmul(const float *A)\n{\n    A[0];\n}\n"
 FENCED = f"```c\n{KERNEL}```\n"
@@ -41,7 +42,7 @@ def test_the_hypothesis_is_found(words, hypothesis):
 def test_a_hypothesis_is_one_clean_line_of_limited_length():
     hypothesis = read(f"Hypothesis: \x1b[31mred\x1b[0m \x07\u202e{'x' * 2000}\n\n{FENCED}").hypothesis
     assert hypothesis.startswith("red x")
-    assert len(hypothesis) <= HYPOTHESIS_CHARS
+    assert len(hypothesis) <= caps.HYPOTHESIS
 
 
 def test_code_is_not_taken_for_words():
