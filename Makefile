@@ -28,6 +28,7 @@ test-gpu:
 
 bench-gpu:
 	$(PYTHON) benchmarks/gpu.py
+	$(PYTHON) benchmarks/precision.py hopper_bf16_matmul hopper_fp8_matmul hopper_rmsnorm
 	$(PYTHON) benchmarks/timing_truth.py
 	$(PYTHON) benchmarks/repeatability.py --task hopper_fp8_matmul --one-judge
 
@@ -35,6 +36,8 @@ bench: $(VENV)/.developed
 	$(BIN)/python benchmarks/main_job.py
 	$(BIN)/python benchmarks/overheads.py
 	$(BIN)/python benchmarks/repeatability.py
+	$(BIN)/python benchmarks/precision.py --emulate
+	$(BIN)/python benchmarks/timing_truth.py --task cpu_matmul
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache

@@ -3,13 +3,15 @@
     python benchmarks/gpu.py [--keep FOLDER] [--harness-python PATH] [TASK:ATTEMPTS[:SECONDS] ...]
 
 Prints one line a task: first passing attempt and best as fractions of the dense peak, how far the best is from the
-vendor line in interleaved turns, and the median seconds of an attempt from build to verdict, the duel and what follows
-a promotion not counted. A task that takes longer than SECONDS is interrupted after the attempt in flight; with --keep,
-the attempt log stays in FOLDER.
+vendor line in interleaved turns, the median seconds of an attempt from build to verdict, the duel and what follows a
+promotion not counted (of all that passed, and of those whose build had not been made ahead), what part of an attempt
+its guards take, all stages counted, and the attempts of an hour, everything counted but the opening. A task that takes
+longer than SECONDS is interrupted after the attempt in flight; with --keep, the attempt log stays in FOLDER.
 """
 
 import argparse
 import json
+import math
 import signal
 import statistics
 import subprocess
@@ -23,6 +25,8 @@ CLI = [sys.executable, "-m", "kernelsmith.cli"]
 TASKS = ("hopper_fp8_matmul:80", "hopper_bf16_matmul:60", "hopper_rmsnorm:30")
 JUDGING = ("build", "correctness", "timing", "audit")
 """The stages that every attempt goes through, or may."""
+READY_S = 0.3
+"""A build that is waited for no longer was ready, or nearly, when the candidate was submitted."""
 PUBLISHED = 0.713
 """Of peak: the published run's best, on fp8."""
 
@@ -54,14 +58,24 @@ def line(task: str, attempts: list[dict[str, Any]], *, wall_s: float) -> str:
         return f"{task}: {len(attempts)} attempts in {wall_s:.0f} s, none passed"
     promoted = [attempt for attempt in passed if attempt["promotion"]]
     best = promoted[-1]
-    seconds = [sum(attempt["durations_s"].get(stage, 0.0) for stage in JUDGING) for attempt in passed]
+    unready = [attempt for attempt in passed if attempt["durations_s"]["build"] > READY_S]
+    rate = 3600 * len(attempts) / sum(attempt["seconds"] for attempt in attempts)
+    shares = [sum(attempt["guards_s"].values()) / sum(attempt["durations_s"].values()) for attempt in passed]
     reached = next((a["number"] for a in promoted if a["utilization"] >= PUBLISHED), None)
     vendor = f", {best['vendor_ratio']:.4f} of the vendor's speed" if best["vendor_ratio"] else ""
     return (
         f"{task}: {len(attempts)} attempts in {wall_s:.0f} s; first {passed[0]['utilization']:.2%}, best "
         f"{best['utilization']:.2%} at attempt {best['number']}{vendor}; {PUBLISHED:.1%} at attempt {reached}; "
-        f"median {statistics.median(seconds):.2f} s build to verdict"
+        f"median {median_s(passed):.2f} s build to verdict ({median_s(unready):.2f} s of {len(unready)} not built "
+        f"ahead), {statistics.median(shares):.1%} of an attempt guards (most {max(shares):.1%}); {rate:.0f} attempts "
+        "an hour"
     )
+
+
+def median_s(attempts: list[dict[str, Any]]) -> float:
+    """Seconds from build to verdict; not a number where there are none."""
+    seconds = [sum(attempt["durations_s"].get(stage, 0.0) for stage in JUDGING) for attempt in attempts]
+    return statistics.median(seconds or [math.nan])
 
 
 def main() -> None:

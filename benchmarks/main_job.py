@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -80,10 +81,17 @@ def figures(shown: dict[str, object], *, wall_s: float, peak_bytes: int) -> list
         ("attempts, passed", f"{len(attempts)}, {len(passed)}"),
         ("promotions", str(sum(1 for a in attempts if a["promotion"]))),
         ("build to verdict, median (slowest)", f"{statistics.median(judged):.2f} s ({max(judged):.2f} s)"),
+        ("of it guards, median (most)", guards_share(attempts)),
         ("outside build and judge, median", f"{statistics.median(loop) * 1e3:.1f} ms"),
         ("whole command", f"{wall_s:.0f} s"),
         ("judge and worker, PSS", f"{peak_bytes / 2**20:.0f} MiB"),
     ]
+
+
+def guards_share(attempts: list[dict[str, Any]]) -> str:
+    """What is done only because a candidate may cheat or be wrong, as a part of build to verdict."""
+    shares = [sum(a["guards_s"].values()) / sum(a["durations_s"].values()) for a in attempts if a["guards_s"]]
+    return f"{statistics.median(shares):.1%} ({max(shares):.1%})"
 
 
 def main() -> None:

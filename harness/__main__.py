@@ -4,6 +4,7 @@ Answers go to a private descriptor; stdout and stderr belong to the log file, fo
 """
 
 import argparse
+import functools
 import json
 import os
 import signal
@@ -21,11 +22,15 @@ import rehearsal
 import sandbox
 import spawn
 import wire
+from build import gpu as gpu_build
 from build import toolchain
 from failure import Failed
 from opened import Opened, OpeningError, describe, open_task
 from workplace import MachineError, Workplace
 from workplace.cpu import CpuWorkplace
+
+BUILDS_AHEAD_NICE = 10
+"""Whatever is judged meanwhile comes first."""
 
 
 class Server:
@@ -40,6 +45,7 @@ class Server:
         self._calibration_s = calibration_s
         self._cores = machine.split_cores()
         self._opened: Opened | None = None
+        self._loaded = functools.cache(rehearsal.load)
 
     def _workplace(self) -> Workplace:
         return workplace(self._device, self._cache, isolation=self._isolation, cores=self._cores)
@@ -67,6 +73,9 @@ class Server:
             self._answers.error(request.id, str(error))
 
     def _answer(self, request: wire.Request) -> None:
+        if isinstance(request, wire.Build):
+            self._build_ahead(request)
+            return
         opened = self._open(Path(request.task), lambda stage: self._answers.progress(request.id, stage))
         progress: Callable[[str], None] = lambda stage: self._answers.progress(request.id, stage)  # noqa: E731
         match request:
@@ -78,6 +87,15 @@ class Server:
                 self._reproduce(opened, request)
             case wire.DuelRequest():
                 self._duel(opened, request, progress)
+
+    def _build_ahead(self, request: wire.Build) -> None:
+        """Without opening the task: whoever builds ahead has no device."""
+        os.setpriority(os.PRIO_PROCESS, 0, BUILDS_AHEAD_NICE)
+        task, source = self._loaded(Path(request.task)), request.candidate
+        gpu_build.build_ahead(
+            Path(source.path), task, language=source.language, cache=self._cache, isolation=self._isolation
+        )
+        self._answers.built(request.id)
 
     def _duel(self, opened: Opened, request: wire.DuelRequest, progress: Callable[[str], None]) -> None:
         result = judge.compare(opened, request, progress)
@@ -100,7 +118,7 @@ class Server:
                 self._opened = None
             progress("calibration")
             self._opened = open_task(
-                rehearsal.load(folder), workplace=self._workplace(), calibration_s=self._calibration_s
+                self._loaded(folder), workplace=self._workplace(), calibration_s=self._calibration_s
             )
         return self._opened
 

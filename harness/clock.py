@@ -18,6 +18,7 @@ from arena import Arena, Region, Restore
 from arena.layout import Layout, lay_out, sets_that_fit
 from doorbell import CALL, CAPTURE, MAX_CALLS, REPLAY, Worker
 from failure import Failed
+from guards import guard
 from task import Case, Task
 
 MIN_BATCHES = 3
@@ -64,11 +65,13 @@ class Pace:
     noise: float
     """A candidate within this of the incumbent, or within twice the between-process spread, is a contender."""
     vendor_quads: int
-    """Of the vendor line beside a promoted candidate."""
+    """Of the vendor line beside a promoted candidate ..."""
+    vendor_s: float
+    """... whose calls, and the vendor's, take no longer than this together; else the ratio of the scores stands."""
     vendor_from: float
     """Of the vendor line's speed: of a slower candidate the ratio of the scores tells enough."""
     sustained_s: float
-    """Back to back for so long, promoted attempts only; 0 = a device that heat does not slow."""
+    """Back to back for so long, or the task's timing limit; promoted attempts only; 0 = heat does not slow it."""
     spread: tuple[int, int]
     """Processes and batches of each, from which the between-process spread is taken."""
 
@@ -134,6 +137,8 @@ class Stand:
     seat: int
     overheads_s: Mapping[float, float]
     """By the idle time before a batch: the constant to deduct. A device that has rested takes longer to begin."""
+    graph_overheads_s: Mapping[float, float] = field(default_factory=dict)
+    """The same where a graph is launched: no language's own way of launching takes part."""
     idle_s: float = 0.0
     observe: Callable[[], dict[str, float]] = dict
     """Reads the device's telemetry, while a batch runs."""
@@ -147,6 +152,10 @@ class Stand:
     def refresh(self, sets: range, key: str) -> None:
         """Fill the inputs of these sets from a key. Every worker must stand still."""
         self.arena.fill(self.task, self.case, layout=self.layout, sets=sets, key=key)
+        self.arena.settle()
+        with guard("checksums"):
+            self.arena.seal(self.task, self.case, layout=self.layout, sets=sets)
+            self.arena.settle()
 
     def keep(self, sets: range, key: str) -> Restore:
         """What writes these inputs anew, as they were refreshed from the key."""
@@ -165,7 +174,9 @@ class Stand:
         self.worker.go()
         self.worker.wait_done(deadline_s)
         self.worker.stop()
-        return replace(self, is_captured=self.worker.has_captured)
+        if not self.worker.has_captured:
+            return self
+        return replace(self, is_captured=True, overheads_s=self.graph_overheads_s)
 
     def run(
         self, sets: range, key: str, *, deadline_s: float, expected_s: float = 0.0, calls: int | None = None
@@ -179,11 +190,9 @@ class Stand:
             WorkerDied, WorkerOverdue: no reading.
             Failed: the worker takes more memory than the task allows.
         """
-        rng = inputs.generator(secrets.token_hex(inputs.KEY_BYTES))
-        region = self.arena.region(self.task, self.case, layout=self.layout, sets=sets, seat=self.seat)
-        word = inputs.poison_word(rng, item_bytes=self.task.narrowest_output)
-        region.poison(word)
-        region.choose_samples(rng, at_least=SAMPLES)
+        self.arena.settle()
+        with guard("poison"):
+            region, word = self._poisoned(sets)
         calls = min(calls or len(sets), MAX_CALLS)
         self._order(sets, calls=calls, manner=REPLAY if self.is_captured else CALL)
         self.arena.settle()
@@ -195,6 +204,16 @@ class Stand:
         if said := self.arena.excess(self.task):
             raise Failed("crashed", said)
         return Run(Reading(call_s, calls, key, telemetry), self, sets, region, word)
+
+    def _poisoned(self, sets: range) -> tuple[Region, int]:
+        """The outputs of these sets, with secret samples chosen, and the word that they hold."""
+        rng = inputs.generator(secrets.token_hex(inputs.KEY_BYTES))
+        region = self.arena.region(self.task, self.case, layout=self.layout, sets=sets, seat=self.seat)
+        word = inputs.poison_word(rng, item_bytes=self.task.narrowest_output)
+        region.poison(word)
+        region.choose_samples(rng, at_least=SAMPLES)
+        self.arena.settle()
+        return region, word
 
     def _order(self, sets: range, *, calls: int, manner: int) -> None:
         sizes = [self.case.sizes[name] for name in self.task.size_names]
@@ -237,24 +256,32 @@ class Run:
         Raises:
             Failed: incorrect or tampered.
         """
+        self._refuse_tampering()
         stand = self.stand
-        if said := stand.arena.tampered(sets=self.sets):
-            raise Failed("tampered", self._place(said))
-        self._verify_samples()
-        mistake = stand.arena.examine(
-            stand.task, stand.case, layout=stand.layout, sets=self.sets, seat=stand.seat, poison=self.poison,
-            rng=rng, full=full,
-        )  # fmt: skip
+        with guard("verification"):
+            mistake = stand.arena.examine(
+                stand.task, stand.case, layout=stand.layout, sets=self.sets, seat=stand.seat, poison=self.poison,
+                rng=rng, full=full,
+            )  # fmt: skip
         if mistake:
             raise Failed("incorrect", self._place(mistake.detail))
-        if overrun := self.region.overrun(self.poison):
+        with guard("guard bands"):
+            overrun = self.region.overrun(self.poison)
+        if overrun:
             raise Failed("incorrect", self._place(f"wrote outside the outputs: {overrun} bytes beside them changed"))
 
-    def _verify_samples(self) -> None:
-        late, of = self.region.late_samples()
-        if late:
-            detail = f"{late} of {of} sampled output words changed after the calls had returned"
-            raise Failed("tampered", self._place(detail))
+    def _refuse_tampering(self) -> None:
+        arena = self.stand.arena
+        with guard("checksums"):
+            said = arena.tampered(sets=self.sets)
+        with guard("resident work"):
+            said = said or arena.busy()
+        with guard("samples"):
+            late, of = self.region.late_samples()
+        if late and not said:
+            said = f"{late} of {of} sampled output words changed after the calls had returned"
+        if said:
+            raise Failed("tampered", self._place(said))
 
     def _place(self, detail: str) -> str:
         case, reading = self.stand.case, self.reading

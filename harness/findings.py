@@ -20,6 +20,8 @@ class Findings:
     facts: wire.Facts = field(default_factory=wire.Facts)
     batches: list[wire.Batch] = field(default_factory=list)
     durations_s: dict[str, float] = field(default_factory=dict)
+    guards_s: dict[str, float] = field(default_factory=dict)
+    """By guard, a part of the durations; see guards.py."""
     notes: list[str] = field(default_factory=list)
     isolation: int | None = None
 
@@ -41,6 +43,7 @@ class Findings:
             facts=self.facts,
             batches=tuple(self.batches),
             durations_s=self.durations_s,
+            guards_s=self.guards_s,
             notes=tuple(self.notes),
             isolation=self.isolation,
             **found,  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ import numpy as np
 
 import clock
 import duel
+import guards
 import inputs
 import promote
 import wire
@@ -25,11 +26,14 @@ from clock import Reading, Stand
 from doorbell import Worker
 from failure import Failed, deaths_are_verdicts
 from findings import Findings, Progress, Timed
-from opened import Opened, opened_plan
+from opened import Opened, OpeningError, opened_plan
 from task import Case, Task
+from workplace import Watch
 
 MAX_PLANS = 4
 """Of one case. A candidate that got faster after each of them is not scored below half of what the last one assumed."""
+DISTURBED = "disturbed, and once more when it was timed again"
+"""Begins what a verdict says of a score that others may have moved."""
 AS_GRAPH = "calls are so short that each batch runs as a CUDA graph, where they can be captured"
 LAUNCH_BOUND = 4
 """A pilot within this factor of what runs as a graph may be mostly launches, and is made again as one."""
@@ -43,36 +47,60 @@ def judge(opened: Opened, request: wire.Judge, progress: Progress) -> wire.Verdi
     Raises:
         OSError, sandbox.SandboxError, MachineError: the harness failed; nothing was found out about the candidate.
     """
-    findings = Findings()
     opened.workplace.refuse_company()
-    try:
-        built = _prepare(opened, request.candidate, findings=findings, progress=progress)
-        progress("correctness")
-        timed = _check_and_time(opened, built, findings=findings, progress=progress)
-        artifact = built.artifact
-        return promote.score(opened, request, artifact=artifact, timed=timed, findings=findings, progress=progress)
-    except Failed as failed:
-        return findings.verdict(failed.status, failed.detail)
+    with guards.counted() as guards_s:
+        findings = Findings(guards_s=guards_s)
+        try:
+            return _judged(opened, request, findings=findings, progress=progress)
+        except Failed as failed:
+            return findings.verdict(failed.status, failed.detail)
+
+
+def _judged(opened: Opened, request: wire.Judge, *, findings: Findings, progress: Progress) -> wire.Verdict:
+    built = _prepare(opened, request.candidate, findings=findings, progress=progress)
+    progress("correctness")
+    timed = _check_and_time(opened, built, findings=findings, progress=progress)
+    artifact = built.artifact
+    return promote.score(opened, request, artifact=artifact, timed=timed, findings=findings, progress=progress)
 
 
 def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> duel.Duel | wire.Verdict:
-    """A duel on demand, once both candidates are built and checked; else the verdict on the one that fails."""
-    artifacts, calls_s = [], 0.0
+    """A duel on demand, once the candidates are built and checked; else the verdict on the one that fails.
+
+    Raises:
+        OpeningError: the task has no vendor line here, or its kernels are too slow to be compared with it.
+    """
+    checked = []
     for side, source in (("A", request.candidate), ("B", request.incumbent)):
         findings = Findings()
         try:
-            artifacts.append(_prepare(opened, source, findings=findings, progress=progress).artifact)
-            with deaths_are_verdicts(None), opened.worker(artifacts[-1]) as worker:
-                calls_s += _check_all(opened, worker)[opened.main.name]
+            checked += [_checked(opened, source, findings=findings, progress=progress)] if source else []
         except Failed as failed:
             return findings.verdict(failed.status, f"{side}: {failed.detail}")
     progress("duel")
     try:
-        return promote.fight(opened, artifacts[0], artifacts[1], calls_s=calls_s, give_up=False)
+        return _compared(opened, checked)
     except Failed as failed:
         return Findings().verdict(failed.status, f"A, in the duel: {failed.detail}")
     except duel.IncumbentFailed as failure:
         return Findings().verdict(failure.status, f"B, in the duel: {failure}")
+
+
+def _checked(opened: Opened, source: wire.Source, *, findings: Findings, progress: Progress) -> tuple[Path, float]:
+    """The artifact of a candidate that is right in every case, and the seconds of its main case's pilot."""
+    artifact = _prepare(opened, source, findings=findings, progress=progress).artifact
+    with deaths_are_verdicts(None), opened.worker(artifact) as worker:
+        return artifact, _check_all(opened, worker)[opened.main.name]
+
+
+def _compared(opened: Opened, checked: list[tuple[Path, float]]) -> duel.Duel:
+    (contender, call_s), *others = checked
+    if others:
+        rival, rival_s = others[0]
+        return promote.fight(opened, contender, promote.Rival(rival), calls_s=call_s + rival_s, give_up=False)
+    if (fought := promote.beside_vendor(opened, contender, call_s=call_s)) is None:
+        raise OpeningError("no vendor line to be compared with in a reasonable time")
+    return fought
 
 
 # --- admit and build ---------------------------------------------------------------------------------------------
@@ -222,7 +250,8 @@ def _time_case(
             findings.notes += [f"case {case.name}: {AS_GRAPH}"] if plan.as_graph else []
             stand = opened.stand(worker, case, sets=plan.sets)
             least_s = pilot_s / REPLAN_FACTOR
-            readings = _all_but_last(stand, plan, misled_below_s=least_s if left else 0.0)
+            misled_below_s = least_s if left else 0.0
+            readings = _undisturbed(opened, stand, plan, misled_below_s=misled_below_s, findings=findings)
             pilot_s = min(reading.call_s for reading in readings)
             if pilot_s >= least_s:
                 break
@@ -232,11 +261,30 @@ def _time_case(
     return [replace(reading, call_s=max(reading.call_s, least_s)) for reading in readings]
 
 
-def _all_but_last(stand: Stand, plan: clock.Plan, *, misled_below_s: float) -> list[Reading]:
+def _undisturbed(
+    opened: Opened, stand: Stand, plan: clock.Plan, *, misled_below_s: float, findings: Findings
+) -> list[Reading]:
+    """All readings but the last. Where something else ran on the device they are taken again, once; if it still does,
+    the verdict says so."""
+    said = ""
+    for again in (False, True):
+        watch = opened.workplace.watch(stand.worker)
+        readings = _all_but_last(stand, plan, misled_below_s=misled_below_s, watch=watch)
+        if readings[-1].call_s < misled_below_s:
+            break
+        if not (found := watch.disturbance()):
+            break
+        said = f"case {stand.case.name}: {DISTURBED if again else 'timed again, for it was disturbed'}: {found}"
+    findings.notes += [said] if said else []
+    return readings
+
+
+def _all_but_last(stand: Stand, plan: clock.Plan, *, misled_below_s: float, watch: Watch) -> list[Reading]:
     """Timed batches on rotating sets, each with fresh inputs and verified; no more once one shows the plan wrong."""
     readings: list[Reading] = []
     for index in range(plan.batches - 1):
         readings.append(_batch(stand, plan=plan, index=index, kill=False))
+        watch.look()
         if readings[-1].call_s < misled_below_s:
             break
     return readings

@@ -104,11 +104,15 @@ class Opened:
     def stand(self, worker: Worker, case: Case, *, sets: int = 1, seat: int = 0) -> Stand:
         """Ready a worker to be timed on a case."""
         layout = lay_out(self.task, case, sets=sets)
-        overheads_s = {idle_s: one.seconds for idle_s, one in self.overheads.get(worker.language, {}).items()}
+        trusted = next(iter(self.overheads), worker.language)
         return Stand(
-            self.task, case, self.arena, layout, worker, seat, overheads_s,
-            idle_s=self.pace.idle_s, observe=lambda: dict(self.workplace.observe()),
+            self.task, case, self.arena, layout, worker, seat, self._overheads_s(worker.language),
+            graph_overheads_s=self._overheads_s(trusted), idle_s=self.pace.idle_s,
+            observe=lambda: dict(self.workplace.observe()),
         )  # fmt: skip
+
+    def _overheads_s(self, language: str) -> dict[float, float]:
+        return {idle_s: one.seconds for idle_s, one in self.overheads.get(language, {}).items()}
 
     def close(self) -> None:
         """Give the arena back."""
@@ -158,6 +162,7 @@ def _measure_set(task: Task, case: Case, *, workplace: Workplace) -> float:
     for _ in range(2):
         start = time.perf_counter()
         arena.fill(task, case, layout=layout, sets=one, key=inputs.fresh_key())
+        arena.seal(task, case, layout=layout, sets=one)
         arena.examine(task, case, layout=layout, sets=one, seat=0, poison=0, rng=rng, full=False)
         arena.settle()
         seconds = time.perf_counter() - start

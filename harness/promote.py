@@ -3,8 +3,9 @@
 import math
 import secrets
 import statistics
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import duel
 import inputs
 import wire
 from build.built import BuildFailure
-from doorbell import Worker, WorkerDied, WorkerOverdue
+from doorbell import Profile, Worker, WorkerDied, WorkerOverdue
 from failure import Failed, deaths_are_verdicts
 from findings import Findings, Progress, Timed
 from opened import Opened, opened_plan
@@ -26,9 +27,16 @@ DUEL_S = 20.0
 """A duel of slow kernels has fewer quads, so that it takes no longer than this ..."""
 MIN_DUEL_QUADS = 6
 """... but never fewer than these."""
-VENDOR_S = 2.5
-"""The vendor line runs beside a promoted candidate for no longer than this; else the ratio of the scores stands."""
 MIN_VENDOR_QUADS = 4
+"""Fewer tell no more than the ratio of the scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Whom a candidate is compared with: what is run, and what its worker may have where that is not the usual."""
+
+    artifact: Path
+    profile: Profile | None = None
 
 
 def score(
@@ -45,13 +53,15 @@ def score(
         progress("audit")
         with findings.timed("audit"):
             measurement = _audited(opened, artifact, timed=timed, measurement=measurement, findings=findings)
-        progress("duel")
-        with findings.timed("duel"):
-            promotion, fought = _contend(opened, request, artifact=artifact, timed=timed, findings=findings)
+        # Scored by its single calls it may be no contender any more; turns of a duel would give it company again.
+        if _is_contender(opened, request, measurement):
+            progress("duel")
+            with findings.timed("duel"):
+                promotion, fought = _contend(opened, request, artifact=artifact, timed=timed, findings=findings)
     if promotion and (measurement.vendor_ratio or 0.0) > opened.pace.vendor_from:
         progress("vendor")
         with findings.timed("vendor"):
-            measurement = _beside_vendor(opened, artifact, measurement, findings=findings)
+            measurement = _with_vendor(opened, artifact, measurement, findings=findings)
     if promotion and opened.pace.sustained_s:
         progress("sustained")
         with findings.timed("sustained"), deaths_are_verdicts(opened.main):
@@ -118,12 +128,14 @@ def _audited(
     case = opened.main
     if all(reading.calls == 1 for reading in timed.readings[case.name]):
         return measurement
-    with deaths_are_verdicts(case), opened.worker(artifact) as worker:
-        single_s = audit.single_call_s(opened.stand(worker, case).after(0.0))
     batch_s = timed.scores[case.name].call_s
+    with deaths_are_verdicts(case), opened.worker(artifact) as worker:
+        scatter_s = opened.overheads[worker.language][0.0].scatter_s
+        allowed_s = audit.allowed_s(batch_s, vendor_ratio=opened.single_ratio, scatter_s=scatter_s)
+        look_again_from_s = allowed_s if opened.pace.graph_below_s else math.inf
+        single_s = audit.single_call_s(opened.stand(worker, case).after(0.0), look_again_from_s=look_again_from_s)
     measurement = replace(measurement, single_us=single_s * 1e6)
-    scatter_s = opened.overheads[worker.language][0.0].scatter_s
-    if single_s <= audit.allowed_s(batch_s, vendor_ratio=opened.single_ratio, scatter_s=scatter_s):
+    if single_s <= allowed_s:
         return measurement
     findings.notes.append(f"scored by its single calls: {single_s / batch_s:.2f} times its time in batches")
     slower = batch_s / single_s
@@ -162,20 +174,31 @@ def _duel(opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed) 
     if isinstance(incumbent, BuildFailure):
         raise duel.IncumbentFailed(Failed("build_failed", f"it does not build any more: {incumbent.detail}"))
     calls_s = request.incumbent_time.time_us * 1e-6 + timed.scores[opened.main.name].call_s
-    return fight(opened, artifact, incumbent.artifact, calls_s=calls_s, give_up=True)
+    return fight(opened, artifact, Rival(incumbent.artifact), calls_s=calls_s, give_up=True)
 
 
-def fight(opened: Opened, contender: Path, incumbent: Path, *, calls_s: float, give_up: bool) -> duel.Duel:
-    """A duel on the main case between two built candidates; `calls_s` is one call of either side together."""
+def fight(opened: Opened, contender: Path, rival: Rival, *, calls_s: float, give_up: bool) -> duel.Duel:
+    """A duel on the main case with another built candidate; `calls_s` is one call of either side together."""
     calls = _calls_in_a_turn(opened, calls_s)
     quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, opened.pace.quads))
-    with deaths_are_verdicts(opened.main), ExitStack() as stack:
-        ours = stack.enter_context(opened.worker(contender))
-        try:
-            theirs = stack.enter_context(opened.worker(incumbent, seat=1))
-        except (WorkerDied, WorkerOverdue) as death:
-            raise duel.IncumbentFailed(death) from death
-        return _fought(opened, ours, theirs, quads=quads, calls_s=calls_s, give_up=give_up)
+    return _fought(opened, contender, rival, quads=quads, calls_s=calls_s, give_up=give_up)
+
+
+def beside_vendor(opened: Opened, artifact: Path, *, call_s: float) -> duel.Duel | None:
+    """A candidate and the vendor line in turn; None where there is no vendor line, or enough quads would take too long.
+
+    Raises:
+        Failed: the candidate fails.
+        duel.IncumbentFailed: the vendor does.
+    """
+    if opened.vendor is None:
+        return None
+    calls_s = call_s + opened.vendor_s
+    quads = min(opened.pace.vendor_quads, int(opened.pace.vendor_s / (2 * _calls_in_a_turn(opened, calls_s) * calls_s)))
+    if quads < MIN_VENDOR_QUADS:
+        return None
+    rival = Rival(opened.vendor.artifact, opened.vendor.profile)
+    return _fought(opened, artifact, rival, quads=quads, calls_s=calls_s, give_up=False)
 
 
 def _calls_in_a_turn(opened: Opened, calls_s: float) -> int:
@@ -184,16 +207,27 @@ def _calls_in_a_turn(opened: Opened, calls_s: float) -> int:
     return int(np.clip(opened.pace.turn_s / (calls_s / 2), 1, most))
 
 
-def _fought(opened: Opened, ours: Worker, theirs: Worker, *, quads: int, calls_s: float, give_up: bool) -> duel.Duel:
+def _fought(opened: Opened, contender: Path, rival: Rival, *, quads: int, calls_s: float, give_up: bool) -> duel.Duel:
     calls, pace = _calls_in_a_turn(opened, calls_s), opened.pace
-    stands = [
-        opened.stand(worker, opened.main, sets=calls, seat=seat).after(pace.turn_idle_s)
-        for seat, worker in enumerate((ours, theirs))
-    ]
-    return duel.fight(
-        *stands, quads=quads, calls=calls, as_graph=calls_s / 2 < pace.graph_below_s,
-        deadline_s=opened.task.limits.call_s, futility_every=pace.futility_every if give_up else quads,
-    )  # fmt: skip
+    with deaths_are_verdicts(opened.main), _both(opened, contender, rival) as workers:
+        stands = [
+            opened.stand(worker, opened.main, sets=calls, seat=seat).after(pace.turn_idle_s)
+            for seat, worker in enumerate(workers)
+        ]
+        return duel.fight(
+            *stands, quads=quads, calls=calls, as_graph=calls_s / 2 < pace.graph_below_s,
+            deadline_s=opened.task.limits.call_s, futility_every=pace.futility_every if give_up else quads,
+        )  # fmt: skip
+
+
+@contextmanager
+def _both(opened: Opened, contender: Path, rival: Rival) -> Iterator[tuple[Worker, Worker]]:
+    with opened.worker(contender) as ours, ExitStack() as stack:
+        try:
+            theirs = stack.enter_context(opened.worker(rival.artifact, seat=1, profile=rival.profile))
+        except (WorkerDied, WorkerOverdue) as death:
+            raise duel.IncumbentFailed(death) from death
+        yield ours, theirs
 
 
 def _sustained_s(opened: Opened, artifact: Path, measurement: wire.Measurement) -> float:
@@ -203,31 +237,23 @@ def _sustained_s(opened: Opened, artifact: Path, measurement: wire.Measurement) 
         stand = opened.stand(worker, opened.main, sets=plan.sets)
         key = inputs.fresh_key()
         stand.refresh(range(plan.sets), key)
-        calls = int(opened.pace.sustained_s / (measurement.time_us * 1e-6)) + 1
+        seconds = min(opened.pace.sustained_s, opened.task.limits.timing_s)
+        calls = int(seconds / (measurement.time_us * 1e-6)) + 1
         run = stand.run(range(plan.sets), key, deadline_s=opened.task.limits.call_s, calls=calls)
         run.verify(np.random.default_rng(secrets.randbits(128)))
     return run.reading.call_s
 
 
-def _beside_vendor(
+def _with_vendor(
     opened: Opened, artifact: Path, measurement: wire.Measurement, *, findings: Findings
 ) -> wire.Measurement:
     """The vendor line interleaved with a promoted candidate, where that is quick enough."""
-    assert opened.vendor is not None
-    vendor, calls_s = opened.vendor, measurement.time_us * 1e-6 + opened.vendor_s
-    calls = _calls_in_a_turn(opened, calls_s)
-    quads = min(opened.pace.vendor_quads, int(VENDOR_S / (2 * calls * calls_s)))
-    if quads < MIN_VENDOR_QUADS:
+    paired = beside_vendor(opened, artifact, call_s=measurement.time_us * 1e-6)
+    if paired is None or opened.vendor is None:
         return measurement
-    with (
-        deaths_are_verdicts(opened.main),
-        opened.worker(artifact) as ours,
-        opened.worker(vendor.artifact, seat=1, profile=vendor.profile) as theirs,
-    ):
-        paired = _fought(opened, ours, theirs, quads=quads, calls_s=calls_s, give_up=False)
     low, high = paired.interval
     findings.notes.append(
-        f"{paired.speedup:.4f} times as fast as {vendor.name} in {quads} interleaved quads, 95 % interval {low:.4f} to "
-        f"{high:.4f}"
+        f"{paired.speedup:.4f} times as fast as {opened.vendor.name} in {len(paired.ratios)} interleaved quads, 95 % "
+        f"interval {low:.4f} to {high:.4f}"
     )
     return replace(measurement, vendor_ratio=paired.speedup, vendor_paired=True)

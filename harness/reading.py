@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, NoReturn
 
 import hygiene
-from wire import VERSION, DuelRequest, IncumbentTime, Judge, Open, Reproduce, Request, Source
+from wire import VERSION, Build, DuelRequest, IncumbentTime, Judge, Open, Reproduce, Request, Source
 
 MAX_LINE = 64 << 10
 """Bytes of a request: it holds a few paths."""
@@ -56,7 +56,7 @@ def parse(line: str | bytes) -> Request:
     if not isinstance(op, str) or op not in _OPERATIONS:
         raise RequestError(f"unknown op {hygiene.shown(op)}; known are {', '.join(_OPERATIONS)}")
     kind, readers = _OPERATIONS[op]
-    return kind(**_read(message, readers, optional=("incumbent", "incumbent_time") if kind is Judge else ()))
+    return kind(**_read(message, readers, optional=("incumbent", "incumbent_time")))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -143,4 +143,5 @@ _OPERATIONS: dict[str, tuple[Callable[..., Request], dict[str, Reader]]] = {
     ),
     "reproduce": (Reproduce, {**_BOTH, "candidate": _source, "case": _text, "calls": _calls, "key": _key}),
     "duel": (DuelRequest, {**_BOTH, "candidate": _source, "incumbent": _source}),
+    "build": (Build, {**_BOTH, "candidate": _source}),
 }  # fmt: skip

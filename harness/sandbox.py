@@ -22,6 +22,7 @@ import privileges
 import seccomp
 import spawn
 import syscalls
+from guards import guard
 from process import Process
 from spawn import SandboxError, Step
 
@@ -126,13 +127,13 @@ def launch(
         SandboxError: a guard could not be put up, or the program could not be started; the message says which.
     """
     program = spawn.Image(command, policy.environment)
-    with spawn.null_device() as null, _prepared(policy, isolation, folder=folder) as guards:
+    with guard("sandbox"), spawn.null_device() as null, _prepared(policy, isolation, folder=folder) as put_up:
         streams = (null, null if stdout is None else stdout, null if stderr is None else stderr)
         steps = [
             ("new session", os.setsid),
             ("signals", spawn.default_signals),
             ("descriptors", lambda: spawn.arrange_descriptors(streams, keep_fds)),
-            *guards,
+            *put_up,
             ("program", program.execute),
         ]
         return spawn.start(steps)
@@ -251,14 +252,16 @@ def private_folder(isolation: Isolation) -> Iterator[Path]:
     Raises:
         SandboxError: it could not be removed.
     """
-    folder = Path(tempfile.mkdtemp(prefix="kernelsmith-")).resolve()
+    with guard("sandbox"):
+        folder = Path(tempfile.mkdtemp(prefix="kernelsmith-")).resolve()
     try:
         if isolation.level >= Level.CONFINED and isolation.uids:
             uid = isolation.uids[next(_turns) % len(isolation.uids)]
             os.chown(folder, uid, uid)
         yield folder
     finally:
-        _remove(folder)
+        with guard("sandbox"):
+            _remove(folder)
 
 
 def _remove(folder: Path) -> None:

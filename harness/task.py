@@ -81,6 +81,9 @@ class Tolerance:
     rms: float
     mismatch: float = 1.0
     """Of outputs narrower than 32 bits: the fraction that may differ from the correctly rounded result."""
+    coarse: float = 1.0
+    """Of such a product's small elements, what is left where sums cancel: the fraction that may end in two zero bits.
+    A quarter does; where partial sums were rounded to the output's type, most do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,10 @@ class Task:
     def narrowest_output(self) -> int:
         """Bytes of an element."""
         return min(ITEM_BYTES[buffer.dtype] for buffer in self.buffers if buffer.is_output)
+
+    def buffer(self, name: str) -> Buffer:
+        """By name."""
+        return next(buffer for buffer in self.buffers if buffer.name == name)
 
     def work(self, case: Case) -> float:
         """Units of work of one call: bytes for a bandwidth unit, else arithmetic operations."""

@@ -14,6 +14,10 @@ from doorbell import Profile
 
 LIBRARY_VARIABLE = "KERNELSMITH_VENDOR_LIBRARY"
 """Where a task's vendor.c finds the library; set for the vendor's worker only."""
+CHOICE_VARIABLE = "KERNELSMITH_VENDOR_CHOICE"
+"""Which of its algorithms a task's vendor.cu takes, from 0."""
+CHOICES = 8
+"""As many as vendor.cu asks cuBLASLt's heuristic for."""
 CORE_NAME = "scipy_openblas_get_corename64_"
 """As numpy's wheels name OpenBLAS's function."""
 
@@ -66,13 +70,23 @@ def _own_choice(library: Path) -> str:
 
 
 def cublaslt(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-    """cuBLASLt of the toolkit or of Python's packages, the newest; empty where there is none."""
+    """cuBLASLt of the toolkit or of Python's packages, the newest, with each algorithm that its heuristic puts first.
+
+    Empty where there is none. One algorithm a vendor: a library that chose in its own process would not always choose
+    the same, and would be warm from choosing.
+    """
     library = max(_cublaslt_libraries(), key=lambda path: path.name, default=None)
     if library is None:
         return []
     readable = (*library.parent.glob("libcublas*.so*"), *machine.linked(library))
-    environment = {LIBRARY_VARIABLE: str(library)}
-    return [Vendor("cuBLASLt", artifact, Profile(memory_bytes, readable, environment))]
+    return [
+        _algorithm(artifact, library, readable, choice=choice, memory_bytes=memory_bytes) for choice in range(CHOICES)
+    ]
+
+
+def _algorithm(artifact: Path, library: Path, readable: tuple[Path, ...], *, choice: int, memory_bytes: int) -> Vendor:
+    environment = {LIBRARY_VARIABLE: str(library), CHOICE_VARIABLE: str(choice)}
+    return Vendor(f"cuBLASLt (#{choice + 1})", artifact, Profile(memory_bytes, readable, environment))
 
 
 def _cublaslt_libraries() -> Iterator[Path]:

@@ -1,15 +1,19 @@
-"""Whether outputs are right: a full comparison with a reference, or Freivalds' check of a product.
+"""Whether outputs are right: a comparison with a reference, or Freivalds' check of a product.
 
 Errors are measured in units of a scale that rounding errors follow: for C = A Bᵀ the lengths of the two rows,
-|a_i| |b_j|; elementwise, the element's magnitude plus the array's rms. What is found wrong is told in words that an
-engineer can act on: how much, where, in which pattern.
+|a_i| |b_j|; elementwise, the element's magnitude plus the array's rms. Four figures are held against the task's
+tolerance: the largest error, the rms of all, and of outputs narrower than 32 bits the part of the elements that are not
+the correctly rounded result and the part of the small ones that end in zero bits. What is found wrong is told in words
+that an engineer can act on: how much, where, in which pattern.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+import rounding
 from task import Array, Arrays, Case, Task, Tolerance
 
 Floats = NDArray[np.float64]
@@ -19,6 +23,20 @@ VECTORS = 4
 
 FREIVALDS_SIGMAS = 8.0
 """Residuals beyond this many tolerated standard deviations are errors; honest fp32 products stay below 1."""
+
+SCATTERS = 5.0
+"""Figures over few elements may exceed the tolerance by so many of their own standard deviations."""
+
+SMALL = (1 / 64, 1 / 16)
+"""Elements between these parts of a typical one are small: what is left where large sums cancel."""
+END_BITS = 2
+"""A quarter of all numbers end in two zero bits; a difference of two much larger narrow numbers always does."""
+
+SAMPLED_ROWS, SAMPLED_COLUMNS = 128, 1024
+"""Of one product with a narrow output in a timed batch: drawn secretly after it, compared element by element."""
+
+BLOCK_ROWS = 64
+"""Of a matrix that is multiplied in float64: so many stay in a core's cache."""
 
 MAX_NAMED = 4
 """Residues that a pattern may name before it says nothing any more."""
@@ -31,53 +49,150 @@ class Mistake:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How far the elements of one output are off, all together."""
+
+    count: int
+    largest: float
+    """In units of the scale, as `rms` is."""
+    rms: float
+    mismatch: float = 0.0
+    """The part that is not the correctly rounded result; 0 of 32 bits and more."""
+    small: int = 0
+    """How many are small; 0 of 32 bits and more, and where no product is compared."""
+    coarse: float = 0.0
+    """The part of the small ones that ends in zero bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """What a product check finds over all rows and vectors, in units of the scale."""
+
+    count: int
+    largest: float
+    rms: float
+
+
+# --- element by element ---------------------------------------------------------------------------------------------
+
+
 def compare(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays, poison: int) -> Mistake | None:
-    """Compare every element of every output with the reference; None if all is within the task's tolerance."""
+    """Compare every element of every output with the reference; None if all is within the task's tolerance.
+
+    Outputs of types that numpy lacks are given as float32 arrays of their values.
+    """
     tolerance = task.tolerance(case)
-    for name, expected in task.reference(inputs).items():
-        scale = _scale(task, name=name, inputs=inputs, expected=expected)
-        mistake = _compare_one(name, outputs[name], expected=expected, scale=scale, tolerance=tolerance, poison=poison)
-        if mistake:
+    for one in _compared(task, case, inputs=inputs, outputs=outputs):
+        wrong = one.relative > tolerance.max_element
+        if wrong.any():
+            return describe(_wrong(one, wrong=wrong, poison=poison))
+        if mistake := judge_errors(one.name, one.errors(), tolerance=tolerance):
             return mistake
     return None
 
 
+def measure(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays) -> dict[str, Errors]:
+    """By output, what `compare` holds against the tolerance."""
+    return {one.name: one.errors() for one in _compared(task, case, inputs=inputs, outputs=outputs)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """One output beside what it should be."""
+
+    name: str
+    dtype: str
+    got: Array
+    expected: Array
+    scale: Floats
+    relative: Floats
+    """Errors in units of the scale; infinite where the output is not finite."""
+    band: tuple[float, float]
+    """Of small elements, in units of the scale."""
+
+    def errors(self) -> Errors:
+        count, largest = self.relative.size, float(self.relative.max())
+        rms = float(np.sqrt(np.mean(np.square(self.relative))))
+        if self.dtype not in rounding.NARROW:
+            return Errors(count, largest, rms)
+        stored = np.asarray(self.got, np.float32)
+        mismatch = np.mean(rounding.rounded(self.expected.astype(np.float32), self.dtype) != stored)
+        low, high = self.band
+        magnitude = np.abs(self.expected)
+        small = stored[(magnitude >= low * self.scale) & (magnitude < high * self.scale)]
+        ends = rounding.ends_in_zeros(small, self.dtype, bits=END_BITS)
+        return Errors(count, largest, rms, float(mismatch), small.size, float(ends.mean()) if small.size else 0.0)
+
+
+def _compared(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays) -> list[_Compared]:
+    return [
+        _beside(task, case, name, inputs=inputs, got=outputs[name], expected=expected)
+        for name, expected in task.reference(inputs).items()
+    ]
+
+
+def _beside(task: Task, case: Case, name: str, *, inputs: Arrays, got: Array, expected: Array) -> _Compared:
+    dtype = task.buffer(name).dtype
+    if case.data == "small_integers" and dtype in rounding.NARROW:
+        expected = rounding.rounded(expected, dtype)
+    scale = _scale(task, name=name, inputs=inputs, expected=expected)
+    error = np.abs(got - expected.astype(np.float64))
+    error = np.where(np.isfinite(error), error, np.inf)
+    # Where the scale is zero the right answer is exactly zero, and any error is infinitely large.
+    relative = np.divide(error, scale, out=np.where(error > 0, np.inf, 0.0), where=scale > 0)
+    return _Compared(name, dtype, got, expected, scale, relative, small_band(task, case, name))
+
+
 def _scale(task: Task, *, name: str, inputs: Arrays, expected: Array) -> Floats:
-    check = task.check
-    if check.rule == "product" and name == check.output:
-        left, right = _lengths(inputs[check.left]), _lengths(inputs[check.right])
+    if is_product(task, name):
+        left, right = _lengths(inputs[task.check.left]), _lengths(inputs[task.check.right])
         return np.asarray(left[:, None] * right[None, :])
     magnitude = np.abs(expected)
     return np.asarray(magnitude + np.sqrt(np.mean(np.square(expected, dtype=np.float64))))
+
+
+def is_product(task: Task, name: str) -> bool:
+    """Whether an output is measured in the lengths of two rows."""
+    return task.check.rule == "product" and name == task.check.output
+
+
+def small_band(task: Task, case: Case, name: str) -> tuple[float, float]:
+    """Between which magnitudes elements are small, in units of the scale; (0, 0) where they are not looked at.
+
+    A typical element of a product is |a_i| |b_j| / sqrt(K).
+    """
+    if not is_product(task, name):
+        return 0.0, 0.0
+    terms = task.buffer(task.check.left).shape_in(case.sizes)[1]
+    return SMALL[0] * terms**-0.5, SMALL[1] * terms**-0.5
 
 
 def _lengths(rows: Array) -> Floats:
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)))
 
 
-def _compare_one(
-    name: str, got: Array, *, expected: Array, scale: Floats, tolerance: Tolerance, poison: int
-) -> Mistake | None:
-    error = np.abs(got - expected.astype(np.float64))
-    error = np.where(np.isfinite(error), error, np.inf)
-    # Where the scale is zero the right answer is exactly zero, and any error is infinitely large.
-    relative = np.divide(error, scale, out=np.where(error > 0, np.inf, 0.0), where=scale > 0)
-    wrong = relative > tolerance.max_element
-    if wrong.any():
-        return describe(_wrong(name, got, expected=expected, relative=relative, wrong=wrong, poison=poison))
-    rms = float(np.sqrt(np.mean(np.square(relative))))
-    return judge_totals(name, rms=rms, mismatch=0.0, tolerance=tolerance)
-
-
-def judge_totals(name: str, *, rms: float, mismatch: float, tolerance: Tolerance) -> Mistake | None:
+def judge_errors(name: str, errors: Errors, *, tolerance: Tolerance) -> Mistake | None:
     """What is wrong with all elements together where none of them is far off."""
-    if not rms <= tolerance.rms:
-        return Mistake(f"{name}: no element is far off, but all together are: rms error {rms:.2e} of the scale, "
-                       f"{tolerance.rms:.2e} allowed; something accumulates in lower precision")  # fmt: skip
-    if mismatch > tolerance.mismatch:
-        return Mistake(f"{name}: {mismatch:.2%} of the elements are not the correctly rounded result, "
-                       f"{tolerance.mismatch:.2%} may be; something accumulates in lower precision")  # fmt: skip
+    cause = "something accumulates in lower precision"
+    if not errors.rms <= tolerance.rms * (1 + SCATTERS * (2 * errors.count) ** -0.5):
+        return Mistake(f"{name}: no element is far off, but all together are: rms error {errors.rms:.2e} of the scale, "
+                       f"{tolerance.rms:.2e} allowed; {cause}")  # fmt: skip
+    if errors.mismatch > _most(tolerance.mismatch, of=errors.count):
+        return Mistake(f"{name}: {errors.mismatch:.2%} of the elements are not the correctly rounded result, "
+                       f"{tolerance.mismatch:.2%} may be; {cause}")  # fmt: skip
+    if errors.coarse > _most(tolerance.coarse, of=errors.small):
+        return Mistake(f"{name}: {errors.coarse:.1%} of the small elements end in {END_BITS} zero bits, "
+                       f"{tolerance.coarse:.1%} may: partial sums were rounded to the output's type")  # fmt: skip
     return None
+
+
+def _most(part: float, *, of: int) -> float:
+    """Of so many elements, where so large a part of all is tolerated."""
+    return part + SCATTERS * math.sqrt(part * (1 - part) / of) if of else 1.0
+
+
+# --- in words -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +212,16 @@ class Wrong:
     columns: NDArray[np.bool_]
 
 
-def _wrong(name: str, got: Array, *, expected: Array, relative: Floats, wrong: NDArray[np.bool_], poison: int) -> Wrong:
-    worst = int(np.argmax(np.where(wrong, relative, -1.0)))
+def _wrong(one: _Compared, *, wrong: NDArray[np.bool_], poison: int) -> Wrong:
+    worst, got = int(np.argmax(np.where(wrong, one.relative, -1.0))), one.got
     flat = wrong.reshape(wrong.shape[0], -1)
     return Wrong(
-        name=name,
+        name=one.name,
         count=int(wrong.sum()),
         shape=got.shape,
         worst=worst,
         got=float(got.ravel()[worst]),
-        expected=float(expected.ravel()[worst]),
+        expected=float(one.expected.ravel()[worst]),
         unwritten=int(np.count_nonzero(got.view(np.uint32) == poison)) if got.dtype == np.float32 else 0,
         rows=np.asarray(flat.any(axis=1)),
         columns=np.asarray(flat.any(axis=0)),
@@ -152,33 +267,102 @@ def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
     return f"{len(indices)} of {len(hit)} {word}"
 
 
-def freivalds(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> Mistake | None:
-    """Check C = A Bᵀ by C X = A (Bᵀ X) with Gaussian X drawn after the batch, in float64.
-
-    Freivalds 1977. Independent errors of `tolerance.rms` times |a_i| |b_j| make residual i of vector x a number of
-    standard deviation rms |a_i| sqrt(sum_j |b_j|² x_j²): residuals are judged in that unit.
-    """
-    check, tolerance = task.check, task.tolerance(case)
-    a, b, c = inputs[check.left], inputs[check.right], outputs[check.output]
-    x = rng.standard_normal((b.shape[0], VECTORS))
-    wide = [array.astype(np.float64) for array in (a, b, c)]
-    residual = np.abs(wide[2] @ x - wide[0] @ (wide[1].T @ x))
-    row_scale, column_scale = _lengths(a), np.sqrt(np.square(_lengths(b)) @ np.square(x))
-    scale = row_scale[:, None] * column_scale[None, :]
-    worst = np.divide(residual, scale, out=np.where(residual > 0, np.inf, 0.0), where=scale > 0)
-    worst = np.where(np.isfinite(worst), worst, np.inf)
-    if worst.max() <= FREIVALDS_SIGMAS * tolerance.rms:
-        return None
-    rows = np.flatnonzero(worst.max(axis=1) > FREIVALDS_SIGMAS * tolerance.rms)
-    return Mistake(
-        f"{len(rows):,} of {len(worst):,} rows of {check.output} are wrong in a timed call (product check); "
-        f"worst row {int(np.argmax(worst.max(axis=1)))}"
-    )
+# --- timed calls ----------------------------------------------------------------------------------------------------
 
 
 def check_timed(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator,
                 poison: int) -> Mistake | None:  # fmt: skip
-    """The check of one timed call: Freivalds for products, else a full comparison."""
-    if task.check.rule == "product" and case.data != "small_integers":
-        return freivalds(task, case, inputs=inputs, outputs=outputs, rng=rng)
-    return compare(task, case, inputs=inputs, outputs=outputs, poison=poison)
+    """The check of one timed call: Freivalds for products, and a sample of narrow ones; else a full comparison."""
+    if task.check.rule != "product" or case.data == "small_integers":
+        return compare(task, case, inputs=inputs, outputs=outputs, poison=poison)
+    found = residuals(task, inputs=inputs, outputs=outputs, rng=rng)
+    mistake = judge_residuals(task.check.output, found, tolerance=task.tolerance(case))
+    if mistake or not is_sampled(task):
+        return mistake
+    given, made = _sampled(task, inputs=inputs, outputs=outputs, rng=rng)
+    return of_sample(compare(task, case, inputs=given, outputs=made, poison=poison))
+
+
+def of_sample(mistake: Mistake | None) -> Mistake | None:
+    """The same, told of a sample."""
+    return mistake and Mistake(f"in a timed call, of a secret sample of its rows and columns: {mistake.detail}")
+
+
+def residuals(task: Task, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> Residuals:
+    """Check C = A Bᵀ by C X = A (Bᵀ X) with Gaussian X drawn after the batch, in float64.
+
+    Freivalds 1977. Independent errors e_ij in C make residual i of vector x a number whose square is expected to be
+    sum_j e_ij². In units of |a_i| sqrt(sum_j |b_j|² x_j²), the residuals of all rows have the rms of all errors in
+    units of |a_i| |b_j|, and the largest shows a few that are far off.
+    """
+    check = task.check
+    a, b, c = inputs[check.left], inputs[check.right], outputs[check.output]
+    x = rng.standard_normal((b.shape[0], VECTORS))
+    wanted = _times(a, _transposed_times(b, x))
+    residual = np.abs(_times(c, x) - wanted)
+    scale = np.sqrt(_squares(a))[:, None] * np.sqrt(_squares(b) @ np.square(x))[None, :]
+    units = np.divide(residual, scale, out=np.where(residual > 0, np.inf, 0.0), where=scale > 0)
+    units = np.where(np.isfinite(units), units, np.inf)
+    return Residuals(units.size, float(units.max()), float(np.sqrt(np.mean(np.square(units)))))
+
+
+def judge_residuals(name: str, found: Residuals, *, tolerance: Tolerance) -> Mistake | None:
+    """Whether a product check lets a call pass."""
+    most, most_rms = FREIVALDS_SIGMAS * tolerance.rms, tolerance.rms * (1 + SCATTERS * (2 * found.count) ** -0.5)
+    if not found.largest <= most:
+        return Mistake(f"{name} is wrong in a timed call (product check): a row's residual is {found.largest:.2e} of "
+                       f"its scale, {most:.2e} allowed")  # fmt: skip
+    if not found.rms <= most_rms:
+        return Mistake(f"{name} is wrong in a timed call (product check): residuals are {found.rms:.2e} rms of their "
+                       f"scale, {most_rms:.2e} allowed; something accumulates in lower precision")  # fmt: skip
+    return None
+
+
+def is_sampled(task: Task) -> bool:
+    """Whether a product check leaves open what the task's tolerance asks: of narrow outputs."""
+    return task.check.rule == "product" and task.buffer(task.check.output).dtype in rounding.NARROW
+
+
+def sample(rng: np.random.Generator, *, rows: int, columns: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Secret rows and columns of an output."""
+    chosen = (
+        rng.choice(there, min(there, most), replace=False)
+        for there, most in ((rows, SAMPLED_ROWS), (columns, SAMPLED_COLUMNS))
+    )
+    first, second = (np.sort(places) for places in chosen)
+    return first, second
+
+
+def _sampled(task: Task, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
+    """A smaller product: some rows of A and of B, and of C where they meet."""
+    check, made = task.check, outputs[task.check.output]
+    rows, columns = sample(rng, rows=made.shape[0], columns=made.shape[1])
+    given = {**inputs, check.left: inputs[check.left][rows], check.right: inputs[check.right][columns]}
+    return given, {check.output: np.ascontiguousarray(made[np.ix_(rows, columns)])}
+
+
+def _times(matrix: Array, x: Floats) -> Floats:
+    """matrix x in float64: a whole copy of the matrix in float64 would take longer than all the rest."""
+    product, wide = np.empty((matrix.shape[0], x.shape[1])), np.empty((BLOCK_ROWS, matrix.shape[1]))
+    for first in range(0, matrix.shape[0], BLOCK_ROWS):
+        rows = matrix[first : first + BLOCK_ROWS]
+        block = wide[: len(rows)]
+        block[...] = rows
+        np.matmul(block, x, out=product[first : first + BLOCK_ROWS])
+    return product
+
+
+def _transposed_times(matrix: Array, x: Floats) -> Floats:
+    """matrixᵀ x, in the same way."""
+    product, wide = np.zeros((x.shape[1], matrix.shape[1])), np.empty((BLOCK_ROWS, matrix.shape[1]))
+    for first in range(0, matrix.shape[0], BLOCK_ROWS):
+        rows = matrix[first : first + BLOCK_ROWS]
+        block = wide[: len(rows)]
+        block[...] = rows
+        product += x[first : first + BLOCK_ROWS].T @ block
+    return np.ascontiguousarray(product.T)
+
+
+def _squares(rows: Array) -> Floats:
+    """Squared lengths, as good as a scale need be."""
+    return np.asarray(np.vecdot(rows, rows), np.float64)

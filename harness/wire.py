@@ -2,8 +2,9 @@
 
 The reader's half is kernelsmith/bench/wire.py; requests are read by reading.py.
 
-    request   {"v": 1, "id": "...", "op": "open" | "judge" | "reproduce" | "duel", ...}
-    answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "error", ...}
+    request   {"v": 1, "id": "...", "op": "open" | "judge" | "reproduce" | "duel" | "build", ...}
+    answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "built"
+                                           | "error", ...}
 
 Every request gets progress answers and exactly one final answer. `error` means the harness failed; a candidate's fault
 is a verdict. A line that is no request is answered with an `error`, and the next one is read.
@@ -68,15 +69,24 @@ class Reproduce:
 
 @dataclass(frozen=True, slots=True)
 class DuelRequest:
-    """Two candidates in turn on the same inputs, nothing else."""
+    """Two candidates in turn on the same inputs, nothing else; without an incumbent, one and the vendor line."""
 
     id: str
     task: str
     candidate: Source
-    incumbent: Source
+    incumbent: Source | None = None
 
 
-Request = Open | Judge | Reproduce | DuelRequest
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Build a GPU candidate into the cache, for a judge that may be asked about it next. Touches no device."""
+
+    id: str
+    task: str
+    candidate: Source
+
+
+Request = Open | Judge | Reproduce | DuelRequest | Build
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +163,7 @@ class Verdict:
     facts: Facts = field(default_factory=Facts)
     batches: tuple[Batch, ...] = ()
     durations_s: dict[str, float] = field(default_factory=dict)
+    guards_s: dict[str, float] = field(default_factory=dict)
     isolation: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -207,6 +218,10 @@ class Answers:
     def reproduced(self, request_id: str, *, is_correct: bool, detail: str) -> None:
         """One recorded batch was run again."""
         self._write(request_id, "reproduced", {"is_correct": is_correct, "detail": hygiene.text(detail)})
+
+    def built(self, request_id: str) -> None:
+        """The build has ended; how, the judge will find out."""
+        self._write(request_id, "built", {})
 
     def error(self, request_id: str, message: str) -> None:
         """The harness failed; nothing was found out about the candidate."""

@@ -31,6 +31,8 @@ class Parts:
     log: AttemptLog
     stopped: Callable[[], bool] = lambda: False
     """True once the user asked to end after the attempt in flight."""
+    foresee: Callable[[History, Ask, Proposal], None] = lambda history, ask, proposal: None
+    """Told what is being judged, so that builds of what may come next can begin; nothing depends on it."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -81,7 +83,9 @@ def _judge(proposal: Proposal, ask: Ask, *, run: Run, history: History, parts: P
     if history.judgings(ask.number) >= MAX_JUDGINGS:
         return Verdict(Status.CRASHED, f"judging started {MAX_JUDGINGS} times and never ended")
     parts.log.note(run, Event(EventKind.JUDGING, parts.now(), ask.number))
-    return parts.harness.submit(proposal.candidate, history.incumbent).result()
+    verdict = parts.harness.submit(proposal.candidate, history.incumbent)
+    parts.foresee(history, ask, proposal)
+    return verdict.result()
 
 
 def _consequences(attempt: Attempt, at: datetime) -> list[Event]:

@@ -33,9 +33,9 @@ def exploits_folder() -> Path:
     return _find("exploits", below="tests")
 
 
-def selftest_task_folder() -> Path:
-    """The small task that the zoo is written for."""
-    return _find("small_matmul", below="tests/tasks")
+def selftest_task_folder(device: str) -> Path:
+    """The small task that the zoo's candidates for a kind of device are written for."""
+    return _find({"cpu": "small_matmul", "cuda": "small_gpu_matmul"}[device], below="tests/tasks")
 
 
 def default_database() -> Path:

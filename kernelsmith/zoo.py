@@ -1,7 +1,9 @@
 """The zoo: candidates that cheat, each in its own way, honest ones that look odd, and what the judge makes of them."""
 
+import re
+import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,9 +12,9 @@ from kernelsmith.bench.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.verdict import Duel, Status, Verdict
 
-HONEST = "honest.c"
-"""The work itself, for candidates that do it somewhere: put before those that call it."""
-CALL = "honest("
+HONEST = "honest"
+"""The file that holds the work itself, one a language: put before the candidates that call it."""
+CALL = re.compile(r"\bhonest\w*[(\[<]")
 NEEDS_A_SANDBOX = frozenset({12, 19, 22, 23, 29, 30, 39, 40, 41})
 """Rows whose candidates would harm this machine without one: hog, fork, fill, signal, plant."""
 
@@ -50,6 +52,11 @@ class Exploit:
     no_faster_than: str | None
     """For a cheat that may pass: the candidate it must not beat."""
 
+    @property
+    def device(self) -> str:
+        """The kind of device that it runs on, as a task names it."""
+        return "cpu" if self.candidate.language is Language.C else "cuda"
+
 
 @dataclass(frozen=True, slots=True)
 class Examined:
@@ -58,6 +65,21 @@ class Examined:
     exploit: Exploit
     verdict: Verdict
     outcome: Outcome
+    duel: Duel | Verdict | None
+    """Of a cheat that passed, against the honest work it did; None of everybody else."""
+    seconds: float
+    """From source to outcome."""
+
+    @property
+    def detail(self) -> str:
+        """Why it did not pass, or what it gained."""
+        match self.duel:
+            case Duel(speedup=speedup, interval=interval):
+                told = f"95 % interval {interval.low:.3f} to {interval.high:.3f}"
+                return f"{speedup:.3f} times as fast as {self.exploit.no_faster_than}, {told}"
+            case Verdict(detail=detail):
+                return f"no duel against {self.exploit.no_faster_than}: {detail}"
+        return self.verdict.detail
 
     @property
     def is_right(self) -> bool:
@@ -65,20 +87,19 @@ class Examined:
         return self.outcome in (Outcome.CAUGHT, Outcome.PASSED)
 
 
-def load_zoo(folder: Path) -> list[Exploit]:
-    """Every candidate below a folder, by name."""
-    honest = (folder / HONEST).read_text(encoding="utf-8")
-    return [_load(path.parent, honest=honest) for path in sorted(folder.glob("*/exploit.toml"))]
+def load_zoo(folder: Path, *, device: str | None = None) -> list[Exploit]:
+    """Every candidate below a folder, by name; those of one kind of device, or all."""
+    zoo = [_load(path.parent) for path in sorted(folder.glob("*/exploit.toml"))]
+    return [exploit for exploit in zoo if device in (None, exploit.device)]
 
 
-def _load(folder: Path, *, honest: str) -> Exploit:
+def _load(folder: Path) -> Exploit:
     spec = tomllib.loads((folder / "exploit.toml").read_text(encoding="utf-8"))
-    text = (folder / "candidate.c").read_text(encoding="utf-8")
     return Exploit(
         name=folder.name,
         story=spec["story"],
         guard=spec["guard"],
-        candidate=Candidate(honest + text if CALL in text else text, Language.C),
+        candidate=_candidate(folder),
         rows=tuple(spec["rows"]),
         kind=Kind(spec.get("kind", Kind.CHEAT)),
         expect=frozenset(Status(status) for status in spec["expect"]),
@@ -86,12 +107,25 @@ def _load(folder: Path, *, honest: str) -> Exploit:
     )
 
 
+def _candidate(folder: Path) -> Candidate:
+    """The file's ending tells the language."""
+    (path,) = folder.glob("candidate.*")
+    (language,) = (language for language in Language if language.suffix == path.suffix)
+    text = path.read_text(encoding="utf-8")
+    if not CALL.search(text):
+        return Candidate(text, language)
+    honest = folder.parent / f"{HONEST}{path.suffix}"
+    return Candidate(honest.read_text(encoding="utf-8") + text, language)
+
+
 def harmless(zoo: Sequence[Exploit]) -> list[Exploit]:
     """Those that may run without a sandbox."""
     return [exploit for exploit in zoo if NEEDS_A_SANDBOX.isdisjoint(exploit.rows)]
 
 
-def examine(harness: HarnessProcess, zoo: Sequence[Exploit]) -> Iterator[Examined]:
+def examine(
+    harness: HarnessProcess, zoo: Sequence[Exploit], *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Examined]:
     """Judge one after the other.
 
     Raises:
@@ -99,16 +133,23 @@ def examine(harness: HarnessProcess, zoo: Sequence[Exploit]) -> Iterator[Examine
     """
     by_name = {exploit.name: exploit for exploit in zoo}
     for exploit in zoo:
+        begin = clock()
         verdict = harness.submit(exploit.candidate, None).result()
-        gains = verdict.passed and exploit.kind is Kind.CHEAT and _gains(harness, exploit, by_name)
-        yield Examined(exploit, verdict, _outcome(exploit.kind, passed=verdict.passed, gains=gains))
+        got_through = verdict.passed and exploit.kind is Kind.CHEAT
+        duel = _fought(harness, exploit, by_name) if got_through else None
+        outcome = _outcome(exploit.kind, passed=verdict.passed, gains=got_through and _gains(duel))
+        yield Examined(exploit, verdict, outcome, duel, clock() - begin)
 
 
-def _gains(harness: HarnessProcess, exploit: Exploit, by_name: dict[str, Exploit]) -> bool:
-    """Whether a cheat that passed is faster than the honest work it did."""
+def _fought(harness: HarnessProcess, exploit: Exploit, by_name: dict[str, Exploit]) -> Duel | Verdict | None:
+    """Against the honest work that it did, where that is told."""
     if exploit.no_faster_than is None:
-        return True
-    duel = harness.duel(exploit.candidate, by_name[exploit.no_faster_than].candidate)
+        return None
+    return harness.duel(exploit.candidate, by_name[exploit.no_faster_than].candidate)
+
+
+def _gains(duel: Duel | Verdict | None) -> bool:
+    """Whether a cheat that passed is faster than the honest work it did; one that fought no duel got away with it."""
     return not isinstance(duel, Duel) or duel.interval.low > Duel.MARGIN
 
 

@@ -85,7 +85,9 @@ class Search:
         with open_store(path) as store:
             self.run: Run = store.create_run(config, name="night", task_digest="0" * 64)
 
-    def go(self, proposer=None, harness=None, *, strategy=None, stopped: Callable[[], bool] = lambda: False) -> History:
+    def go(
+        self, proposer=None, harness=None, *, strategy=None, stopped: Callable[[], bool] = lambda: False, **others
+    ) -> History:
         with open_store(self.path) as store:
             ticks = itertools.count()
             parts = Parts(
@@ -95,6 +97,7 @@ class Search:
                 log=store,
                 stopped=stopped,
                 now=lambda: BEGAN + timedelta(seconds=next(ticks)),
+                **others,
             )
             return optimize(self.run, parts)
 
@@ -331,3 +334,16 @@ def test_an_interrupted_run_makes_the_same_attempts_as_one_that_was_not(search, 
 
 def _told(attempt):
     return attempt.ask, attempt.proposal, attempt.verdict
+
+
+# --- what may come next ---
+
+
+def test_what_may_follow_is_looked_into_while_the_verdict_is_awaited(search):
+    judge, told = Judge(FIRST, SLOWER), []
+
+    def foresee(history: History, ask: Ask, proposal: Proposal) -> None:
+        told.append((ask.number, len(history.attempts), len(judge.judged)))
+
+    search(attempts=3).go(harness=judge, foresee=foresee)
+    assert told == [(0, 0, 1), (1, 1, 2), (2, 2, 3)]

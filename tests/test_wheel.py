@@ -58,8 +58,10 @@ def test_a_run_from_an_empty_folder_finds_task_templates_and_harness(installed: 
 
 def test_the_wheel_holds_no_caches_and_no_runs(installed: Path) -> None:
     package = next((installed.parent / "lib").glob("python*/site-packages/kernelsmith/_data"))
-    assert {path.name for path in package.iterdir()} == {"harness", "tasks", "templates", "exploits", "small_matmul"}
+    zoo = {"exploits", "small_matmul", "small_gpu_matmul"}
+    assert {path.name for path in package.iterdir()} == {"harness", "tasks", "templates", *zoo}
     assert len(list(package.glob("exploits/*/candidate.c"))) >= 60
+    assert len([path for suffix in ("cu", "py") for path in package.glob(f"exploits/*/candidate.{suffix}")]) >= 40
     shipped = [path for path in package.rglob("*") if path.suffix == ".db" or path.name == "attempts.db"]
     assert not shipped
     assert shutil.which("kernelsmith", path=str(installed)) is not None

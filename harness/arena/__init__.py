@@ -42,6 +42,9 @@ class Arena(Protocol):
     def fill(self, task: Task, case: Case, *, layout: Layout, sets: range, key: str) -> None:
         """Fill the inputs of these sets from a key. Every worker must stand still."""
 
+    def seal(self, task: Task, case: Case, *, layout: Layout, sets: range) -> None:
+        """Remember what was filled, so that a change shows; writing the same anew is none."""
+
     def keep(self, task: Task, case: Case, *, layout: Layout, sets: range, key: str) -> Restore:
         """What writes the inputs of these sets again, just as `fill` left them."""
 
@@ -52,7 +55,10 @@ class Arena(Protocol):
         """The outputs of these sets."""
 
     def tampered(self, *, sets: range) -> str:
-        """What shows that a worker changed inputs or still works, in words; empty where nothing does."""
+        """What shows that a worker changed the sealed inputs, in words; empty where nothing does."""
+
+    def busy(self) -> str:
+        """What shows that a worker still computes, in words; empty where nothing does."""
 
     def excess(self, task: Task) -> str:
         """What shows that workers take more memory than the task allows, in words; empty where nothing does."""

@@ -38,6 +38,9 @@ class CpuArena:
         for index in sets:
             inputs.fill(task, case, views=self._given(task, case, layout=layout, index=index), rng=rng)
 
+    def seal(self, task: Task, case: Case, *, layout: Layout, sets: range) -> None:
+        """The memory is sealed from the start."""
+
     def keep(self, task: Task, case: Case, *, layout: Layout, sets: range, key: str) -> Restore:
         """A private copy; written back, the judge's core owns their cache lines, warmed up or flushed as they were."""
         views = [v for i in sets for v in self._given(task, case, layout=layout, index=i).values()]
@@ -57,7 +60,11 @@ class CpuArena:
         return CpuRegion(task, case, memory=self.outputs[seat], layout=layout, sets=sets)
 
     def tampered(self, *, sets: range) -> str:
-        """Inputs are sealed and the worker stands still: nothing can show here."""
+        """Inputs are sealed: nothing can show here."""
+        return ""
+
+    def busy(self) -> str:
+        """The worker stands still."""
         return ""
 
     def excess(self, task: Task) -> str:

@@ -25,6 +25,11 @@ template <> __device__ inline __half encode<__half>(float v) { return __float2ha
 template <> __device__ inline __nv_bfloat16 encode<__nv_bfloat16>(float v) { return __float2bfloat16_rn(v); }
 template <> __device__ inline __nv_fp8_e4m3 encode<__nv_fp8_e4m3>(float v) { return __nv_fp8_e4m3(v); }
 
+template <class T> constexpr int mantissa_bits = 23;
+template <> constexpr int mantissa_bits<__half> = 10;
+template <> constexpr int mantissa_bits<__nv_bfloat16> = 7;
+template <> constexpr int mantissa_bits<__nv_fp8_e4m3> = 3;
+
 template <class T, int N> struct alignas(sizeof(T) * N) Pack {
     T at[N];
 };
@@ -186,18 +191,21 @@ __device__ void row_products(const T *m, u64 rows, u64 cols, const float4 *x, fl
 }
 
 // y[c] += sum over r of m[r][c] x[r], four vectors at once; y starts at zero. A block takes a slab of rows.
+// scale[v] += sum over r and c of m[r][c]^2 x[r][v]^2: what independent errors in the elements of a row of the product
+// add up to. It starts at zero, too.
 template <class T, int V>
-__device__ void column_products(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y)
+__device__ void column_products(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y, float *scale)
 {
     constexpr int SLAB = 128;
+    __shared__ float shared[4 * 32];
     const u64 c = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * V;
     const u64 begin = (u64)blockIdx.y * SLAB, end = begin + SLAB < rows ? begin + SLAB : rows;
-    if (c >= cols)
-        return;
     float4 sums[V] = {};
+    float squares[4] = {};
 #pragma unroll 4
-    for (u64 r = begin; r < end; r++) {
+    for (u64 r = begin; r < end && c < cols; r++) {
         const float4 factor = x[r];
+        float of_row = 0;
         const Pack<T, V> pack = *reinterpret_cast<const Pack<T, V> *>(m + r * cols + c);
 #pragma unroll
         for (int j = 0; j < V; j++) {
@@ -206,32 +214,23 @@ __device__ void column_products(const T *m, u64 rows, u64 cols, const float4 *x,
             sums[j].y = fmaf(value, factor.y, sums[j].y);
             sums[j].z = fmaf(value, factor.z, sums[j].z);
             sums[j].w = fmaf(value, factor.w, sums[j].w);
+            of_row = fmaf(value, value, of_row);
         }
+        squares[0] = fmaf(of_row, factor.x * factor.x, squares[0]);
+        squares[1] = fmaf(of_row, factor.y * factor.y, squares[1]);
+        squares[2] = fmaf(of_row, factor.z * factor.z, squares[2]);
+        squares[3] = fmaf(of_row, factor.w * factor.w, squares[3]);
     }
+    sum_over_block(squares, shared);
+    if (threadIdx.x < 4)
+        atomicAdd(&scale[threadIdx.x], shared[threadIdx.x * 32]);
 #pragma unroll
-    for (int j = 0; j < V; j++) {
+    for (int j = 0; j < V && c < cols; j++) {
         atomicAdd(&y[c + j].x, sums[j].x);
         atomicAdd(&y[c + j].y, sums[j].y);
         atomicAdd(&y[c + j].z, sums[j].z);
         atomicAdd(&y[c + j].w, sums[j].w);
     }
-}
-
-// scale[v] = sum over j of squares[j] x[j][v]^2: what independent errors in a row's elements add up to. One block.
-extern "C" __global__ void column_scale(const float *squares, const float4 *x, u64 n, float *scale)
-{
-    __shared__ float shared[4 * 32];
-    float sums[4] = {};
-    for (u64 j = threadIdx.x; j < n; j += blockDim.x) {
-        const float4 factor = x[j];
-        sums[0] = fmaf(squares[j], factor.x * factor.x, sums[0]);
-        sums[1] = fmaf(squares[j], factor.y * factor.y, sums[1]);
-        sums[2] = fmaf(squares[j], factor.z * factor.z, sums[2]);
-        sums[3] = fmaf(squares[j], factor.w * factor.w, sums[3]);
-    }
-    sum_over_block(sums, shared);
-    if (threadIdx.x < 4)
-        scale[threadIdx.x] = shared[threadIdx.x * 32];
 }
 
 __device__ inline float in_units(float error, float scale)
@@ -247,19 +246,35 @@ __device__ inline void raise_to(float *maximum, float value)
     atomicMax(reinterpret_cast<int *>(maximum), __float_as_int(value));  // not negative, so ordered as integers
 }
 
-// worst = the largest residual |got - wanted| of any row and vector, in units of |a_i| sqrt(scale).
+struct Residuals {
+    double squares;  // of all residuals in units of their scale
+    double largest;
+};
+
+// Residuals |got - wanted| of every row and vector, in units of |a_i| sqrt(scale).
 extern "C" __global__ void residual(const float4 *got, const float4 *wanted, const float *squares, const float *scale,
-                                    u64 rows, float *worst)
+                                    u64 rows, Residuals *found)
 {
     const u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x;
-    if (i >= rows)
-        return;
-    const float4 g = got[i], w = wanted[i];
-    const float errors[4] = {fabsf(g.x - w.x), fabsf(g.y - w.y), fabsf(g.z - w.z), fabsf(g.w - w.w)};
-    float largest = 0;
-    for (int v = 0; v < 4; v++)
-        largest = fmaxf(largest, in_units(errors[v], sqrtf(squares[i] * scale[v])));
-    raise_to(worst, largest);
+    float largest = 0, sum = 0;
+    if (i < rows) {
+        const float4 g = got[i], w = wanted[i];
+        const float errors[4] = {fabsf(g.x - w.x), fabsf(g.y - w.y), fabsf(g.z - w.z), fabsf(g.w - w.w)};
+        for (int v = 0; v < 4; v++) {
+            const float units = in_units(errors[v], sqrtf(squares[i] * scale[v]));
+            largest = fmaxf(largest, units);
+            sum += units * units;
+        }
+    }
+    for (int lane = 16; lane; lane /= 2) {
+        largest = fmaxf(largest, __shfl_down_sync(~0u, largest, lane));
+        sum += __shfl_down_sync(~0u, sum, lane);
+    }
+    if (threadIdx.x % 32 == 0) {
+        // Not negative, so ordered as integers.
+        atomicMax(reinterpret_cast<long long *>(&found->largest), __double_as_longlong(largest));
+        atomicAdd(&found->squares, (double)sum);
+    }
 }
 
 // --- comparison with a reference --------------------------------------------------------------------------------
@@ -269,6 +284,8 @@ struct Errors {
     u64 beyond;       // elements farther off than allowed
     u64 mismatches;   // elements that are not the correctly rounded result
     u64 unwritten;    // elements that still hold the poison
+    u64 small;        // elements whose right values lie in the band of small ones
+    u64 coarse;       // of these, elements that end in two zero bits
     float largest;
     float unused;
 };
@@ -282,13 +299,21 @@ __device__ inline bool is_poison(const void *element, size_t bytes, u64 index, u
     return true;
 }
 
+// Whether the last two stored bits of the mantissa are zero, of a type's normal numbers.
+template <class T> __device__ inline bool ends_in_zeros(float v)
+{
+    return (__float_as_uint(v) >> (23 - mantissa_bits<T>) & 3) == 0;
+}
+
 // An element's scale is |a_i| |b_j| where `left` is given (squared lengths of rows), else its magnitude plus `rms`.
+// Small is what lies from `low` to `high` in units of the scale.
 template <class T>
 __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols, const float *left, const float *right,
-                        float rms, float allowed, uint32_t poison, Errors *errors, unsigned char *wrong)
+                        float rms, float allowed, float low, float high, uint32_t poison, Errors *errors,
+                        unsigned char *wrong)
 {
     double squares = 0;
-    u64 beyond = 0, mismatches = 0, unwritten = 0;
+    u64 beyond = 0, mismatches = 0, unwritten = 0, small = 0, coarse = 0;
     float largest = 0;
     const u64 stride = (u64)gridDim.x * blockDim.x;
     for (u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; i < rows * cols; i += stride) {
@@ -300,6 +325,9 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
         beyond += is_wrong;
         mismatches += decode(encode<T>(wanted)) != value;
         unwritten += is_poison(got + i, sizeof(T), i, poison);
+        const bool is_small = fabsf(wanted) >= low * scale && fabsf(wanted) < high * scale;
+        small += is_small;
+        coarse += is_small && ends_in_zeros<T>(value);
         largest = fmaxf(largest, units);
         if (wrong)
             wrong[i] = is_wrong;
@@ -309,6 +337,8 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
         beyond += __shfl_down_sync(~0u, beyond, lane);
         mismatches += __shfl_down_sync(~0u, mismatches, lane);
         unwritten += __shfl_down_sync(~0u, unwritten, lane);
+        small += __shfl_down_sync(~0u, small, lane);
+        coarse += __shfl_down_sync(~0u, coarse, lane);
         largest = fmaxf(largest, __shfl_down_sync(~0u, largest, lane));
     }
     if (threadIdx.x % 32 == 0) {
@@ -316,6 +346,8 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
         atomicAdd(&errors->beyond, beyond);
         atomicAdd(&errors->mismatches, mismatches);
         atomicAdd(&errors->unwritten, unwritten);
+        atomicAdd(&errors->small, small);
+        atomicAdd(&errors->coarse, coarse);
         raise_to(&errors->largest, largest);
     }
 }
@@ -348,18 +380,20 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
         else                                                                                                           \
             row_products<T, 1>(m, rows, cols, x, y, squares);                                                          \
     }                                                                                                                  \
-    extern "C" __global__ void columns_##name(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y)              \
+    extern "C" __global__ void columns_##name(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y,              \
+                                              float *scale)                                                            \
     {                                                                                                                  \
         if (cols % 4 == 0)                                                                                             \
-            column_products<T, 4>(m, rows, cols, x, y);                                                                \
+            column_products<T, 4>(m, rows, cols, x, y, scale);                                                         \
         else                                                                                                           \
-            column_products<T, 1>(m, rows, cols, x, y);                                                                \
+            column_products<T, 1>(m, rows, cols, x, y, scale);                                                         \
     }                                                                                                                  \
     extern "C" __global__ void compare_##name(const T *got, const float *expected, u64 rows, u64 cols,                 \
                                               const float *left, const float *right, float rms, float allowed,         \
-                                              uint32_t poison, Errors *errors, unsigned char *wrong)                   \
+                                              float low, float high, uint32_t poison, Errors *errors,                  \
+                                              unsigned char *wrong)                                                    \
     {                                                                                                                  \
-        compare<T>(got, expected, rows, cols, left, right, rms, allowed, poison, errors, wrong);                       \
+        compare<T>(got, expected, rows, cols, left, right, rms, allowed, low, high, poison, errors, wrong);            \
     }
 
 FOR_TYPE(float32, float)

@@ -65,18 +65,19 @@ def build_cuda(
         source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry
     )
     entry = cache / _key(sources, tools)
-    if built := store.stored(entry):
-        return built
-    begin = time.monotonic()
-    try:
-        with _bench(tools, isolation, deadline_s=deadline_s) as bench:
-            facts = _build(bench, tools, sources)
-            output = bench.folder / f"{_CANDIDATE}.so"
-            return store.store(entry, output, facts=facts, seconds=time.monotonic() - begin, is_inspected=False)
-    except BuildFault as fault:
-        seconds = time.monotonic() - begin
-        _check_compiler_works(isolation)
-        return BuildFailure(str(fault), seconds)
+    with store.turn(entry):
+        if built := store.stored(entry):
+            return built
+        begin = time.monotonic()
+        try:
+            with _bench(tools, isolation, deadline_s=deadline_s) as bench:
+                facts = _build(bench, tools, sources)
+                output = bench.folder / f"{_CANDIDATE}.so"
+                return store.store(entry, output, facts=facts, seconds=time.monotonic() - begin, is_inspected=False)
+        except BuildFault as fault:
+            seconds = time.monotonic() - begin
+            _check_compiler_works(isolation)
+            return BuildFailure(str(fault), seconds)
 
 
 def _bench(tools: Toolkit, isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:

@@ -64,7 +64,7 @@ def cuda_shim(task: Task) -> str:
     )
 
 
-_CUDA_STANDARD = """\
+CUDA_WAIT = """\
 __device__ long long now_ns()
 {
     long long ns;
@@ -79,7 +79,7 @@ __global__ void wait(long long ns)
 }
 
 """
-_TRITON_STANDARD = """\
+TRITON_WAIT = """\
 import triton
 from triton.language.extra.cuda import globaltimer
 
@@ -93,6 +93,7 @@ def wait(pointer, ns):
 
 
 """
+"""Kernels that last so many nanoseconds by the GPU's own timer."""
 
 
 def cuda_standard(task: Task, *, seconds: float) -> str:
@@ -101,14 +102,14 @@ def cuda_standard(task: Task, *, seconds: float) -> str:
     An empty kernel would not do: the end of its launch on the host is waited for, that of a longer one is not.
     """
     unused = "".join(f"(void){name}; " for name, _ in task.arguments)
-    return _CUDA_STANDARD + _cuda_definition(task, f"{unused}wait<<<1, 1, 0, stream>>>({_ns(seconds)});")
+    return CUDA_WAIT + _cuda_definition(task, f"{unused}wait<<<1, 1, 0, stream>>>({_ns(seconds)});")
 
 
 def triton_standard(task: Task, *, seconds: float) -> str:
     """The same in Triton."""
     names = ", ".join(buffer.name for buffer in task.buffers)
     launch = f"wait[(1,)]({task.buffers[0].name}, {_ns(seconds)}, num_warps=1)"
-    return f"{_TRITON_STANDARD}def {task.entry}({names}, device):\n    {launch}\n"
+    return f"{TRITON_WAIT}def {task.entry}({names}, device):\n    {launch}\n"
 
 
 def _ns(seconds: float) -> int:

@@ -1,5 +1,6 @@
 """The content-addressed cache of what was built: an artifact, one file or one folder, with its facts."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -20,6 +21,8 @@ MAX_FILES, MAX_DEPTH = 2048, 8
 MAX_ARTIFACT_BYTES = 256 << 20
 _FILE, _FOLDER, _RECORD = "candidate.so", "candidate", "built.json"
 _NOT_EMPTY = 39
+_LOCKS, _LOCK_DIGITS = "locks", 3
+"""4,096 files at most: two entries that share one wait for each other, and seldom."""
 
 
 def key(*parts: bytes | str) -> str:
@@ -46,6 +49,19 @@ def stored(entry: Path) -> Built | None:
     except (OSError, ValueError, KeyError, TypeError):
         shutil.rmtree(entry, ignore_errors=True)
         return None
+
+
+@contextmanager
+def turn(entry: Path) -> Iterator[None]:
+    """Of processes that build the same, one builds, and the others wait and find it done. Given up by whoever dies."""
+    folder = entry.parent / _LOCKS
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / entry.name[:_LOCK_DIGITS], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def store(entry: Path, output: Path, *, facts: wire.Facts, seconds: float, is_inspected: bool = True) -> Built:

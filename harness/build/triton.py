@@ -72,20 +72,21 @@ def build_triton(
     """
     text, cases, signature = source.read_bytes(), _cases(task), _signature(task)
     entry = cache / store.key(text, cases, signature, package_version(), *_own_texts())
-    if built := store.stored(entry):
-        return built
-    begin = time.monotonic()
-    try:
-        with _bench(isolation, deadline_s=deadline_s) as bench:
-            _lay_out(bench.folder, text, cases=cases, signature=signature)
-            _record(bench, task, packages(cache.parent))
-            artifact = _collected(bench.folder)
-            seconds = time.monotonic() - begin
-            return store.store(entry, artifact, facts=wire.Facts(), seconds=seconds, is_inspected=False)
-    except BuildFault as fault:
-        return BuildFailure(str(fault), time.monotonic() - begin)
-    except _Refused as refused:
-        return BuildFailure(str(refused), time.monotonic() - begin, status="rejected")
+    with store.turn(entry):
+        if built := store.stored(entry):
+            return built
+        begin = time.monotonic()
+        try:
+            with _bench(isolation, deadline_s=deadline_s) as bench:
+                _lay_out(bench.folder, text, cases=cases, signature=signature)
+                _record(bench, task, packages(cache.parent))
+                artifact = _collected(bench.folder, text, signature=signature)
+                seconds = time.monotonic() - begin
+                return store.store(entry, artifact, facts=wire.Facts(), seconds=seconds, is_inspected=False)
+        except BuildFault as fault:
+            return BuildFailure(str(fault), time.monotonic() - begin)
+        except _Refused as refused:
+            return BuildFailure(str(refused), time.monotonic() - begin, status="rejected")
 
 
 @functools.cache
@@ -230,10 +231,15 @@ def _record(bench: Bench, task: Task, triton: Packages) -> None:
 _DEVICES = (Path("/dev/null"), Path("/dev/urandom"))
 
 
-def _collected(folder: Path) -> Path:
-    """Everything a worker needs, and nothing else, in a folder of a name that no candidate knows."""
+def _collected(folder: Path, text: bytes, *, signature: str) -> Path:
+    """Everything a worker needs, and nothing else, in a folder of a name that no candidate knows.
+
+    Only compiled kernels are taken from the build: a candidate can overwrite its own text there, and what runs must be
+    what was admitted and digested.
+    """
     artifact = Path(tempfile.mkdtemp(dir=folder))
-    for name in ("candidate.py", "signature.json", "cache"):
-        if os.path.lexists(folder / name):
-            os.rename(folder / name, artifact / name)
+    place(artifact / "candidate.py", text)
+    place(artifact / "signature.json", signature.encode())
+    if os.path.lexists(folder / "cache"):
+        os.rename(folder / "cache", artifact / "cache")
     return artifact

@@ -16,6 +16,16 @@ from task import Task
 from vendor import Vendor
 
 
+class Watch(Protocol):
+    """Watches a device while batches of one worker are timed."""
+
+    def look(self) -> None:
+        """After each batch."""
+
+    def disturbance(self) -> str:
+        """What disturbed the batches since the watch began, in words; empty where nothing did."""
+
+
 class Workplace(Protocol):
     """What the judge asks of a device."""
 
@@ -79,8 +89,11 @@ class Workplace(Protocol):
     def refuse_company(self) -> None:
         """Raises MachineError: somebody else computes on the device."""
 
+    def watch(self, worker: Worker) -> Watch:
+        """Watch for others on the device from now on; nobody but this worker runs here for us."""
+
     def details(self) -> dict[str, str]:
         """What a reader of the numbers may ask for."""
 
 
-__all__ = ["MachineError", "Workplace"]
+__all__ = ["MachineError", "Watch", "Workplace"]

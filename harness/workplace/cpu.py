@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import machine
+import quiet
 import sandbox
 import wire
 from arena import Arena
@@ -23,7 +24,7 @@ from workplace import MachineError
 PACE = Pace(
     target_s=0.010, batches=(24, 32), quantile=0.10, idle_s=0.0, refresh_s=0.100, max_bytes=MAX_BYTES, standard_s=0.0,
     pilot_calls=0, graph_below_s=0.0, turn_s=0.001, turn_idle_s=0.0, quads=24, futility_every=8, noise=0.03,
-    vendor_quads=12, vendor_from=0.0, sustained_s=0.0, spread=(5, 10),
+    vendor_quads=12, vendor_s=2.5, vendor_from=0.0, sustained_s=0.0, spread=(5, 10),
 )  # fmt: skip
 """The low quantile of many short batches: the noise of other programs hardly moves it."""
 PHYSICS = 1.1
@@ -154,7 +155,12 @@ class CpuWorkplace:
         return {}
 
     def refuse_company(self) -> None:
-        """A CPU is never alone; the low quantile and the duels bear it."""
+        """A CPU is never alone; the low quantile and the duels bear it, and `watch` tells when it is too much."""
+
+    def watch(self, worker: Worker) -> quiet.Watch:
+        """By the kernel's counts of our cores; where there is only one, judge and worker are each other's noise."""
+        cores = () if self._cores.shared else (self._cores.worker, *self._cores.judge)
+        return quiet.Watch(cores, worker=worker.pid, core=self._cores.worker)
 
     def details(self) -> dict[str, str]:
         """Compiler, cores, cache and probes."""

@@ -19,11 +19,12 @@ import machine
 import sandbox
 import wire
 from arena import Arena
-from arena.cuda import MAX_BYTES, CudaArena, Kernels
-from build import cuda as cuda_builder
-from build import inspection, nvcc, signature
+from arena.cuda import MAX_BYTES, CudaArena
+from arena.kernels import Kernels
+from build import gpu, inspection, nvcc, signature
 from build import triton as triton_builder
 from build.built import BuildFailure, Built
+from build.gpu import TRITON
 from clock import Pace
 from doorbell import Manner, Profile, Worker, hired
 from task import Task
@@ -35,7 +36,7 @@ from workplace import MachineError
 PACE = Pace(
     target_s=0.050, batches=(8, 12), quantile=0.50, idle_s=0.100, refresh_s=0.200, max_bytes=MAX_BYTES,
     standard_s=0.001, pilot_calls=8, graph_below_s=50e-6, turn_s=0.050, turn_idle_s=0.020, quads=12, futility_every=4,
-    noise=0.010, vendor_quads=12, vendor_from=0.5, sustained_s=2.0, spread=(3, 6),
+    noise=0.010, vendor_quads=24, vendor_s=5.0, vendor_from=0.9, sustained_s=2.0, spread=(3, 6),
 )  # fmt: skip
 """Bursts with idle gaps: back to back, a card at its power limit reads a tenth less."""
 BANDWIDTH_PACE = replace(PACE, target_s=0.010, turn_s=0.010)
@@ -43,7 +44,6 @@ SHARE_OF_MEMORY = 3
 """Sets and a second seat's outputs leave at least half of a small card to the candidate."""
 CORES_OF_JUDGE = 3
 """The judge, its system, and the worker's threads beside its one core; more are free for a disassembler."""
-TRITON = "triton"
 READY_S = 30.0
 """CUDA starts in 0.3 s, Triton is imported in 0.7 s; a first start after boot takes longer."""
 WORKER_FILES = ("__init__.py", "gpu.py", "driver.py", "faults.py", "tensor.py", "triton_driver.py")
@@ -108,14 +108,7 @@ class CudaWorkplace:
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """By nvcc, or by Triton ahead of time."""
-        build = triton_builder.build_triton if language == TRITON else cuda_builder.build_cuda
-        return build(
-            source,
-            task=task,
-            cache=self._cache / "candidates",
-            isolation=self.isolation,
-            deadline_s=task.limits.build_s,
-        )
+        return gpu.build(source, task, language=language, cache=self._cache, isolation=self.isolation)
 
     @contextmanager
     def inspected(self, built: Built) -> Iterator[Callable[[], wire.Facts]]:
@@ -210,6 +203,10 @@ class CudaWorkplace:
             remedy = "end it, or choose another card with CUDA_VISIBLE_DEVICES"
             raise MachineError(f"another process computes on {self.name}: {told}; {remedy}")
 
+    def watch(self, worker: Worker) -> "Company":
+        """By NVML's list of processes."""
+        return Company(lambda: len(self.telemetry.processes().keys() - self._own))
+
     def details(self) -> dict[str, str]:
         """The denominator and why it was picked, driver, compilers."""
         return {
@@ -225,6 +222,22 @@ class CudaWorkplace:
     def _measured(self) -> str:
         units = ", ".join(self.sku.measured)
         return f"our own runs came near it in {units}" if units else "never measured by us"
+
+
+class Company:
+    """Watches for processes beside a worker, whose own number may be another one in the driver's list."""
+
+    def __init__(self, others: Callable[[], int]) -> None:
+        self._others = others
+        self._most = 0
+
+    def look(self) -> None:
+        """Who comes and goes between two looks is not seen."""
+        self._most = max(self._most, self._others())
+
+    def disturbance(self) -> str:
+        """More than one process that is not the judge's."""
+        return "another process computed on the GPU" if self._most > 1 else ""
 
 
 def fault_words(number: int) -> str:

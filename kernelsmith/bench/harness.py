@@ -10,13 +10,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kernelsmith import paths
 from kernelsmith.bench import wire
+from kernelsmith.bench.builders import Builders, affordable
 from kernelsmith.bench.lease import leased
 from kernelsmith.bench.process import JudgeProcess
 from kernelsmith.core.attempt import Attempt
@@ -68,6 +69,7 @@ class HarnessProcess:
         self._numbers = itertools.count()
         self._affinity = os.sched_getaffinity(0)
         self._judge_process: JudgeProcess | None = None
+        self._builders: Builders | None = None
         # One thread speaks to the judge: requests keep their order, and the judge dies with it.
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harness")
 
@@ -98,13 +100,23 @@ class HarnessProcess:
         """Judge a candidate; the future raises HarnessError, never for a candidate's fault."""
         return self._pool.submit(self._judge, candidate, incumbent)
 
-    def duel(self, a: Candidate, b: Candidate) -> Duel | Verdict:
+    def prepare(self, candidates: Sequence[Candidate]) -> None:
+        """Build ahead what may be judged next, where that disturbs nobody: for a GPU, and with cores to spare."""
+        if self._task.device == "cpu" or affordable() < 1:
+            return
+        if self._builders is None:
+            self._builders = Builders(affordable(), start=self._start, task=str(self._task.folder))
+        self._builders.prepare([self._write(candidate) for candidate in candidates])
+
+    def duel(self, a: Candidate, b: Candidate | None) -> Duel | Verdict:
         """Compare two candidates (speedup = time of b / time of a), or the verdict on the one that fails.
 
+        Without `b` the vendor line is compared with.
+
         Raises:
-            HarnessError: the harness failed.
+            HarnessError: the harness failed, or there is no vendor line.
         """
-        sides = {"candidate": self._write(a), "incumbent": self._write(b)}
+        sides = {"candidate": self._write(a)} | ({"incumbent": self._write(b)} if b else {})
         answer = self._pool.submit(self._ask, "duel", **sides).result()
         return answer.verdict if isinstance(answer, wire.Judged) else _expect(Duel, answer)
 
@@ -123,7 +135,10 @@ class HarnessProcess:
         return answer.is_correct, answer.detail
 
     def close(self) -> None:
-        """End the judge and give its core back."""
+        """End the judge, with whoever builds ahead of it, and give its core back."""
+        if self._builders:
+            self._builders.close()
+            self._builders = None
         if self._judge_process:
             self._judge_process.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -169,9 +184,11 @@ class HarnessProcess:
             self._judge_process.close()
             self._judge_process = None
         if self._judge_process is None:
-            log = self._folder / "harness.log"
-            self._judge_process = JudgeProcess(python=self._python, options=self._options, log=log)
+            self._judge_process = self._start()
         return self._judge_process
+
+    def _start(self) -> JudgeProcess:
+        return JudgeProcess(python=self._python, options=self._options, log=self._folder / "harness.log")
 
 
 def _expect(kind: type[T], answer: object) -> T:

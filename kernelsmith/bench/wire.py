@@ -101,6 +101,7 @@ class _Verdict(_Strict):
     facts: _Facts
     batches: list[_Batch]
     durations_s: dict[Name, Fraction]
+    guards_s: dict[Name, Fraction]
     isolation: Annotated[int, Field(ge=0, le=3)] | None
     notes: list[Text]
 
@@ -114,6 +115,7 @@ class _Verdict(_Strict):
             facts=self.facts.to_core(),
             batches=tuple(batch.to_core() for batch in self.batches),
             durations_s=self.durations_s,
+            guards_s=self.guards_s,
             isolation=self.isolation,
             notes=tuple(self.notes),
         )
@@ -177,6 +179,12 @@ class ReproducedAnswer(_Answer):
     detail: Text
 
 
+class BuiltAnswer(_Answer):
+    """A build ahead of its judgement has ended, well or not."""
+
+    kind: Literal["built"]
+
+
 class ErrorAnswer(_Answer):
     """The harness failed."""
 
@@ -185,7 +193,7 @@ class ErrorAnswer(_Answer):
 
 
 _AnyAnswer = Annotated[
-    ProgressAnswer | _OpenedAnswer | _VerdictAnswer | _DuelAnswer | ReproducedAnswer | ErrorAnswer,
+    ProgressAnswer | _OpenedAnswer | _VerdictAnswer | _DuelAnswer | ReproducedAnswer | BuiltAnswer | ErrorAnswer,
     Field(discriminator="kind"),
 ]
 _ANSWER: TypeAdapter[_AnyAnswer] = TypeAdapter(_AnyAnswer)
@@ -199,7 +207,7 @@ class Judged:
     source_digest: Name
 
 
-Answer = ProgressAnswer | core_run.Device | Judged | core.Duel | ReproducedAnswer | ErrorAnswer
+Answer = ProgressAnswer | core_run.Device | Judged | core.Duel | ReproducedAnswer | BuiltAnswer | ErrorAnswer
 
 
 def read(line: str | bytes) -> tuple[str, Answer]:
@@ -217,7 +225,7 @@ def read(line: str | bytes) -> tuple[str, Answer]:
                 return answer.id, Judged(answer.verdict.to_core(), answer.verdict.source_digest)
             case _DuelAnswer():
                 return answer.id, answer.duel.to_core()
-            case ProgressAnswer() | ReproducedAnswer() | ErrorAnswer():
+            case ProgressAnswer() | ReproducedAnswer() | BuiltAnswer() | ErrorAnswer():
                 return answer.id, answer
     except (ValidationError, ValueError) as error:
         raise HarnessError(f"the harness answered something else: {_first_line(error)}") from error

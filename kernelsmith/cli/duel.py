@@ -6,7 +6,11 @@ import typer
 
 from kernelsmith.cli import options, terminal
 from kernelsmith.core.verdict import Duel
+from kernelsmith.errors import UsageError
 from kernelsmith.report import figures
+
+VENDOR = "vendor"
+"""In the place of B: the library that stands beside every number of the task."""
 
 
 def duel(
@@ -18,12 +22,15 @@ def duel(
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
-    """Say which of two candidates is faster, and by how much. Exit code 1: one of them fails."""
+    """Say which of two candidates is faster, and by how much; `vendor` is the vendor line. Exit code 1: one fails."""
     from kernelsmith.cli.judging import opened, ready_task
     from kernelsmith.cli.references import candidate_of
 
     found = ready_task(task, harness_python=harness_python)
-    first, second = (candidate_of(name, found, db=options.database_url(db)) for name in (a, b))
+    url = options.database_url(db)
+    first, second = candidate_of(a, found, db=url), None if b == VENDOR else candidate_of(b, found, db=url)
+    if second is None and found.vendor is None:
+        raise UsageError(f"vendor: {found.name} names no vendor line (`vendor` in task.toml)")
     with opened(found, trust_candidates=trust_candidates, harness_python=harness_python) as (harness, _):
         fought = harness.duel(first, second)
     if not isinstance(fought, Duel):

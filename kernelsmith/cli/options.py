@@ -1,5 +1,6 @@
 """The arguments and options of the commands, each with its help text once."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ RunOrAttempt = Annotated[str, typer.Argument(metavar="RUN[:N]", help="A run's na
 FileOrAttempt = Annotated[
     str, typer.Argument(metavar="FILE", help="A candidate's source file, or a recorded attempt RUN:N.")
 ]
-OtherFileOrAttempt = Annotated[str, typer.Argument(metavar="FILE", help="Another one.")]
+OtherFileOrAttempt = Annotated[str, typer.Argument(metavar="FILE", help="Another one, or `vendor`: the library.")]
 
 Database = Annotated[
     str | None,
@@ -31,6 +32,18 @@ Selftest = Annotated[
     bool, typer.Option("--selftest", help="Judge candidates that cheat first; refuse to start if one gains.")
 ]
 
+
+class DeviceKind(StrEnum):
+    """What a task calls the kind of device that it runs on."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+ZooDevice = Annotated[
+    DeviceKind | None,
+    typer.Option("--device", help="Judge the candidates for this kind of device.  [default: all that answer here]"),
+]
 HarnessPython = Annotated[
     str | None,
     typer.Option(

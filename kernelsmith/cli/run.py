@@ -86,7 +86,7 @@ def _start(
     task = ready_task(config.task, harness_python=config.harness_python)
     config = replace(config, task=_lasting_name(task))
     if selftest:
-        require(trust_candidates=config.trust_candidates)
+        require(task.device, harness_python=config.harness_python, trust_candidates=config.trust_candidates)
     with open_store(options.database_url(db)) as store:
         check(config, task, store=store)
         run = store.create_run(config, name=name, task_digest=task.digest)
@@ -141,10 +141,14 @@ def wire(run: "Run", at: "Scene", *, store: "Store") -> "Parts":
     """Put the parts of a run together."""
     from kernelsmith.cli.watched import Watched
     from kernelsmith.loop import Parts
+    from kernelsmith.propose.foresight import Foresight
     from kernelsmith.search import Ladder
 
-    proposer = _proposer(run, task=at.task, store=store)
-    return Parts(Ladder(run.config), proposer, at.harness, Watched(store, at.view), stopped=at.stop)
+    strategy, proposer = Ladder(run.config), _proposer(run, task=at.task, store=store)
+    parts = Parts(strategy, proposer, at.harness, Watched(store, at.view), stopped=at.stop)
+    if run.config.proposer == "model":  # what it would say next must be paid for
+        return parts
+    return replace(parts, foresee=Foresight(strategy, proposer, prepare=at.harness.prepare))
 
 
 def _proposer(run: "Run", *, task: "Task", store: "Store") -> "Proposer":

@@ -143,6 +143,8 @@ class Verdict:
     batches: tuple[Batch, ...] = ()
     durations_s: Mapping[str, float] = field(default_factory=dict)
     """Seconds by stage: build, correctness, timing, audit, duel, vendor."""
+    guards_s: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by guard, which are part of those: work done only because a candidate may cheat or be wrong."""
     isolation: int | None = None
     """Sandbox level under which the candidate ran; None where nothing ran."""
     notes: tuple[str, ...] = ()

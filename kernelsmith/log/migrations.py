@@ -17,11 +17,20 @@ def _create(connection: Connection) -> None:
 
 def _add_clock(connection: Connection) -> None:
     """Version 2: utilization at the sampled clock."""
-    if "utilization_at_clock" not in {column["name"] for column in inspect(connection).get_columns("attempts")}:
-        connection.execute(text("ALTER TABLE attempts ADD COLUMN utilization_at_clock FLOAT"))
+    _add_to_attempts(connection, "utilization_at_clock", "FLOAT")
 
 
-STEPS: tuple[Step, ...] = (_create, _add_clock)
+def _add_guards(connection: Connection) -> None:
+    """Version 3: seconds by guard."""
+    _add_to_attempts(connection, "guards_s", "JSON")
+
+
+def _add_to_attempts(connection: Connection, name: str, kind: str) -> None:
+    if name not in {column["name"] for column in inspect(connection).get_columns("attempts")}:
+        connection.execute(text(f"ALTER TABLE attempts ADD COLUMN {name} {kind}"))
+
+
+STEPS: tuple[Step, ...] = (_create, _add_clock, _add_guards)
 """Step i leads from version i to version i + 1. A committed database of every version is migrated in tests/log."""
 
 VERSION = len(STEPS)

@@ -166,6 +166,7 @@ def _verdict_columns(verdict: Verdict) -> dict[str, Any]:
         "warnings": list(verdict.facts.warnings),
         "instructions": dict(verdict.facts.instructions),
         "durations_s": dict(verdict.durations_s),
+        "guards_s": dict(verdict.guards_s),
         "notes": list(verdict.notes),
     }
 
@@ -222,6 +223,7 @@ def _verdict_of(row: Row, batches: tuple[Batch, ...]) -> Verdict:
         facts=Facts(**facts),
         batches=batches,
         durations_s=row["durations_s"],
+        guards_s=row["guards_s"] or {},
         isolation=row["isolation"],
         notes=tuple(row["notes"]),
     )

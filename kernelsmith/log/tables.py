@@ -121,6 +121,7 @@ attempts = Table(
     Column("instructions", JSON, nullable=False),
     # durations
     Column("durations_s", JSON, nullable=False),
+    Column("guards_s", JSON),  # None in what was written before schema 3
     Column("notes", JSON, nullable=False),
     Column("started_at", String(40), nullable=False),
     Column("seconds", Float, nullable=False),

@@ -54,6 +54,7 @@ def attempt_data(attempt: Attempt) -> dict[str, Any]:
         "notes": list(verdict.notes),
         "isolation": verdict.isolation,
         "durations_s": dict(verdict.durations_s),
+        "guards_s": dict(verdict.guards_s),
         "seconds": attempt.seconds,
         "started_at": attempt.started_at,
     }
@@ -90,7 +91,7 @@ def attempt_page(
     rows += [("note", one_line(note)) for note in attempt.verdict.notes]
     rows += fact_rows(attempt.verdict.facts)
     rows += [("model call", _call(exchange)) for exchange in exchanges]
-    rows += [("took", _durations(attempt))]
+    rows += [("took", _durations(attempt)), ("of it guards", _guards(attempt))]
     head = f"{history.run.name}:{attempt.number}  {attempt.verdict.status}"
     parts = [head, printable(caps.cut(attempt.verdict.detail, caps.TEXT)), columns([row for row in rows if row[1]])]
     candidate = attempt.proposal.candidate
@@ -175,3 +176,12 @@ def _call(exchange: Exchange) -> str:
 def _durations(attempt: Attempt) -> str:
     stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in attempt.verdict.durations_s.items() if seconds)
     return f"{attempt.seconds:.1f} s" + (f": {stages}" if stages else "")
+
+
+def _guards(attempt: Attempt) -> str:
+    """What is done only because a candidate may cheat or be wrong, as seconds and as a part of build to verdict."""
+    spent, judged_s = attempt.verdict.guards_s, sum(attempt.verdict.durations_s.values())
+    if not spent or not judged_s:
+        return ""
+    each = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in sorted(spent.items(), key=lambda one: -one[1]))
+    return f"{sum(spent.values()) / judged_s:.1%} of build to verdict: {each}"

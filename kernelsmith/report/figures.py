@@ -74,7 +74,10 @@ def _against(verdict: Verdict) -> str:
 
 
 def staircase(attempts: Sequence[Attempt], width: int = 60) -> str:
-    """The best utilization so far, attempt by attempt, as a row of blocks; the highest block is the best of all."""
+    """The incumbent's utilization, attempt by attempt, as a row of blocks; the highest block is the highest of all.
+
+    A duel decides, so an incumbent may have a lower figure than the one before it.
+    """
     best, steps = 0.0, []
     for attempt in attempts:
         best = (attempt.verdict.utilization or best) if attempt.verdict.promotion else best
@@ -82,7 +85,8 @@ def staircase(attempts: Sequence[Attempt], width: int = 60) -> str:
     if not best:
         return " " * min(len(steps), width)
     shown = steps if len(steps) <= width else [steps[(i + 1) * len(steps) // width - 1] for i in range(width)]
-    return "".join(BLOCKS[round(step / best * (len(BLOCKS) - 1))] if step else " " for step in shown)
+    highest = max(steps)
+    return "".join(BLOCKS[round(step / highest * (len(BLOCKS) - 1))] if step else " " for step in shown)
 
 
 def rate(units_per_s: float, unit: str) -> str:

@@ -27,6 +27,13 @@ def tolerance(case):
     """Largest error of one element and rms of all, in units of |y| plus the rms of Y, and how many may be misrounded.
 
     Rounding to bf16 errs by up to 2**-8 |y|, and by 1.65e-3 |y| rms. Computed in fp32, about one element in 10,000
-    falls to the other side of a rounding boundary; a second rounding to bf16 on the way makes it one in three.
+    falls to the other side of a rounding boundary; a second rounding to bf16 on the way makes it one in three. Measured
+    by this rule, emulated in numpy (benchmarks/precision.py, 192 rows of 8,192): elements that are misrounded
+
+        fp32 in any order, exact or approximate root 0.00 to 0.01 %
+        fp16 sum of squares 2.6 % · bf16 sum of squares 21 % · rounded to bf16 before W 27 %
+        eps left out 39 % (rows of small magnitude, a hidden case) · last 512 of 8,192 left out of the sum 100 %
+
+    Not told from honest work: squares in fp16 that are summed in fp32, for their errors cancel.
     """
     return {"max_element": 2.0**-8, "rms": 1.65e-3, "mismatch": 0.005}

@@ -1,6 +1,7 @@
 """Runs of the small task from the command line: the result on stdout, the progress on stderr, the log in between."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,23 @@ def test_a_duel_of_a_kernel_with_a_slower_one_names_the_faster(cli, tmp_path, ma
     assert fought["faster"] == "a"
     assert fought["interval"]["low"] > 1
     assert "once.c is faster" in cli("duel", str(SMALL), "thrice.c", "once.c").stdout
+
+
+def test_a_duel_with_the_vendor_line_needs_no_other_file(cli, tmp_path, matmul_with):
+    (tmp_path / "mine.c").write_text(matmul_with("honest;"))
+    done = cli("duel", str(SMALL), "mine.c", "vendor")
+    assert done.returncode == 0, done.stderr
+    assert "vendor is faster" in done.stdout
+
+
+def test_a_task_without_a_vendor_line_says_so(cli, tmp_path, matmul_with):
+    mine = shutil.copytree(SMALL, tmp_path / "mine")
+    spec = (mine / "task.toml").read_text()
+    (mine / "task.toml").write_text(spec.replace('vendor = "openblas"', ""))
+    (tmp_path / "mine.c").write_text(matmul_with("honest;"))
+    done = cli("duel", str(mine), "mine.c", "vendor")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "vendor" in done.stderr
 
 
 def test_recorded_attempts_duel_by_their_names(cli, night):

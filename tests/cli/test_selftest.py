@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from kernelsmith import paths
+from kernelsmith.bench import gpu
 from kernelsmith.cli.app import run_command
 
 
 @pytest.fixture
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A zoo of two: an honest candidate and a cheat."""
+    """A zoo of two, for the CPU: an honest candidate and a cheat."""
     folder, whole = tmp_path / "exploits", paths.exploits_folder()
     folder.mkdir()
     shutil.copy(whole / "honest.c", folder)
@@ -45,7 +46,32 @@ def test_a_cheat_that_gets_through_is_an_exit_code_and_an_entry(zoo, capsys):
     let_through(zoo)
     assert run_command(["selftest", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
-    assert {one["name"]: one["outcome"] for one in told["candidates"]}["gets_through"] == "missed"
+    assert [(one["device"], one["isolation"]) for one in told["devices"]] == [("cpu", 3)]
+    by_name = {one["name"]: one for one in told["candidates"]}
+    assert by_name["gets_through"]["outcome"] == "missed"
+    assert by_name["writes_zeros"]["status"] == "incorrect"
+    assert "should be" in by_name["writes_zeros"]["detail"]
+    assert {"rows", "seconds", "language", "guard", "story"} <= set(by_name["writes_zeros"])
+
+
+def test_one_that_is_not_as_it_should_be_is_told_with_its_reason(zoo, capsys):
+    spec = zoo / "writes_zeros" / "exploit.toml"
+    spec.write_text(spec.read_text() + 'kind = "honest"\n')
+    assert run_command(["selftest", "--device", "cpu"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[1].startswith("falsely accused")
+    assert "-> incorrect: case main" in told[2]
+
+
+@pytest.mark.skipif(gpu.missing() is None, reason="there is a GPU")
+def test_the_gpu_zoo_without_a_gpu_is_the_users_to_fix(zoo, capsys):
+    assert run_command(["selftest", "--device", "cuda"]) == 2
+    assert "--device cpu needs none" in capsys.readouterr().err
+
+
+def test_the_harness_is_run_by_the_interpreter_that_is_named(zoo, capsys):
+    assert run_command(["selftest", "--harness-python", "/nowhere/python"]) == 2
+    assert "--harness-python /nowhere/python" in capsys.readouterr().err
 
 
 def test_a_run_is_refused_where_a_cheat_gets_through(zoo, capsys):

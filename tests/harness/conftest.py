@@ -1,6 +1,7 @@
-"""The harness is a program, not a package: its modules import each other by their own names."""
+"""The harness and the benchmarks are programs, not packages: their modules import each other by their own names."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "harness"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "harness"), str(ROOT / "benchmarks")]

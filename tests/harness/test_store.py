@@ -1,6 +1,7 @@
 """The cache of built artifacts: whole or not there, plain files only, bounded."""
 
 import os
+import threading
 
 import pytest
 
@@ -68,3 +69,19 @@ def test_one_file_that_is_too_large_is_refused_not_cut(tmp_path, output, monkeyp
     monkeypatch.setattr(store, "MAX_OUTPUT_BYTES", 3)
     with pytest.raises(BuildFault, match="larger"):
         store.read_output(output / "candidate.py")
+
+
+def test_of_two_that_build_the_same_one_waits_for_the_other(tmp_path):
+    entry, order = tmp_path / "entries" / "one", []
+
+    def second():
+        with store.turn(entry):
+            order.append("second")
+
+    with store.turn(entry):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        waiting.join(0.2)
+        order.append("first")
+    waiting.join(10)
+    assert order == ["first", "second"]

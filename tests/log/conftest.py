@@ -45,6 +45,7 @@ VERDICTS = {
     "promoted": Verdict(
         Status.PASSED, measurement=MEASUREMENT, promotion=Promotion.DUEL, batches=BATCHES, facts=FACTS, isolation=2,
         duel=Duel(1.05, Interval(1.02, 1.08), 24), durations_s={"build": 0.5, "timing": 1.5},
+        guards_s={"poison": 0.125, "guard bands": 0.01},
     ),
 }  # fmt: skip
 

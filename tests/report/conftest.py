@@ -61,6 +61,7 @@ def rich(attempt_with) -> Callable[..., Attempt]:
             "facts": Facts(registers=64, spill_bytes=0, warnings=("unused i",), instructions={"fma": 9, "add": 2}),
             "batches": tuple(Batch("main", 2, 50_000.0, f"{key:032x}", {"sm_mhz": 1980.0}) for key in range(3)),
             "durations_s": {"build": 0.5, "timing": 1.25},
+            "guards_s": {"poison": 0.0625, "verification": 0.1125},
             "isolation": 3,
             "notes": ("planned again",),
         }

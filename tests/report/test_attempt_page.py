@@ -35,6 +35,7 @@ def test_the_page_has_every_figure_with_its_denominator(rich, history_with):
         "unused i",
         "some-model, 1200 + 340 tokens, $0.02, 4.2 s, stop",
         "2.0 s: build 0.50 s, timing 1.25 s",
+        "10.0% of build to verdict: verification 0.113 s, poison 0.062 s",
         f"source, {attempt.proposal.candidate.digest[:12]}",
     ):
         assert said in page

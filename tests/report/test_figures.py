@@ -94,6 +94,14 @@ def test_the_staircase_rises_only_with_promotions(attempt_with):
     assert figures.staircase(attempts) == " ▅▅█"
 
 
+def test_an_incumbent_with_a_lower_figure_than_the_one_it_beat_is_a_step_down(attempt_with):
+    attempts = [
+        attempt_with(0, utilization=0.6, promotion=Promotion.FIRST),
+        attempt_with(1, utilization=0.3, promotion=Promotion.DUEL),
+    ]
+    assert figures.staircase(attempts) == "█▅"
+
+
 def test_the_staircase_of_many_attempts_fits_its_width_and_ends_at_the_top(attempt_with):
     attempts = [attempt_with(n, utilization=(n + 1) / 200, promotion=Promotion.DUEL) for n in range(200)]
     stairs = figures.staircase(attempts, 40)

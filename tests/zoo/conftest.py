@@ -5,17 +5,17 @@ import pytest
 from kernelsmith import paths
 from kernelsmith.zoo import Exploit, load_zoo
 
-ZOO = load_zoo(paths.exploits_folder())
+ZOO = load_zoo(paths.exploits_folder(), device="cpu")
 
 
 @pytest.fixture(params=ZOO, ids=lambda exploit: exploit.name)
 def exploit(request: pytest.FixtureRequest) -> Exploit:
-    """Each candidate of the zoo in turn."""
+    """Each C candidate of the zoo in turn."""
     found: Exploit = request.param
     return found
 
 
 @pytest.fixture
 def zoo() -> list[Exploit]:
-    """All of them."""
+    """All C candidates."""
     return ZOO

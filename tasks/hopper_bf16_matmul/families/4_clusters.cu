@@ -18,7 +18,9 @@
 #define CLUSTER 2    // knob: 1 2
 #define GROUP 16     // knob: 8 16
 #define SPARE 4      // knob: 0 4
+#define SKEW 2       // knob: 0 2 3
 // require: (128 + BLOCK_N) * STAGES <= 1536
+// require: SKEW < STAGES
 
 namespace {
 
@@ -93,6 +95,19 @@ __device__ inline void sync_cluster()
 __device__ inline void sync_warpgroup(int number)
 {
     asm volatile("bar.sync %0, 128;" ::"r"(number + 1) : "memory");
+}
+
+// The second consumer begins once the first has multiplied SKEW slices.
+constexpr int SKEW_BARRIER = 3;
+
+__device__ inline void allow_second()
+{
+    asm volatile("bar.arrive %0, 256;" ::"r"(SKEW_BARRIER) : "memory");
+}
+
+__device__ inline void wait_for_first()
+{
+    asm volatile("bar.sync %0, 256;" ::"r"(SKEW_BARRIER) : "memory");
 }
 
 // --- the copy engine ------------------------------------------------------------------------------------------------
@@ -324,6 +339,9 @@ __device__ inline void multiply_tiles(const CUtensorMap *c, const Walk &walk, ui
                                       uint32_t empty, uint32_t out, int consumer)
 {
     Ring ring;
+    int until_second = consumer == 0 ? min(SKEW, walk.slices) : 0;
+    if (SKEW > 0 && consumer == 1 && walk.first() < walk.end())
+        wait_for_first();
     for (int number = walk.first(); number < walk.end(); number += walk.step()) {
         int row, column, last = 0;
         walk.place(number, row, column);
@@ -331,6 +349,8 @@ __device__ inline void multiply_tiles(const CUtensorMap *c, const Walk &walk, ui
         for (int slice = 0; slice < walk.slices; slice++, ring.advance()) {
             const uint32_t at = stages + ring.stage * STAGE_BYTES;
             wait(full + 8 * ring.stage, ring.phase);
+            if (SKEW > 0 && until_second > 0 && --until_second == 0)
+                allow_second();
             multiply_slice(sums, at + consumer * ROWS * 128, at + A_BYTES, slice == 0);
             if (slice > 0) {
                 wait_products<1>();

@@ -1,0 +1,1 @@
+"""What timing_truth.py measures: clocks, duels, neighbours."""

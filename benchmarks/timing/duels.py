@@ -1,0 +1,115 @@
+"""How small a difference a duel tells apart, and whether it ever promotes a kernel over its twin.
+
+Duels are the judge's own, on the task's main case, between workers in their sandbox.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import inputs
+import promote
+from duel import MARGIN, Duel
+from in_process import SUFFIXES, built
+from opened import Opened, opened_plan
+from timing.delays import delayed
+
+DELAYS = {"cpu": (0.0, 0.005, 0.01, 0.02, 0.03, 0.05), "cuda": (0.0, 0.0025, 0.005, 0.01, 0.02)}
+"""Of a call's time."""
+DRAWN = 1000
+"""Duels that are drawn from the quads of those that were fought."""
+SURE = 0.95
+PILOT_CALLS, PILOTS = 8, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A kernel and its twin of the same source, by how much one was made to last longer."""
+
+    artifact: Path
+    delay: float
+
+
+def fought(opened: Opened, contender: Path, incumbent: Path, *, call_s: float, give_up: bool) -> Duel:
+    """One duel as the judge fights it; `give_up`: with its futility rule, as before a promotion."""
+    return promote.fight(opened, contender, incumbent, calls_s=2 * call_s, give_up=give_up)
+
+
+def is_told_apart(duel: Duel) -> bool:
+    """Whether the interval says that the contender is faster."""
+    return duel.interval[0] > 1
+
+
+def twins(opened: Opened, kernel: Path, *, call_s: float, duels: int, folder: Path) -> Iterator[Duel]:
+    """Duels of a kernel against itself, ended as soon as they cannot be won."""
+    text, language = kernel.read_text(encoding="utf-8"), SUFFIXES[kernel.suffix]
+    one, other = (built(opened, text + end, language=language, folder=folder) for end in ("", "\n"))
+    for _ in range(duels):
+        yield fought(opened, one, other, call_s=call_s, give_up=True)
+
+
+def rivals(opened: Opened, kernel: Path, *, call_s: float, folder: Path) -> list[Rival]:
+    """The kernel with each delay; all of them wait, be it for no time."""
+    text, language = kernel.read_text(encoding="utf-8"), SUFFIXES[kernel.suffix]
+    made = []
+    for delay in DELAYS[opened.task.device]:
+        source = delayed(opened.task, text, language=language, seconds=delay * call_s)
+        made.append(Rival(built(opened, source, language=language, folder=folder), delay))
+    return made
+
+
+def drawn_share(duels: Sequence[Duel]) -> float:
+    """Of duels whose quads are drawn from all that were fought, the part that is told apart."""
+    ratios, quads = np.concatenate([duel.ratios for duel in duels]), duels[0].planned
+    rng = np.random.default_rng(0)
+    drawn = (Duel(rng.choice(ratios, quads), quads) for _ in range(DRAWN))
+    return float(np.mean([is_told_apart(duel) for duel in drawn]))
+
+
+def print_twins(opened: Opened, kernel: Path, *, call_s: float, duels: int, folder: Path) -> None:
+    """How many twins would have been promoted."""
+    found = list(twins(opened, kernel, call_s=call_s, duels=duels, folder=folder))
+    promoted, quads = sum(duel.won for duel in found), [len(duel.ratios) for duel in found]
+    spread = max(abs(duel.speedup - 1) for duel in found)
+    print(
+        f"{kernel.name} against itself, as before a promotion: {promoted} of {len(found)} promoted; medians within "
+        f"{spread:.2%} of 1; {sum(quads) / len(quads):.1f} of {found[0].planned} quads fought on average",
+        flush=True,
+    )
+
+
+def print_resolution(opened: Opened, kernel: Path, *, call_s: float, duels: int, folder: Path) -> None:
+    """By the delay, how many duels call it real; and the smallest that is told apart with certainty."""
+    plain, *slower = rivals(opened, kernel, call_s=call_s, folder=folder)
+    print(f"{kernel.name}, {call_s * 1e6:.0f} us a call, against itself with a delay, {duels} duels each:")
+    sure = []
+    for rival in (plain, *slower):
+        found = [fought(opened, plain.artifact, rival.artifact, call_s=call_s, give_up=False) for _ in range(duels)]
+        share, apart = drawn_share(found), sum(is_told_apart(duel) for duel in found)
+        sure += [rival.delay] if share >= SURE and rival.delay else []
+        print(
+            f"  {rival.delay:6.1%} longer: measured {np.median([duel.speedup for duel in found]) - 1:+.2%} "
+            f"(quads scatter {np.std(np.log(np.concatenate([duel.ratios for duel in found]))):.2%}); told apart in "
+            f"{apart} of {len(found)}, in {share:.1%} of {DRAWN} drawn; promoted (more than {MARGIN - 1:.0%}) in "
+            f"{sum(duel.won for duel in found)}",
+            flush=True,
+        )
+    told = f"{sure[0]:.1%}" if sure else "none of these"
+    print(f"  smallest difference told apart with {SURE:.0%}: {told}", flush=True)
+
+
+def call_s(opened: Opened, kernel: Path, *, folder: Path) -> float:
+    """Seconds a call, from a short batch."""
+    artifact = built(opened, kernel.read_text(encoding="utf-8"), language=SUFFIXES[kernel.suffix], folder=folder)
+    calls = opened_plan(opened, opened.main, pilot_s=opened.pace.target_s / PILOT_CALLS).calls
+    with opened.worker(artifact) as worker:
+        stand = opened.stand(worker, opened.main, sets=calls).after(0.0)
+        times = []
+        for _ in range(PILOTS):
+            key = inputs.fresh_key()
+            stand.refresh(range(calls), key)
+            run = stand.run(range(calls), key, deadline_s=opened.task.limits.call_s)
+            times.append(run.reading.call_s)
+    return min(times)

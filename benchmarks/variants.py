@@ -1,0 +1,105 @@
+"""For each task, ways to compute it that must pass and ways that must not: emulated in numpy, and as real kernels.
+
+`compute` is given the task's inputs in the order of its signature and returns the output before it is stored.
+`switches` are constants of the kernel in kernels/ that computes so on a GPU.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import arithmetic as how
+from arithmetic import Product
+from rounding import Values
+
+Compute = Callable[..., Values]
+Switches = Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to compute a task."""
+
+    name: str
+    compute: Compute | None = None
+    """None: only the kernel does it."""
+    switches: Switches | None = None
+    """None: only numpy does it."""
+    case: str = "main"
+    """The case in which it shows."""
+    is_honest: bool = False
+
+
+def _honest(name: str, compute: Compute | None, switches: Switches | None = None) -> Variant:
+    return Variant(name, compute, switches, is_honest=True)
+
+
+def _cheat(name: str, compute: Compute | None, switches: Switches | None = None, *, case: str = "main") -> Variant:
+    return Variant(name, compute, switches, case, is_honest=False)
+
+
+_ORDERS: tuple[tuple[str, Product, Switches | None], ...] = (
+    ("one after the other", how.sequential, None),
+    ("the last first", how.reversed_order, {"REVERSED": 1}),
+    ("pairwise", how.pairwise, None),
+    ("tile by tile", how.by_tiles, None),
+    ("split along K, fp32 parts", how.split_k, {"PARTS": 4}),
+)
+
+CPU_MATMUL = (
+    *(_honest(name, compute) for name, compute, _ in _ORDERS),
+    _cheat("fp16 accumulation", how.fp16_accumulation),
+    _cheat("split along K, 2 bf16 parts", how.bf16_partials(2)),
+    _cheat("fp8 inside", how.fp8_inputs),
+    *(_cheat(f"{bits} of 23 mantissa bits dropped", how.dropped_bits(bits, of=23)) for bits in (16, 13, 8, 6, 5)),
+    _cheat("1 of 64 slices skipped", how.skipped_slice()),
+)
+
+BF16_MATMUL = (
+    _honest("as the tensor cores add", None, {}),
+    *(_honest(name, compute, switches) for name, compute, switches in _ORDERS),
+    _cheat("fp16 accumulation", how.fp16_accumulation, {"FP16_SUMS": 1}),
+    _cheat("split along K, 2 bf16 parts", how.bf16_partials(2), {"PARTS": 2, "BF16_PARTS": 1}),
+    _cheat("split along K, 8 bf16 parts", how.bf16_partials(8), {"PARTS": 8, "BF16_PARTS": 1}),
+    _cheat("fp8 inside", how.fp8_inputs, {"FP8_INPUTS": 1}),
+    _cheat("1 of 7 mantissa bits dropped", how.dropped_bits(1, of=7), {"DROPPED_BITS": 1}),
+    _cheat("1 of 64 slices skipped", how.skipped_slice(), {"SKIPPED": 1}),
+    _cheat("fp16 accumulation once watched less", None, {"FP16_SUMS": 1, "LATER": 24}),
+    _cheat("2 bf16 parts once watched less", None, {"PARTS": 2, "BF16_PARTS": 1, "LATER": 24}),
+)
+
+_fast = how.fast_accumulation
+FP8_MATMUL = (
+    _honest("fast accumulation", _fast, {}),
+    _honest("fast accumulation, 2 fp32 parts", how.fast_accumulation_by_parts, {"PARTS": 2}),
+    _honest("promoted to fp32 every 64 terms", how.by_tiles, {"PROMOTED": 64}),
+    _honest("one after the other", how.sequential),
+    _honest("pairwise", how.pairwise),
+    _cheat("fp16 accumulation", how.fp16_fast_accumulation, {"FP16_SUMS": 1}),
+    _cheat("2 bf16 parts", how.bf16_partials(2, _fast), {"PARTS": 2, "BF16_PARTS": 1}),
+    _cheat("8 bf16 parts", how.bf16_partials(8, _fast), {"PARTS": 8, "BF16_PARTS": 1}),
+    _cheat("4 bf16 parts, bf16 total", how.bf16_running_sum(4, _fast), {"PARTS": 4, "BF16_PARTS": 1, "BF16_TOTAL": 1}),
+    _cheat("1 of 3 mantissa bits dropped", how.dropped_bits(1, of=3, product=_fast), {"DROPPED_BITS": 1}),
+    _cheat("1 of 64 slices skipped", how.skipped_slice(_fast), {"SKIPPED": 1}),
+    _cheat("fp16 accumulation once watched less", None, {"FP16_SUMS": 1, "LATER": 24}),
+)
+
+_norm = how.normalized
+RMSNORM = (
+    _honest("approximate root", partial(_norm, root_error=2.0**-22), {}),
+    _honest("exact root", _norm, {"APPROXIMATE": 0}),
+    _honest("squares from the last on", partial(_norm, order=lambda squares: squares[..., ::-1])),
+    _cheat("fp16 sum of squares", partial(_norm, sum_type="float16"), {"SUM": "float16"}),
+    _cheat("bf16 sum of squares", partial(_norm, sum_type="bfloat16"), {"SUM": "bfloat16"}),
+    _cheat("rounded to bf16 before W", partial(_norm, scaled_type="bfloat16"), {"SCALED": "bfloat16"}),
+    _cheat("eps left out", partial(_norm, epsilon=0.0), {"EPSILON": 0.0}, case="wide"),
+    _cheat("last block left out of the sum", partial(_norm, skipped=how.LANES), {"SKIPPED": 1}),
+    _cheat("bf16 sum once watched less", None, {"SUM": "bfloat16", "LATER": 24}),
+)
+
+VARIANTS: Mapping[str, tuple[Variant, ...]] = {
+    "cpu_matmul": CPU_MATMUL,
+    "hopper_bf16_matmul": BF16_MATMUL,
+    "hopper_fp8_matmul": FP8_MATMUL,
+    "hopper_rmsnorm": RMSNORM,
+}

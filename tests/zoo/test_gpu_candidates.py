@@ -1,0 +1,112 @@
+"""GPU candidates where there is no GPU: well described, and built by the real builders, or refused as they say."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from kernelsmith import paths
+from kernelsmith.core.candidate import Language
+from kernelsmith.core.task_folder import load_task
+from kernelsmith.core.verdict import Status
+from kernelsmith.zoo import Exploit, Kind, load_zoo
+
+sys.path.insert(0, str(paths.harness_folder()))
+
+import sandbox
+import task as tasks
+from build import cuda, nvcc, toolchain, triton
+from build.built import BuildFailure, Built
+
+ZOO = load_zoo(paths.exploits_folder(), device="cuda")
+TASK = tasks.load(paths.selftest_task_folder("cuda"))
+BUILD_VERDICTS = {Status.BUILD_FAILED, Status.REJECTED}
+SAMPLE = {
+    "cuda_control_honest", "cuda_speaks_to_the_reader", "triton_control_device_descriptors", "triton_imports_torch",
+    "triton_rewrites_itself", "triton_starts_a_program_at_import",
+}  # fmt: skip
+"""Built in every run of the suite; the others take minutes, and are built in the soak."""
+NAMED = [pytest.param(one, id=one.name, marks=() if one.name in SAMPLE else pytest.mark.soak) for one in ZOO]
+
+
+def has_nvcc() -> bool:
+    try:
+        nvcc.toolkit()
+    except toolchain.NoCompiler:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def isolation() -> sandbox.Isolation:
+    return sandbox.probe()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache") / "candidates"
+
+
+def built(one: Exploit, *, cache: Path, isolation: sandbox.Isolation, folder: Path) -> Built | BuildFailure:
+    source = folder / f"candidate{one.candidate.language.suffix}"
+    source.write_text(one.candidate.source, encoding="utf-8")
+    build = triton.build_triton if one.candidate.language is Language.TRITON else cuda.build_cuda
+    return build(source, task=TASK, cache=cache, isolation=isolation, deadline_s=TASK.limits.build_s)
+
+
+@pytest.mark.parametrize("one", NAMED)
+def test_each_builds_or_has_the_build_verdict_that_it_declares(one, cache, isolation, tmp_path) -> None:
+    if one.candidate.language is Language.CUDA and not has_nvcc():
+        pytest.skip("no CUDA toolkit: CUDA C++ is not built here")
+    found = built(one, cache=cache, isolation=isolation, folder=tmp_path)
+    expected = one.expect & BUILD_VERDICTS
+    if expected:
+        assert isinstance(found, BuildFailure), f"{one.name} was to fail, and was built"
+        assert found.status in expected, found.detail
+    else:
+        assert isinstance(found, Built), f"{one.name}: {found}"
+
+
+def test_what_a_triton_candidate_writes_over_itself_while_it_is_built_is_not_what_runs(
+    cache, isolation, tmp_path
+) -> None:
+    one = next(one for one in ZOO if one.name == "triton_rewrites_itself")
+    found = built(one, cache=cache, isolation=isolation, folder=tmp_path)
+    assert isinstance(found, Built)
+    assert (found.artifact / "candidate.py").read_text(encoding="utf-8") == one.candidate.source
+
+
+def test_no_control_character_of_a_candidate_reaches_the_detail(cache, isolation, tmp_path) -> None:
+    one = next(one for one in ZOO if one.name == "triton_speaks_to_the_reader")
+    found = built(one, cache=cache, isolation=isolation, folder=tmp_path)
+    assert isinstance(found, BuildFailure)
+    assert not [c for c in found.detail if ord(c) < 32 and c != "\n"]
+    assert len(found.detail) < 4000
+
+
+def test_the_gpu_zoo_holds_enough_of_each_kind_in_both_languages() -> None:
+    kinds = [(one.kind, one.candidate.language) for one in ZOO]
+    assert kinds.count((Kind.HONEST, Language.CUDA)) >= 10
+    assert kinds.count((Kind.HONEST, Language.TRITON)) >= 5
+    assert kinds.count((Kind.CHEAT, Language.CUDA)) >= 30
+    assert kinds.count((Kind.CHEAT, Language.TRITON)) >= 10
+    assert any(kind is Kind.WRONG for kind, _ in kinds)
+
+
+def test_every_gpu_candidate_is_well_described() -> None:
+    names = {one.name for one in ZOO}
+    for one in ZOO:
+        assert one.name.startswith(f"{one.candidate.language}_"), one.name
+        assert one.story, one.name
+        assert one.guard, one.name
+        assert set(one.rows) <= set(range(1, 44)), one.name
+        assert (one.kind is Kind.CHEAT) == bool(one.rows), one.name
+        assert (one.kind is Kind.HONEST) == (one.expect == {Status.PASSED} and not one.no_faster_than), one.name
+        assert (Status.PASSED in one.expect and one.kind is Kind.CHEAT) == bool(one.no_faster_than), one.name
+        assert one.no_faster_than in (None, *names), one.name
+        assert len(one.candidate.source) <= TASK.limits.source_bytes, one.name
+
+
+def test_the_task_of_the_gpu_zoo_is_one_that_the_agent_accepts() -> None:
+    task = load_task(paths.selftest_task_folder("cuda"))
+    assert (task.device, set(task.languages)) == ("cuda", {Language.CUDA, Language.TRITON})
