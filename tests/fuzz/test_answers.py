@@ -35,7 +35,7 @@ VERDICT = {
     "status": "passed", "detail": "", "source_digest": "0" * 64, "measurement": MEASURED, "promotion": "first",
     "duel": {"speedup": 1.1, "interval": {"low": 1.0, "high": 1.2}, "quads": 24}, "facts": FACTS,
     "batches": [{"case": "main", "calls": 3, "time_us": 5.0, "key": "0f" * 16, "telemetry": {"power_w": 300.0}}],
-    "durations_s": {"build": 0.5}, "isolation": 3, "notes": ["planned again"],
+    "durations_s": {"build": 0.5}, "guards_s": {"sandbox": 0.1}, "isolation": 3, "notes": ["planned again"],
 }  # fmt: skip
 DEVICE = {"name": "Test CPU", "kind": "cpu", "peak": 1e11, "unit": "fp32", "isolation": 3, "spread": 0.01,
           "overhead_us": 1.0, "worker_core": 1, "vendor": {"name": "OpenBLAS", "time_us": 5.0, "utilization": 0.8},
@@ -46,6 +46,7 @@ WHOLE = {
     "verdict": {"verdict": VERDICT},
     "duel": {"duel": VERDICT["duel"]},
     "reproduced": {"is_correct": True, "detail": "right"},
+    "built": {},
     "error": {"message": "no compiler"},
 }
 NUMBERS = [0, -1, 1e308, -1e308, 5e-324, 10**30, 2**63, 10**4000, float("nan"), float("inf"), True]
@@ -124,7 +125,7 @@ def test_what_the_wire_lets_through_can_be_stored_and_shown(history_with, shelf,
     message = whole("verdict")
     verdict = message["verdict"]
     assert isinstance(verdict, dict)
-    inner = [verdict[key] for key in ("measurement", "duel", "facts", "durations_s")]
+    inner = [verdict[key] for key in ("measurement", "duel", "facts", "durations_s", "guards_s")]
     place = data.draw(st.sampled_from([verdict, *inner, verdict["batches"][0], verdict["measurement"]["interval_us"]]))
     place[data.draw(st.sampled_from(sorted(place)))] = data.draw(values | extreme)
     answer = read(json.dumps(message))

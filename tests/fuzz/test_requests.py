@@ -35,6 +35,7 @@ WHOLE = {
         "key": "0f" * 16,
     },
     "duel": {"v": 1, "id": "d", "op": "duel", "task": "/tasks/a", "candidate": SOURCE, "incumbent": SOURCE},
+    "build": {"v": 1, "id": "b", "op": "build", "task": "/tasks/a", "candidate": SOURCE},
 }  # fmt: skip
 
 values = st.recursive(
