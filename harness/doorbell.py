@@ -29,6 +29,8 @@ CAPTURED = ERROR
 MAX_CALLS = 4096
 ORDERS_BYTES = 8 * (OFFSETS + MAX_CALLS * 16)
 STATUS_BYTES = 4096
+MAX_THREADS = 256
+"""Of a worker whose host memory is watched; CUDA and Triton start some ten."""
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 POLLS_BETWEEN_LOOKS = 2000
 """Looks at the doorbell (some 50 ns each) between two looks at the deadline and at the worker's life."""
@@ -149,10 +151,16 @@ class Worker:
                 time.sleep(50e-6)
 
     def _refuse_gluttony(self) -> None:
+        """What no limit of the system's bounds: memory where CUDA maps more than there is, threads of a root."""
         limit = self._manner.host_bytes
-        if limit is not None and (taken := _resident_bytes(self.pid)) > limit:
+        if limit is None:
+            return
+        if (taken := _resident_bytes(self.pid)) > limit:
             self.kill()
             raise WorkerDied(f"killed, for it took {taken >> 20:,} MiB of host memory; {limit >> 20:,} are allowed")
+        if (threads := _threads(self.pid)) > MAX_THREADS:
+            self.kill()
+            raise WorkerDied(f"killed, for it had {threads} threads; {MAX_THREADS} are allowed")
 
     def _describe_end(self) -> str:
         """How the process ended, with the loader's message where it could not be loaded.
@@ -173,6 +181,14 @@ def _resident_bytes(pid: int) -> int:
     """Of a living process; 0 of one that has just ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
+
+
+def _threads(pid: int) -> int:
+    """Of a living process; 0 of one that has just ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[17])
     except (OSError, IndexError):
         return 0
 

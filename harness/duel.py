@@ -13,10 +13,13 @@ import wire
 from clock import Run, Stand
 from doorbell import WorkerDied, WorkerOverdue
 from failure import Failed
+from workplace import Watch
 
 MARGIN = 1.01
 """Promotion asks for a speedup whose interval lies above this."""
 RESAMPLES = 2000
+TURNS = 4
+"""Of a quad."""
 
 
 class IncumbentFailed(Exception):
@@ -35,6 +38,8 @@ class Duel:
     ratios: NDArray[np.float64]
     planned: int
     """Quads that were to be fought; fewer ratios mean that it was given up."""
+    disturbance: str = ""
+    """What else ran on the device meanwhile, in words."""
 
     @property
     def speedup(self) -> float:
@@ -61,9 +66,11 @@ class Duel:
 
 def fight(
     contender: Stand, incumbent: Stand, *, quads: int, calls: int = 1, as_graph: bool = False, deadline_s: float,
-    futility_every: int,
+    futility_every: int, watch: Watch,
 ) -> Duel:  # fmt: skip
     """Run the quads, a turn of each being so many calls; every output of both sides is verified.
+
+    The watch looks after every quad; noise makes the interval wide, and what made it is told.
 
     Raises:
         Failed, WorkerDied, WorkerOverdue: the contender's output was wrong, came late, or not at all.
@@ -81,7 +88,8 @@ def fight(
         pairs = ((contender, incumbent), (incumbent, contender))
         times = [_pair(pair, sets, contender=contender, deadline_s=deadline_s) for pair in pairs]
         logs.append(float(np.mean([np.log(theirs / ours) for ours, theirs in times])))
-    return Duel(np.exp(np.array(logs)), quads)
+        watch.look(batches=TURNS)
+    return Duel(np.exp(np.array(logs)), quads, watch.disturbance())
 
 
 def _is_lost(logs: list[float]) -> bool:

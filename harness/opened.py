@@ -49,7 +49,7 @@ class Overhead:
 
     seconds: float
     scatter_s: float
-    """Its interquartile range: what single calls cannot resolve."""
+    """How far apart the quantiles around it lie, for a median the quartiles: what single calls cannot resolve."""
 
 
 @dataclass
@@ -171,7 +171,7 @@ def _measure_set(task: Task, case: Case, *, workplace: Workplace) -> float:
 
 
 def _measure_overheads(opened: Opened) -> None:
-    """With a trusted candidate in each language whose time is known: median and scatter."""
+    """With a trusted candidate in each language whose time is known."""
     for language, text in opened.workplace.standards(opened.task).items():
         artifact = _trusted(opened, text, language=language, name=f"the candidate of known length in {language}")
         with opened.worker(artifact) as worker:
@@ -181,9 +181,14 @@ def _measure_overheads(opened: Opened) -> None:
 
 
 def _overhead(stand: Stand, pace: Pace) -> Overhead:
-    runs = [stand.run(range(1), NO_KEY, deadline_s=5.0) for _ in range(OVERHEAD_BATCHES)]
-    quarter, half, three_quarters = np.quantile([run.reading.call_s for run in runs], [0.25, 0.5, 0.75])
-    return Overhead(max(0.0, float(half) - pace.standard_s), float(three_quarters - quarter))
+    """By the quantile that makes a score, after a refresh as before a batch: who stood still wakes slowly."""
+    times = []
+    for _ in range(OVERHEAD_BATCHES):
+        stand.refresh(range(1), NO_KEY)
+        times.append(stand.run(range(1), NO_KEY, deadline_s=5.0).reading.call_s)
+    around = min(0.25, pace.quantile)
+    low, typical, high = np.quantile(times, [pace.quantile - around, pace.quantile, pace.quantile + around])
+    return Overhead(max(0.0, float(typical) - pace.standard_s), float(high - low))
 
 
 def _trusted(opened: Opened, text: str, *, language: str, name: str) -> Path:

@@ -163,6 +163,7 @@ def _contend(
     except duel.IncumbentFailed as failure:
         findings.notes.append(f"the incumbent failed in the duel: {failure}")
         return "duel", None
+    findings.notes += [f"the duel was disturbed: {fought.disturbance}"] if fought.disturbance else []
     return ("duel" if fought.won else None), fought
 
 
@@ -217,6 +218,7 @@ def _fought(opened: Opened, contender: Path, rival: Rival, *, quads: int, calls_
         return duel.fight(
             *stands, quads=quads, calls=calls, as_graph=calls_s / 2 < pace.graph_below_s,
             deadline_s=opened.task.limits.call_s, futility_every=pace.futility_every if give_up else quads,
+            watch=opened.workplace.watch(*workers),
         )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ _BUSY = (0, 1, 2, 5, 6, 7)
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the kernel has counted until a moment, in seconds."""
+    """What the kernel has counted until a moment, in seconds; of all workers together."""
 
     at_s: float
     busy_s: Mapping[int, float]
@@ -42,28 +42,28 @@ class Counts:
 
 
 class Watch:
-    """From now on, over batches of one worker; see workplace.Watch."""
+    """From now on, over batches of these workers, on one core in turn; see workplace.Watch."""
 
-    def __init__(self, cores: Collection[int], *, worker: int, core: int) -> None:
-        self._cores, self._worker = cores, worker
+    def __init__(self, cores: Collection[int], *, workers: Collection[int], core: int) -> None:
+        self._cores, self._workers = cores, workers
         self._beside = _threads_of_core(core)
         self._batches = 0
-        self._before = count(cores, worker=worker)
+        self._before = count(cores, workers=workers)
 
-    def look(self) -> None:
-        """One more batch is over."""
-        self._batches += 1
+    def look(self, *, batches: int = 1) -> None:
+        """So many more are over."""
+        self._batches += batches
 
     def disturbance(self) -> str:
         """By what the kernel has counted meanwhile."""
-        now = count(self._cores, worker=self._worker)
+        now = count(self._cores, workers=self._workers)
         return disturbance(self._before, now, batches=self._batches, beside=self._beside)
 
 
-def count(cores: Collection[int], *, worker: int) -> Counts:
-    """Now; `worker` is its process."""
-    judge, theirs = _scheduled(os.getpid()), _scheduled(worker)
-    return Counts(time.monotonic(), _busy(cores), theirs[0], theirs[1], judge[0], judge[1])
+def count(cores: Collection[int], *, workers: Collection[int]) -> Counts:
+    """Now; `workers` are processes."""
+    (ran_s, waited_s), judge = map(sum, zip(*map(_scheduled, workers), strict=True)), _scheduled(os.getpid())
+    return Counts(time.monotonic(), _busy(cores), ran_s, waited_s, judge[0], judge[1])
 
 
 def disturbance(before: Counts, now: Counts, *, batches: int, beside: Collection[int]) -> str:

@@ -84,11 +84,12 @@ def print_resolution(opened: Opened, kernel: Path, *, call_s: float, duels: int,
     """By the delay, how many duels call it real; and the smallest that is told apart with certainty."""
     plain, *slower = rivals(opened, kernel, call_s=call_s, folder=folder)
     print(f"{kernel.name}, {call_s * 1e6:.0f} us a call, against itself with a delay, {duels} duels each:")
-    sure = []
+    sure: list[float] = []
     for rival in (plain, *slower):
         found = [fought(opened, plain.artifact, rival.artifact, call_s=call_s, give_up=False) for _ in range(duels)]
         share, apart = drawn_share(found), sum(is_told_apart(duel) for duel in found)
-        sure += [rival.delay] if share >= SURE and rival.delay else []
+        # The smallest from which on all are.
+        sure = [*sure, rival.delay] if share >= SURE else []
         print(
             f"  {rival.delay:6.1%} longer: measured {np.median([duel.speedup for duel in found]) - 1:+.2%} "
             f"(quads scatter {np.std(np.log(np.concatenate([duel.ratios for duel in found]))):.2%}); told apart in "

@@ -21,7 +21,7 @@ from workplace import MachineError
 
 JUDGINGS = 3
 """Of each situation; the quiet ones are the first and the last."""
-SETTLE_S = 0.3
+SETTLE_S = 0.5
 BUSY = "while True: pass"
 LAUNCHES = """
 import ctypes, sys, time
@@ -121,8 +121,7 @@ class Neighbour:
         try:
             yield
         finally:
-            process.kill()
-            process.wait()
+            _end(process)
 
     @contextmanager
     def computing_from(self, wanted: str) -> Iterator[Progress]:
@@ -137,8 +136,7 @@ class Neighbour:
             yield progress
         finally:
             for process in started:
-                process.kill()
-                process.wait()
+                _end(process)
 
     def _start(self) -> "subprocess.Popen[str]":
         command = [sys.executable, "-c", LAUNCHES, str(self._code)]
@@ -146,3 +144,12 @@ class Neighbour:
         assert process.stdout is not None
         assert process.stdout.readline() == "computing\n", "the neighbour does not compute"
         return process
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+    # Until the driver has taken it off its list.
+    time.sleep(SETTLE_S)

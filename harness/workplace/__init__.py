@@ -17,10 +17,10 @@ from vendor import Vendor
 
 
 class Watch(Protocol):
-    """Watches a device while batches of one worker are timed."""
+    """Watches a device while batches are timed."""
 
-    def look(self) -> None:
-        """After each batch."""
+    def look(self, *, batches: int = 1) -> None:
+        """After so many more."""
 
     def disturbance(self) -> str:
         """What disturbed the batches since the watch began, in words; empty where nothing did."""
@@ -89,8 +89,8 @@ class Workplace(Protocol):
     def refuse_company(self) -> None:
         """Raises MachineError: somebody else computes on the device."""
 
-    def watch(self, worker: Worker) -> Watch:
-        """Watch for others on the device from now on; nobody but this worker runs here for us."""
+    def watch(self, *workers: Worker) -> Watch:
+        """Watch for others on the device from now on; nobody but these workers runs here for us."""
 
     def details(self) -> dict[str, str]:
         """What a reader of the numbers may ask for."""

@@ -157,10 +157,10 @@ class CpuWorkplace:
     def refuse_company(self) -> None:
         """A CPU is never alone; the low quantile and the duels bear it, and `watch` tells when it is too much."""
 
-    def watch(self, worker: Worker) -> quiet.Watch:
+    def watch(self, *workers: Worker) -> quiet.Watch:
         """By the kernel's counts of our cores; where there is only one, judge and worker are each other's noise."""
         cores = () if self._cores.shared else (self._cores.worker, *self._cores.judge)
-        return quiet.Watch(cores, worker=worker.pid, core=self._cores.worker)
+        return quiet.Watch(cores, workers=[worker.pid for worker in workers], core=self._cores.worker)
 
     def details(self) -> dict[str, str]:
         """Compiler, cores, cache and probes."""

@@ -203,9 +203,9 @@ class CudaWorkplace:
             remedy = "end it, or choose another card with CUDA_VISIBLE_DEVICES"
             raise MachineError(f"another process computes on {self.name}: {told}; {remedy}")
 
-    def watch(self, worker: Worker) -> "Company":
+    def watch(self, *workers: Worker) -> "Company":
         """By NVML's list of processes."""
-        return Company(lambda: len(self.telemetry.processes().keys() - self._own))
+        return Company(lambda: len(self.telemetry.processes().keys() - self._own) - len(workers))
 
     def details(self) -> dict[str, str]:
         """The denominator and why it was picked, driver, compilers."""
@@ -225,19 +225,19 @@ class CudaWorkplace:
 
 
 class Company:
-    """Watches for processes beside a worker, whose own number may be another one in the driver's list."""
+    """Watches for processes beside our workers, whose own numbers may be others in the driver's list."""
 
     def __init__(self, others: Callable[[], int]) -> None:
         self._others = others
         self._most = 0
 
-    def look(self) -> None:
+    def look(self, *, batches: int = 1) -> None:
         """Who comes and goes between two looks is not seen."""
         self._most = max(self._most, self._others())
 
     def disturbance(self) -> str:
-        """More than one process that is not the judge's."""
-        return "another process computed on the GPU" if self._most > 1 else ""
+        """More processes than are ours."""
+        return "another process computed on the GPU" if self._most > 0 else ""
 
 
 def fault_words(number: int) -> str:

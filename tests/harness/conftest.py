@@ -1,7 +1,35 @@
 """The harness and the benchmarks are programs, not packages: their modules import each other by their own names."""
 
+import os
+import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "harness"), str(ROOT / "benchmarks")]
+
+
+@pytest.fixture
+def busy() -> Callable[..., AbstractContextManager[list[int]]]:
+    """Keep a core busy with so many endless loops, in a block that is given their processes."""
+
+    @contextmanager
+    def loops(core: int, processes: int = 1) -> Iterator[list[int]]:
+        pin = lambda: os.sched_setaffinity(0, {core})  # noqa: E731
+        started = [
+            subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=pin) for _ in range(processes)
+        ]
+        try:
+            time.sleep(0.2)
+            yield [process.pid for process in started]
+        finally:
+            for process in started:
+                process.kill()
+                process.wait()
+
+    return loops

@@ -267,3 +267,23 @@ def test_a_duel_with_a_candidate_that_dies_while_it_is_loaded_is_a_verdict(harne
     assert isinstance(ended, Verdict)
     assert (ended.status, ended.detail) == (Status.CRASHED, "A: exited with 3 while it was loaded")
     assert harness.evaluate(matmul_with("honest;")).status is Status.PASSED
+
+
+def test_a_verdict_tells_that_something_else_ran_on_the_candidates_core(harness, matmul_with: Write, busy) -> None:
+    if harness.device.worker_core is None:
+        pytest.skip("one core: judge and worker share it")
+    with busy(harness.device.worker_core):
+        verdict = harness.evaluate(matmul_with("honest;"))
+    assert verdict.status is Status.PASSED
+    assert any("disturbed, and once more when it was timed again" in note for note in verdict.notes)
+
+
+def test_a_verdict_tells_that_something_else_ran_during_a_duel(harness, matmul_with: Write, busy) -> None:
+    if harness.device.worker_core is None:
+        pytest.skip("one core: judge and worker share it")
+    good = matmul_with("honest;")
+    incumbent = attempt_of(good, slower(harness.evaluate(good), 2))
+    with busy(harness.device.worker_core):
+        verdict = harness.process.submit(Candidate(good + "// again\n", Language.C), incumbent).result()
+    assert verdict.duel is not None
+    assert any("the duel was disturbed: " in note for note in verdict.notes)

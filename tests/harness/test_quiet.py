@@ -1,17 +1,12 @@
 """What counts as a disturbance, and that a verdict never keeps silent about one."""
 
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 import quiet
-from kernelsmith.core.verdict import Status
 from quiet import Counts
 
 BEFORE = Counts(100.0, {0: 50.0, 1: 50.0}, worker_ran_s=1.0, worker_waited_s=0.1, judge_ran_s=9.0, judge_waited_s=0.5)
@@ -58,33 +53,10 @@ def test_a_kernel_that_counts_nothing_accuses_nobody() -> None:
     assert quiet.disturbance(empty, replace(empty, at_s=102.0), batches=40, beside={1}) == ""
 
 
-@contextmanager
-def busy(core: int, processes: int = 1) -> Iterator[list[int]]:
-    """Loops on one core."""
-    pin = lambda: os.sched_setaffinity(0, {core})  # noqa: E731
-    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=pin) for _ in range(processes)]
-    try:
-        time.sleep(0.2)
-        yield [process.pid for process in started]
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-
-
-def test_a_process_that_shares_its_core_is_seen_to_wait() -> None:
+def test_a_process_that_shares_its_core_is_seen_to_wait(busy) -> None:
     core = max(os.sched_getaffinity(0))
     with busy(core, processes=2) as (worker, _):
-        watch = quiet.Watch({core}, worker=worker, core=core)
+        watch = quiet.Watch({core}, workers=[worker], core=core)
         time.sleep(0.5)
         watch.look()
         assert "for its core" in watch.disturbance()
-
-
-def test_a_verdict_tells_that_something_else_ran_on_the_candidates_core(harness, matmul_with) -> None:
-    if harness.device.worker_core is None:
-        pytest.skip("one core: judge and worker share it")
-    with busy(harness.device.worker_core):
-        verdict = harness.evaluate(matmul_with("honest;"))
-    assert verdict.status is Status.PASSED
-    assert any("disturbed, and once more when it was timed again" in note for note in verdict.notes)
