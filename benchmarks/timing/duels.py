@@ -69,8 +69,12 @@ def drawn_share(duels: Sequence[Duel]) -> float:
 
 
 def print_twins(opened: Opened, kernel: Path, *, call_s: float, duels: int, folder: Path) -> None:
-    """How many twins would have been promoted."""
-    found = list(twins(opened, kernel, call_s=call_s, duels=duels, folder=folder))
+    """Each duel of twins, and how many would have been promoted."""
+    found = []
+    for duel in twins(opened, kernel, call_s=call_s, duels=duels, folder=folder):
+        found.append(duel)
+        low, high = duel.interval
+        print(f"  {duel.speedup:.4f} [{low:.4f}, {high:.4f}] {len(duel.ratios)} quads", flush=True)
     promoted, quads = sum(duel.won for duel in found), [len(duel.ratios) for duel in found]
     spread = max(abs(duel.speedup - 1) for duel in found)
     print(
