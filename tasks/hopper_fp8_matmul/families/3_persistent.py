@@ -6,7 +6,7 @@
 # need less shared memory and leave more of it to the stages of the loop.
 # SPARE multiprocessors stay idle: 8192 x 8192 is 2,048 tiles of 128 x 256, 16 for each of 128 programs, and so no
 # slower on 128 than on all 132, which draw more power.
-# measured: 76.4 % of 1,978.9 TFLOP/s, 1.014 of cuBLASLt, on an H100 SXM, 2026-11-24.
+# measured: 76.1 % of 1,978.9 TFLOP/s, 1.0147 of cuBLASLt (1.0060 to 1.0269), on an H100 SXM, 2026-11-25.
 # hypothesis: starting and ending every tile alone leaves the tensor cores idle; a flattened persistent loop hides both.
 
 import triton
