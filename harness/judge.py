@@ -95,12 +95,13 @@ def _checked(opened: Opened, source: wire.Source, *, findings: Findings, progres
 
 def _compared(opened: Opened, checked: list[tuple[Path, float]]) -> duel.Duel:
     (contender, call_s), *others = checked
-    if others:
-        rival, rival_s = others[0]
-        return promote.fight(opened, contender, promote.Rival(rival), calls_s=call_s + rival_s, give_up=False)
-    if (fought := promote.beside_vendor(opened, contender, call_s=call_s)) is None:
-        raise OpeningError("no vendor line to be compared with in a reasonable time")
-    return fought
+    with deaths_are_verdicts(opened.main), opened.worker(contender) as worker:
+        if others:
+            rival, rival_s = others[0]
+            return promote.fight(opened, worker, promote.Rival(rival), calls_s=call_s + rival_s, give_up=False)
+        if (fought := promote.beside_vendor(opened, worker, call_s=call_s)) is None:
+            raise OpeningError("no vendor line to be compared with in a reasonable time")
+        return fought
 
 
 # --- admit and build ---------------------------------------------------------------------------------------------

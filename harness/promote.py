@@ -48,26 +48,39 @@ def score(
         Failed: faster than physics, or it fails in the audit or the duel.
     """
     _refuse_miracles(opened, timed)
-    measurement, promotion, fought = _measurement(opened, timed), None, None
-    if _is_contender(opened, request, measurement):
+    measurement = _measurement(opened, timed)
+    if not _is_contender(opened, request, measurement):
+        return findings.verdict("passed", measurement=measurement)
+    with deaths_are_verdicts(opened.main), ExitStack() as stack:
         progress("audit")
         with findings.timed("audit"):
-            measurement = _audited(opened, artifact, timed=timed, measurement=measurement, findings=findings)
+            worker = stack.enter_context(opened.worker(artifact))
+            measurement = _audited(opened, worker, timed=timed, measurement=measurement, findings=findings)
         # Scored by its single calls it may be no contender any more; turns of a duel would give it company again.
-        if _is_contender(opened, request, measurement):
-            progress("duel")
-            with findings.timed("duel"):
-                promotion, fought = _contend(opened, request, artifact=artifact, timed=timed, findings=findings)
-    if promotion and (measurement.vendor_ratio or 0.0) > opened.pace.vendor_from:
-        progress("vendor")
-        with findings.timed("vendor"):
-            measurement = _with_vendor(opened, artifact, measurement, findings=findings)
-    if promotion and opened.pace.sustained_s:
-        progress("sustained")
-        with findings.timed("sustained"), deaths_are_verdicts(opened.main):
-            measurement = replace(measurement, sustained_us=1e6 * _sustained_s(opened, artifact, measurement))
+        if not _is_contender(opened, request, measurement):
+            return findings.verdict("passed", measurement=measurement)
+        progress("duel")
+        with findings.timed("duel"):
+            promotion, fought = _contend(opened, request, worker, timed=timed, findings=findings)
+        if promotion:
+            measurement = _told_more(opened, worker, measurement, findings=findings, progress=progress)
     told = fought.on_wire() if fought else None
     return findings.verdict("passed", measurement=measurement, promotion=promotion, duel=told)
+
+
+def _told_more(
+    opened: Opened, worker: Worker, measurement: wire.Measurement, *, findings: Findings, progress: Progress
+) -> wire.Measurement:
+    """What is measured of promoted candidates only, and changes no score."""
+    if (measurement.vendor_ratio or 0.0) > opened.pace.vendor_from:
+        progress("vendor")
+        with findings.timed("vendor"):
+            measurement = _with_vendor(opened, worker, measurement, findings=findings)
+    if opened.pace.sustained_s:
+        progress("sustained")
+        with findings.timed("sustained"):
+            measurement = replace(measurement, sustained_us=1e6 * _sustained_s(opened, worker, measurement))
+    return measurement
 
 
 def _refuse_miracles(opened: Opened, timed: Timed) -> None:
@@ -122,18 +135,17 @@ def _is_contender(opened: Opened, request: wire.Judge, measurement: wire.Measure
 
 
 def _audited(
-    opened: Opened, artifact: Path, *, timed: Timed, measurement: wire.Measurement, findings: Findings
+    opened: Opened, worker: Worker, *, timed: Timed, measurement: wire.Measurement, findings: Findings
 ) -> wire.Measurement:
     """A candidate that needs company to be fast is scored by its single calls."""
     case = opened.main
     if all(reading.calls == 1 for reading in timed.readings[case.name]):
         return measurement
     batch_s = timed.scores[case.name].call_s
-    with deaths_are_verdicts(case), opened.worker(artifact) as worker:
-        scatter_s = opened.overheads[worker.language][0.0].scatter_s
-        allowed_s = audit.allowed_s(batch_s, vendor_ratio=opened.single_ratio, scatter_s=scatter_s)
-        look_again_from_s = allowed_s if opened.pace.graph_below_s else math.inf
-        single_s = audit.single_call_s(opened.stand(worker, case).after(0.0), look_again_from_s=look_again_from_s)
+    scatter_s = opened.overheads[worker.language][0.0].scatter_s
+    allowed_s = audit.allowed_s(batch_s, vendor_ratio=opened.single_ratio, scatter_s=scatter_s)
+    look_again_from_s = allowed_s if opened.pace.graph_below_s else math.inf
+    single_s = audit.single_call_s(opened.stand(worker, case).after(0.0), look_again_from_s=look_again_from_s)
     measurement = replace(measurement, single_us=single_s * 1e6)
     if single_s <= allowed_s:
         return measurement
@@ -150,7 +162,7 @@ def _audited(
 
 
 def _contend(
-    opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed, findings: Findings
+    opened: Opened, request: wire.Judge, worker: Worker, *, timed: Timed, findings: Findings
 ) -> tuple[str | None, duel.Duel | None]:
     """How the contender became the incumbent, if it did, and the duel it fought."""
     if request.incumbent is None or request.incumbent_time is None:
@@ -159,7 +171,7 @@ def _contend(
     if slowest_us * CLEAR < request.incumbent_time.fastest_us:
         return "clear", None
     try:
-        fought = _duel(opened, request, artifact=artifact, timed=timed)
+        fought = _duel(opened, request, worker, timed=timed)
     except duel.IncumbentFailed as failure:
         findings.notes.append(f"the incumbent failed in the duel: {failure}")
         return "duel", None
@@ -167,7 +179,7 @@ def _contend(
     return ("duel" if fought.won else None), fought
 
 
-def _duel(opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed) -> duel.Duel:
+def _duel(opened: Opened, request: wire.Judge, worker: Worker, *, timed: Timed) -> duel.Duel:
     """The contender against the incumbent, built again where the cache has lost it."""
     assert request.incumbent is not None
     assert request.incumbent_time is not None
@@ -175,21 +187,26 @@ def _duel(opened: Opened, request: wire.Judge, *, artifact: Path, timed: Timed) 
     if isinstance(incumbent, BuildFailure):
         raise duel.IncumbentFailed(Failed("build_failed", f"it does not build any more: {incumbent.detail}"))
     calls_s = request.incumbent_time.time_us * 1e-6 + timed.scores[opened.main.name].call_s
-    return fight(opened, artifact, Rival(incumbent.artifact), calls_s=calls_s, give_up=True)
+    return fight(opened, worker, Rival(incumbent.artifact), calls_s=calls_s, give_up=True)
 
 
-def fight(opened: Opened, contender: Path, rival: Rival, *, calls_s: float, give_up: bool) -> duel.Duel:
-    """A duel on the main case with another built candidate; `calls_s` is one call of either side together."""
+def fight(opened: Opened, contender: Worker, rival: Rival, *, calls_s: float, give_up: bool) -> duel.Duel:
+    """A duel on the main case with another built candidate; `calls_s` is one call of either side together.
+
+    Raises:
+        Failed, WorkerDied, WorkerOverdue: the contender fails.
+        duel.IncumbentFailed: the rival does.
+    """
     calls = _calls_in_a_turn(opened, calls_s)
     quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, opened.pace.quads))
     return _fought(opened, contender, rival, quads=quads, calls_s=calls_s, give_up=give_up)
 
 
-def beside_vendor(opened: Opened, artifact: Path, *, call_s: float) -> duel.Duel | None:
+def beside_vendor(opened: Opened, contender: Worker, *, call_s: float) -> duel.Duel | None:
     """A candidate and the vendor line in turn; None where there is no vendor line, or enough quads would take too long.
 
     Raises:
-        Failed: the candidate fails.
+        Failed, WorkerDied, WorkerOverdue: the candidate fails.
         duel.IncumbentFailed: the vendor does.
     """
     if opened.vendor is None:
@@ -199,7 +216,7 @@ def beside_vendor(opened: Opened, artifact: Path, *, call_s: float) -> duel.Duel
     if quads < MIN_VENDOR_QUADS:
         return None
     rival = Rival(opened.vendor.artifact, opened.vendor.profile)
-    return _fought(opened, artifact, rival, quads=quads, calls_s=calls_s, give_up=False)
+    return _fought(opened, contender, rival, quads=quads, calls_s=calls_s, give_up=False)
 
 
 def _calls_in_a_turn(opened: Opened, calls_s: float) -> int:
@@ -208,49 +225,48 @@ def _calls_in_a_turn(opened: Opened, calls_s: float) -> int:
     return int(np.clip(opened.pace.turn_s / (calls_s / 2), 1, most))
 
 
-def _fought(opened: Opened, contender: Path, rival: Rival, *, quads: int, calls_s: float, give_up: bool) -> duel.Duel:
+def _fought(opened: Opened, contender: Worker, rival: Rival, *, quads: int, calls_s: float, give_up: bool) -> duel.Duel:
     calls, pace = _calls_in_a_turn(opened, calls_s), opened.pace
-    with deaths_are_verdicts(opened.main), _both(opened, contender, rival) as workers:
+    with _hired(opened, rival) as other:
         stands = [
             opened.stand(worker, opened.main, sets=calls, seat=seat).after(pace.turn_idle_s)
-            for seat, worker in enumerate(workers)
+            for seat, worker in enumerate((contender, other))
         ]
         return duel.fight(
             *stands, quads=quads, calls=calls, as_graph=calls_s / 2 < pace.graph_below_s,
             deadline_s=opened.task.limits.call_s, futility_every=pace.futility_every if give_up else quads,
-            watch=opened.workplace.watch(*workers),
+            watch=opened.workplace.watch(contender, other),
         )  # fmt: skip
 
 
 @contextmanager
-def _both(opened: Opened, contender: Path, rival: Rival) -> Iterator[tuple[Worker, Worker]]:
-    with opened.worker(contender) as ours, ExitStack() as stack:
+def _hired(opened: Opened, rival: Rival) -> Iterator[Worker]:
+    """The other side's worker, in the other seat."""
+    with ExitStack() as stack:
         try:
-            theirs = stack.enter_context(opened.worker(rival.artifact, seat=1, profile=rival.profile))
+            worker = stack.enter_context(opened.worker(rival.artifact, seat=1, profile=rival.profile))
         except (WorkerDied, WorkerOverdue) as death:
             raise duel.IncumbentFailed(death) from death
-        yield ours, theirs
+        yield worker
 
 
-def _sustained_s(opened: Opened, artifact: Path, measurement: wire.Measurement) -> float:
+def _sustained_s(opened: Opened, worker: Worker, measurement: wire.Measurement) -> float:
     """Seconds a call, back to back; told beside the score and never one."""
     plan = opened_plan(opened, opened.main, pilot_s=measurement.time_us * 1e-6)
-    with opened.worker(artifact) as worker:
-        stand = opened.stand(worker, opened.main, sets=plan.sets)
-        key = inputs.fresh_key()
-        stand.refresh(range(plan.sets), key)
-        seconds = min(opened.pace.sustained_s, opened.task.limits.timing_s)
-        calls = int(seconds / (measurement.time_us * 1e-6)) + 1
-        run = stand.run(range(plan.sets), key, deadline_s=opened.task.limits.call_s, calls=calls)
-        run.verify(np.random.default_rng(secrets.randbits(128)))
+    stand, key = opened.stand(worker, opened.main, sets=plan.sets), inputs.fresh_key()
+    stand.refresh(range(plan.sets), key)
+    seconds = min(opened.pace.sustained_s, opened.task.limits.timing_s)
+    calls = int(seconds / (measurement.time_us * 1e-6)) + 1
+    run = stand.run(range(plan.sets), key, deadline_s=opened.task.limits.call_s, calls=calls)
+    run.verify(np.random.default_rng(secrets.randbits(128)))
     return run.reading.call_s
 
 
 def _with_vendor(
-    opened: Opened, artifact: Path, measurement: wire.Measurement, *, findings: Findings
+    opened: Opened, worker: Worker, measurement: wire.Measurement, *, findings: Findings
 ) -> wire.Measurement:
     """The vendor line interleaved with a promoted candidate, where that is quick enough."""
-    paired = beside_vendor(opened, artifact, call_s=measurement.time_us * 1e-6)
+    paired = beside_vendor(opened, worker, call_s=measurement.time_us * 1e-6)
     if paired is None or opened.vendor is None:
         return measurement
     low, high = paired.interval

@@ -57,9 +57,11 @@ class Check:
     """How outputs are compared: `product` (C = A Bᵀ) or `elementwise`."""
 
     rule: str
-    left: str
-    right: str
-    output: str
+    left: str = ""
+    right: str = ""
+    output: str = ""
+    independent: str = ""
+    """The size that counts rows of every output that depend on the same rows of the inputs alone; empty = none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def load(folder: Path) -> Task:
         buffers=tuple(_buffer(a) for a in arguments if a["role"] != "size"),
         size_names=tuple(a["name"] for a in arguments if a["role"] == "size"),
         cases=tuple(_case(c) for c in spec["cases"]),
-        check=Check(check["rule"], check.get("left", ""), check.get("right", ""), check.get("output", "")),
+        check=Check(**check),
         limits=Limits(**spec.get("limits", {})),
         forbidden=tuple(spec.get("rules", {}).get("forbidden", ())),
         vendor=spec.get("vendor"),

@@ -34,7 +34,8 @@ class Rival:
 
 def fought(opened: Opened, contender: Path, incumbent: Path, *, call_s: float, give_up: bool) -> Duel:
     """One duel as the judge fights it; `give_up`: with its futility rule, as before a promotion."""
-    return promote.fight(opened, contender, promote.Rival(incumbent), calls_s=2 * call_s, give_up=give_up)
+    with opened.worker(contender) as worker:
+        return promote.fight(opened, worker, promote.Rival(incumbent), calls_s=2 * call_s, give_up=give_up)
 
 
 def is_told_apart(duel: Duel) -> bool:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import verify
 from arena import Restore
-from arena.examiner import Examiner, Product
+from arena.examiner import Examiner, Products
 from arena.kernels import THREADS, Kernels
 from arena.layout import Layout, Spans, spans
 from task import ITEM_BYTES, Buffer, Case, Task
@@ -185,11 +185,14 @@ class CudaArena:
 
     def examine(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, poison: int,
                 rng: np.random.Generator, full: bool) -> verify.Mistake | None:  # fmt: skip
-        """Products of timed calls by Freivalds, all sets at once; everything else element by element."""
+        """As verify.check_timed, all products at once and a secretly chosen one sampled; `full`: every element."""
         if task.check.rule == "product" and case.data != "small_integers" and not full:
-            return self._check_timed(task, case, layout=layout, sets=sets, seat=seat, poison=poison, rng=rng)
+            return self._check_products(task, case, layout=layout, sets=sets, seat=seat, poison=poison, rng=rng)
         for index in sets:
-            given, stored = self.operands(task, case, layout=layout, index=index, seat=seat)
+            if task.check.independent and not full:
+                given, stored = self._sampled_rows(task, case, layout=layout, index=index, seat=seat, rng=rng)
+            else:
+                given, stored = self.operands(task, case, layout=layout, index=index, seat=seat)
             if mistake := self.examiner.compare(task, case, given=given, stored=stored, poison=poison):
                 return mistake
         return None
@@ -204,17 +207,17 @@ class CudaArena:
     ) -> list[verify.Residuals]:
         """Of the product check of each set."""
         check = task.check
-        buffers = [task.buffer(name) for name in (check.left, check.right, check.output)]
-        (m, k), (n, _) = (buffer.shape_in(case.sizes) for buffer in buffers[:2])
-        kinds, products = tuple(buffer.dtype for buffer in buffers), []
-        for index in sets:
-            places = (self._place(task, buffer, layout=layout, index=index, seat=seat) for buffer in buffers)
-            products.append(Product(tuple(map(np.uint64, places)), kinds, m, n, k))
-        return self.examiner.residuals(products, rng=rng)
+        left, right, output = (task.buffer(name) for name in (check.left, check.right, check.output))
+        (m, k), (n, _) = (buffer.shape_in(case.sizes) for buffer in (left, right))
+        places = [
+            [self._place(task, buffer, layout=layout, index=index, seat=seat) for buffer in (left, right, output)]
+            for index in sets
+        ]
+        kinds = (left.dtype, right.dtype, output.dtype)
+        return self.examiner.residuals(Products(np.array(places, np.uint64), kinds, (m, n, k)), rng=rng)
 
-    def _check_timed(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, poison: int,
-                     rng: np.random.Generator) -> verify.Mistake | None:  # fmt: skip
-        """As verify.check_timed; of a batch one call, chosen secretly, is sampled."""
+    def _check_products(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, poison: int,
+                        rng: np.random.Generator) -> verify.Mistake | None:  # fmt: skip
         output, tolerance = task.check.output, task.tolerance(case)
         for found in self.residuals(task, case, layout=layout, sets=sets, seat=seat, rng=rng):
             if mistake := verify.judge_residuals(output, found, tolerance=tolerance):
@@ -222,7 +225,7 @@ class CudaArena:
         if not verify.is_sampled(task):
             return None
         index = sets[int(rng.integers(len(sets)))]
-        given, stored = self._sampled(task, case, layout=layout, index=index, seat=seat, rng=rng)
+        given, stored = self._sampled_product(task, case, layout=layout, index=index, seat=seat, rng=rng)
         return verify.of_sample(self.examiner.compare(task, case, given=given, stored=stored, poison=poison))
 
     def operands(
@@ -238,22 +241,40 @@ class CudaArena:
                 given[buffer.name] = self.examiner.decoded(place, buffer.shape_in(case.sizes), dtype=buffer.dtype)
         return given, stored
 
-    def _sampled(self, task: Task, case: Case, *, layout: Layout, index: int, seat: int,
-                 rng: np.random.Generator) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # fmt: skip
+    def _sampled_product(self, task: Task, case: Case, *, layout: Layout, index: int, seat: int,
+                         rng: np.random.Generator) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # fmt: skip
         """The same of a smaller product: some rows of A and of B, and C where they meet."""
         check = task.check
         left, right, output = (
-            self._matrix(task, task.buffer(name), case, layout=layout, index=index, seat=seat)
+            self._stored(task, task.buffer(name), case, layout=layout, index=index, seat=seat)
             for name in (check.left, check.right, check.output)
         )
-        rows, columns = map(cupy.asarray, verify.sample(rng, rows=left.shape[0], columns=right.shape[0]))
-        given = {}
-        for name, matrix, places in ((check.left, left, rows), (check.right, right, columns)):
-            part = cupy.ascontiguousarray(matrix[places])
-            given[name] = self.examiner.decoded(part, part.shape, dtype=task.buffer(name).dtype)
+        rows = cupy.asarray(verify.sample(rng, there=left.shape[0], most=verify.SAMPLED_ROWS))
+        columns = cupy.asarray(verify.sample(rng, there=right.shape[0], most=verify.SAMPLED_COLUMNS))
+        given = {
+            check.left: self._decoded(left[rows], task.buffer(check.left)),
+            check.right: self._decoded(right[columns], task.buffer(check.right)),
+        }
         return given, {check.output: cupy.ascontiguousarray(output[rows][:, columns])}
 
-    def _matrix(self, task: Task, buffer: Buffer, case: Case, *, layout: Layout, index: int, seat: int) -> Any:
+    def _sampled_rows(self, task: Task, case: Case, *, layout: Layout, index: int, seat: int,
+                      rng: np.random.Generator) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # fmt: skip
+        """The same of a call with few rows."""
+        rows = cupy.asarray(verify.sample(rng, there=case.sizes[task.check.independent], most=verify.SAMPLED_ROWS))
+        given, stored = {}, {}
+        for buffer in task.buffers:
+            words = self._stored(task, buffer, case, layout=layout, index=index, seat=seat)
+            part = words[rows] if verify.is_cut(task, buffer) else words
+            if buffer.is_output:
+                stored[buffer.name] = part
+            else:
+                given[buffer.name] = self._decoded(part, buffer)
+        return given, stored
+
+    def _decoded(self, words: Any, buffer: Buffer) -> Any:
+        return self.examiner.decoded(cupy.ascontiguousarray(words), words.shape, dtype=buffer.dtype)
+
+    def _stored(self, task: Task, buffer: Buffer, case: Case, *, layout: Layout, index: int, seat: int) -> Any:
         """Its elements as words of their size."""
         memory = self.outputs[seat] if buffer.is_output else self.inputs
         shape, begin = buffer.shape_in(case.sizes), self._offset(task, buffer, layout=layout, index=index)

@@ -11,11 +11,12 @@ from typing import Any
 
 import cupy
 import numpy as np
+from numpy.typing import NDArray
 
 import verify
-from arena.kernels import ROWS_IN_A_BLOCK, SLAB, THREADS, Kernels
+from arena.kernels import COLUMN_PACK, PACK_BYTES, ROWS_IN_A_BLOCK, SLAB, THREADS, WARP, Kernels
 from rounding import NARROW
-from task import Buffer, Case, Task
+from task import ITEM_BYTES, Buffer, Case, Task
 
 ERRORS = np.dtype(
     [("squares", "f8"), ("beyond", "u8"), ("mismatches", "u8"), ("unwritten", "u8"), ("small", "u8"), ("coarse", "u8"),
@@ -27,14 +28,35 @@ _M64 = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
-    """One product as it is stored: where A, B and C lie, and their types; A is m x k, B is n x k."""
+class Products:
+    """Products of one size as they are stored; A is m x k, B is n x k."""
 
-    places: tuple[np.uint64, ...]
-    kinds: tuple[str, ...]
-    m: int
-    n: int
-    k: int
+    places: NDArray[np.uint64]
+    """Where A, B and C of each lie, [products][3]."""
+    kinds: tuple[str, str, str]
+    """How their elements are stored."""
+    sizes: tuple[int, int, int]
+    """m, n, k"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Packs:
+    """How so many elements of a row are read, 16 bytes at a time where rows are aligned to that."""
+
+    count: int
+    dtype: str
+
+    @property
+    def pack(self) -> int:
+        """Elements read at a time."""
+        item = ITEM_BYTES[self.dtype]
+        return PACK_BYTES // item if self.count * item % PACK_BYTES == 0 else 1
+
+    @property
+    def padded(self) -> int:
+        """Elements of a vector beside such rows: whole tiles of a pack for each thread of a warp."""
+        tile = WARP * self.pack
+        return -(-self.count // tile) * tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,31 +157,32 @@ class Examiner:
 
     # --- products -----------------------------------------------------------------------------------------------------
 
-    def residuals(self, products: list[Product], *, rng: np.random.Generator) -> list[verify.Residuals]:
-        """verify.residuals of each, with four Gaussian vectors drawn now."""
-        vectors = self._gaussian(products[0].n, rng=rng)
-        found = cupy.zeros((len(products), 2), "float64")
-        for number, product in enumerate(products):
-            self._residual(product, vectors=vectors, found=found[number])
-        count = products[0].m * verify.VECTORS
+    def residuals(self, products: Products, *, rng: np.random.Generator) -> list[verify.Residuals]:
+        """verify.residuals of each, with four Gaussian vectors drawn now, for all in four launches."""
+        (left, right, output), (m, n, k), calls = products.kinds, products.sizes, len(products.places)
+        a, b, c = (cupy.asarray(places) for places in np.ascontiguousarray(products.places.T))
+        of_n, of_k = _Packs(n, dtype=output), _Packs(k, dtype=left)
+        vectors = self._gaussian(of_n.padded, rng=rng)
+        inner, scale = cupy.zeros((calls, of_k.padded, 4), "float32"), cupy.zeros((calls, 4), "float32")
+        grid = (-(-k // (THREADS * (COLUMN_PACK if k % COLUMN_PACK == 0 else 1))), -(-n // SLAB), calls)
+        self._kernels(f"columns_{right}", grid, b, np.uint64(n), np.uint64(k), vectors, np.int32(of_n.pack), inner,
+                      np.int32(of_k.pack), np.uint64(of_k.padded), scale)  # fmt: skip
+        squares, found = cupy.empty((calls, m), "float32"), cupy.zeros((calls, 2), "float64")
+        wanted = self._rows(a, left, m, of_k, inner, squares, calls=calls)
+        got = self._rows(c, output, m, of_n, vectors, NOTHING, calls=calls)
+        self._kernels("residual", (-(-m // THREADS), calls), got, wanted, squares, scale, np.uint64(m), found)
+        count = m * verify.VECTORS
         told = ((float(squares), float(largest)) for squares, largest in found.get())
         return [verify.Residuals(count, largest, math.sqrt(squares / count)) for squares, largest in told]
 
-    def _residual(self, product: Product, *, vectors: Any, found: Any) -> None:
-        m, n, k = product.m, product.n, product.k
-        (at_a, at_b, at_c), (left, right, output) = product.places, product.kinds
-        squares_a, squares_c = cupy.empty(m, "float32"), cupy.empty(m, "float32")
-        inner, scale = cupy.zeros((k, 4), "float32"), cupy.zeros(4, "float32")
-        wanted, got = cupy.empty((m, 4), "float32"), cupy.empty((m, 4), "float32")
-        grid = (-(-k // (THREADS * (4 if k % 4 == 0 else 1))), -(-n // SLAB))
-        self._kernels(f"columns_{right}", grid, at_b, np.uint64(n), np.uint64(k), vectors, inner, scale)
-        self._rows(left, at_a, m, k, inner, wanted, squares_a)
-        self._rows(output, at_c, m, n, vectors, got, squares_c)
-        self._kernels("residual", -(-m // THREADS), got, wanted, squares_a, scale, np.uint64(m), found)
-
-    def _rows(self, dtype: str, matrix: np.uint64, rows: int, columns: int, *arrays: Any) -> None:
-        blocks = -(-rows // ROWS_IN_A_BLOCK)
-        self._kernels(f"rows_{dtype}", blocks, matrix, np.uint64(rows), np.uint64(columns), *arrays)
+    def _rows(self, matrices: Any, dtype: str, rows: int, packs: _Packs, vectors: Any, squares: Any, *,
+              calls: int) -> Any:  # fmt: skip
+        """Each row times four vectors, which are each call's own or the same for all."""
+        products, blocks = cupy.empty((calls, rows, 4), "float32"), -(-rows // ROWS_IN_A_BLOCK)
+        padded = packs.padded if vectors.ndim == 3 else 0
+        self._kernels(f"rows_{dtype}", (blocks, calls), matrices, np.uint64(rows), np.uint64(packs.count),
+                      np.int32(packs.pack), vectors, np.uint64(padded), products, squares)  # fmt: skip
+        return products
 
     def _gaussian(self, rows: int, *, rng: np.random.Generator) -> Any:
         vectors = cupy.empty((rows, verify.VECTORS), "float32")

@@ -132,105 +132,125 @@ extern "C" __global__ void gather(const uint32_t *words, const u64 *places, int 
 extern "C" __global__ void nothing() {}
 
 // --- products with vectors (Freivalds 1977) ---------------------------------------------------------------------
+//
+// All calls of a batch at once: matrices[call] is where one of them has its matrix. Vectors come four at a time, as float4,
+// `padded` of these a call, or the same for all calls where that is 0.
 
-template <int N> __device__ inline void sum_over_block(float (&values)[N], float *shared)
+// Where element c of four vectors lies for rows that are read in packs of V: neighbouring lanes, which hold neighbouring
+// packs, find theirs side by side. Vectors are padded to whole tiles of 32 packs.
+__device__ inline u64 place_of(u64 c, int V)
 {
-#pragma unroll
-    for (int i = 0; i < N; i++) {
-        float v = values[i];
-        for (int lane = 16; lane; lane /= 2)
-            v += __shfl_down_sync(~0u, v, lane);
-        if (threadIdx.x % 32 == 0)
-            shared[i * 32 + threadIdx.x / 32] = v;
-    }
-    __syncthreads();
-    if (threadIdx.x < N) {
-        float v = 0;
-        for (unsigned warp = 0; warp < blockDim.x / 32; warp++)
-            v += shared[threadIdx.x * 32 + warp];
-        shared[threadIdx.x * 32] = v;
-    }
-    __syncthreads();
+    const u64 tile = 32 * V;
+    return c / tile * tile + c % V * 32 + c / V % 32;
 }
 
-// y[r] = sum over c of m[r][c] x[c], four vectors at once; squares[r] = sum of m[r][c]^2. A block takes ROWS rows.
+template <class T, int V> __device__ inline float decode(const Pack<T, V> &pack, int j) { return decode(pack.at[j]); }
+
+// Two at a time, as the hardware converts them: of an unrolled loop every second conversion falls away.
+template <int V> __device__ inline float decode(const Pack<__nv_fp8_e4m3, V> &pack, int j)
+{
+    if constexpr (V == 1)
+        return decode(pack.at[j]);
+    const __nv_fp8x2_storage_t *pairs = reinterpret_cast<const __nv_fp8x2_storage_t *>(&pack);
+    const float2 pair = __half22float2(__half2(__nv_cvt_fp8x2_to_halfraw2(pairs[j / 2], __NV_E4M3)));
+    return j % 2 ? pair.y : pair.x;
+}
+
+__device__ inline float sum_over_warp(float v)
+{
+    for (int lane = 16; lane; lane /= 2)
+        v += __shfl_down_sync(~0u, v, lane);
+    return v;
+}
+
+// y[r] = sum over c of m[r][c] x[c]; squares[r] = sum of m[r][c]^2, where wanted. A warp takes ROWS rows.
 template <class T, int V>
 __device__ void row_products(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y, float *squares)
 {
     constexpr int ROWS = 4;
-    __shared__ float shared[ROWS * 5 * 32];
-    const u64 first = (u64)blockIdx.x * ROWS;
-    float sums[ROWS * 5] = {};
-    for (u64 c = (u64)threadIdx.x * V; c < cols; c += (u64)blockDim.x * V) {
-        Pack<T, V> packs[ROWS];
+    const u64 first = (blockIdx.x * (u64)(blockDim.x / 32) + threadIdx.x / 32) * ROWS;
+    const unsigned lane = threadIdx.x % 32;
+    float sums[ROWS][4] = {}, of_rows[ROWS] = {};
+#pragma unroll 2
+    for (u64 c = lane * V; c < cols; c += 32 * V) {
+        Pack<T, V> packs[ROWS] = {};
 #pragma unroll
         for (int r = 0; r < ROWS; r++)
             if (first + r < rows)
                 packs[r] = *reinterpret_cast<const Pack<T, V> *>(m + (first + r) * cols + c);
+        const float4 *factors = x + (c - lane * V) + lane;
 #pragma unroll
         for (int j = 0; j < V; j++) {
-            const float4 factor = x[c + j];
+            const float4 factor = factors[j * 32];
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
-                const float value = decode(packs[r].at[j]);
-                sums[5 * r + 0] = fmaf(value, factor.x, sums[5 * r + 0]);
-                sums[5 * r + 1] = fmaf(value, factor.y, sums[5 * r + 1]);
-                sums[5 * r + 2] = fmaf(value, factor.z, sums[5 * r + 2]);
-                sums[5 * r + 3] = fmaf(value, factor.w, sums[5 * r + 3]);
-                sums[5 * r + 4] = fmaf(value, value, sums[5 * r + 4]);
+                const float value = decode(packs[r], j);
+                sums[r][0] = fmaf(value, factor.x, sums[r][0]);
+                sums[r][1] = fmaf(value, factor.y, sums[r][1]);
+                sums[r][2] = fmaf(value, factor.z, sums[r][2]);
+                sums[r][3] = fmaf(value, factor.w, sums[r][3]);
+                if (squares)
+                    of_rows[r] = fmaf(value, value, of_rows[r]);
             }
         }
     }
-    sum_over_block(sums, shared);
-    const int r = threadIdx.x;
-    if (r < ROWS && first + r < rows) {
-        const float *of = shared + 5 * r * 32;
-        y[first + r] = make_float4(of[0], of[32], of[64], of[96]);
-        squares[first + r] = of[128];
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+        const float4 sum = make_float4(sum_over_warp(sums[r][0]), sum_over_warp(sums[r][1]), sum_over_warp(sums[r][2]),
+                                       sum_over_warp(sums[r][3]));
+        const float of_row = sum_over_warp(of_rows[r]);
+        if (lane == 0 && first + r < rows) {
+            y[first + r] = sum;
+            if (squares)
+                squares[first + r] = of_row;
+        }
     }
 }
 
-// y[c] += sum over r of m[r][c] x[r], four vectors at once; y starts at zero. A block takes a slab of rows.
+constexpr int COLUMN_PACK = 8;
+
+// y[c] += sum over r of m[r][c] x[r]; y starts at zero. A block takes a slab of rows. x lies for packs of `x_pack`, y for
+// packs of `y_pack`.
 // scale[v] += sum over r and c of m[r][c]^2 x[r][v]^2: what independent errors in the elements of a row of the product
 // add up to. It starts at zero, too.
 template <class T, int V>
-__device__ void column_products(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y, float *scale)
+__device__ void column_products(const T *m, u64 rows, u64 cols, const float4 *x, int x_pack, float4 *y, int y_pack,
+                                float4 *scale)
 {
-    constexpr int SLAB = 128;
-    __shared__ float shared[4 * 32];
+    constexpr int SLAB = 256;
+    __shared__ float4 factors[SLAB];
     const u64 c = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * V;
-    const u64 begin = (u64)blockIdx.y * SLAB, end = begin + SLAB < rows ? begin + SLAB : rows;
-    float4 sums[V] = {};
-    float squares[4] = {};
-#pragma unroll 4
-    for (u64 r = begin; r < end && c < cols; r++) {
-        const float4 factor = x[r];
+    const u64 begin = (u64)blockIdx.y * SLAB, count = begin + SLAB < rows ? SLAB : rows - begin;
+    for (u64 r = threadIdx.x; r < count; r += blockDim.x)
+        factors[r] = x[place_of(begin + r, x_pack)];
+    __syncthreads();
+    float4 sums[V] = {}, squares = {};
+#pragma unroll 8
+    for (u64 r = 0; r < count && c < cols; r++) {
+        const float4 factor = factors[r];
         float of_row = 0;
-        const Pack<T, V> pack = *reinterpret_cast<const Pack<T, V> *>(m + r * cols + c);
+        const Pack<T, V> pack = *reinterpret_cast<const Pack<T, V> *>(m + (begin + r) * cols + c);
 #pragma unroll
         for (int j = 0; j < V; j++) {
-            const float value = decode(pack.at[j]);
+            const float value = decode(pack, j);
             sums[j].x = fmaf(value, factor.x, sums[j].x);
             sums[j].y = fmaf(value, factor.y, sums[j].y);
             sums[j].z = fmaf(value, factor.z, sums[j].z);
             sums[j].w = fmaf(value, factor.w, sums[j].w);
             of_row = fmaf(value, value, of_row);
         }
-        squares[0] = fmaf(of_row, factor.x * factor.x, squares[0]);
-        squares[1] = fmaf(of_row, factor.y * factor.y, squares[1]);
-        squares[2] = fmaf(of_row, factor.z * factor.z, squares[2]);
-        squares[3] = fmaf(of_row, factor.w * factor.w, squares[3]);
+        squares.x = fmaf(of_row, factor.x * factor.x, squares.x);
+        squares.y = fmaf(of_row, factor.y * factor.y, squares.y);
+        squares.z = fmaf(of_row, factor.z * factor.z, squares.z);
+        squares.w = fmaf(of_row, factor.w * factor.w, squares.w);
     }
-    sum_over_block(squares, shared);
-    if (threadIdx.x < 4)
-        atomicAdd(&scale[threadIdx.x], shared[threadIdx.x * 32]);
+    squares = make_float4(sum_over_warp(squares.x), sum_over_warp(squares.y), sum_over_warp(squares.z),
+                          sum_over_warp(squares.w));
+    if (threadIdx.x % 32 == 0)
+        atomicAdd(scale, squares);
 #pragma unroll
-    for (int j = 0; j < V && c < cols; j++) {
-        atomicAdd(&y[c + j].x, sums[j].x);
-        atomicAdd(&y[c + j].y, sums[j].y);
-        atomicAdd(&y[c + j].z, sums[j].z);
-        atomicAdd(&y[c + j].w, sums[j].w);
-    }
+    for (int j = 0; j < V && c < cols; j++)
+        atomicAdd(&y[place_of(c + j, y_pack)], sums[j]);
 }
 
 __device__ inline float in_units(float error, float scale)
@@ -251,29 +271,29 @@ struct Residuals {
     double largest;
 };
 
-// Residuals |got - wanted| of every row and vector, in units of |a_i| sqrt(scale).
-extern "C" __global__ void residual(const float4 *got, const float4 *wanted, const float *squares, const float *scale,
+// Residuals |got - wanted| of every row and vector, in units of |a_i| sqrt(scale); one row of blocks a call.
+extern "C" __global__ void residual(const float4 *got, const float4 *wanted, const float *squares, const float4 *scale,
                                     u64 rows, Residuals *found)
 {
-    const u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x;
+    const u64 row = blockIdx.x * (u64)blockDim.x + threadIdx.x, i = blockIdx.y * rows + row;
     float largest = 0, sum = 0;
-    if (i < rows) {
-        const float4 g = got[i], w = wanted[i];
+    if (row < rows) {
+        const float4 g = got[i], w = wanted[i], s = scale[blockIdx.y];
         const float errors[4] = {fabsf(g.x - w.x), fabsf(g.y - w.y), fabsf(g.z - w.z), fabsf(g.w - w.w)};
+        const float scales[4] = {s.x, s.y, s.z, s.w};
         for (int v = 0; v < 4; v++) {
-            const float units = in_units(errors[v], sqrtf(squares[i] * scale[v]));
+            const float units = in_units(errors[v], sqrtf(squares[i] * scales[v]));
             largest = fmaxf(largest, units);
             sum += units * units;
         }
     }
-    for (int lane = 16; lane; lane /= 2) {
+    sum = sum_over_warp(sum);
+    for (int lane = 16; lane; lane /= 2)
         largest = fmaxf(largest, __shfl_down_sync(~0u, largest, lane));
-        sum += __shfl_down_sync(~0u, sum, lane);
-    }
     if (threadIdx.x % 32 == 0) {
         // Not negative, so ordered as integers.
-        atomicMax(reinterpret_cast<long long *>(&found->largest), __double_as_longlong(largest));
-        atomicAdd(&found->squares, (double)sum);
+        atomicMax(reinterpret_cast<long long *>(&found[blockIdx.y].largest), __double_as_longlong(largest));
+        atomicAdd(&found[blockIdx.y].squares, (double)sum);
     }
 }
 
@@ -373,20 +393,25 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
         for (u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; i < n; i += stride)                                   \
             out[i] = encode<T>(in[i]);                                                                                 \
     }                                                                                                                  \
-    extern "C" __global__ void rows_##name(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y, float *squares) \
+    extern "C" __global__ void rows_##name(const T *const *matrices, u64 rows, u64 cols, int pack, const float4 *x,    \
+                                           u64 padded, float4 *y, float *squares)                                      \
     {                                                                                                                  \
-        if (cols * sizeof(T) % 16 == 0)                                                                                \
-            row_products<T, 16 / sizeof(T)>(m, rows, cols, x, y, squares);                                             \
+        const u64 call = blockIdx.y;                                                                                   \
+        float *of_call = squares ? squares + call * rows : nullptr;                                                    \
+        if (pack == 1)                                                                                                 \
+            row_products<T, 1>(matrices[call], rows, cols, x + call * padded, y + call * rows, of_call);               \
         else                                                                                                           \
-            row_products<T, 1>(m, rows, cols, x, y, squares);                                                          \
+            row_products<T, 16 / sizeof(T)>(matrices[call], rows, cols, x + call * padded, y + call * rows, of_call);  \
     }                                                                                                                  \
-    extern "C" __global__ void columns_##name(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y,              \
-                                              float *scale)                                                            \
+    extern "C" __global__ void columns_##name(const T *const *matrices, u64 rows, u64 cols, const float4 *x, int x_pack,\
+                                              float4 *y, int y_pack, u64 padded, float4 *scale)                        \
     {                                                                                                                  \
-        if (cols % 4 == 0)                                                                                             \
-            column_products<T, 4>(m, rows, cols, x, y, scale);                                                         \
+        const u64 call = blockIdx.z;                                                                                   \
+        if (cols % COLUMN_PACK == 0)                                                                                   \
+            column_products<T, COLUMN_PACK>(matrices[call], rows, cols, x, x_pack, y + call * padded, y_pack,          \
+                                            scale + call);                                                             \
         else                                                                                                           \
-            column_products<T, 1>(m, rows, cols, x, y, scale);                                                         \
+            column_products<T, 1>(matrices[call], rows, cols, x, x_pack, y + call * padded, y_pack, scale + call);     \
     }                                                                                                                  \
     extern "C" __global__ void compare_##name(const T *got, const float *expected, u64 rows, u64 cols,                 \
                                               const float *left, const float *right, float rms, float allowed,         \

@@ -5,8 +5,8 @@ from typing import Any
 
 import cupy
 
-THREADS = 256
-ROWS_IN_A_BLOCK, SLAB = 4, 128
+THREADS, WARP = 256, 32
+ROWS_IN_A_BLOCK, SLAB, COLUMN_PACK, PACK_BYTES = 32, 256, 8, 16
 """As in kernels.cu."""
 
 

@@ -13,7 +13,7 @@ import mmap
 import os
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -70,12 +70,17 @@ def triton_module(folder: str, packages: str, driver: cuda.Driver, stream: int) 
     return triton_driver.load(folder, driver, stream)
 
 
-def batch_of(orders: memoryview, *, inputs: int, outputs: int) -> tuple[list[list[int]], list[int]]:
-    """The pointers of every call, and the sizes, of which there are at most MAX_SIZES."""
+def calls_of(orders: memoryview, *, inputs: int, outputs: int) -> Iterator[list[int]]:
+    """The pointers of one call after the other: each is read while the device works on the one before."""
     buffers = orders[N_BUFFERS]
     bases = [outputs if orders[IS_OUTPUT + b] else inputs for b in range(buffers)]
-    calls = [[bases[b] + orders[OFFSETS + call * buffers + b] for b in range(buffers)] for call in range(orders[CALLS])]
-    return calls, [orders[SIZES + i] for i in range(MAX_SIZES)]
+    for first in range(OFFSETS, OFFSETS + orders[CALLS] * buffers, buffers):
+        yield [base + orders[first + b] for b, base in enumerate(bases)]
+
+
+def sizes_of(orders: memoryview) -> list[int]:
+    """At most MAX_SIZES."""
+    return [orders[SIZES + i] for i in range(MAX_SIZES)]
 
 
 def serve(orders: memoryview, status: mmap.mmap, *, call: Call, driver: cuda.Driver, stream: int,
@@ -86,7 +91,7 @@ def serve(orders: memoryview, status: mmap.mmap, *, call: Call, driver: cuda.Dri
         wanted = orders[SEQUENCE]
         if wanted == served:
             continue
-        calls, sizes = batch_of(orders, inputs=memory[0], outputs=memory[1])
+        calls, sizes = calls_of(orders, inputs=memory[0], outputs=memory[1]), sizes_of(orders)
         if orders[MANNER] == CAPTURE:
             graph = captured(calls, sizes, call=call, driver=driver, stream=stream)
             tell(status, CAPTURED, wanted if graph else 0)
@@ -99,24 +104,22 @@ def serve(orders: memoryview, status: mmap.mmap, *, call: Call, driver: cuda.Dri
         tell(status, DONE, served)
 
 
-def run(calls: list[list[int]], sizes: list[int], *, status: mmap.mmap, call: Call, stream: int) -> None:
+def run(calls: Iterator[list[int]], sizes: list[int], *, status: mmap.mmap, call: Call, stream: int) -> None:
     """One call after the other; a failed one is the last."""
     for buffers in calls:
         if code := call(buffers, sizes, stream):
             leave(status, code)
 
 
-def captured(calls: list[list[int]], sizes: list[int], *, call: Call, driver: cuda.Driver, stream: int) -> int:
+def captured(calls: Iterator[list[int]], sizes: list[int], *, call: Call, driver: cuda.Driver, stream: int) -> int:
     """The calls as a CUDA graph, ready to be launched; 0 of a candidate whose calls cannot be captured.
 
     A call that leaves no node behind has launched elsewhere than on the stream it was given.
     """
     driver.begin_capture(stream)
-    failed = False
-    for buffers in calls:
-        failed = failed or bool(call(buffers, sizes, stream))
+    codes = [call(buffers, sizes, stream) for buffers in calls]
     graph = driver.end_capture(stream)
-    if graph and not failed and driver.graph_nodes(graph) >= len(calls):
+    if graph and not any(codes) and driver.graph_nodes(graph) >= len(codes):
         return driver.instantiate(graph, stream)
     return 0
 

@@ -70,6 +70,7 @@ class _Check(_Strict):
     left: Identifier | None = None
     right: Identifier | None = None
     output: Identifier | None = None
+    independent: Identifier | None = None
 
 
 class _Limits(_Strict):
@@ -146,6 +147,18 @@ class _TaskFile(_Strict):
             name = getattr(self.check, key)
             if self.check.rule == "product" and roles.get(name) != role:
                 raise ValueError(f"check.{key}: {name!r} is no {role} argument")
+        return self
+
+    @model_validator(mode="after")
+    def _independent_rows_come_first(self) -> "_TaskFile":
+        size, rule = self.check.independent, self.check.rule
+        if size is None:
+            return self
+        if rule != "elementwise":
+            raise ValueError(f"check.independent: of rule {rule}; rows are sampled where the rule is elementwise")
+        for a in self.signature.arguments:
+            if size in a.shape[1:] or (a.role == "output" and a.shape[0] != size):
+                raise ValueError(f"check.independent: {size} must count the rows of every output, and nothing but rows")
         return self
 
     @model_validator(mode="after")
