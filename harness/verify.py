@@ -330,8 +330,8 @@ def is_sampled(task: Task) -> bool:
 
 
 def sample(rng: np.random.Generator, *, there: int, most: int) -> NDArray[np.int64]:
-    """Secret places in order, each once: all that are there, or nearly as many as `most`."""
-    return np.arange(there) if there <= most else np.unique(rng.integers(0, there, most))
+    """Secret places in order, some of them twice: all that are there, or as many as `most`."""
+    return np.arange(there) if there <= most else np.sort(rng.integers(0, there, most))
 
 
 def is_cut(task: Task, buffer: Buffer) -> bool:

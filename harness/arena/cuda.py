@@ -6,6 +6,7 @@ opens the whole allocation, so each is one cudaMalloc of its own, a multiple of 
 """
 
 import ctypes
+import functools
 import math
 import os
 import time
@@ -188,12 +189,12 @@ class CudaArena:
         """As verify.check_timed, all products at once and a secretly chosen one sampled; `full`: every element."""
         if task.check.rule == "product" and case.data != "small_integers" and not full:
             return self._check_products(task, case, layout=layout, sets=sets, seat=seat, poison=poison, rng=rng)
+        if task.check.independent and not full:
+            given, stored = self._sampled_rows(task, case, layout=layout, sets=sets, seat=seat, rng=rng)
+            return verify.of_sample(self.examiner.compare(task, case, given=given, stored=stored, poison=poison))
         for index in sets:
-            if task.check.independent and not full:
-                given, stored = self._sampled_rows(task, case, layout=layout, index=index, seat=seat, rng=rng)
-            else:
-                given, stored = self.operands(task, case, layout=layout, index=index, seat=seat)
-            if mistake := self.examiner.compare(task, case, given=given, stored=stored, poison=poison):
+            one, lies = self.operands(task, case, layout=layout, index=index, seat=seat)
+            if mistake := self.examiner.compare(task, case, given=[one], stored=lies, poison=poison):
                 return mistake
         return None
 
@@ -226,7 +227,7 @@ class CudaArena:
             return None
         index = sets[int(rng.integers(len(sets)))]
         given, stored = self._sampled_product(task, case, layout=layout, index=index, seat=seat, rng=rng)
-        return verify.of_sample(self.examiner.compare(task, case, given=given, stored=stored, poison=poison))
+        return verify.of_sample(self.examiner.compare(task, case, given=[given], stored=stored, poison=poison))
 
     def operands(
         self, task: Task, case: Case, *, layout: Layout, index: int, seat: int
@@ -245,40 +246,43 @@ class CudaArena:
                          rng: np.random.Generator) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # fmt: skip
         """The same of a smaller product: some rows of A and of B, and C where they meet."""
         check = task.check
-        left, right, output = (
-            self._stored(task, task.buffer(name), case, layout=layout, index=index, seat=seat)
-            for name in (check.left, check.right, check.output)
-        )
-        rows = cupy.asarray(verify.sample(rng, there=left.shape[0], most=verify.SAMPLED_ROWS))
-        columns = cupy.asarray(verify.sample(rng, there=right.shape[0], most=verify.SAMPLED_COLUMNS))
+        left, right, output = (task.buffer(name) for name in (check.left, check.right, check.output))
+        (m, _), (n, _) = (buffer.shape_in(case.sizes) for buffer in (left, right))
+        rows = verify.sample(rng, there=m, most=verify.SAMPLED_ROWS)
+        columns = verify.sample(rng, there=n, most=verify.SAMPLED_COLUMNS)
+        picked = functools.partial(self._picked, task, case, layout=layout, sets=range(index, index + 1), seat=seat)
         given = {
-            check.left: self._decoded(left[rows], task.buffer(check.left)),
-            check.right: self._decoded(right[columns], task.buffer(check.right)),
+            buffer.name: self.examiner.decoded(part, part.shape, dtype=buffer.dtype)
+            for buffer, part in ((left, picked(left, rows=rows[None])), (right, picked(right, rows=columns[None])))
         }
-        return given, {check.output: cupy.ascontiguousarray(output[rows][:, columns])}
+        return given, {output.name: cupy.ascontiguousarray(picked(output, rows=rows[None])[:, cupy.asarray(columns)])}
 
-    def _sampled_rows(self, task: Task, case: Case, *, layout: Layout, index: int, seat: int,
-                      rng: np.random.Generator) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # fmt: skip
-        """The same of a call with few rows."""
-        rows = cupy.asarray(verify.sample(rng, there=case.sizes[task.check.independent], most=verify.SAMPLED_ROWS))
+    def _sampled_rows(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int,
+                      rng: np.random.Generator) -> tuple[list[Mapping[str, Any]], Mapping[str, Any]]:  # fmt: skip
+        """The same of calls with few rows, other ones of each."""
+        there = case.sizes[task.check.independent]
+        rows = np.stack([verify.sample(rng, there=there, most=verify.SAMPLED_ROWS) for _ in sets])
+        picked = functools.partial(self._picked, task, case, rows=rows, layout=layout, sets=sets, seat=seat)
         given, stored = {}, {}
         for buffer in task.buffers:
-            words = self._stored(task, buffer, case, layout=layout, index=index, seat=seat)
-            part = words[rows] if verify.is_cut(task, buffer) else words
+            shape = buffer.shape_in(case.sizes)
             if buffer.is_output:
-                stored[buffer.name] = part
+                stored[buffer.name] = picked(buffer)
+            elif verify.is_cut(task, buffer):
+                some = (*rows.shape, *shape[1:])
+                given[buffer.name] = self.examiner.decoded(picked(buffer), some, dtype=buffer.dtype)
             else:
-                given[buffer.name] = self._decoded(part, buffer)
-        return given, stored
+                places = (self._place(task, buffer, layout=layout, index=index, seat=seat) for index in sets)
+                given[buffer.name] = [self.examiner.decoded(np.uint64(p), shape, dtype=buffer.dtype) for p in places]
+        return [{name: values[call] for name, values in given.items()} for call in range(len(sets))], stored
 
-    def _decoded(self, words: Any, buffer: Buffer) -> Any:
-        return self.examiner.decoded(cupy.ascontiguousarray(words), words.shape, dtype=buffer.dtype)
-
-    def _stored(self, task: Task, buffer: Buffer, case: Case, *, layout: Layout, index: int, seat: int) -> Any:
-        """Its elements as words of their size."""
-        memory = self.outputs[seat] if buffer.is_output else self.inputs
-        shape, begin = buffer.shape_in(case.sizes), self._offset(task, buffer, layout=layout, index=index)
-        return memory.array(begin, math.prod(shape), f"uint{8 * ITEM_BYTES[buffer.dtype]}").reshape(shape)
+    def _picked(self, task: Task, case: Case, buffer: Buffer, *, rows: NDArray[np.int64], layout: Layout, sets: range,
+                seat: int) -> Any:  # fmt: skip
+        """Rows of a buffer of each set, [sets][rows], as they are stored, one behind the other."""
+        length = math.prod(buffer.shape_in(case.sizes)[1:])
+        begins = [self._place(task, buffer, layout=layout, index=index, seat=seat) for index in sets]
+        places = np.array(begins, np.uint64)[:, None] + (rows * (length * ITEM_BYTES[buffer.dtype])).astype(np.uint64)
+        return self.examiner.picked(places.ravel(), length, dtype=buffer.dtype)
 
     def _place(self, task: Task, buffer: Buffer, *, layout: Layout, index: int, seat: int) -> int:
         memory = self.outputs[seat] if buffer.is_output else self.inputs

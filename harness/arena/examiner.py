@@ -5,8 +5,8 @@ maps.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cupy
@@ -61,13 +61,33 @@ class _Packs:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """One output beside what it should be."""
+    """One output of some calls beside what it should be."""
 
     buffer: Buffer
     got: Any
+    """Where it lies, or an array; calls one behind the other."""
     expected: Any
-    given: tuple[Any, ...]
-    """The compare kernel's arguments from `rows` to `poison`."""
+    """[calls][rows]..."""
+    lengths: tuple[Any, Any]
+    """Squared, of the rows of both factors; nothing where it is no product."""
+    rms: Any
+    """[calls]; nothing where it is a product."""
+    limits: tuple[Any, ...]
+    """The compare kernel's arguments from `allowed` to `poison`."""
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """The compare kernel's, from `rows` to `poison`."""
+        _, rows, *rest = self.expected.shape
+        return (np.uint64(rows), np.uint64(math.prod(rest)), *self.lengths, self.rms, *self.limits)
+
+    def of(self, call: int) -> "_Compared":
+        """One of several calls by itself."""
+        if len(self.expected) == 1:
+            return self
+        some = slice(call, call + 1)
+        got = self.got.reshape(len(self.expected), -1)[call]
+        return replace(self, got=got, expected=self.expected[some], rms=self.rms[some])
 
 
 class Examiner:
@@ -89,66 +109,81 @@ class Examiner:
         self._kernels(f"encode_{dtype}", self._kernels.wide, values, stored, np.uint64(values.size))
         return self.decoded(stored, values.shape, dtype=dtype)
 
+    def picked(self, rows: NDArray[np.uint64], length: int, *, dtype: str) -> Any:
+        """Copies of rows of so many elements, as they are stored, from where they lie."""
+        copies = cupy.empty((len(rows), length), f"uint{8 * ITEM_BYTES[dtype]}")
+        self._kernels(f"pick_{dtype}", len(rows), cupy.asarray(rows), np.uint64(length), copies)
+        return copies
+
     # --- element by element -------------------------------------------------------------------------------------------
 
     def compare(
-        self, task: Task, case: Case, *, given: Mapping[str, Any], stored: Mapping[str, Any], poison: int
+        self, task: Task, case: Case, *, given: Sequence[Mapping[str, Any]], stored: Mapping[str, Any], poison: int
     ) -> verify.Mistake | None:
-        """verify.compare; `given` are decoded inputs, `stored` are outputs as a worker wrote them."""
+        """verify.compare of each call, all at once.
+
+        `given` are the decoded inputs of each call, `stored` the outputs as a worker wrote them: of one call where they
+        lie, of several an array with a call behind the other.
+        """
         for one in self._compared(task, case, given=given, stored=stored, poison=poison):
-            found = self._found(one)
-            if found["beyond"]:
-                return self._describe(one, found)
-            if mistake := verify.judge_errors(one.buffer.name, _errors(one, found), tolerance=task.tolerance(case)):
-                return mistake
+            for call, found in enumerate(self._found(one)):
+                if found["beyond"]:
+                    return self._describe(one.of(call), found)
+                errors = _errors(one, found)
+                if mistake := verify.judge_errors(one.buffer.name, errors, tolerance=task.tolerance(case)):
+                    return mistake
         return None
 
     def measure(
         self, task: Task, case: Case, *, given: Mapping[str, Any], stored: Mapping[str, Any]
     ) -> dict[str, verify.Errors]:
-        """verify.measure."""
+        """verify.measure of one call."""
         return {
-            one.buffer.name: _errors(one, self._found(one))
-            for one in self._compared(task, case, given=given, stored=stored, poison=0)
+            one.buffer.name: _errors(one, self._found(one)[0])
+            for one in self._compared(task, case, given=[given], stored=stored, poison=0)
         }
 
     def _compared(
-        self, task: Task, case: Case, *, given: Mapping[str, Any], stored: Mapping[str, Any], poison: int
+        self, task: Task, case: Case, *, given: Sequence[Mapping[str, Any]], stored: Mapping[str, Any], poison: int
     ) -> Iterator[_Compared]:
-        for name, values in task.reference(given, cupy).items():
-            buffer, expected = task.buffer(name), cupy.ascontiguousarray(values, dtype="float32")
+        references = [task.reference(of_call, cupy) for of_call in given]
+        for name in references[0]:
+            buffer = task.buffer(name)
+            expected = cupy.stack([reference[name] for reference in references]).astype("float32", copy=False)
             if case.data == "small_integers":
                 expected = self._rounded(expected, dtype=buffer.dtype)
-            lengths = _squared_lengths(task, given) if verify.is_product(task, name) else None
-            band = verify.small_band(task, case, name)
-            arguments = (
-                np.uint64(expected.shape[0]), np.uint64(math.prod(expected.shape[1:])),
-                *(lengths or (NOTHING, NOTHING)), np.float32(0.0 if lengths else _rms(expected)),
-                np.float32(task.tolerance(case).max_element), *map(np.float32, band), np.uint32(poison),
+            limits = (task.tolerance(case).max_element, *verify.small_band(task, case, name))
+            is_product = verify.is_product(task, name)
+            yield _Compared(
+                buffer, stored[name], expected,
+                lengths=_squared_lengths(task, given[0]) if is_product else (NOTHING, NOTHING),
+                rms=NOTHING if is_product else _rms_of_calls(expected),
+                limits=(*map(np.float32, limits), np.uint32(poison)),
             )  # fmt: skip
-            yield _Compared(buffer, stored[name], expected, arguments)
 
     def _found(self, one: _Compared, *, wrong: Any = NOTHING) -> Any:
-        errors = cupy.zeros(1, ERRORS)
-        name = f"compare_{one.buffer.dtype}"
-        self._kernels(name, self._kernels.wide, one.got, one.expected, *one.given, errors, wrong)
-        return errors.get()[0]
+        errors = cupy.zeros(len(one.expected), ERRORS)
+        grid = (self._kernels.wide, len(one.expected))
+        self._kernels(f"compare_{one.buffer.dtype}", grid, one.got, one.expected, *one.arguments, errors, wrong)
+        return errors.get()
 
     def _describe(self, one: _Compared, found: Any) -> verify.Mistake:
-        wrong = cupy.empty(one.expected.shape, "bool")
+        """Of a single call."""
+        expected = one.expected[0]
+        wrong = cupy.empty(expected.shape, "bool")
         self._found(one, wrong=wrong)
-        values = self.decoded(one.got, one.expected.shape, dtype=one.buffer.dtype)
-        error = cupy.where(cupy.isfinite(values), cupy.abs(values - one.expected), cupy.inf)
+        values = self.decoded(one.got, expected.shape, dtype=one.buffer.dtype)
+        error = cupy.where(cupy.isfinite(values), cupy.abs(values - expected), cupy.inf)
         worst = int(cupy.argmax(cupy.where(wrong, error, -1.0)))
         flat = wrong.reshape(wrong.shape[0], -1) if wrong.ndim != 2 else wrong
         return verify.describe(
             verify.Wrong(
                 name=one.buffer.name,
                 count=int(found["beyond"]),
-                shape=tuple(one.expected.shape),
+                shape=tuple(expected.shape),
                 worst=worst,
                 got=float(values.ravel()[worst]),
-                expected=float(one.expected.ravel()[worst]),
+                expected=float(expected.ravel()[worst]),
                 unwritten=int(found["unwritten"]),
                 rows=flat.any(axis=1).get(),
                 columns=flat.any(axis=0).get(),
@@ -194,7 +229,7 @@ class Examiner:
 
 def _errors(one: _Compared, found: Any) -> verify.Errors:
     """As verify.measure would tell them."""
-    count, small = int(one.expected.size), int(found["small"])
+    count, small = int(one.expected[0].size), int(found["small"])
     largest, rms = float(found["largest"]), math.sqrt(float(found["squares"]) / count)
     if one.buffer.dtype not in NARROW:
         return verify.Errors(count, largest, rms)
@@ -214,5 +249,5 @@ def _squared_lengths(task: Task, given: Mapping[str, Any]) -> tuple[Any, Any]:
     return left, right
 
 
-def _rms(values: Any) -> float:
-    return float(cupy.linalg.norm(values.ravel())) / math.sqrt(values.size)
+def _rms_of_calls(values: Any) -> Any:
+    return cupy.sqrt(cupy.square(values).reshape(len(values), -1).mean(axis=1))

@@ -325,13 +325,18 @@ template <class T> __device__ inline bool ends_in_zeros(float v)
     return (__float_as_uint(v) >> (23 - mantissa_bits<T>) & 3) == 0;
 }
 
-// An element's scale is |a_i| |b_j| where `left` is given (squared lengths of rows), else its magnitude plus `rms`.
+// Rows of a call lie one behind the other, and calls too: a row of blocks takes one call. An element's scale is
+// |a_i| |b_j| where `left` is given (squared lengths of rows, of a single call), else its magnitude plus the call's rms.
 // Small is what lies from `low` to `high` in units of the scale.
 template <class T>
 __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols, const float *left, const float *right,
-                        float rms, float allowed, float low, float high, uint32_t poison, Errors *errors,
+                        const float *rms_of_calls, float allowed, float low, float high, uint32_t poison, Errors *errors,
                         unsigned char *wrong)
 {
+    got += blockIdx.y * rows * cols;
+    expected += blockIdx.y * rows * cols;
+    errors += blockIdx.y;
+    const float rms = left ? 0 : rms_of_calls[blockIdx.y];
     double squares = 0;
     u64 beyond = 0, mismatches = 0, unwritten = 0, small = 0, coarse = 0;
     float largest = 0;
@@ -393,6 +398,11 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
         for (u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; i < n; i += stride)                                   \
             out[i] = encode<T>(in[i]);                                                                                 \
     }                                                                                                                  \
+    extern "C" __global__ void pick_##name(const T *const *rows, u64 cols, T *out)                                     \
+    {                                                                                                                  \
+        for (u64 c = threadIdx.x; c < cols; c += blockDim.x)                                                           \
+            out[blockIdx.x * cols + c] = rows[blockIdx.x][c];                                                          \
+    }                                                                                                                  \
     extern "C" __global__ void rows_##name(const T *const *matrices, u64 rows, u64 cols, int pack, const float4 *x,    \
                                            u64 padded, float4 *y, float *squares)                                      \
     {                                                                                                                  \
@@ -414,7 +424,7 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
             column_products<T, 1>(matrices[call], rows, cols, x, x_pack, y + call * padded, y_pack, scale + call);     \
     }                                                                                                                  \
     extern "C" __global__ void compare_##name(const T *got, const float *expected, u64 rows, u64 cols,                 \
-                                              const float *left, const float *right, float rms, float allowed,         \
+                                              const float *left, const float *right, const float *rms, float allowed,  \
                                               float low, float high, uint32_t poison, Errors *errors,                  \
                                               unsigned char *wrong)                                                    \
     {                                                                                                                  \
