@@ -3,14 +3,16 @@
 All of it is measured before the first candidate, through the same workers that candidates get, and stored with the run.
 """
 
+import math
 import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,7 @@ import clock
 import inputs
 import wire
 from arena import Arena
-from arena.layout import lay_out
+from arena.layout import lay_out, sets_that_fit
 from build.built import BuildFailure, Built
 from clock import Pace, Reading, Stand
 from doorbell import Profile, Worker, WorkerDied, WorkerOverdue
@@ -35,6 +37,8 @@ VENDOR_TRIALS = 5
 """Batches by which the better of the library's kernels is chosen."""
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
+SETS_MEASURED = 4
+"""What is done once a batch is not most of it any more."""
 FASTEST_PILOT_S = 1e-7
 """Faster than any call; the plan is then bounded by physics."""
 
@@ -141,7 +145,7 @@ def open_task(task: Task, *, workplace: Workplace, calibration_s: float) -> Open
 def _with_arena(task: Task, *, workplace: Workplace) -> Opened:
     """Size the arena for the fastest kernel that physics allows."""
     pace = workplace.pace(task)
-    set_s = {case.name: _measure_set(task, case, workplace=workplace) for case in task.timed}
+    set_s = {case.name: _measure_set(task, case, workplace=workplace, max_bytes=pace.max_bytes) for case in task.timed}
     layouts = [lay_out(task, case, sets=1) for case in task.cases]
     for case in task.timed:
         plan = clock.plan(task, case, pace=pace, pilot_s=FASTEST_PILOT_S, set_s=set_s[case.name],
@@ -154,20 +158,37 @@ def _with_arena(task: Task, *, workplace: Workplace) -> Opened:
     return Opened(task, workplace, arena, pace, set_s)
 
 
-def _measure_set(task: Task, case: Case, *, workplace: Workplace) -> float:
+def _measure_set(task: Task, case: Case, *, workplace: Workplace, max_bytes: int) -> float:
     """Seconds to refresh one set and verify it as a timed call is verified; the second round counts."""
-    layout = lay_out(task, case, sets=1)
+    # Nobody has computed the outputs: to tell what is wrong with them would take longer than to find them right.
+    task = replace(task, benchmark=_Indulgent(task.benchmark))
+    sets = range(min(SETS_MEASURED, sets_that_fit(task, case, max_bytes=max_bytes)))
+    layout = lay_out(task, case, sets=len(sets))
     arena = workplace.arena(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, seats=1)
-    rng, one = np.random.default_rng(0), range(1)
+    rng = np.random.default_rng(0)
     for _ in range(2):
         start = time.perf_counter()
-        arena.fill(task, case, layout=layout, sets=one, key=inputs.fresh_key())
-        arena.seal(task, case, layout=layout, sets=one)
-        arena.examine(task, case, layout=layout, sets=one, seat=0, poison=0, rng=rng, full=False)
+        arena.fill(task, case, layout=layout, sets=sets, key=inputs.fresh_key())
+        arena.seal(task, case, layout=layout, sets=sets)
+        arena.examine(task, case, layout=layout, sets=sets, seat=0, poison=0, rng=rng, full=False)
         arena.settle()
         seconds = time.perf_counter() - start
     arena.close()
-    return seconds
+    return seconds / len(sets)
+
+
+class _Indulgent:
+    """A benchmark by which every output is right."""
+
+    def __init__(self, benchmark: Any) -> None:
+        self._benchmark = benchmark
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._benchmark, name)
+
+    def tolerance(self, sizes: Mapping[str, int]) -> dict[str, float]:
+        """As it is called with a case's sizes."""
+        return {"max_element": math.inf, "rms": math.inf, "mismatch": 1.0, "coarse": 1.0}
 
 
 def _measure_overheads(opened: Opened) -> None:

@@ -4,6 +4,7 @@ It knows how to confine a process, in which order, and how far this machine lets
 in the child has a name: the one that fails aborts the start with it, for guards fail closed.
 """
 
+import functools
 import itertools
 import os
 import resource
@@ -208,8 +209,14 @@ def _user_guards(policy: Policy, isolation: Isolation, *, folder: Path) -> list[
 def _reaches_all(policy: Policy, *, folder: Path) -> bool:
     """Whether a user who owns nothing can read what the policy grants, and reach the folder."""
     granted = {path for path in (*policy.readable, *policy.executable) if folder not in path.parents and path != folder}
+    return _are_for_all(frozenset(granted)) and all(w.stat().st_mode & 0o001 for w in folder.resolve().parents)
+
+
+@functools.cache
+def _are_for_all(granted: frozenset[Path]) -> bool:
+    """Asked once of hundreds of files: one that is closed later makes starts fail, and opens nothing."""
     places = {place for path in granted for place in (path, path.resolve())}
-    ways = {parent for place in (*places, folder.resolve()) for parent in place.parents}
+    ways = {parent for place in places for parent in place.parents}
     return all(p.stat().st_mode & 0o004 for p in places) and all(w.stat().st_mode & 0o001 for w in ways)
 
 

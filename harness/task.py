@@ -106,7 +106,8 @@ class Task:
     limits: Limits
     forbidden: tuple[str, ...]
     vendor: str | None
-    benchmark: ModuleType
+    benchmark: Any
+    """benchmark.py as a module."""
 
     @property
     def timed(self) -> tuple[Case, ...]:

@@ -163,7 +163,8 @@ class Examiner:
 
     def _found(self, one: _Compared, *, wrong: Any = NOTHING) -> Any:
         errors = cupy.zeros(len(one.expected), ERRORS)
-        grid = (self._kernels.wide, len(one.expected))
+        # No wider than the device: every block adds its sums to those of its call.
+        grid = (-(-self._kernels.wide // len(one.expected)), len(one.expected))
         self._kernels(f"compare_{one.buffer.dtype}", grid, one.got, one.expected, *one.arguments, errors, wrong)
         return errors.get()
 

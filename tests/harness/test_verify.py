@@ -1,5 +1,6 @@
 """What counts as right: honest roundings pass, everything cheaper or partial does not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import task as tasks
 import verify
 from inputs import fill, generator, poison_word
+from rounding import rounded
 
 TASK = tasks.load(Path(__file__).parent.parent.parent / "tasks" / "cpu_matmul")
 POISON = 0x7FC01234
@@ -116,3 +118,41 @@ def test_poison_is_a_nan_and_differs_between_batches() -> None:
     words = {poison_word(generator(f"{i:032x}"), item_bytes=4) for i in range(50)}
     assert len(words) > 45
     assert np.isnan(np.array(sorted(words), np.uint32).view(np.float32)).all()
+
+
+ROWS_TASK = tasks.load(Path(__file__).parent.parent.parent / "tasks" / "hopper_rmsnorm")
+ROWS = 5000
+
+
+def normalized() -> tuple[tasks.Case, tasks.Arrays, np.ndarray]:
+    """A case whose rows are independent, with its inputs and its honest result."""
+    case = replace(ROWS_TASK.timed[0], sizes={"ROWS": ROWS, "COLS": 64})
+    rng = np.random.default_rng(3)
+    inputs = {name: rounded(rng.standard_normal(shape).astype(np.float32), "bfloat16")
+              for name, shape in (("X", (ROWS, 64)), ("W", (64,)))}  # fmt: skip
+    return case, inputs, rounded(ROWS_TASK.reference(inputs)["Y"], "bfloat16")
+
+
+def look_at_rows(case, inputs, y, seed: int) -> verify.Mistake | None:
+    """The check of one timed call."""
+    rng = np.random.default_rng(seed)
+    return verify.check_timed(ROWS_TASK, case, inputs=inputs, outputs={"Y": y}, rng=rng, poison=POISON)
+
+
+def test_of_independent_rows_a_secret_sample_is_compared() -> None:
+    case, inputs, honest = normalized()
+    assert [look_at_rows(case, inputs, honest, seed) for seed in range(20)] == [None] * 20
+    lazy = honest.copy()
+    lazy[::100] = np.array([POISON], np.uint32).view(np.float32)
+    found = [mistake for seed in range(20) if (mistake := look_at_rows(case, inputs, lazy, seed))]
+    assert len(found) >= 8  # each of 20 calls is found with a probability of 0.72
+    assert "secret sample" in found[0].detail
+
+
+def test_few_rows_are_all_compared() -> None:
+    case, inputs, honest = normalized()
+    few = {"X": inputs["X"][: verify.SAMPLED_ROWS], "W": inputs["W"]}
+    for row in range(verify.SAMPLED_ROWS):
+        wrong = honest[: verify.SAMPLED_ROWS].copy()
+        wrong[row, 7] += 1
+        assert look_at_rows(case, few, wrong, seed=row) is not None
