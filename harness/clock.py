@@ -64,6 +64,8 @@ class Pace:
     """After so many quads a duel that cannot be won any more is ended; a win is only declared after all of them."""
     noise: float
     """A candidate within this of the incumbent, or within twice the between-process spread, is a contender."""
+    vendor_turn_s: float
+    """Length of a turn beside the vendor line, at least one call."""
     vendor_quads: int
     """Of the vendor line beside a promoted candidate ..."""
     vendor_s: float

@@ -197,13 +197,16 @@ def fight(opened: Opened, contender: Worker, rival: Rival, *, calls_s: float, gi
         Failed, WorkerDied, WorkerOverdue: the contender fails.
         duel.IncumbentFailed: the rival does.
     """
-    calls = _calls_in_a_turn(opened, calls_s)
+    calls = _calls_in_a_turn(opened, calls_s, turn_s=opened.pace.turn_s)
     quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, opened.pace.quads))
-    return _fought(opened, contender, rival, quads=quads, calls_s=calls_s, give_up=give_up)
+    terms = _Terms(quads, calls, calls_s, futility_every=opened.pace.futility_every if give_up else quads)
+    return _fought(opened, contender, rival, terms)
 
 
 def beside_vendor(opened: Opened, contender: Worker, *, call_s: float) -> duel.Duel | None:
-    """A candidate and the vendor line in turn; None where there is no vendor line, or enough quads would take too long.
+    """A candidate and the vendor line in turn, each as long as a batch that is scored.
+
+    None where there is no vendor line, or enough quads would take too long.
 
     Raises:
         Failed, WorkerDied, WorkerOverdue: the candidate fails.
@@ -212,29 +215,42 @@ def beside_vendor(opened: Opened, contender: Worker, *, call_s: float) -> duel.D
     if opened.vendor is None:
         return None
     calls_s = call_s + opened.vendor_s
-    quads = min(opened.pace.vendor_quads, int(opened.pace.vendor_s / (2 * _calls_in_a_turn(opened, calls_s) * calls_s)))
+    calls = _calls_in_a_turn(opened, calls_s, turn_s=opened.pace.vendor_turn_s)
+    quads = min(opened.pace.vendor_quads, int(opened.pace.vendor_s / (2 * calls * calls_s)))
     if quads < MIN_VENDOR_QUADS:
         return None
     rival = Rival(opened.vendor.artifact, opened.vendor.profile)
-    return _fought(opened, contender, rival, quads=quads, calls_s=calls_s, give_up=False)
+    return _fought(opened, contender, rival, _Terms(quads, calls, calls_s, futility_every=quads))
 
 
-def _calls_in_a_turn(opened: Opened, calls_s: float) -> int:
+def _calls_in_a_turn(opened: Opened, calls_s: float, *, turn_s: float) -> int:
     """One, unless calls are so short that the deducted constant would decide the duel."""
     most = opened_plan(opened, opened.main, pilot_s=calls_s / 2).calls
-    return int(np.clip(opened.pace.turn_s / (calls_s / 2), 1, most))
+    return int(np.clip(turn_s / (calls_s / 2), 1, most))
 
 
-def _fought(opened: Opened, contender: Worker, rival: Rival, *, quads: int, calls_s: float, give_up: bool) -> duel.Duel:
-    calls, pace = _calls_in_a_turn(opened, calls_s), opened.pace
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """How a duel is fought."""
+
+    quads: int
+    calls: int
+    """Of a turn."""
+    calls_s: float
+    """One call of either side together, seconds."""
+    futility_every: int
+
+
+def _fought(opened: Opened, contender: Worker, rival: Rival, terms: _Terms) -> duel.Duel:
+    pace = opened.pace
     with _hired(opened, rival) as other:
         stands = [
-            opened.stand(worker, opened.main, sets=calls, seat=seat).after(pace.turn_idle_s)
+            opened.stand(worker, opened.main, sets=terms.calls, seat=seat).after(pace.turn_idle_s)
             for seat, worker in enumerate((contender, other))
         ]
         return duel.fight(
-            *stands, quads=quads, calls=calls, as_graph=calls_s / 2 < pace.graph_below_s,
-            deadline_s=opened.task.limits.call_s, futility_every=pace.futility_every if give_up else quads,
+            *stands, quads=terms.quads, calls=terms.calls, as_graph=terms.calls_s / 2 < pace.graph_below_s,
+            deadline_s=opened.task.limits.call_s, futility_every=terms.futility_every,
             watch=opened.workplace.watch(contender, other),
         )  # fmt: skip
 

@@ -24,7 +24,7 @@ from workplace import MachineError
 PACE = Pace(
     target_s=0.010, batches=(24, 32), quantile=0.10, idle_s=0.0, refresh_s=0.100, max_bytes=MAX_BYTES, standard_s=0.0,
     pilot_calls=0, graph_below_s=0.0, turn_s=0.001, turn_idle_s=0.0, quads=24, futility_every=8, noise=0.03,
-    vendor_quads=12, vendor_s=2.5, vendor_from=0.0, sustained_s=0.0, spread=(5, 10),
+    vendor_turn_s=0.001, vendor_quads=12, vendor_s=2.5, vendor_from=0.0, sustained_s=0.0, spread=(5, 10),
 )  # fmt: skip
 """The low quantile of many short batches: the noise of other programs hardly moves it."""
 PHYSICS = 1.1
