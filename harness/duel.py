@@ -82,6 +82,8 @@ def fight(
         contender = contender.capture(sets, deadline_s=deadline_s)
         with _blame(is_incumbent=True):
             incumbent = incumbent.capture(sets, deadline_s=deadline_s)
+    # Whoever has been called before is warm, and a first turn loads code: it counts for nobody.
+    _pair((contender, incumbent), sets, contender=contender, deadline_s=deadline_s)
     for number in range(quads):
         if number % futility_every == 0 and _is_lost(logs):
             break
