@@ -1,6 +1,7 @@
 """A judge in this process, with workers in their sandbox as ever: what the benchmarks share that look inside it."""
 
 import functools
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "harness"), str(ROOT)]
+
+from kernelsmith.bench.process import SINGLE_THREADED  # noqa: E402
+
+# As a judge is started: threads of numpy's on the judge's one core would wait for one another.
+os.environ |= SINGLE_THREADED
 
 import gpu_files  # noqa: E402
 import machine  # noqa: E402
