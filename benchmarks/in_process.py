@@ -12,7 +12,8 @@ sys.path[:0] = [str(ROOT / "harness"), str(ROOT)]
 
 from kernelsmith.bench.process import SINGLE_THREADED  # noqa: E402
 
-# As a judge is started: threads of numpy's on the judge's one core would wait for one another.
+# As a judge is started: threads of numpy's on the judge's one core would wait for one another. What times anything
+# imports this module before numpy.
 os.environ |= SINGLE_THREADED
 
 import gpu_files  # noqa: E402

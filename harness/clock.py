@@ -259,18 +259,26 @@ class Run:
             Failed: incorrect or tampered.
         """
         self._refuse_tampering()
-        stand = self.stand
-        with guard("verification"):
-            mistake = stand.arena.examine(
-                stand.task, stand.case, layout=stand.layout, sets=self.sets, seat=stand.seat, poison=self.poison,
-                rng=rng, full=full,
-            )  # fmt: skip
-        if mistake:
-            raise Failed("incorrect", self._place(mistake.detail))
+        self._examine(self.sets, rng=rng, full=full)
         with guard("guard bands"):
             overrun = self.region.overrun(self.poison)
         if overrun:
             raise Failed("incorrect", self._place(f"wrote outside the outputs: {overrun} bytes beside them changed"))
+
+    def verify_one(self, rng: np.random.Generator) -> None:
+        """Compare every element of one call, chosen secretly. Raises Failed: incorrect."""
+        index = self.sets[int(rng.integers(len(self.sets)))]
+        self._examine(range(index, index + 1), rng=rng, full=True)
+
+    def _examine(self, sets: range, *, rng: np.random.Generator, full: bool) -> None:
+        stand = self.stand
+        with guard("verification"):
+            mistake = stand.arena.examine(
+                stand.task, stand.case, layout=stand.layout, sets=sets, seat=stand.seat, poison=self.poison, rng=rng,
+                full=full,
+            )  # fmt: skip
+        if mistake:
+            raise Failed("incorrect", self._place(mistake.detail))
 
     def _refuse_tampering(self) -> None:
         arena = self.stand.arena

@@ -40,6 +40,8 @@ class Duel:
     """Quads that were to be fought; fewer ratios mean that it was given up."""
     disturbance: str = ""
     """What else ran on the device meanwhile, in words."""
+    contender_s: float = 0.0
+    """The contender's seconds a call, median of its turns."""
 
     @property
     def speedup(self) -> float:
@@ -70,28 +72,30 @@ def fight(
 ) -> Duel:  # fmt: skip
     """Run the quads, a turn of each being so many calls; every output of both sides is verified.
 
+    A turn of either side goes before, and counts for nobody: it loads code, and one of them may have done so before.
     The watch looks after every quad; noise makes the interval wide, and what made it is told.
 
     Raises:
         Failed, WorkerDied, WorkerOverdue: the contender's output was wrong, came late, or not at all.
         IncumbentFailed: the incumbent's.
     """
-    logs: list[float] = []
+    logs, contender_s = list[float](), list[float]()
     sets = range(calls)
     if as_graph:
         contender = contender.capture(sets, deadline_s=deadline_s)
         with _blame(is_incumbent=True):
             incumbent = incumbent.capture(sets, deadline_s=deadline_s)
-    # Whoever has been called before is warm, and a first turn loads code: it counts for nobody.
     _pair((contender, incumbent), sets, contender=contender, deadline_s=deadline_s)
+    watch.look(batches=TURNS // 2)
     for number in range(quads):
         if number % futility_every == 0 and _is_lost(logs):
             break
         pairs = ((contender, incumbent), (incumbent, contender))
         times = [_pair(pair, sets, contender=contender, deadline_s=deadline_s) for pair in pairs]
         logs.append(float(np.mean([np.log(theirs / ours) for ours, theirs in times])))
+        contender_s += [ours for ours, _ in times]
         watch.look(batches=TURNS)
-    return Duel(np.exp(np.array(logs)), quads, watch.disturbance())
+    return Duel(np.exp(np.array(logs)), quads, watch.disturbance(), float(np.median(contender_s)))
 
 
 def _is_lost(logs: list[float]) -> bool:

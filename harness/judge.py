@@ -301,7 +301,10 @@ def _batch(stand: Stand, *, plan: clock.Plan, index: int, kill: bool) -> Reading
     if kill:
         # Reaped before the outputs are examined: what was still to be written never lands.
         stand.worker.kill()
-    run.verify(np.random.default_rng(secrets.randbits(128)))
+    rng = np.random.default_rng(secrets.randbits(128))
+    run.verify(rng)
+    if kill and stand.task.check.independent:
+        run.verify_one(rng)
     return run.reading
 
 

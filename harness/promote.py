@@ -62,6 +62,9 @@ def score(
         progress("duel")
         with findings.timed("duel"):
             promotion, fought = _contend(opened, request, worker, timed=timed, findings=findings)
+        if promotion == "duel" and fought and won_in_company(opened, worker, fought, single_us=measurement.single_us):
+            findings.notes.append("the duel is not counted: its calls were quicker than single calls allow")
+            promotion = None
         if promotion:
             measurement = _told_more(opened, worker, measurement, findings=findings, progress=progress)
     told = fought.on_wire() if fought else None
@@ -142,8 +145,7 @@ def _audited(
     if all(reading.calls == 1 for reading in timed.readings[case.name]):
         return measurement
     batch_s = timed.scores[case.name].call_s
-    scatter_s = opened.overheads[worker.language][0.0].scatter_s
-    allowed_s = audit.allowed_s(batch_s, vendor_ratio=opened.single_ratio, scatter_s=scatter_s)
+    allowed_s = _allowed_s(opened, worker, call_s=batch_s)
     look_again_from_s = allowed_s if opened.pace.graph_below_s else math.inf
     single_s = audit.single_call_s(opened.stand(worker, case).after(0.0), look_again_from_s=look_again_from_s)
     measurement = replace(measurement, single_us=single_s * 1e6)
@@ -159,6 +161,17 @@ def _audited(
         rate=measurement.rate * slower,
         vendor_ratio=measurement.vendor_ratio and measurement.vendor_ratio * slower,
     )
+
+
+def _allowed_s(opened: Opened, worker: Worker, *, call_s: float) -> float:
+    """The longest single call of a candidate that takes `call_s` a call in company."""
+    scatter_s = opened.overheads[worker.language][0.0].scatter_s
+    return audit.allowed_s(call_s, vendor_ratio=opened.single_ratio, scatter_s=scatter_s)
+
+
+def won_in_company(opened: Opened, worker: Worker, fought: duel.Duel, *, single_us: float | None) -> bool:
+    """Whether a candidate that the audit let pass was faster in its duel than that justifies."""
+    return single_us is not None and single_us * 1e-6 > _allowed_s(opened, worker, call_s=fought.contender_s)
 
 
 def _contend(
@@ -204,7 +217,7 @@ def fight(opened: Opened, contender: Worker, rival: Rival, *, calls_s: float, gi
 
 
 def beside_vendor(opened: Opened, contender: Worker, *, call_s: float) -> duel.Duel | None:
-    """A candidate and the vendor line in turn, each as long as a batch that is scored.
+    """A candidate and the vendor line in turn; on a GPU a turn is as long as a batch that is scored.
 
     None where there is no vendor line, or enough quads would take too long.
 
@@ -282,7 +295,11 @@ def _with_vendor(
     opened: Opened, worker: Worker, measurement: wire.Measurement, *, findings: Findings
 ) -> wire.Measurement:
     """The vendor line interleaved with a promoted candidate, where that is quick enough."""
-    paired = beside_vendor(opened, worker, call_s=measurement.time_us * 1e-6)
+    try:
+        paired = beside_vendor(opened, worker, call_s=measurement.time_us * 1e-6)
+    except duel.IncumbentFailed as failure:
+        findings.notes.append(f"the vendor line failed beside it: {failure}")
+        return measurement
     if paired is None or opened.vendor is None:
         return measurement
     low, high = paired.interval

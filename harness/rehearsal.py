@@ -13,9 +13,12 @@ import numpy as np
 
 import inputs
 import task as tasks
-from task import Case, Task
+import verify
+from task import Arrays, Case, Task
 
 FILE = "benchmark.py"
+SAME = 1e-4
+"""Sums of other lengths are rounded in another order."""
 T = TypeVar("T")
 
 
@@ -55,6 +58,18 @@ def _try_reference(task: Task, case: Case) -> None:
     wanted = {b.name: tuple(case.sizes[d] for d in b.shape) for b in task.buffers if b.is_output}
     if found != wanted:
         raise TaskFault(f"{FILE}: reference returns {found} in case {case.name}; the outputs are {wanted}")
+    if task.check.independent:
+        _try_independence(task, case, given=given)
+
+
+def _try_independence(task: Task, case: Case, *, given: Arrays) -> None:
+    """Every second row by itself, the last one first, must give what it gives among all."""
+    rows, size = np.arange(case.sizes[task.check.independent])[::-2], task.check.independent
+    among_all = verify.cut_to(task, rows, arrays=task.reference(given))
+    alone = _tried(lambda: task.reference(verify.cut_to(task, rows, arrays=given)))
+    for name, values in among_all.items():
+        if np.shape(alone[name]) != values.shape or not np.allclose(alone[name], values, rtol=SAME, atol=SAME):
+            raise TaskFault(f"task.toml: check.independent: rows of {name} along {size} depend on one another")
 
 
 def _decoded(dtype: str) -> str:

@@ -61,7 +61,8 @@ class Check:
     right: str = ""
     output: str = ""
     independent: str = ""
-    """The size that counts rows of every output that depend on the same rows of the inputs alone; empty = none does."""
+    """The size that counts rows of every output that depend on the same rows of inputs, and on inputs that have no such
+    rows; empty = none does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Whether outputs are right: a comparison with a reference, or Freivalds' check of a product.
 
 Errors are measured in units of a scale that rounding errors follow: for C = A Bᵀ the lengths of the two rows,
-|a_i| |b_j|; elementwise, the element's magnitude plus the array's rms. Four figures are held against the task's
-tolerance: the largest error, the rms of all, and of outputs narrower than 32 bits the part of the elements that are not
-the correctly rounded result and the part of the small ones that end in zero bits. What is found wrong is told in words
-that an engineer can act on: how much, where, in which pattern.
+|a_i| |b_j|; elementwise, the element's magnitude plus the rms of what is compared. Four figures are held against the
+task's tolerance: the largest error, the rms of all, and of outputs narrower than 32 bits the part of the elements that
+are not the correctly rounded result and the part of the small ones that end in zero bits. What is found wrong is told
+in words that an engineer can act on: how much, where, in which pattern.
 """
 
 import math
@@ -290,8 +290,8 @@ def check_timed(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays, rng:
 
 
 def of_sample(mistake: Mistake | None) -> Mistake | None:
-    """The same, told of a sample."""
-    return mistake and Mistake(f"in a timed call, of a secret sample of its rows and columns: {mistake.detail}")
+    """The same, told of a sample, which stays secret: places count within it."""
+    return mistake and Mistake(f"in a timed call, in a secret sample (places count within it): {mistake.detail}")
 
 
 def residuals(task: Task, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> Residuals:
@@ -330,8 +330,8 @@ def is_sampled(task: Task) -> bool:
 
 
 def sample(rng: np.random.Generator, *, there: int, most: int) -> NDArray[np.int64]:
-    """Secret places in order, some of them twice: all that are there, or as many as `most`."""
-    return np.arange(there) if there <= most else np.sort(rng.integers(0, there, most))
+    """Secret places in order, each once: all that are there, or as many as `most`."""
+    return np.sort(rng.choice(there, min(there, most), replace=False, shuffle=False))
 
 
 def is_cut(task: Task, buffer: Buffer) -> bool:
@@ -340,11 +340,15 @@ def is_cut(task: Task, buffer: Buffer) -> bool:
 
 
 def _sampled_rows(task: Task, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
-    """The same of a call with few rows."""
+    """Inputs and outputs as of a call that has only the sampled rows."""
     there = next(len(outputs[buffer.name]) for buffer in task.buffers if buffer.is_output)
-    rows, cut = sample(rng, there=there, most=SAMPLED_ROWS), {b.name for b in task.buffers if is_cut(task, b)}
-    given = {name: values[rows] if name in cut else values for name, values in inputs.items()}
-    return given, {name: values[rows] for name, values in outputs.items()}
+    rows = sample(rng, there=there, most=SAMPLED_ROWS)
+    return cut_to(task, rows, arrays=inputs), cut_to(task, rows, arrays=outputs)
+
+
+def cut_to(task: Task, rows: NDArray[np.int64], *, arrays: Arrays) -> Arrays:
+    """These rows of arrays that have independent ones; the others as they are."""
+    return {name: values[rows] if is_cut(task, task.buffer(name)) else values for name, values in arrays.items()}
 
 
 def _sampled(task: Task, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> tuple[Arrays, Arrays]:

@@ -1,5 +1,6 @@
 """Fixtures of every test: the small task, one judge for a whole session, and attempts and histories made by hand."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.bench.process import SINGLE_THREADED
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
@@ -16,6 +18,9 @@ from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 
 pytest_plugins = ["endpoints"]
+
+# Once the session's judge is open, this process has a core less: threads of numpy's would wait for one another.
+os.environ |= SINGLE_THREADED
 
 HERE = Path(__file__).parent
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+import audit
 import inputs
 import promote
 from duel import MARGIN, Duel
@@ -33,8 +34,10 @@ class Rival:
 
 
 def fought(opened: Opened, contender: Path, incumbent: Path, *, call_s: float, give_up: bool) -> Duel:
-    """One duel as the judge fights it; `give_up`: with its futility rule, as before a promotion."""
+    """One duel as the judge fights it; `give_up`: as before a promotion, after an audit and with the futility rule."""
     with opened.worker(contender) as worker:
+        if give_up:
+            audit.single_call_s(opened.stand(worker, opened.main).after(0.0))
         return promote.fight(opened, worker, promote.Rival(incumbent), calls_s=2 * call_s, give_up=give_up)
 
 

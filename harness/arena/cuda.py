@@ -28,6 +28,8 @@ from task import ITEM_BYTES, Buffer, Case, Task
 MAX_BYTES = 24 << 30
 """Sets of one batch take at most this."""
 BLOCK_BYTES = 2 << 20
+MAX_DECODED_BYTES = 1 << 30
+"""Of the inputs of calls whose sampled rows are compared at once; references take several times as much."""
 KINDS = {"normal": 0, "small_integers": 1, "wide_range": 2}
 RANGES = {"float32": 20, "bfloat16": 20, "float16": 4, "float8_e4m3fn": 3}
 """Powers of two by which rows of wide-range data differ: products stay finite, and normal as far as the type allows."""
@@ -190,8 +192,7 @@ class CudaArena:
         if task.check.rule == "product" and case.data != "small_integers" and not full:
             return self._check_products(task, case, layout=layout, sets=sets, seat=seat, poison=poison, rng=rng)
         if task.check.independent and not full:
-            given, stored = self._sampled_rows(task, case, layout=layout, sets=sets, seat=seat, rng=rng)
-            return verify.of_sample(self.examiner.compare(task, case, given=given, stored=stored, poison=poison))
+            return self._check_rows(task, case, layout=layout, sets=sets, seat=seat, poison=poison, rng=rng)
         for index in sets:
             one, lies = self.operands(task, case, layout=layout, index=index, seat=seat)
             if mistake := self.examiner.compare(task, case, given=[one], stored=lies, poison=poison):
@@ -229,6 +230,18 @@ class CudaArena:
         given, stored = self._sampled_product(task, case, layout=layout, index=index, seat=seat, rng=rng)
         return verify.of_sample(self.examiner.compare(task, case, given=[given], stored=stored, poison=poison))
 
+    def _check_rows(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, poison: int,
+                    rng: np.random.Generator) -> verify.Mistake | None:  # fmt: skip
+        """As many calls at once as have room: what is not cut may be large."""
+        given_bytes = sum(4 * math.prod(_cut_shape(task, b, case)) for b in task.buffers if not b.is_output)
+        at_once = max(1, MAX_DECODED_BYTES // given_bytes)
+        for first in range(0, len(sets), at_once):
+            some = sets[first : first + at_once]
+            given, stored = self._sampled_rows(task, case, layout=layout, sets=some, seat=seat, rng=rng)
+            if mistake := self.examiner.compare(task, case, given=given, stored=stored, poison=poison):
+                return verify.of_sample(mistake)
+        return None
+
     def operands(
         self, task: Task, case: Case, *, layout: Layout, index: int, seat: int
     ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -244,7 +257,7 @@ class CudaArena:
 
     def _sampled_product(self, task: Task, case: Case, *, layout: Layout, index: int, seat: int,
                          rng: np.random.Generator) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # fmt: skip
-        """The same of a smaller product: some rows of A and of B, and C where they meet."""
+        """Inputs and outputs of a smaller product: some rows of A and of B, and C where they meet."""
         check = task.check
         left, right, output = (task.buffer(name) for name in (check.left, check.right, check.output))
         (m, _), (n, _) = (buffer.shape_in(case.sizes) for buffer in (left, right))
@@ -259,18 +272,17 @@ class CudaArena:
 
     def _sampled_rows(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int,
                       rng: np.random.Generator) -> tuple[list[Mapping[str, Any]], Mapping[str, Any]]:  # fmt: skip
-        """The same of calls with few rows, other ones of each."""
+        """Inputs and outputs as of calls that have only the sampled rows, other ones of each."""
         there = case.sizes[task.check.independent]
         rows = np.stack([verify.sample(rng, there=there, most=verify.SAMPLED_ROWS) for _ in sets])
         picked = functools.partial(self._picked, task, case, rows=rows, layout=layout, sets=sets, seat=seat)
         given, stored = {}, {}
         for buffer in task.buffers:
-            shape = buffer.shape_in(case.sizes)
+            shape = _cut_shape(task, buffer, case)
             if buffer.is_output:
                 stored[buffer.name] = picked(buffer)
             elif verify.is_cut(task, buffer):
-                some = (*rows.shape, *shape[1:])
-                given[buffer.name] = self.examiner.decoded(picked(buffer), some, dtype=buffer.dtype)
+                given[buffer.name] = self.examiner.decoded(picked(buffer), (len(sets), *shape), dtype=buffer.dtype)
             else:
                 places = (self._place(task, buffer, layout=layout, index=index, seat=seat) for index in sets)
                 given[buffer.name] = [self.examiner.decoded(np.uint64(p), shape, dtype=buffer.dtype) for p in places]
@@ -346,6 +358,12 @@ class CudaRegion:
         gaps = [(0, self._spans.words[0][0]), *zip(ends, [*begins, len(self._words)], strict=True)]
         places = cupy.asarray(np.concatenate([np.arange(begin, end) for begin, end in gaps]))
         return 4 * int(cupy.count_nonzero(self._words[places] != np.uint32(word)))
+
+
+def _cut_shape(task: Task, buffer: Buffer, case: Case) -> tuple[int, ...]:
+    """Of what is compared of a buffer with independent rows; of another one the whole."""
+    first, *rest = buffer.shape_in(case.sizes)
+    return (min(first, verify.SAMPLED_ROWS) if verify.is_cut(task, buffer) else first, *rest)
 
 
 def _release_persisting_lines() -> None:

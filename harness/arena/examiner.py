@@ -24,6 +24,8 @@ ERRORS = np.dtype(
 )  # fmt: skip
 """As in kernels.cu."""
 NOTHING = np.uint64(0)
+SAME_FOR_ALL = 0
+"""Vectors a call."""
 _M64 = (1 << 64) - 1
 
 
@@ -123,7 +125,7 @@ class Examiner:
         """verify.compare of each call, all at once.
 
         `given` are the decoded inputs of each call, `stored` the outputs as a worker wrote them: of one call where they
-        lie, of several an array with a call behind the other.
+        lie, of several an array with a call behind the other. A product comes alone, for its scale is its own.
         """
         for one in self._compared(task, case, given=given, stored=stored, poison=poison):
             for call, found in enumerate(self._found(one)):
@@ -149,7 +151,9 @@ class Examiner:
         references = [task.reference(of_call, cupy) for of_call in given]
         for name in references[0]:
             buffer = task.buffer(name)
-            expected = cupy.stack([reference[name] for reference in references]).astype("float32", copy=False)
+            values = [reference[name] for reference in references]
+            together = cupy.stack(values) if len(values) > 1 else values[0][None]
+            expected = cupy.ascontiguousarray(together, dtype="float32")
             if case.data == "small_integers":
                 expected = self._rounded(expected, dtype=buffer.dtype)
             limits = (task.tolerance(case).max_element, *verify.small_band(task, case, name))
@@ -204,21 +208,16 @@ class Examiner:
         self._kernels(f"columns_{right}", grid, b, np.uint64(n), np.uint64(k), vectors, np.int32(of_n.pack), inner,
                       np.int32(of_k.pack), np.uint64(of_k.padded), scale)  # fmt: skip
         squares, found = cupy.empty((calls, m), "float32"), cupy.zeros((calls, 2), "float64")
-        wanted = self._rows(a, left, m, of_k, inner, squares, calls=calls)
-        got = self._rows(c, output, m, of_n, vectors, NOTHING, calls=calls)
+        wanted, got = cupy.empty((calls, m, 4), "float32"), cupy.empty((calls, m, 4), "float32")
+        blocks = (-(-m // ROWS_IN_A_BLOCK), calls)
+        self._kernels(f"rows_{left}", blocks, a, np.uint64(m), np.uint64(k), np.int32(of_k.pack), inner,
+                      np.uint64(of_k.padded), wanted, squares)  # fmt: skip
+        self._kernels(f"rows_{output}", blocks, c, np.uint64(m), np.uint64(n), np.int32(of_n.pack), vectors,
+                      np.uint64(SAME_FOR_ALL), got, NOTHING)  # fmt: skip
         self._kernels("residual", (-(-m // THREADS), calls), got, wanted, squares, scale, np.uint64(m), found)
         count = m * verify.VECTORS
         told = ((float(squares), float(largest)) for squares, largest in found.get())
         return [verify.Residuals(count, largest, math.sqrt(squares / count)) for squares, largest in told]
-
-    def _rows(self, matrices: Any, dtype: str, rows: int, packs: _Packs, vectors: Any, squares: Any, *,
-              calls: int) -> Any:  # fmt: skip
-        """Each row times four vectors, which are each call's own or the same for all."""
-        products, blocks = cupy.empty((calls, rows, 4), "float32"), -(-rows // ROWS_IN_A_BLOCK)
-        padded = packs.padded if vectors.ndim == 3 else 0
-        self._kernels(f"rows_{dtype}", (blocks, calls), matrices, np.uint64(rows), np.uint64(packs.count),
-                      np.int32(packs.pack), vectors, np.uint64(padded), products, squares)  # fmt: skip
-        return products
 
     def _gaussian(self, rows: int, *, rng: np.random.Generator) -> Any:
         vectors = cupy.empty((rows, verify.VECTORS), "float32")

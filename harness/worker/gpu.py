@@ -117,9 +117,13 @@ def captured(calls: Iterator[list[int]], sizes: list[int], *, call: Call, driver
     A call that leaves no node behind has launched elsewhere than on the stream it was given.
     """
     driver.begin_capture(stream)
-    codes = [call(buffers, sizes, stream) for buffers in calls]
+    made, code = 0, 0
+    for buffers in calls:
+        if code := call(buffers, sizes, stream):
+            break
+        made += 1
     graph = driver.end_capture(stream)
-    if graph and not any(codes) and driver.graph_nodes(graph) >= len(codes):
+    if graph and not code and driver.graph_nodes(graph) >= made:
         return driver.instantiate(graph, stream)
     return 0
 

@@ -49,3 +49,24 @@ def test_a_run_that_never_began_goes_on_once_its_task_is_repaired(cli, mine):
     assert json.loads(cli("runs", "--json").stdout)[0]["attempts"] == 2
     (mine / "benchmark.py").write_text(whole + "\n")
     assert "the task has changed" in cli("resume", "own", "--attempts", "1").stderr
+
+
+def declare_rows(mine: Path, *, reference: str = '{"C": a @ b.T}') -> None:
+    """The same product compared element by element, by secretly chosen rows."""
+    task, text = (mine / "task.toml").read_text(), (mine / "benchmark.py").read_text()
+    (mine / "task.toml").write_text(task.replace('rule = "product"', 'rule = "elementwise"\nindependent = "M"'))
+    text = text.replace("10 * unit", "1000 * unit").replace('"rms": unit', '"rms": 100 * unit')
+    (mine / "benchmark.py").write_text(text.replace('{"C": a @ b.T}', reference))
+
+
+def test_rows_that_are_independent_can_be_declared(cli, mine):
+    declare_rows(mine)
+    done = cli("judge", "mine", str(SMALL / "families" / "1_dot.c"), "--json")
+    assert json.loads(done.stdout)["status"] == "passed", done.stdout
+
+
+def test_rows_that_are_not_independent_are_found_out(cli, mine):
+    declare_rows(mine, reference='{"C": a @ b.T - xp.mean(a @ b.T, axis=0)}')
+    done = cli("judge", "mine", str(SMALL / "families" / "1_dot.c"))
+    assert done.returncode == 2
+    assert "task.toml: check.independent: rows of C along M depend on one another" in done.stderr.splitlines()[-1]
