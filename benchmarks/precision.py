@@ -182,17 +182,16 @@ def _found(opened: Opened, stand: clock.Stand) -> tuple[float, Errors, Residuals
 
     task, arena = opened.task, stand.arena
     assert isinstance(arena, CudaArena)
-    place = {"layout": stand.layout, "seat": stand.seat}
-    ((name, errors),) = arena.measure(task, stand.case, index=0, **place).items()
-    given, made = arena.operands(task, stand.case, index=0, **place)
+    stored = arena.stored(task, stand.case, layout=stand.layout, seat=stand.seat)
+    ((name, errors),) = stored.measure(0).items()
+    given, made = stored.operands(0)
     exact = task.reference(given, cupy)[name]
-    values = arena.examiner.decoded(made[name], exact.shape, dtype=task.buffer(name).dtype)
+    values = stored.examiner.decoded(made[name], exact.shape, dtype=task.buffer(name).dtype)
     norm = cupy.linalg.norm
     frobenius = float(norm((values - exact).ravel()) / norm(exact.ravel()))
     if task.check.rule != "product":
         return frobenius, errors, None
-    rng = np.random.default_rng()
-    (found,) = arena.residuals(task, stand.case, sets=range(1), rng=rng, **place)
+    (found,) = stored.residuals(range(1), rng=np.random.default_rng())
     return frobenius, errors, found
 
 

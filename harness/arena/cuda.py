@@ -6,11 +6,9 @@ opens the whole allocation, so each is one cudaMalloc of its own, a multiple of 
 """
 
 import ctypes
-import functools
 import math
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +18,15 @@ from numpy.typing import NDArray
 
 import verify
 from arena import Restore
-from arena.examiner import Examiner, Products
+from arena.examiner import Examiner
 from arena.kernels import THREADS, Kernels
 from arena.layout import Layout, Spans, spans
-from task import ITEM_BYTES, Buffer, Case, Task
+from arena.stored import Stored
+from task import Buffer, Case, Task
 
 MAX_BYTES = 24 << 30
 """Sets of one batch take at most this."""
 BLOCK_BYTES = 2 << 20
-MAX_DECODED_BYTES = 1 << 30
-"""Of the inputs of calls whose sampled rows are compared at once; references take several times as much."""
 KINDS = {"normal": 0, "small_integers": 1, "wide_range": 2}
 RANGES = {"float32": 20, "bfloat16": 20, "float16": 4, "float8_e4m3fn": 3}
 """Powers of two by which rows of wide-range data differ: products stay finite, and normal as far as the type allows."""
@@ -77,7 +74,7 @@ class CudaArena:
 
     def __init__(self, kernels: Kernels, *, input_bytes: int, output_bytes: int, seats: int = 2) -> None:
         self._kernels = kernels
-        self.examiner = Examiner(kernels)
+        self._examiner = Examiner(kernels)
         self.inputs = Allocation(input_bytes)
         self.outputs = [Allocation(output_bytes) for _ in range(seats)]
         self._filled: _Filled | None = None
@@ -188,121 +185,13 @@ class CudaArena:
 
     def examine(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, poison: int,
                 rng: np.random.Generator, full: bool) -> verify.Mistake | None:  # fmt: skip
-        """As verify.check_timed, all products at once and a secretly chosen one sampled; `full`: every element."""
-        if task.check.rule == "product" and case.data != "small_integers" and not full:
-            return self._check_products(task, case, layout=layout, sets=sets, seat=seat, poison=poison, rng=rng)
-        if task.check.independent and not full:
-            return self._check_rows(task, case, layout=layout, sets=sets, seat=seat, poison=poison, rng=rng)
-        for index in sets:
-            one, lies = self.operands(task, case, layout=layout, index=index, seat=seat)
-            if mistake := self.examiner.compare(task, case, given=[one], stored=lies, poison=poison):
-                return mistake
-        return None
+        """See arena.stored."""
+        stored = self.stored(task, case, layout=layout, seat=seat)
+        return stored.examine(sets, poison=poison, rng=rng, full=full)
 
-    def measure(self, task: Task, case: Case, *, layout: Layout, index: int, seat: int) -> dict[str, verify.Errors]:
-        """How far the outputs of one set are off, by name."""
-        given, stored = self.operands(task, case, layout=layout, index=index, seat=seat)
-        return self.examiner.measure(task, case, given=given, stored=stored)
-
-    def residuals(
-        self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, rng: np.random.Generator
-    ) -> list[verify.Residuals]:
-        """Of the product check of each set."""
-        check = task.check
-        left, right, output = (task.buffer(name) for name in (check.left, check.right, check.output))
-        (m, k), (n, _) = (buffer.shape_in(case.sizes) for buffer in (left, right))
-        places = [
-            [self._place(task, buffer, layout=layout, index=index, seat=seat) for buffer in (left, right, output)]
-            for index in sets
-        ]
-        kinds = (left.dtype, right.dtype, output.dtype)
-        return self.examiner.residuals(Products(np.array(places, np.uint64), kinds, (m, n, k)), rng=rng)
-
-    def _check_products(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, poison: int,
-                        rng: np.random.Generator) -> verify.Mistake | None:  # fmt: skip
-        output, tolerance = task.check.output, task.tolerance(case)
-        for found in self.residuals(task, case, layout=layout, sets=sets, seat=seat, rng=rng):
-            if mistake := verify.judge_residuals(output, found, tolerance=tolerance):
-                return mistake
-        if not verify.is_sampled(task):
-            return None
-        index = sets[int(rng.integers(len(sets)))]
-        given, stored = self._sampled_product(task, case, layout=layout, index=index, seat=seat, rng=rng)
-        return verify.of_sample(self.examiner.compare(task, case, given=[given], stored=stored, poison=poison))
-
-    def _check_rows(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, poison: int,
-                    rng: np.random.Generator) -> verify.Mistake | None:  # fmt: skip
-        """As many calls at once as have room: what is not cut may be large."""
-        given_bytes = sum(4 * math.prod(_cut_shape(task, b, case)) for b in task.buffers if not b.is_output)
-        at_once = max(1, MAX_DECODED_BYTES // given_bytes)
-        for first in range(0, len(sets), at_once):
-            some = sets[first : first + at_once]
-            given, stored = self._sampled_rows(task, case, layout=layout, sets=some, seat=seat, rng=rng)
-            if mistake := self.examiner.compare(task, case, given=given, stored=stored, poison=poison):
-                return verify.of_sample(mistake)
-        return None
-
-    def operands(
-        self, task: Task, case: Case, *, layout: Layout, index: int, seat: int
-    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Decoded inputs, and where outputs lie, of one set."""
-        given, stored = {}, {}
-        for buffer in task.buffers:
-            place = np.uint64(self._place(task, buffer, layout=layout, index=index, seat=seat))
-            if buffer.is_output:
-                stored[buffer.name] = place
-            else:
-                given[buffer.name] = self.examiner.decoded(place, buffer.shape_in(case.sizes), dtype=buffer.dtype)
-        return given, stored
-
-    def _sampled_product(self, task: Task, case: Case, *, layout: Layout, index: int, seat: int,
-                         rng: np.random.Generator) -> tuple[Mapping[str, Any], Mapping[str, Any]]:  # fmt: skip
-        """Inputs and outputs of a smaller product: some rows of A and of B, and C where they meet."""
-        check = task.check
-        left, right, output = (task.buffer(name) for name in (check.left, check.right, check.output))
-        (m, _), (n, _) = (buffer.shape_in(case.sizes) for buffer in (left, right))
-        rows = verify.sample(rng, there=m, most=verify.SAMPLED_ROWS)
-        columns = verify.sample(rng, there=n, most=verify.SAMPLED_COLUMNS)
-        picked = functools.partial(self._picked, task, case, layout=layout, sets=range(index, index + 1), seat=seat)
-        given = {
-            buffer.name: self.examiner.decoded(part, part.shape, dtype=buffer.dtype)
-            for buffer, part in ((left, picked(left, rows=rows[None])), (right, picked(right, rows=columns[None])))
-        }
-        return given, {output.name: cupy.ascontiguousarray(picked(output, rows=rows[None])[:, cupy.asarray(columns)])}
-
-    def _sampled_rows(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int,
-                      rng: np.random.Generator) -> tuple[list[Mapping[str, Any]], Mapping[str, Any]]:  # fmt: skip
-        """Inputs and outputs as of calls that have only the sampled rows, other ones of each."""
-        there = case.sizes[task.check.independent]
-        rows = np.stack([verify.sample(rng, there=there, most=verify.SAMPLED_ROWS) for _ in sets])
-        picked = functools.partial(self._picked, task, case, rows=rows, layout=layout, sets=sets, seat=seat)
-        given, stored = {}, {}
-        for buffer in task.buffers:
-            shape = _cut_shape(task, buffer, case)
-            if buffer.is_output:
-                stored[buffer.name] = picked(buffer)
-            elif verify.is_cut(task, buffer):
-                given[buffer.name] = self.examiner.decoded(picked(buffer), (len(sets), *shape), dtype=buffer.dtype)
-            else:
-                places = (self._place(task, buffer, layout=layout, index=index, seat=seat) for index in sets)
-                given[buffer.name] = [self.examiner.decoded(np.uint64(p), shape, dtype=buffer.dtype) for p in places]
-        return [{name: values[call] for name, values in given.items()} for call in range(len(sets))], stored
-
-    def _picked(self, task: Task, case: Case, buffer: Buffer, *, rows: NDArray[np.int64], layout: Layout, sets: range,
-                seat: int) -> Any:  # fmt: skip
-        """Rows of a buffer of each set, [sets][rows], as they are stored, one behind the other."""
-        length = math.prod(buffer.shape_in(case.sizes)[1:])
-        begins = [self._place(task, buffer, layout=layout, index=index, seat=seat) for index in sets]
-        places = np.array(begins, np.uint64)[:, None] + (rows * (length * ITEM_BYTES[buffer.dtype])).astype(np.uint64)
-        return self.examiner.picked(places.ravel(), length, dtype=buffer.dtype)
-
-    def _place(self, task: Task, buffer: Buffer, *, layout: Layout, index: int, seat: int) -> int:
-        memory = self.outputs[seat] if buffer.is_output else self.inputs
-        return memory.pointer + self._offset(task, buffer, layout=layout, index=index)
-
-    @staticmethod
-    def _offset(task: Task, buffer: Buffer, *, layout: Layout, index: int) -> int:
-        return int(layout.offsets[index, task.buffers.index(buffer)])
+    def stored(self, task: Task, case: Case, *, layout: Layout, seat: int) -> Stored:
+        """What the buffers of a case's sets hold."""
+        return Stored(self._examiner, task, case, layout, self.inputs.pointer, self.outputs[seat].pointer)
 
     def close(self) -> None:
         """Give all memory back."""
@@ -358,12 +247,6 @@ class CudaRegion:
         gaps = [(0, self._spans.words[0][0]), *zip(ends, [*begins, len(self._words)], strict=True)]
         places = cupy.asarray(np.concatenate([np.arange(begin, end) for begin, end in gaps]))
         return 4 * int(cupy.count_nonzero(self._words[places] != np.uint32(word)))
-
-
-def _cut_shape(task: Task, buffer: Buffer, case: Case) -> tuple[int, ...]:
-    """Of what is compared of a buffer with independent rows; of another one the whole."""
-    first, *rest = buffer.shape_in(case.sizes)
-    return (min(first, verify.SAMPLED_ROWS) if verify.is_cut(task, buffer) else first, *rest)
 
 
 def _release_persisting_lines() -> None:

@@ -1,0 +1,152 @@
+"""What the sets of one case hold on a GPU, whole or by secretly chosen rows, and whether their outputs are right."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cupy
+import numpy as np
+from numpy.typing import NDArray
+
+import verify
+from arena.examiner import Examiner, Products
+from arena.layout import Layout
+from task import ITEM_BYTES, Buffer, Case, Task
+
+MAX_DECODED_BYTES = 1 << 30
+"""Of the inputs of calls whose sampled rows are compared at once; references take several times as much."""
+
+Operands = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The sets of a case, by index; inputs and outputs begin at these addresses."""
+
+    examiner: Examiner
+    task: Task
+    case: Case
+    layout: Layout
+    inputs_at: int
+    outputs_at: int
+
+    # --- whether outputs are right ------------------------------------------------------------------------------------
+
+    def examine(self, sets: range, *, poison: int, rng: np.random.Generator, full: bool) -> verify.Mistake | None:
+        """As verify.check_timed, all products at once and a secretly chosen one sampled; `full`: every element."""
+        if self.task.check.rule == "product" and self.case.data != "small_integers" and not full:
+            return self._check_products(sets, poison=poison, rng=rng)
+        if self.task.check.independent and not full:
+            return self._check_rows(sets, poison=poison, rng=rng)
+        for index in sets:
+            given, lies = self.operands(index)
+            if mistake := self._compare([given], lies, poison=poison):
+                return mistake
+        return None
+
+    def measure(self, index: int) -> dict[str, verify.Errors]:
+        """How far the outputs of one set are off, by name."""
+        given, lies = self.operands(index)
+        return self.examiner.measure(self.task, self.case, given=given, stored=lies)
+
+    def residuals(self, sets: range, *, rng: np.random.Generator) -> list[verify.Residuals]:
+        """Of the product check of each set."""
+        factors = left, right, output = self._factors()
+        (m, k), (n, _) = self._shape(left), self._shape(right)
+        places = np.array([[self.place(buffer, index) for buffer in factors] for index in sets], np.uint64)
+        return self.examiner.residuals(Products(places, (left.dtype, right.dtype, output.dtype), (m, n, k)), rng=rng)
+
+    def _check_products(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.Mistake | None:
+        tolerance = self.task.tolerance(self.case)
+        for found in self.residuals(sets, rng=rng):
+            if mistake := verify.judge_residuals(self.task.check.output, found, tolerance=tolerance):
+                return mistake
+        if not verify.is_sampled(self.task):
+            return None
+        given, made = self._sampled_product(sets[int(rng.integers(len(sets)))], rng=rng)
+        return verify.of_sample(self._compare([given], made, poison=poison))
+
+    def _check_rows(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.Mistake | None:
+        """As many calls at once as have room: what is not cut may be large."""
+        given_bytes = sum(4 * math.prod(self._cut_shape(buffer)) for buffer in self._inputs())
+        at_once = max(1, MAX_DECODED_BYTES // given_bytes)
+        for first in range(0, len(sets), at_once):
+            given, made = self._sampled_rows(sets[first : first + at_once], rng=rng)
+            if mistake := self._compare(given, made, poison=poison):
+                return verify.of_sample(mistake)
+        return None
+
+    def _compare(self, given: list[Operands], made: Operands, *, poison: int) -> verify.Mistake | None:
+        return self.examiner.compare(self.task, self.case, given=given, stored=made, poison=poison)
+
+    # --- what lies there ----------------------------------------------------------------------------------------------
+
+    def operands(self, index: int) -> tuple[Operands, Operands]:
+        """Decoded inputs of one set, and where its outputs lie."""
+        given = {buffer.name: self._whole(buffer, index) for buffer in self._inputs()}
+        return given, {buffer.name: np.uint64(self.place(buffer, index)) for buffer in self._outputs()}
+
+    def place(self, buffer: Buffer, index: int) -> int:
+        """Where a buffer of a set begins."""
+        begin = self.outputs_at if buffer.is_output else self.inputs_at
+        return begin + int(self.layout.offsets[index, self.task.buffers.index(buffer)])
+
+    def _sampled_product(self, index: int, *, rng: np.random.Generator) -> tuple[Operands, Operands]:
+        """Inputs and outputs of a smaller product: some rows of A and of B, and C where they meet."""
+        (left, right, output), one = self._factors(), range(index, index + 1)
+        rows = verify.sample(rng, there=self._shape(left)[0], most=verify.SAMPLED_ROWS)
+        columns = verify.sample(rng, there=self._shape(right)[0], most=verify.SAMPLED_COLUMNS)
+        made = self._picked(output, rows[None], sets=one)[:, cupy.asarray(columns)]
+        given = {
+            left.name: self._decoded(left, self._picked(left, rows[None], sets=one)),
+            right.name: self._decoded(right, self._picked(right, columns[None], sets=one)),
+        }
+        return given, {output.name: cupy.ascontiguousarray(made)}
+
+    def _sampled_rows(self, sets: range, *, rng: np.random.Generator) -> tuple[list[Operands], Operands]:
+        """Inputs and outputs as of calls that have only the sampled rows, other ones of each."""
+        there = self.case.sizes[self.task.check.independent]
+        rows = np.stack([verify.sample(rng, there=there, most=verify.SAMPLED_ROWS) for _ in sets])
+        given = {buffer.name: self._cut(buffer, rows, sets=sets) for buffer in self._inputs()}
+        made = {buffer.name: self._picked(buffer, rows, sets=sets) for buffer in self._outputs()}
+        return [{name: values[call] for name, values in given.items()} for call in range(len(sets))], made
+
+    def _cut(self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range) -> Any:
+        """Decoded, by call: these rows of it, or all of a buffer that has no independent ones."""
+        if not verify.is_cut(self.task, buffer):
+            return [self._whole(buffer, index) for index in sets]
+        picked = self._picked(buffer, rows, sets=sets)
+        return self._decoded(buffer, picked.reshape(len(sets), *self._cut_shape(buffer)))
+
+    def _cut_shape(self, buffer: Buffer) -> tuple[int, ...]:
+        """Of what is compared of a buffer with independent rows; of another one all."""
+        first, *rest = self._shape(buffer)
+        return (min(first, verify.SAMPLED_ROWS) if verify.is_cut(self.task, buffer) else first, *rest)
+
+    def _whole(self, buffer: Buffer, index: int) -> Any:
+        return self.examiner.decoded(np.uint64(self.place(buffer, index)), self._shape(buffer), dtype=buffer.dtype)
+
+    def _picked(self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range) -> Any:
+        """Rows [sets][rows] of a buffer of each set, as they are stored, one behind the other."""
+        length = math.prod(self._shape(buffer)[1:])
+        begins = np.array([self.place(buffer, index) for index in sets], np.uint64)
+        places = begins[:, None] + (rows * (length * ITEM_BYTES[buffer.dtype])).astype(np.uint64)
+        return self.examiner.picked(places.ravel(), length, dtype=buffer.dtype)
+
+    def _decoded(self, buffer: Buffer, words: Any) -> Any:
+        return self.examiner.decoded(words, words.shape, dtype=buffer.dtype)
+
+    def _shape(self, buffer: Buffer) -> tuple[int, ...]:
+        return buffer.shape_in(self.case.sizes)
+
+    def _factors(self) -> tuple[Buffer, Buffer, Buffer]:
+        """Left, right and output of a product."""
+        check = self.task.check
+        return self.task.buffer(check.left), self.task.buffer(check.right), self.task.buffer(check.output)
+
+    def _inputs(self) -> Iterator[Buffer]:
+        return (buffer for buffer in self.task.buffers if not buffer.is_output)
+
+    def _outputs(self) -> Iterator[Buffer]:
+        return (buffer for buffer in self.task.buffers if buffer.is_output)
