@@ -28,7 +28,6 @@ test-gpu:
 
 bench-gpu:
 	$(PYTHON) benchmarks/gpu.py
-	$(PYTHON) benchmarks/precision.py hopper_bf16_matmul hopper_fp8_matmul hopper_rmsnorm
 	$(PYTHON) benchmarks/timing_truth.py
 	$(PYTHON) benchmarks/precision.py hopper_fp8_matmul hopper_bf16_matmul hopper_rmsnorm
 	$(PYTHON) benchmarks/repeatability.py --task hopper_fp8_matmul --one-judge
