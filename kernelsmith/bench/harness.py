@@ -129,7 +129,7 @@ class HarnessProcess:
             UsageError: `inputs` is not of that form.
             HarnessError: the harness failed.
         """
-        case, calls, key = _parse_inputs(inputs, {case.name for case in self._task.cases})
+        case, calls, key = parse_inputs(inputs, self._task)
         body = {"candidate": self._write(candidate), "case": case, "calls": calls, "key": key}
         answer = _expect(wire.ReproducedAnswer, self._pool.submit(self._ask, "reproduce", **body).result())
         return answer.is_correct, answer.detail
@@ -197,7 +197,9 @@ def _expect(kind: type[T], answer: object) -> T:
     return answer
 
 
-def _parse_inputs(inputs: str, cases: set[str]) -> tuple[str, int, str]:
+def parse_inputs(inputs: str, task: Task) -> tuple[str, int, str]:
+    """The case, the number of calls and the key of CASE:CALLS:KEY. Raises UsageError: it is not of that form."""
+    cases = {case.name for case in task.cases}
     match inputs.split(":"):
         case [name, calls, key] if name in cases and KEY.fullmatch(key) and calls.isdecimal():
             if 0 < int(calls) <= MOST_CALLS:

@@ -22,11 +22,14 @@ def judge(
     json: options.Json = False,
 ) -> None:
     """Build, check and time one candidate. Exit code 0: it passed; 1: it did not."""
+    from kernelsmith.bench.harness import parse_inputs
     from kernelsmith.cli.judging import opened, ready_task
     from kernelsmith.cli.references import candidate_of
 
     found = ready_task(task, harness_python=harness_python)
     candidate = candidate_of(file, found, db=options.database_url(db))
+    if inputs is not None:
+        parse_inputs(inputs, found)  # before anything is measured
     with opened(found, trust_candidates=trust_candidates, harness_python=harness_python) as (harness, device):
         if inputs is not None:
             passed, said = harness.reproduce(candidate, inputs)

@@ -16,14 +16,6 @@ def quick(tmp_path) -> list[str]:
     return ["--config", "quick.toml"]
 
 
-@pytest.fixture
-def night(cli, quick) -> dict:
-    """A run of three attempts, named night; its summary."""
-    done = cli("run", str(SMALL), "--attempts", "3", "--name", "night", "--json", *quick)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def test_a_run_prints_its_summary_on_stdout_and_a_line_an_attempt_on_stderr(cli, quick):
     done = cli("run", str(SMALL), "--attempts", "3", "--name", "night", *quick)
     assert done.returncode == 0, done.stderr
