@@ -40,7 +40,8 @@ PACE = Pace(
 )  # fmt: skip
 """Bursts with idle gaps: back to back, a card at its power limit reads a tenth less. Turns of a duel are over before
 the limit acts, which in bursts of 50 ms it does sooner or later, and moves them by up to 3 %."""
-BANDWIDTH_PACE = replace(PACE, target_s=0.010, turn_s=0.010, vendor_turn_s=0.010)
+BANDWIDTH_PACE = replace(PACE, target_s=0.007, turn_s=0.007, vendor_turn_s=0.007)
+"""As many bytes are poisoned, summed and sampled as kernels move: longer batches would be mostly guards."""
 SHARE_OF_MEMORY = 3
 """Sets and a second seat's outputs leave at least half of a small card to the candidate."""
 CORES_OF_JUDGE = 3
