@@ -1,10 +1,7 @@
 """An NVIDIA GPU on which CUDA C++ and Triton candidates are judged: its looked-up peak, its arena, its workers."""
 
-import hashlib
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +18,7 @@ import wire
 from arena import Arena
 from arena.cuda import MAX_BYTES, CudaArena
 from arena.kernels import Kernels
-from build import gpu, inspection, nvcc, signature
+from build import gpu, inspection, nvcc, signature, trusted
 from build import triton as triton_builder
 from build.built import BuildFailure, Built
 from build.gpu import TRITON
@@ -78,7 +75,7 @@ class CudaWorkplace:
         cupy.cuda.runtime.free(0)
         # Behind a container's wall our own process has another number: it is the one that has just appeared.
         self._own = set(self.telemetry.processes()) - before
-        self._kernels = Kernels(_trusted_cubin(machine.HERE / "arena" / "kernels.cu", cache))
+        self._kernels = Kernels(trusted.cubin(machine.HERE / "arena" / "kernels.cu", cache=cache))
 
     @property
     def name(self) -> str:
@@ -263,28 +260,3 @@ def _place(artifact: Path, folder: Path) -> Path:
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() or path.suffix == ".so" else 0o644)
     return candidate
-
-
-def _trusted_cubin(source: Path, cache: Path) -> Path:
-    """Our own kernels, compiled once for each toolkit and text. Raises MachineError: nvcc fails on them."""
-    tools = nvcc.toolkit()
-    identity = hashlib.sha256(source.read_bytes() + tools.version.encode()).hexdigest()[:16]
-    cubin = cache / f"{source.stem}-{identity}.cubin"
-    if not cubin.exists():
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            output = Path(folder) / "kernels.cubin"
-            command = [
-                str(tools.nvcc),
-                "-std=c++17",
-                "-O3",
-                *nvcc.ARCHITECTURE,
-                "-cubin",
-                "-o",
-                str(output),
-                str(source),
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-            if done.returncode != 0:
-                raise MachineError(f"{tools.nvcc} cannot build {source.name}: {done.stderr.strip()[:500]}")
-            os.replace(output, cubin)
-    return cubin

@@ -1,5 +1,6 @@
 """GPU candidates are built on a machine without a GPU: artifacts, facts, and the words for every build fault."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ sys.path.insert(0, str(ROOT / "harness"))
 import sandbox  # noqa: E402
 import task as tasks  # noqa: E402
 import wire  # noqa: E402
-from build import cuda, inspection, nvcc, sass, signature, toolchain, triton  # noqa: E402
+from build import cuda, inspection, nvcc, sass, signature, toolchain, triton, trusted  # noqa: E402
 from build.built import BuildFailure, Built  # noqa: E402
 from kernelsmith.core.task_folder import load_task  # noqa: E402
 from kernelsmith.propose.knobs import read_family  # noqa: E402
@@ -55,6 +56,33 @@ def facts_of(found: Built | BuildFailure, isolation: sandbox.Isolation) -> wire.
 
 def files(pattern: str) -> list[Path]:
     return sorted(ROOT.glob(f"tasks/hopper_*/{pattern}"))
+
+
+@needs_nvcc
+def test_the_judges_own_kernels_compile_and_are_found_again(tmp_path: Path) -> None:
+    source = ROOT / "harness" / "arena" / "kernels.cu"
+    found = trusted.cubin(source, cache=tmp_path)
+    code = found.read_bytes()
+    assert all(
+        name.encode() in code for name in ("rows_bfloat16", "columns_float8_e4m3fn", "compare_float32", "residual")
+    )
+    before = found.stat().st_mtime_ns
+    assert trusted.cubin(source, cache=tmp_path) == found
+    assert found.stat().st_mtime_ns == before
+
+
+def test_the_judge_launches_its_kernels_as_they_are_written() -> None:
+    folder = ROOT / "harness" / "arena"
+    launched = dict(re.findall(r"^(\w+(?:, \w+)*) = (\d+(?:, \d+)*)$", (folder / "kernels.py").read_text(), re.M))
+    numbers = {
+        name: int(value)
+        for names, values in launched.items()
+        for name, value in zip(names.split(", "), values.split(", "), strict=True)
+    }
+    written = dict(re.findall(r"constexpr int (\w+) = (\d+);", (folder / "kernels.cu").read_text()))
+    assert numbers["SLAB"] == int(written["SLAB"])
+    assert numbers["COLUMN_PACK"] == int(written["COLUMN_PACK"])
+    assert numbers["ROWS_IN_A_BLOCK"] == int(written["ROWS"]) * numbers["THREADS"] // numbers["WARP"]
 
 
 TRITON = files("families/*.py")
