@@ -212,7 +212,7 @@ def _reaches_all(policy: Policy, *, folder: Path) -> bool:
     return _are_for_all(frozenset(granted)) and all(w.stat().st_mode & 0o001 for w in folder.resolve().parents)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def _are_for_all(granted: frozenset[Path]) -> bool:
     """Asked once of hundreds of files: one that is closed later makes starts fail, and opens nothing."""
     places = {place for path in granted for place in (path, path.resolve())}
