@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from kernelsmith.bench import gpu as card
+
 CLI = [sys.executable, "-m", "kernelsmith.cli"]
 TASKS = ("hopper_fp8_matmul:80", "hopper_bf16_matmul:60", "hopper_rmsnorm:30")
 JUDGING = ("build", "correctness", "timing", "audit")
@@ -85,6 +87,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--harness-python")
     arguments = parser.parse_args()
+    if lack := card.missing():
+        parser.exit(2, f"these figures need an NVIDIA GPU: {lack}\n")
     options = [f"--harness-python={arguments.harness_python}"] if arguments.harness_python else []
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)

@@ -16,12 +16,12 @@ from kernelsmith.bench.process import SINGLE_THREADED  # noqa: E402
 # imports this module before numpy.
 os.environ |= SINGLE_THREADED
 
-import gpu_files  # noqa: E402
 import machine  # noqa: E402
 import opened as opening  # noqa: E402
 import rehearsal  # noqa: E402
 import sandbox  # noqa: E402
 from build.built import Built  # noqa: E402
+from kernelsmith.bench import gpu  # noqa: E402
 from kernelsmith.bench.lease import leased  # noqa: E402
 from opened import Opened  # noqa: E402
 from workplace import Workplace  # noqa: E402
@@ -33,8 +33,14 @@ SUFFIXES = {".c": "c", ".cu": "cuda", ".py": "triton"}
 
 @contextmanager
 def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterator[Opened]:
-    """A task as a judge opens it, on the device that it is made for, which nobody else is judged on meanwhile."""
+    """A task as a judge opens it, on the device that it is made for, which nobody else is judged on meanwhile.
+
+    Raises:
+        SystemExit: the task needs a GPU, and none answers.
+    """
     task = rehearsal.load(ROOT / "tasks" / name)
+    if task.device == "cuda" and (lack := gpu.missing()):
+        raise SystemExit(f"{name} needs an NVIDIA GPU: {lack}")
     with leased(DEVICES[task.device]):
         found = opening.open_task(task, workplace=_workplace(task.device, cache), calibration_s=calibration_s)
         try:
@@ -55,15 +61,6 @@ def _workplace(device: str, cache: Path) -> Workplace:
     from workplace.cuda import CudaWorkplace
 
     return CudaWorkplace(cache, ordinal=0, isolation=isolation, cores=cores)
-
-
-def has_gpu() -> bool:
-    """Whether a GPU task can be judged here."""
-    try:
-        gpu_files.uuid(0)
-    except (OSError, machine.MachineError):
-        return False
-    return True
 
 
 def built(opened: Opened, text: str, *, language: str, folder: Path) -> Path:

@@ -35,7 +35,8 @@ import rounding  # noqa: E402
 import task as tasks  # noqa: E402
 import verify  # noqa: E402
 import wire  # noqa: E402
-from in_process import SUFFIXES, built, has_gpu, opened_task  # noqa: E402
+from in_process import SUFFIXES, built, opened_task  # noqa: E402
+from kernelsmith.bench import gpu  # noqa: E402
 from opened import Opened  # noqa: E402
 from task import Arrays, Case, Task, Tolerance  # noqa: E402
 from variants import VARIANTS, Variant  # noqa: E402
@@ -216,7 +217,7 @@ def main() -> int:
     parser.add_argument("--emulate", action="store_true")
     parser.add_argument("--size", type=int, default=192)
     arguments = parser.parse_args()
-    with_gpu = has_gpu() and not arguments.emulate
+    with_gpu = not gpu.missing() and not arguments.emulate
     with tempfile.TemporaryDirectory() as folder:
         as_wished = [
             print_judged(name, folder=Path(folder))

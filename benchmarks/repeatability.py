@@ -11,6 +11,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from kernelsmith.bench import gpu
 from kernelsmith.bench.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.task import Task
@@ -43,6 +44,8 @@ def main() -> None:
     parser.add_argument("--one-judge", action="store_true")
     arguments = parser.parse_args()
     task = find_task(arguments.task)
+    if task.device == "cuda" and (lack := gpu.missing()):
+        parser.exit(2, f"{task.name} needs an NVIDIA GPU: {lack}\n")
     kernel = arguments.kernel or task.families[-1]
     language = next(language for language in Language if language.suffix == kernel.suffix)
     candidate = Candidate(kernel.read_text(encoding="utf-8"), language)

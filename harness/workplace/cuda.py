@@ -35,8 +35,8 @@ PACE = Pace(
     standard_s=0.001, pilot_calls=8, graph_below_s=50e-6, turn_s=0.025, turn_idle_s=0.020, quads=16, futility_every=2,
     noise=0.010, vendor_turn_s=0.050, vendor_quads=40, vendor_s=8.0, vendor_from=0.9, sustained_s=2.0, spread=(3, 6),
 )  # fmt: skip
-"""Bursts with idle gaps: back to back, a card at its power limit reads a tenth less. Turns of a duel are over before
-the limit acts, which in bursts of 50 ms it does sooner or later, and moves them by up to 3 %."""
+"""Bursts with idle gaps: back to back, a card at its power limit reads a tenth less. Turns of a duel are shorter: of
+one kernel, batches of 50 ms read 3 % apart, and in the middle of most the driver tells of the power limit."""
 BANDWIDTH_PACE = replace(PACE, target_s=0.007, turn_s=0.007, vendor_turn_s=0.007)
 """As many bytes are poisoned, summed and sampled as kernels move: longer batches would be mostly guards."""
 SHARE_OF_MEMORY = 3

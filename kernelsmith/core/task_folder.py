@@ -159,6 +159,8 @@ class _TaskFile(_Strict):
         for a in self.signature.arguments:
             if size in a.shape[1:] or (a.role == "output" and a.shape[0] != size):
                 raise ValueError(f"check.independent: {size} must count the rows of every output, and nothing but rows")
+        if wide := next((case for case in self.cases if case.timed and case.data == "wide_range"), None):
+            raise ValueError(f"check.independent: case {wide.name} is timed on wide_range data; few rows tell no scale")
         return self
 
     @model_validator(mode="after")

@@ -90,6 +90,15 @@ def test_a_wrong_value_is_named_with_its_key(mine, old, new, said):
     assert "\n" not in message
 
 
+def test_independent_rows_are_not_timed_on_rows_of_widely_different_magnitude(mine):
+    text = (mine / "task.toml").read_text().replace('rule = "product"', 'rule = "elementwise"\nindependent = "M"')
+    (mine / "task.toml").write_text(text)
+    load_task(mine)
+    (mine / "task.toml").write_text(text.replace("timed = 1.0", 'timed = 1.0\ndata = "wide_range"', 1))
+    with pytest.raises(TaskError, match=r"check\.independent: case main is timed on wide_range data"):
+        load_task(mine)
+
+
 def test_an_unknown_task_is_answered_with_those_there_are():
     with pytest.raises(TaskError, match="cpu_matmul"):
         find_task("cpu_matmull")
