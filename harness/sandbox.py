@@ -187,10 +187,10 @@ def _user_guards(policy: Policy, isolation: Isolation, *, folder: Path) -> list[
     """Another user where that is possible; no capabilities and no way to new ones in any case."""
     guards: list[Step] = [("capability bounds", privileges.close_bounding_set)]
     uid = folder.stat().st_uid
-    if uid in isolation.uids and not _reaches_all(policy, folder=folder):
+    if uid in isolation.uids and (closed := _closed(policy, folder=folder)):
         if isolation.level is Level.CONFINED:
             raise SandboxError(
-                f"sandbox: at level 1 candidates run as user {uid}, who cannot read all of {policy.readable}; "
+                f"sandbox: at level 1 candidates run as user {uid}, to whom {closed} is closed; "
                 "remedy: install where every user can read"
             )
         # Root without capabilities, held by Landlock or its file tree, owns its folder again.
@@ -206,18 +206,20 @@ def _user_guards(policy: Policy, isolation: Isolation, *, folder: Path) -> list[
     ]
 
 
-def _reaches_all(policy: Policy, *, folder: Path) -> bool:
-    """Whether a user who owns nothing can read what the policy grants, and reach the folder."""
+def _closed(policy: Policy, *, folder: Path) -> Path | None:
+    """What keeps a user who owns nothing from what the policy grants, or from the folder."""
     granted = {path for path in (*policy.readable, *policy.executable) if folder not in path.parents and path != folder}
-    return _are_for_all(frozenset(granted)) and all(w.stat().st_mode & 0o001 for w in folder.resolve().parents)
+    ways = (way for way in folder.resolve().parents if not way.stat().st_mode & 0o001)
+    return _closed_among(frozenset(granted)) or next(ways, None)
 
 
 @functools.lru_cache(maxsize=64)
-def _are_for_all(granted: frozenset[Path]) -> bool:
+def _closed_among(granted: frozenset[Path]) -> Path | None:
     """Asked once of hundreds of files: one that is closed later makes starts fail, and opens nothing."""
     places = {place for path in granted for place in (path, path.resolve())}
     ways = {parent for place in places for parent in place.parents}
-    return all(p.stat().st_mode & 0o004 for p in places) and all(w.stat().st_mode & 0o001 for w in ways)
+    closed = [w for w in ways if not w.stat().st_mode & 0o001] + [p for p in places if not p.stat().st_mode & 0o004]
+    return min(closed, default=None)
 
 
 def _tree(policy: Policy, folder: Path) -> namespaces.Tree:

@@ -157,8 +157,10 @@ def test_without_a_sandbox_a_judge_does_not_start_unless_candidates_are_trusted(
         process.open()
 
 
-def test_what_was_built_with_fewer_guards_is_not_found_by_a_judge_that_has_them_all(small_task, tmp_path):
+def test_what_was_built_with_fewer_guards_is_not_found_by_a_judge_that_has_them_all(small_task, tmp_path, is_private):
     """At level 1 a compiler can read what everybody can; its output must not stand in a cache that level 3 trusts."""
+    if is_private:
+        pytest.skip("level 1 needs a checkout that every user can reach")
     (tmp_path / "public").write_text("for everybody")
     embeds = f'__asm__(".section .rodata\\n.incbin \\"{"/etc/passwd"}\\"\\n.previous");\n/* {tmp_path} */\n'
     candidate = Candidate(f"{embeds}{HEAD} {{ {HONEST} }}", Language.C)
