@@ -20,6 +20,7 @@ from failure import Failed, deaths_are_verdicts
 from findings import Findings, Progress, Timed
 from opened import Opened, opened_plan
 from task import Task
+from workplace import Watch
 
 CLEAR = 1.5
 """A contender whose slowest batch beats the incumbent's fastest by this factor needs no duel."""
@@ -147,10 +148,13 @@ def _audited(
     batch_s = timed.scores[case.name].call_s
     allowed_s = _allowed_s(opened, worker, call_s=batch_s)
     look_again_from_s = allowed_s if opened.pace.graph_below_s else math.inf
+    watch = opened.workplace.watch(worker)
     single_s = audit.single_call_s(opened.stand(worker, case).after(0.0), look_again_from_s=look_again_from_s)
+    watch.look(batches=audit.SINGLE_CALLS)
     measurement = replace(measurement, single_us=single_s * 1e6)
     if single_s <= allowed_s:
         return measurement
+    findings.notes += [f"the audit was disturbed: {said}"] if (said := watch.disturbance()) else []
     findings.notes.append(f"scored by its single calls: {single_s / batch_s:.2f} times its time in batches")
     slower = batch_s / single_s
     return replace(
@@ -183,13 +187,22 @@ def _contend(
     slowest_us = 1e6 * max(reading.call_s for reading in timed.readings[opened.main.name])
     if slowest_us * CLEAR < request.incumbent_time.fastest_us:
         return "clear", None
+    watch = opened.workplace.watch(worker)
     try:
         fought = _duel(opened, request, worker, timed=timed)
     except duel.IncumbentFailed as failure:
         findings.notes.append(f"the incumbent failed in the duel: {failure}")
-        return "duel", None
+        return ("duel" if is_its_own_fault(failure, watch, findings) else None), None
     findings.notes += [f"the duel was disturbed: {fought.disturbance}"] if fought.disturbance else []
     return ("duel" if fought.won else None), fought
+
+
+def is_its_own_fault(failure: duel.IncumbentFailed, watch: Watch, findings: Findings) -> bool:
+    """Others that compute on a device take memory and time; they make no output wrong."""
+    watch.look()
+    said = "" if failure.status == "incorrect" else watch.disturbance()
+    findings.notes += [f"it stays the incumbent, for the duel was disturbed: {said}"] if said else []
+    return not said
 
 
 def _duel(opened: Opened, request: wire.Judge, worker: Worker, *, timed: Timed) -> duel.Duel:
@@ -305,6 +318,6 @@ def _with_vendor(
     low, high = paired.interval
     findings.notes.append(
         f"{paired.speedup:.4f} times as fast as {opened.vendor.name} in {len(paired.ratios)} interleaved quads, 95 % "
-        f"interval {low:.4f} to {high:.4f}"
+        f"interval {low:.4f} to {high:.4f}" + (f"; disturbed: {said}" if (said := paired.disturbance) else "")
     )
     return replace(measurement, vendor_ratio=paired.speedup, vendor_paired=True)

@@ -6,6 +6,7 @@ The one place that catches whatever somebody's Python raises, because it may rai
 import math
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,15 +46,11 @@ def load(folder: Path) -> Task:
     _try_reference(task, smallest)
     for case in task.cases:
         _try_figures(task, case)
-    return task
+    return replace(task, takes_rows_of_calls=bool(task.check.independent) and _takes_rows_of_calls(task, smallest))
 
 
 def _try_reference(task: Task, case: Case) -> None:
-    try:
-        given = {b.name: np.empty(b.shape_in(case.sizes), _decoded(b.dtype)) for b in task.buffers if not b.is_output}
-    except (ValueError, MemoryError) as error:
-        raise TaskFault(f"task.toml: case {case.name} does not fit in memory: {error}") from error
-    inputs.fill(task, case, views=given, rng=inputs.generator("0" * 32))
+    given = _given(task, case, key="0" * 32)
     found = _tried(lambda: {name: np.shape(array) for name, array in task.reference(given).items()})
     wanted = {b.name: tuple(case.sizes[d] for d in b.shape) for b in task.buffers if b.is_output}
     if found != wanted:
@@ -62,14 +59,39 @@ def _try_reference(task: Task, case: Case) -> None:
         _try_independence(task, case, given=given)
 
 
+def _given(task: Task, case: Case, *, key: str) -> Arrays:
+    try:
+        given = {b.name: np.empty(b.shape_in(case.sizes), _decoded(b.dtype)) for b in task.buffers if not b.is_output}
+    except (ValueError, MemoryError) as error:
+        raise TaskFault(f"task.toml: case {case.name} does not fit in memory: {error}") from error
+    inputs.fill(task, case, views=given, rng=inputs.generator(key))
+    return given
+
+
 def _try_independence(task: Task, case: Case, *, given: Arrays) -> None:
     """Every second row by itself, the last one first, must give what it gives among all."""
     rows, size = np.arange(case.sizes[task.check.independent])[::-2], task.check.independent
     among_all = verify.cut_to(task, rows, arrays=task.reference(given))
-    alone = _tried(lambda: task.reference(verify.cut_to(task, rows, arrays=given)))
-    for name, values in among_all.items():
-        if np.shape(alone[name]) != values.shape or not np.allclose(alone[name], values, rtol=SAME, atol=SAME):
-            raise TaskFault(f"task.toml: check.independent: rows of {name} along {size} depend on one another")
+    if not _are_alike(_tried(lambda: task.reference(verify.cut_to(task, rows, arrays=given))), among_all):
+        outputs = ", ".join(among_all)
+        raise TaskFault(f"task.toml: check.independent: rows of {outputs} along {size} depend on one another")
+
+
+def _takes_rows_of_calls(task: Task, case: Case) -> bool:
+    """See Task.takes_rows_of_calls; by two calls."""
+    calls = [_given(task, case, key=key * 32) for key in "12"]
+    wanted = verify.joined(task, [task.reference(call) for call in calls])
+    try:
+        return _tried(lambda: _are_alike(task.reference(verify.joined(task, calls)), wanted))
+    except TaskFault:
+        return False
+
+
+def _are_alike(found: Arrays, wanted: Arrays) -> bool:
+    return all(
+        np.shape(found[name]) == values.shape and np.allclose(found[name], values, rtol=SAME, atol=SAME)
+        for name, values in wanted.items()
+    )
 
 
 def _decoded(dtype: str) -> str:

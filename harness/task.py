@@ -109,6 +109,9 @@ class Task:
     vendor: str | None
     benchmark: Any
     """benchmark.py as a module."""
+    takes_rows_of_calls: bool = False
+    """Whether the reference, given the independent rows of several calls and what has no such rows once for each row,
+    tells what it tells call by call; tried out, not declared."""
 
     @property
     def timed(self) -> tuple[Case, ...]:

@@ -8,6 +8,7 @@ in words that an engineer can act on: how much, where, in which pattern.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -329,9 +330,10 @@ def is_sampled(task: Task) -> bool:
     return task.check.rule == "product" and task.buffer(task.check.output).dtype in rounding.NARROW
 
 
-def sample(rng: np.random.Generator, *, there: int, most: int) -> NDArray[np.int64]:
-    """Secret places in order, each once: all that are there, or as many as `most`."""
-    return np.sort(rng.choice(there, min(there, most), replace=False, shuffle=False))
+def sample(rng: np.random.Generator, *, there: int, most: int, calls: int = 1) -> NDArray[np.int64]:
+    """Secret places of each call in order, [calls][places]: all that are there, or one of each of `most` parts."""
+    ends = np.arange(1, min(there, most) + 1) * there // min(there, most)
+    return rng.integers([0, *ends[:-1]], ends, (calls, len(ends)))
 
 
 def is_cut(task: Task, buffer: Buffer) -> bool:
@@ -342,7 +344,7 @@ def is_cut(task: Task, buffer: Buffer) -> bool:
 def _sampled_rows(task: Task, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
     """Inputs and outputs as of a call that has only the sampled rows."""
     there = next(len(outputs[buffer.name]) for buffer in task.buffers if buffer.is_output)
-    rows = sample(rng, there=there, most=SAMPLED_ROWS)
+    (rows,) = sample(rng, there=there, most=SAMPLED_ROWS)
     return cut_to(task, rows, arrays=inputs), cut_to(task, rows, arrays=outputs)
 
 
@@ -351,11 +353,22 @@ def cut_to(task: Task, rows: NDArray[np.int64], *, arrays: Arrays) -> Arrays:
     return {name: values[rows] if is_cut(task, task.buffer(name)) else values for name, values in arrays.items()}
 
 
+def joined(task: Task, calls: Sequence[Arrays]) -> Arrays:
+    """Arrays of several calls as of one that has the independent rows of all; what has no such rows, for each row."""
+    rows = [next(len(values) for name, values in call.items() if is_cut(task, task.buffer(name))) for call in calls]
+    return {
+        name: np.concatenate([call[name] for call in calls])
+        if is_cut(task, task.buffer(name))
+        else np.repeat(np.stack([call[name] for call in calls]), rows, axis=0)
+        for name in calls[0]
+    }
+
+
 def _sampled(task: Task, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
     """A smaller product: some rows of A and of B, and of C where they meet."""
     check, made = task.check, outputs[task.check.output]
-    rows = sample(rng, there=made.shape[0], most=SAMPLED_ROWS)
-    columns = sample(rng, there=made.shape[1], most=SAMPLED_COLUMNS)
+    (rows,) = sample(rng, there=made.shape[0], most=SAMPLED_ROWS)
+    (columns,) = sample(rng, there=made.shape[1], most=SAMPLED_COLUMNS)
     given = {**inputs, check.left: inputs[check.left][rows], check.right: inputs[check.right][columns]}
     return given, {check.output: np.ascontiguousarray(made[np.ix_(rows, columns)])}
 

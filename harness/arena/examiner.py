@@ -119,15 +119,15 @@ class Examiner:
 
     # --- element by element -------------------------------------------------------------------------------------------
 
-    def compare(
-        self, task: Task, case: Case, *, given: Sequence[Mapping[str, Any]], stored: Mapping[str, Any], poison: int
-    ) -> verify.Mistake | None:
+    def compare(self, task: Task, case: Case, *, given: Sequence[Mapping[str, Any]], stored: Mapping[str, Any],
+                poison: int, calls: int = 1) -> verify.Mistake | None:  # fmt: skip
         """verify.compare of each call, all at once.
 
-        `given` are the decoded inputs of each call, `stored` the outputs as a worker wrote them: of one call where they
-        lie, of several an array with a call behind the other. A product comes alone, for its scale is its own.
+        `given` are the decoded inputs of each call, or of all as of one; `stored` the outputs as a worker wrote
+        them: of one call where they lie, of several an array with a call behind the other. A product comes alone, for
+        its scale is its own.
         """
-        for one in self._compared(task, case, given=given, stored=stored, poison=poison):
+        for one in self._compared(task, case, given=given, stored=stored, poison=poison, calls=calls):
             for call, found in enumerate(self._found(one)):
                 if found["beyond"]:
                     return self._describe(one.of(call), found)
@@ -142,18 +142,17 @@ class Examiner:
         """verify.measure of one call."""
         return {
             one.buffer.name: _errors(one, self._found(one)[0])
-            for one in self._compared(task, case, given=[given], stored=stored, poison=0)
+            for one in self._compared(task, case, given=[given], stored=stored, poison=0, calls=1)
         }
 
-    def _compared(
-        self, task: Task, case: Case, *, given: Sequence[Mapping[str, Any]], stored: Mapping[str, Any], poison: int
-    ) -> Iterator[_Compared]:
+    def _compared(self, task: Task, case: Case, *, given: Sequence[Mapping[str, Any]], stored: Mapping[str, Any],
+                  poison: int, calls: int) -> Iterator[_Compared]:  # fmt: skip
         references = [task.reference(of_call, cupy) for of_call in given]
         for name in references[0]:
             buffer = task.buffer(name)
             values = [reference[name] for reference in references]
-            together = cupy.stack(values) if len(values) > 1 else values[0][None]
-            expected = cupy.ascontiguousarray(together, dtype="float32")
+            together = cupy.concatenate(values) if len(values) > 1 else values[0]
+            expected = cupy.ascontiguousarray(together, dtype="float32").reshape(calls, -1, *together.shape[1:])
             if case.data == "small_integers":
                 expected = self._rounded(expected, dtype=buffer.dtype)
             limits = (task.tolerance(case).max_element, *verify.small_band(task, case, name))
@@ -250,4 +249,6 @@ def _squared_lengths(task: Task, given: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _rms_of_calls(values: Any) -> Any:
-    return cupy.sqrt(cupy.square(values).reshape(len(values), -1).mean(axis=1))
+    """By row at first: a block sums up each."""
+    calls, rows, *_ = values.shape
+    return cupy.sqrt(cupy.square(values).reshape(calls, rows, -1).mean(axis=2).mean(axis=1))

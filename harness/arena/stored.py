@@ -69,16 +69,16 @@ class Stored:
 
     def _check_rows(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.Mistake | None:
         """As many calls at once as have room: what is not cut may be large."""
-        given_bytes = sum(4 * math.prod(self._cut_shape(buffer)) for buffer in self._inputs())
-        at_once = max(1, MAX_DECODED_BYTES // given_bytes)
+        at_once = max(1, MAX_DECODED_BYTES // sum(4 * math.prod(self._cut_shape(buffer)) for buffer in self._inputs()))
         for first in range(0, len(sets), at_once):
-            given, made = self._sampled_rows(sets[first : first + at_once], rng=rng)
-            if mistake := self._compare(given, made, poison=poison):
+            some = sets[first : first + at_once]
+            given, made = self._sampled_rows(some, rng=rng)
+            if mistake := self._compare(given, made, poison=poison, calls=len(some)):
                 return verify.of_sample(mistake)
         return None
 
-    def _compare(self, given: list[Operands], made: Operands, *, poison: int) -> verify.Mistake | None:
-        return self.examiner.compare(self.task, self.case, given=given, stored=made, poison=poison)
+    def _compare(self, given: list[Operands], made: Operands, *, poison: int, calls: int = 1) -> verify.Mistake | None:
+        return self.examiner.compare(self.task, self.case, given=given, stored=made, poison=poison, calls=calls)
 
     # --- what lies there ----------------------------------------------------------------------------------------------
 
@@ -97,42 +97,57 @@ class Stored:
         (left, right, output), one = self._factors(), range(index, index + 1)
         rows = verify.sample(rng, there=self._shape(left)[0], most=verify.SAMPLED_ROWS)
         columns = verify.sample(rng, there=self._shape(right)[0], most=verify.SAMPLED_COLUMNS)
-        made = self._picked(output, rows[None], sets=one)[:, cupy.asarray(columns)]
+        made = self._picked(output, rows, sets=one)[0][:, cupy.asarray(columns[0])]
         given = {
-            left.name: self._decoded(left, self._picked(left, rows[None], sets=one)),
-            right.name: self._decoded(right, self._picked(right, columns[None], sets=one)),
+            left.name: self._decoded(left, self._picked(left, rows, sets=one)[0]),
+            right.name: self._decoded(right, self._picked(right, columns, sets=one)[0]),
         }
         return given, {output.name: cupy.ascontiguousarray(made)}
 
     def _sampled_rows(self, sets: range, *, rng: np.random.Generator) -> tuple[list[Operands], Operands]:
-        """Inputs and outputs as of calls that have only the sampled rows, other ones of each."""
+        """Inputs and outputs as of calls that have only the sampled rows, other ones of each.
+
+        Where the task takes rows of several calls at once, as of one call that has the rows of all: launching a
+        reference for each takes longer than its work.
+        """
         there = self.case.sizes[self.task.check.independent]
-        rows = np.stack([verify.sample(rng, there=there, most=verify.SAMPLED_ROWS) for _ in sets])
-        given = {buffer.name: self._cut(buffer, rows, sets=sets) for buffer in self._inputs()}
+        rows = verify.sample(rng, there=there, most=verify.SAMPLED_ROWS, calls=len(sets))
         made = {buffer.name: self._picked(buffer, rows, sets=sets) for buffer in self._outputs()}
+        given = {buffer.name: self._cut(buffer, rows, sets=sets) for buffer in self._inputs()}
+        if self.task.takes_rows_of_calls:
+            return [{name: values.reshape(-1, *values.shape[2:]) for name, values in given.items()}], made
         return [{name: values[call] for name, values in given.items()} for call in range(len(sets))], made
 
     def _cut(self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range) -> Any:
-        """Decoded, by call: these rows of it, or all of a buffer that has no independent ones."""
-        if not verify.is_cut(self.task, buffer):
-            return [self._whole(buffer, index) for index in sets]
-        picked = self._picked(buffer, rows, sets=sets)
-        return self._decoded(buffer, picked.reshape(len(sets), *self._cut_shape(buffer)))
+        """Decoded, by call: these rows of it, or all of a buffer that has no independent ones, once or for each row."""
+        if verify.is_cut(self.task, buffer):
+            return self._decoded(buffer, self._picked(buffer, rows, sets=sets))
+        if self.task.takes_rows_of_calls:
+            whole = self._picked(buffer, np.zeros_like(rows), sets=sets, row=self._shape(buffer))
+            return self._decoded(buffer, whole)
+        return [self._whole(buffer, index) for index in sets]
 
     def _cut_shape(self, buffer: Buffer) -> tuple[int, ...]:
-        """Of what is compared of a buffer with independent rows; of another one all."""
-        first, *rest = self._shape(buffer)
-        return (min(first, verify.SAMPLED_ROWS) if verify.is_cut(self.task, buffer) else first, *rest)
+        """Of what `_cut` gives for a call."""
+        shape, there = self._shape(buffer), self.case.sizes[self.task.check.independent]
+        rows = min(there, verify.SAMPLED_ROWS)
+        if verify.is_cut(self.task, buffer):
+            return (rows, *shape[1:])
+        return (rows, *shape) if self.task.takes_rows_of_calls else shape
 
     def _whole(self, buffer: Buffer, index: int) -> Any:
         return self.examiner.decoded(np.uint64(self.place(buffer, index)), self._shape(buffer), dtype=buffer.dtype)
 
-    def _picked(self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range) -> Any:
-        """Rows [sets][rows] of a buffer of each set, as they are stored, one behind the other."""
-        length = math.prod(self._shape(buffer)[1:])
+    def _picked(
+        self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range, row: tuple[int, ...] | None = None
+    ) -> Any:
+        """Rows [sets][rows] of a buffer of each set as they are stored, [sets][rows][row]; of another shape if `row`
+        is one."""
+        shape = self._shape(buffer)[1:] if row is None else row
+        length = math.prod(shape)
         begins = np.array([self.place(buffer, index) for index in sets], np.uint64)
         places = begins[:, None] + (rows * (length * ITEM_BYTES[buffer.dtype])).astype(np.uint64)
-        return self.examiner.picked(places.ravel(), length, dtype=buffer.dtype)
+        return self.examiner.picked(places.ravel(), length, dtype=buffer.dtype).reshape(*rows.shape, *shape)
 
     def _decoded(self, buffer: Buffer, words: Any) -> Any:
         return self.examiner.decoded(words, words.shape, dtype=buffer.dtype)

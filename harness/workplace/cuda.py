@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -46,6 +47,8 @@ CORES_OF_JUDGE = 3
 READY_S = 30.0
 """CUDA starts in 0.3 s, Triton is imported in 0.7 s; a first start after boot takes longer."""
 WORKER_FILES = ("__init__.py", "gpu.py", "driver.py", "faults.py", "tensor.py", "triton_driver.py")
+FORGET_S = 0.5
+"""The driver may still list a process that has just ended."""
 OPEN_FILES = 256
 HOST_BYTES = 8 << 30
 """Resident memory of a worker; the driver and Triton take some 0.5 GiB."""
@@ -196,15 +199,20 @@ class CudaWorkplace:
 
     def refuse_company(self) -> None:
         """Another process on the GPU would be timed with the candidate."""
-        others = {pid: name for pid, name in self.telemetry.processes().items() if pid not in self._own}
-        if others:
+        if self._others():
+            time.sleep(FORGET_S)
+        if others := self._others():
             told = ", ".join(f"{pid} ({name})" if name else str(pid) for pid, name in others.items())
             remedy = "end it, or choose another card with CUDA_VISIBLE_DEVICES"
             raise MachineError(f"another process computes on {self.name}: {told}; {remedy}")
 
     def watch(self, *workers: Worker) -> "Company":
         """By NVML's list of processes."""
-        return Company(lambda: len(self.telemetry.processes().keys() - self._own) - len(workers))
+        return Company(lambda: len(self._others()) - len(workers))
+
+    def _others(self) -> dict[int, str]:
+        """Names by pid of what computes here, this process left out."""
+        return {pid: name for pid, name in self.telemetry.processes().items() if pid not in self._own}
 
     def details(self) -> dict[str, str]:
         """The denominator and why it was picked, driver, compilers."""

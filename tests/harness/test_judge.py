@@ -188,10 +188,10 @@ def test_a_duel_with_a_broken_side_tells_which(harness, matmul_with: Write) -> N
 
 def test_a_candidate_that_is_quick_in_company_only_does_not_replace_the_incumbent(harness, matmul_with: Write) -> None:
     again = '{ honest; __asm__ volatile("" ::: "memory"); }'
-    steady = matmul_with(f"for (int r = 0; r < 20; r++) {again}")
+    steady = matmul_with(f"for (int r = 0; r < 6; r++) {again}")
     incumbent = attempt_of(steady, harness.evaluate(steady))
     sociable = matmul_with(
-        f"int rounds = now_us() - last_us > 50 ? 40 : 1; for (int r = 0; r < rounds; r++) {again} last_us = now_us();",
+        f"int rounds = now_us() - last_us > 50 ? 12 : 1; for (int r = 0; r < rounds; r++) {again} last_us = now_us();",
         before="#include <time.h>\nstatic long last_us; static long now_us(void) { struct timespec now; "
         "clock_gettime(CLOCK_MONOTONIC, &now); return now.tv_sec * 1000000 + now.tv_nsec / 1000; }",
     )

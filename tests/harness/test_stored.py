@@ -1,0 +1,181 @@
+"""What is read of a GPU's memory and compared with what: the host's part, with the kernels it needs in numpy."""
+
+import ctypes
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rehearsal
+import task as tasks
+from arena.layout import Layout, lay_out
+from kernelsmith import paths
+from rounding import rounded
+
+SETS, ROWS, COLS = 5, 1000, 64
+TASK = rehearsal.load(paths.tasks_folder() / "hopper_rmsnorm")
+CASE = replace(TASK.timed[0], sizes={"ROWS": ROWS, "COLS": COLS})
+
+
+EXAMINING = ("arena.examiner", "arena.stored")
+
+
+class Array(np.ndarray):
+    """An array of a library that has to be asked for its values."""
+
+    def get(self) -> np.ndarray:
+        """The values."""
+        return np.asarray(self)
+
+
+class Library(ModuleType):
+    """numpy under cupy's name."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def empty(self, shape: Any, dtype: Any) -> Array:
+        """An array of this library's."""
+        return np.empty(shape, dtype).view(Array)
+
+    def zeros(self, shape: Any, dtype: Any) -> Array:
+        """Likewise."""
+        return np.zeros(shape, dtype).view(Array)
+
+
+class Kernels:
+    """What stored.py has launched, one element after the other."""
+
+    wide = 1000
+
+    def __init__(self) -> None:
+        self.launched = 0
+
+    def __call__(self, name: str, blocks: object, *arguments: Any) -> None:
+        self.launched += 1
+        {"decode_bfloat16": decode, "pick_bfloat16": pick, "compare_bfloat16": compare}[name](*arguments)
+
+
+def words(place: Any, count: int) -> np.ndarray:
+    """bfloat16 as it is stored, at an address or in an array."""
+    if isinstance(place, np.ndarray):
+        return np.asarray(place).reshape(-1)[:count]
+    return np.frombuffer((ctypes.c_uint16 * count).from_address(int(place)), np.uint16)
+
+
+def floats(stored: np.ndarray) -> np.ndarray:
+    """bfloat16 as float32."""
+    return (stored.astype(np.uint32) << 16).view(np.float32)
+
+
+def decode(stored: Any, values: np.ndarray, count: np.uint64) -> None:
+    """See kernels.cu."""
+    values.reshape(-1)[:] = floats(words(stored, int(count)))
+
+
+def pick(rows: np.ndarray, length: np.uint64, copies: np.ndarray) -> None:
+    """See kernels.cu."""
+    for copy, place in zip(copies, rows, strict=True):
+        copy[:] = words(place, int(length))
+
+
+def compare(got: Any, expected: np.ndarray, rows: np.uint64, cols: np.uint64, *rest: Any) -> None:
+    """See kernels.cu; what has no part in the verdict is left out."""
+    _left, _right, rms, allowed, *_, errors, wrong = rest
+    calls, each = len(expected), int(rows) * int(cols)
+    made, right = floats(words(got, calls * each)).reshape(calls, each), expected.reshape(calls, each)
+    units = np.abs(made - right) / (np.abs(right) + rms[:, None])
+    errors["squares"], errors["beyond"] = np.square(units, dtype=float).sum(axis=1), (units > allowed).sum(axis=1)
+    errors["largest"], errors["mismatches"] = units.max(axis=1), (rounded(right, "bfloat16") != made).sum(axis=1)
+    if isinstance(wrong, np.ndarray):
+        wrong.reshape(-1)[:] = (units > allowed).ravel()
+
+
+class Memory:
+    """Inputs and honest outputs of some sets where a GPU's would lie, and what looks at them."""
+
+    def __init__(self, task: tasks.Task) -> None:
+        from arena.examiner import Examiner
+        from arena.stored import Stored
+
+        self.layout: Layout = lay_out(task, CASE, sets=SETS)
+        self.inputs, self.outputs = (
+            np.zeros(size, np.uint8) for size in (self.layout.input_bytes, self.layout.output_bytes)
+        )
+        self.kernels, rng = Kernels(), np.random.default_rng(0)
+        for index in range(SETS):
+            given = {"X": rng.standard_normal((ROWS, COLS)), "W": rng.standard_normal(COLS)}
+            given = {name: rounded(values.astype(np.float32), "bfloat16") for name, values in given.items()}
+            self.write(index, **given, Y=task.reference(given)["Y"])
+        places = self.inputs.ctypes.data, self.outputs.ctypes.data
+        self.stored = Stored(Examiner(self.kernels), task, CASE, self.layout, *places)  # type: ignore[arg-type]
+
+    def write(self, index: int, **buffers: np.ndarray) -> None:
+        """Buffers of a set, rounded."""
+        for name, values in buffers.items():
+            column = "XWY".index(name)
+            memory, begin = (self.outputs if name == "Y" else self.inputs), int(self.layout.offsets[index, column])
+            bits = rounded(values, "bfloat16").view(np.uint32) >> 16
+            memory[begin : begin + 2 * values.size].view(np.uint16)[:] = bits.ravel()
+
+    def look(self, seed: int, *, sets: range = range(SETS), full: bool = False) -> str:
+        """What is found wrong with these sets."""
+        mistake = self.stored.examine(sets, poison=1, rng=np.random.default_rng(seed), full=full)
+        return mistake.detail if mistake else ""
+
+
+@pytest.fixture(params=[True, False], ids=["rows of all calls at once", "call by call"])
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Memory]:
+    library, kernels = Library("cupy"), ModuleType("arena.kernels")
+    vars(kernels).update(
+        Kernels=Kernels, THREADS=256, WARP=32, ROWS_IN_A_BLOCK=32, SLAB=256, COLUMN_PACK=8, PACK_BYTES=16
+    )
+    for name in EXAMINING:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "cupy", library)
+    monkeypatch.setitem(sys.modules, "arena.kernels", kernels)
+    yield Memory(replace(TASK, takes_rows_of_calls=request.param))
+    for name in EXAMINING:
+        del sys.modules[name]
+
+
+def test_honest_outputs_are_right_whole_and_by_their_rows(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [memory.look(seed) for seed in range(5)] == [""] * 5
+    assert memory.look(0, full=True) == ""
+    assert memory.look(0, sets=range(1, 4)) == ""
+    monkeypatch.setattr(sys.modules["arena.stored"], "MAX_DECODED_BYTES", 2 * 4 * 128 * COLS)
+    assert memory.look(0) == ""
+
+
+def test_wrong_rows_of_one_call_are_found_and_the_sample_stays_secret(memory: Memory) -> None:
+    lazy = np.ones((ROWS, COLS), np.float32)
+    memory.write(3, Y=lazy)
+    assert "in a secret sample" in memory.look(0)
+    assert "64,000 elements of Y are wrong" in memory.look(0, sets=range(3, 4), full=True)
+    assert memory.look(0, sets=range(3)) == ""
+
+
+def test_each_call_is_held_against_its_own_inputs(memory: Memory) -> None:
+    other = memory.outputs[int(memory.layout.offsets[0, 2]) :][: 2 * ROWS * COLS].view(np.uint16)
+    memory.write(1, Y=floats(other).reshape(ROWS, COLS))
+    assert "elements of Y are wrong" in memory.look(0)
+
+
+def test_several_calls_take_one_reference_where_it_has_their_rows_at_once(memory: Memory) -> None:
+    assert TASK.takes_rows_of_calls
+    memory.look(0)
+    assert (memory.kernels.launched <= 6) == memory.stored.task.takes_rows_of_calls
+
+
+def test_a_reference_that_mixes_what_belongs_to_calls_is_asked_call_by_call(tmp_path: Path) -> None:
+    shutil.copytree(TASK.folder, tmp_path / "task")
+    file = tmp_path / "task" / "benchmark.py"
+    for change in ("* (weight - weight.mean())", "@ xp.diag(weight)"):
+        file.write_text((TASK.folder / "benchmark.py").read_text().replace("* weight}", f"{change}}}"))
+        assert not rehearsal.load(tmp_path / "task").takes_rows_of_calls
