@@ -6,6 +6,7 @@ opens the whole allocation, so each is one cudaMalloc of its own, a multiple of 
 """
 
 import ctypes
+import functools
 import math
 import os
 import time
@@ -242,11 +243,16 @@ class CudaRegion:
 
     def overrun(self, word: int) -> int:
         """Bytes of the guard bands, and of what fills up the pages, that no longer hold the poison."""
-        ends = [first + count for first, count in self._spans.words]
-        begins = [first for first, _ in self._spans.words[1:]]
-        gaps = [(0, self._spans.words[0][0]), *zip(ends, [*begins, len(self._words)], strict=True)]
-        places = cupy.asarray(np.concatenate([np.arange(begin, end) for begin, end in gaps]))
-        return 4 * int(cupy.count_nonzero(self._words[places] != np.uint32(word)))
+        return 4 * int(cupy.count_nonzero(self._words[_around(self._spans, len(self._words))] != np.uint32(word)))
+
+
+@functools.lru_cache(maxsize=16)
+def _around(outputs: Spans, words: int) -> Any:
+    """Indices of the words that are no output's, of so many; on the device, where the next batch asks for the same."""
+    ends = [first + count for first, count in outputs.words]
+    begins = [first for first, _ in outputs.words[1:]]
+    gaps = [(0, outputs.words[0][0]), *zip(ends, [*begins, words], strict=True)]
+    return cupy.asarray(np.concatenate([np.arange(begin, end) for begin, end in gaps]))
 
 
 def _release_persisting_lines() -> None:

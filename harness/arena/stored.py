@@ -54,7 +54,7 @@ class Stored:
         """Of the product check of each set."""
         factors = left, right, output = self._factors()
         (m, k), (n, _) = self._shape(left), self._shape(right)
-        places = np.array([[self.place(buffer, index) for buffer in factors] for index in sets], np.uint64)
+        places = np.stack([self._places(buffer, sets) for buffer in factors], axis=1)
         return self.examiner.residuals(Products(places, (left.dtype, right.dtype, output.dtype), (m, n, k)), rng=rng)
 
     def _check_products(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.Mistake | None:
@@ -85,12 +85,16 @@ class Stored:
     def operands(self, index: int) -> tuple[Operands, Operands]:
         """Decoded inputs of one set, and where its outputs lie."""
         given = {buffer.name: self._whole(buffer, index) for buffer in self._inputs()}
-        return given, {buffer.name: np.uint64(self.place(buffer, index)) for buffer in self._outputs()}
+        return given, {buffer.name: self._place(buffer, index) for buffer in self._outputs()}
 
-    def place(self, buffer: Buffer, index: int) -> int:
-        """Where a buffer of a set begins."""
-        begin = self.outputs_at if buffer.is_output else self.inputs_at
-        return begin + int(self.layout.offsets[index, self.task.buffers.index(buffer)])
+    def _places(self, buffer: Buffer, sets: range) -> NDArray[np.uint64]:
+        """Where a buffer of each set begins."""
+        begin = np.uint64(self.outputs_at if buffer.is_output else self.inputs_at)
+        return begin + self.layout.offsets[sets.start : sets.stop, self.task.buffers.index(buffer)]
+
+    def _place(self, buffer: Buffer, index: int) -> np.uint64:
+        place: np.uint64 = self._places(buffer, range(index, index + 1))[0]
+        return place
 
     def _sampled_product(self, index: int, *, rng: np.random.Generator) -> tuple[Operands, Operands]:
         """Inputs and outputs of a smaller product: some rows of A and of B, and C where they meet."""
@@ -136,7 +140,7 @@ class Stored:
         return (rows, *shape) if self.task.takes_rows_of_calls else shape
 
     def _whole(self, buffer: Buffer, index: int) -> Any:
-        return self.examiner.decoded(np.uint64(self.place(buffer, index)), self._shape(buffer), dtype=buffer.dtype)
+        return self.examiner.decoded(self._place(buffer, index), self._shape(buffer), dtype=buffer.dtype)
 
     def _picked(
         self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range, row: tuple[int, ...] | None = None
@@ -145,8 +149,7 @@ class Stored:
         is one."""
         shape = self._shape(buffer)[1:] if row is None else row
         length = math.prod(shape)
-        begins = np.array([self.place(buffer, index) for index in sets], np.uint64)
-        places = begins[:, None] + (rows * (length * ITEM_BYTES[buffer.dtype])).astype(np.uint64)
+        places = self._places(buffer, sets)[:, None] + (rows * (length * ITEM_BYTES[buffer.dtype])).astype(np.uint64)
         return self.examiner.picked(places.ravel(), length, dtype=buffer.dtype).reshape(*rows.shape, *shape)
 
     def _decoded(self, buffer: Buffer, words: Any) -> Any:
