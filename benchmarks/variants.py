@@ -64,8 +64,8 @@ BF16_MATMUL = (
     _cheat("fp8 inside", how.fp8_inputs, {"FP8_INPUTS": 1}),
     _cheat("1 of 7 mantissa bits dropped", how.dropped_bits(1, of=7), {"DROPPED_BITS": 1}),
     _cheat("1 of 64 slices skipped", how.skipped_slice(), {"SKIPPED": 1}),
-    _cheat("fp16 accumulation once watched less", None, {"FP16_SUMS": 1, "LATER": 24}),
-    _cheat("2 bf16 parts once watched less", None, {"PARTS": 2, "BF16_PARTS": 1, "LATER": 24}),
+    _cheat("fp16 accumulation once watched less", None, {"FP16_SUMS": 1, "LATER": 16}),
+    _cheat("2 bf16 parts once watched less", None, {"PARTS": 2, "BF16_PARTS": 1, "LATER": 16}),
 )
 
 _fast = how.fast_accumulation
@@ -81,7 +81,7 @@ FP8_MATMUL = (
     _cheat("4 bf16 parts, bf16 total", how.bf16_running_sum(4, _fast), {"PARTS": 4, "BF16_PARTS": 1, "BF16_TOTAL": 1}),
     _cheat("1 of 3 mantissa bits dropped", how.dropped_bits(1, of=3, product=_fast), {"DROPPED_BITS": 1}),
     _cheat("1 of 64 slices skipped", how.skipped_slice(_fast), {"SKIPPED": 1}),
-    _cheat("fp16 accumulation once watched less", None, {"FP16_SUMS": 1, "LATER": 24}),
+    _cheat("fp16 accumulation once watched less", None, {"FP16_SUMS": 1, "LATER": 16}),
 )
 
 _norm = how.normalized
@@ -94,7 +94,7 @@ RMSNORM = (
     _cheat("rounded to bf16 before W", partial(_norm, scaled_type="bfloat16"), {"SCALED": "bfloat16"}),
     _cheat("eps left out", partial(_norm, epsilon=0.0), {"EPSILON": 0.0}, case="wide"),
     _cheat("last block left out of the sum", partial(_norm, skipped=how.LANES), {"SKIPPED": 1}),
-    _cheat("bf16 sum once watched less", None, {"SUM": "bfloat16", "LATER": 24}),
+    _cheat("bf16 sum once watched less", None, {"SUM": "bfloat16", "LATER": 16}),
 )
 
 VARIANTS: Mapping[str, tuple[Variant, ...]] = {
