@@ -187,21 +187,20 @@ def _contend(
     slowest_us = 1e6 * max(reading.call_s for reading in timed.readings[opened.main.name])
     if slowest_us * CLEAR < request.incumbent_time.fastest_us:
         return "clear", None
-    watch = opened.workplace.watch(worker)
     try:
         fought = _duel(opened, request, worker, timed=timed)
     except duel.IncumbentFailed as failure:
         findings.notes.append(f"the incumbent failed in the duel: {failure}")
-        return ("duel" if is_its_own_fault(failure, watch, findings) else None), None
+        return ("duel" if is_its_own_fault(failure, opened.workplace.watch(worker), findings) else None), None
     findings.notes += [f"the duel was disturbed: {fought.disturbance}"] if fought.disturbance else []
     return ("duel" if fought.won else None), fought
 
 
 def is_its_own_fault(failure: duel.IncumbentFailed, watch: Watch, findings: Findings) -> bool:
-    """Others that compute on a device take memory and time; they make no output wrong."""
+    """Others that compute on a device take memory and time; they make no output wrong. The watch begins now."""
     watch.look()
     said = "" if failure.status == "incorrect" else watch.disturbance()
-    findings.notes += [f"it stays the incumbent, for the duel was disturbed: {said}"] if said else []
+    findings.notes += [f"it stays the incumbent: {said}"] if said else []
     return not said
 
 

@@ -200,10 +200,11 @@ def test_a_candidate_that_is_quick_in_company_only_does_not_replace_the_incumben
     assert verdict.promotion is None
 
 
-def test_an_incumbent_that_fails_in_the_duel_loses_it(harness, matmul_with: Write) -> None:
+@pytest.mark.parametrize("fault", ["C[0] = 0;", "static int calls; if (++calls > 20) abort();"])
+def test_an_incumbent_that_fails_in_the_duel_loses_it(harness, matmul_with: Write, fault: str) -> None:
     good = matmul_with("honest;")
     passed = harness.evaluate(good)
-    flaky = matmul_with("honest; C[0] = 0;")
+    flaky = matmul_with(f"honest; {fault}", before="#include <stdlib.h>")
     verdict = harness.process.submit(
         Candidate(good + "// contender\n", Language.C), attempt_of(flaky, slower(passed, 2))
     ).result()
