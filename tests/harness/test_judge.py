@@ -283,7 +283,7 @@ def test_a_verdict_tells_that_something_else_ran_during_a_duel(harness, matmul_w
     if harness.device.worker_core is None:
         pytest.skip("one core: judge and worker share it")
     good = matmul_with("honest;")
-    incumbent = attempt_of(good, slower(harness.evaluate(good), 2))
+    incumbent = attempt_of(good, slower(harness.evaluate(good), 20))
     with busy(harness.device.worker_core):
         verdict = harness.process.submit(Candidate(good + "// again\n", Language.C), incumbent).result()
     assert verdict.duel is not None
