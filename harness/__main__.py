@@ -67,9 +67,9 @@ class Server:
         except (OSError, tomllib.TOMLDecodeError, KeyError, MemoryError) as error:
             traceback.print_exc()
             self._answers.error(request.id, f"{type(error).__name__}: {error}")
-        except (
-            sandbox.SandboxError, MachineError, toolchain.NoCompiler, OpeningError, rehearsal.TaskFault
-        ) as error:  # fmt: skip
+        except MachineError as error:
+            self._answers.error(request.id, str(error), of_machine=True)
+        except (sandbox.SandboxError, toolchain.NoCompiler, OpeningError, rehearsal.TaskFault) as error:
             self._answers.error(request.id, str(error))
 
     def _answer(self, request: wire.Request) -> None:

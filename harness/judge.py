@@ -34,8 +34,6 @@ MAX_PLANS = 4
 """Of one case. A candidate that got faster after each of them is not scored below half of what the last one assumed."""
 DISTURBED = "disturbed, and once more when it was timed again"
 """Begins what a verdict says of a score that others may have moved."""
-UNRUN = ("rejected", "build_failed")
-"""How a candidate fails that never ran."""
 AS_GRAPH = "calls are so short that each batch runs as a CUDA graph, where they can be captured"
 LAUNCH_BOUND = 4
 """A pilot within this factor of what runs as a graph may be mostly launches, and is made again as one."""
@@ -53,7 +51,7 @@ def judge(opened: Opened, request: wire.Judge, progress: Progress) -> wire.Verdi
     with guards.counted() as guards_s:
         findings = Findings(guards_s=guards_s)
         try:
-            with alone(opened):
+            with promote.alone(opened, workers=0):
                 return _judged(opened, request, findings=findings, progress=progress)
         except Failed as failed:
             return findings.verdict(failed.status, failed.detail)
@@ -65,20 +63,6 @@ def _judged(opened: Opened, request: wire.Judge, *, findings: Findings, progress
     timed = _check_and_time(opened, built, findings=findings, progress=progress)
     artifact = built.artifact
     return promote.score(opened, request, artifact=artifact, timed=timed, findings=findings, progress=progress)
-
-
-@contextmanager
-def alone(opened: Opened) -> Iterator[None]:
-    """Blame a candidate for its failure only where nobody else computes: others take memory, and keep a device busy.
-
-    To be left when no worker is at work any more.
-    """
-    try:
-        yield
-    except (Failed, duel.IncumbentFailed) as failed:
-        if failed.status not in UNRUN:
-            opened.workplace.refuse_company()
-        raise
 
 
 def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> duel.Duel | wire.Verdict:
@@ -106,13 +90,13 @@ def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> du
 def _checked(opened: Opened, source: wire.Source, *, findings: Findings, progress: Progress) -> tuple[Path, float]:
     """The artifact of a candidate that is right in every case, and the seconds of its main case's pilot."""
     artifact = _prepare(opened, source, findings=findings, progress=progress).artifact
-    with alone(opened), deaths_are_verdicts(None), opened.worker(artifact) as worker:
+    with promote.alone(opened, workers=0), deaths_are_verdicts(None), opened.worker(artifact) as worker:
         return artifact, _check_all(opened, worker)[opened.main.name]
 
 
 def _compared(opened: Opened, checked: list[tuple[Path, float]]) -> duel.Duel:
     (contender, call_s), *others = checked
-    with alone(opened), deaths_are_verdicts(opened.main), opened.worker(contender) as worker:
+    with promote.alone(opened, workers=0), deaths_are_verdicts(opened.main), opened.worker(contender) as worker:
         if others:
             rival, rival_s = others[0]
             return promote.fight(opened, worker, promote.Rival(rival), calls_s=call_s + rival_s, give_up=False)
@@ -335,7 +319,7 @@ def reproduce(opened: Opened, request: wire.Reproduce) -> None:
     if case is None or request.calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):
         raise Failed("rejected", f"no batch {request.case}:{request.calls} can have been recorded of this task")
     built = _prepare(opened, request.candidate, findings=Findings(), progress=lambda stage: None)
-    with alone(opened), deaths_are_verdicts(case), opened.worker(built.artifact) as worker:
+    with promote.alone(opened, workers=0), deaths_are_verdicts(case), opened.worker(built.artifact) as worker:
         stand = opened.stand(worker, case, sets=request.calls)
         stand.refresh(range(request.calls), request.key)
         run = stand.run(range(request.calls), request.key, deadline_s=opened.task.limits.call_s)

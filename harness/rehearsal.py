@@ -89,7 +89,8 @@ def _takes_rows_of_calls(task: Task, case: Case) -> bool:
 
 def _are_alike(found: Arrays, wanted: Arrays) -> bool:
     return all(
-        np.shape(found[name]) == values.shape and np.allclose(found[name], values, rtol=SAME, atol=SAME)
+        np.shape(found[name]) == values.shape
+        and np.allclose(found[name], values, rtol=SAME, atol=SAME * float(np.sqrt(np.mean(np.square(values)))))
         for name, values in wanted.items()
     )
 

@@ -223,9 +223,9 @@ class Answers:
         """The build has ended; how, the judge will find out."""
         self._write(request_id, "built", {})
 
-    def error(self, request_id: str, message: str) -> None:
-        """The harness failed; nothing was found out about the candidate."""
-        self._write(request_id, "error", {"message": hygiene.text(message)})
+    def error(self, request_id: str, message: str, *, of_machine: bool = False) -> None:
+        """The harness failed, or the machine cannot judge now; nothing was found out about the candidate."""
+        self._write(request_id, "error", {"message": hygiene.text(message), "of_machine": of_machine})
 
     def _write(self, request_id: str, kind: str, body: dict[str, Any]) -> None:
         line = json.dumps({"v": VERSION, "id": request_id, "kind": kind, **body}, allow_nan=False)

@@ -6,6 +6,7 @@
     │   └── TaskError         a task folder
     ├── ModelError            the endpoint failed; `retryable` is decided where it is raised
     ├── HarnessError          our evaluator failed; never stored as a verdict, never shown to the model as its fault
+    │   └── MachineRefusal    nobody can be judged here now
     ├── LogError              the attempt log could not be read or written
     └── Exhausted             a proposer has nothing more to offer; ends a run, `resume` may find more
 
@@ -39,6 +40,10 @@ class ModelError(KernelsmithError):
 
 class HarnessError(KernelsmithError):
     """The harness itself failed: no verdict about the candidate exists."""
+
+
+class MachineRefusal(HarnessError):
+    """Nobody can be judged on this machine now, for instance beside another program on the GPU."""
 
 
 class LogError(KernelsmithError):

@@ -14,7 +14,7 @@ from kernelsmith.core.history import History
 from kernelsmith.core.run import Event, EventKind, Run
 from kernelsmith.core.seams import AttemptLog, Harness, Proposer, Strategy
 from kernelsmith.core.verdict import Status, Verdict
-from kernelsmith.errors import Exhausted
+from kernelsmith.errors import Exhausted, MachineRefusal
 from kernelsmith.search.plateau import begins_a_rung, idle
 
 MAX_JUDGINGS = 2
@@ -85,7 +85,11 @@ def _judge(proposal: Proposal, ask: Ask, *, run: Run, history: History, parts: P
     parts.log.note(run, Event(EventKind.JUDGING, parts.now(), ask.number))
     verdict = parts.harness.submit(proposal.candidate, history.incumbent)
     parts.foresee(history, ask, proposal)
-    return verdict.result()
+    try:
+        return verdict.result()
+    except MachineRefusal as refusal:
+        parts.log.note(run, Event(EventKind.TROUBLE, parts.now(), ask.number, {"reason": str(refusal)}))
+        raise
 
 
 def _consequences(attempt: Attempt, at: datetime) -> list[Event]:

@@ -13,7 +13,7 @@ from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, EventKind, Run, RunConfig, RunStatus
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
-from kernelsmith.errors import Exhausted, HarnessError
+from kernelsmith.errors import Exhausted, HarnessError, MachineRefusal
 from kernelsmith.log.store import open_store
 from kernelsmith.loop import Parts, optimize
 from kernelsmith.search import Ladder
@@ -314,6 +314,14 @@ def test_a_candidate_whose_judging_began_twice_without_a_verdict_is_recorded_as_
     assert judge.judged == []
     assert history.attempts[1].verdict.status is Status.CRASHED
     assert history.attempts[1].verdict.detail == "judging started 2 times and never ended"
+
+
+def test_a_candidate_that_the_machine_could_not_judge_is_judged_however_often_that_was(search):
+    run = search(attempts=1)
+    for _ in range(3):
+        with pytest.raises(HarnessError):
+            run.go(harness=Judge(MachineRefusal("another process computes on the GPU")))
+    assert run.go().attempts[0].verdict.passed
 
 
 def test_a_candidate_whose_judging_began_once_without_a_verdict_is_judged(search):

@@ -198,6 +198,7 @@ class CudaArena:
         """Give all memory back."""
         for memory in (self.inputs, *self.outputs):
             memory.close()
+        _around.cache_clear()
         cupy.get_default_memory_pool().free_all_blocks()
 
 
@@ -243,15 +244,15 @@ class CudaRegion:
 
     def overrun(self, word: int) -> int:
         """Bytes of the guard bands, and of what fills up the pages, that no longer hold the poison."""
-        return 4 * int(cupy.count_nonzero(self._words[_around(self._spans, len(self._words))] != np.uint32(word)))
+        return 4 * int(cupy.count_nonzero(self._words[_around(self._spans.words, len(self._words))] != np.uint32(word)))
 
 
-@functools.lru_cache(maxsize=16)
-def _around(outputs: Spans, words: int) -> Any:
+@functools.lru_cache(maxsize=4)
+def _around(outputs: tuple[tuple[int, int], ...], words: int) -> Any:
     """Indices of the words that are no output's, of so many; on the device, where the next batch asks for the same."""
-    ends = [first + count for first, count in outputs.words]
-    begins = [first for first, _ in outputs.words[1:]]
-    gaps = [(0, outputs.words[0][0]), *zip(ends, [*begins, words], strict=True)]
+    ends = [first + count for first, count in outputs]
+    begins = [first for first, _ in outputs[1:]]
+    gaps = [(0, outputs[0][0]), *zip(ends, [*begins, words], strict=True)]
     return cupy.asarray(np.concatenate([np.arange(begin, end) for begin, end in gaps]))
 
 

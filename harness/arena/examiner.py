@@ -120,7 +120,7 @@ class Examiner:
     # --- element by element -------------------------------------------------------------------------------------------
 
     def compare(self, task: Task, case: Case, *, given: Sequence[Mapping[str, Any]], stored: Mapping[str, Any],
-                poison: int, calls: int = 1) -> verify.Mistake | None:  # fmt: skip
+                poison: int, calls: int) -> verify.Mistake | None:  # fmt: skip
         """verify.compare of each call, all at once.
 
         `given` are the decoded inputs of each call, or of all as of one; `stored` the outputs as a worker wrote

@@ -41,7 +41,7 @@ class Stored:
             return self._check_rows(sets, poison=poison, rng=rng)
         for index in sets:
             given, lies = self.operands(index)
-            if mistake := self._compare([given], lies, poison=poison):
+            if mistake := self._compare([given], lies, poison=poison, calls=1):
                 return mistake
         return None
 
@@ -65,20 +65,37 @@ class Stored:
         if not verify.is_sampled(self.task):
             return None
         given, made = self._sampled_product(sets[int(rng.integers(len(sets)))], rng=rng)
-        return verify.of_sample(self._compare([given], made, poison=poison))
+        return verify.of_sample(self._compare([given], made, poison=poison, calls=1))
 
     def _check_rows(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.Mistake | None:
-        """As many calls at once as have room: what is not cut may be large."""
+        """As many calls at once as have room: what is not cut may be large.
+
+        Where the task takes rows of several calls at once, one reference for all acquits them: launching one for each
+        takes longer than its work.
+        """
         at_once = max(1, MAX_DECODED_BYTES // sum(4 * math.prod(self._cut_shape(buffer)) for buffer in self._inputs()))
         for first in range(0, len(sets), at_once):
             some = sets[first : first + at_once]
             given, made = self._sampled_rows(some, rng=rng)
-            if mistake := self._compare(given, made, poison=poison, calls=len(some)):
+            if self.task.takes_rows_of_calls:
+                of_all = {name: values.reshape(-1, *values.shape[2:]) for name, values in given.items()}
+                if not self._compare([of_all], made, poison=poison, calls=len(some)):
+                    continue
+            # Nobody is accused by a reference that was asked for more than it need tell.
+            by_call = [self._of_call(given, call) for call in range(len(some))]
+            if mistake := self._compare(by_call, made, poison=poison, calls=len(some)):
                 return verify.of_sample(mistake)
         return None
 
-    def _compare(self, given: list[Operands], made: Operands, *, poison: int, calls: int = 1) -> verify.Mistake | None:
+    def _compare(self, given: list[Operands], made: Operands, *, poison: int, calls: int) -> verify.Mistake | None:
         return self.examiner.compare(self.task, self.case, given=given, stored=made, poison=poison, calls=calls)
+
+    def _of_call(self, given: Operands, call: int) -> Operands:
+        """What a call's own reference is given of inputs as `_cut` gives them: rows, and once what has none."""
+        once = {name for name in given if not verify.is_cut(self.task, self.task.buffer(name))}
+        if not self.task.takes_rows_of_calls:
+            once = set()
+        return {name: values[call][0] if name in once else values[call] for name, values in given.items()}
 
     # --- what lies there ----------------------------------------------------------------------------------------------
 
@@ -108,19 +125,13 @@ class Stored:
         }
         return given, {output.name: cupy.ascontiguousarray(made)}
 
-    def _sampled_rows(self, sets: range, *, rng: np.random.Generator) -> tuple[list[Operands], Operands]:
-        """Inputs and outputs as of calls that have only the sampled rows, other ones of each.
-
-        Where the task takes rows of several calls at once, as of one call that has the rows of all: launching a
-        reference for each takes longer than its work.
-        """
+    def _sampled_rows(self, sets: range, *, rng: np.random.Generator) -> tuple[Operands, Operands]:
+        """Inputs and outputs, by call, as of calls that have only the sampled rows, other ones of each."""
         there = self.case.sizes[self.task.check.independent]
         rows = verify.sample(rng, there=there, most=verify.SAMPLED_ROWS, calls=len(sets))
         made = {buffer.name: self._picked(buffer, rows, sets=sets) for buffer in self._outputs()}
         given = {buffer.name: self._cut(buffer, rows, sets=sets) for buffer in self._inputs()}
-        if self.task.takes_rows_of_calls:
-            return [{name: values.reshape(-1, *values.shape[2:]) for name, values in given.items()}], made
-        return [{name: values[call] for name, values in given.items()} for call in range(len(sets))], made
+        return given, made
 
     def _cut(self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range) -> Any:
         """Decoded, by call: these rows of it, or all of a buffer that has no independent ones, once or for each row."""

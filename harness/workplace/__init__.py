@@ -86,8 +86,8 @@ class Workplace(Protocol):
     def observe(self) -> Mapping[str, float]:
         """Telemetry now; empty where there is none."""
 
-    def refuse_company(self) -> None:
-        """Raises MachineError: somebody else computes on the device."""
+    def refuse_company(self, *, workers: int = 0) -> None:
+        """Raises MachineError: somebody else computes on the device, beside so many workers of ours."""
 
     def watch(self, *workers: Worker) -> Watch:
         """Watch for others on the device from now on; nobody but these workers runs here for us."""

@@ -154,7 +154,7 @@ class CpuWorkplace:
         """A CPU is not asked."""
         return {}
 
-    def refuse_company(self) -> None:
+    def refuse_company(self, *, workers: int = 0) -> None:
         """A CPU is never alone; the low quantile and the duels bear it, and `watch` tells when it is too much."""
 
     def watch(self, *workers: Worker) -> quiet.Watch:

@@ -197,11 +197,11 @@ class CudaWorkplace:
         """Clocks, power, temperature, throttle reasons."""
         return self.telemetry.sample()
 
-    def refuse_company(self) -> None:
+    def refuse_company(self, *, workers: int = 0) -> None:
         """Another process on the GPU would be timed with the candidate."""
-        if self._others():
+        if len(self._others()) > workers:
             time.sleep(FORGET_S)
-        if others := self._others():
+        if len(others := self._others()) > workers:
             told = ", ".join(f"{pid} ({name})" if name else str(pid) for pid, name in others.items())
             remedy = "end it, or choose another card with CUDA_VISIBLE_DEVICES"
             raise MachineError(f"another process computes on {self.name}: {told}; {remedy}")

@@ -11,7 +11,7 @@ from kernelsmith import paths
 from kernelsmith.bench import wire
 from kernelsmith.bench.answers import SILENCE_S, AnswerPipe
 from kernelsmith.core.caps import QUOTED, cut
-from kernelsmith.errors import HarnessError, UsageError
+from kernelsmith.errors import HarnessError, MachineRefusal, UsageError
 
 NO_ISOLATION = 3
 """The harness's exit status when the machine offers no sandbox and candidates are not trusted."""
@@ -61,7 +61,8 @@ class JudgeProcess:
         A judge that answers anything else is killed: what it would say next belongs to no request.
 
         Raises:
-            HarnessError: the judge failed, died, fell silent, or answered something else.
+            HarnessError: the judge failed, died, fell silent, or answered something else; MachineRefusal: it judges
+                nobody here now.
             UsageError: the machine offers no isolation.
         """
         self._send(wire.request(request_id, op, **body))
@@ -71,7 +72,7 @@ class JudgeProcess:
             self.kill()
             raise
         if isinstance(answer, wire.ErrorAnswer):
-            raise HarnessError(answer.message)
+            raise (MachineRefusal if answer.of_machine else HarnessError)(answer.message)
         return answer
 
     def _final(self, request_id: str, on_progress: Callable[[str], None]) -> wire.Answer:

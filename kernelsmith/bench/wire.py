@@ -190,6 +190,8 @@ class ErrorAnswer(_Answer):
 
     kind: Literal["error"]
     message: Text
+    of_machine: bool = False
+    """The machine cannot judge now, whatever the candidate."""
 
 
 _AnyAnswer = Annotated[

@@ -66,5 +66,9 @@ class History:
         return next((a for a in self.attempts if a.proposal.candidate and a.proposal.candidate.digest == digest), None)
 
     def judgings(self, ask_number: int) -> int:
-        """How often the harness was handed this ask's candidate; two without a verdict means it kills the judge."""
-        return sum(e.kind is EventKind.JUDGING and e.ask_number == ask_number for e in reversed(self.events))
+        """How often the harness was handed this ask's candidate; two without a verdict means it kills the judge.
+
+        Not counted are those that ended in trouble which was not the candidate's.
+        """
+        kinds = [event.kind for event in self.events if event.ask_number == ask_number]
+        return kinds.count(EventKind.JUDGING) - kinds.count(EventKind.TROUBLE)

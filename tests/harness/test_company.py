@@ -1,4 +1,4 @@
-"""Others on the device: what they may have done is no candidate's fault."""
+"""Others on the device: what they may have done is nobody's fault."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,26 +6,33 @@ from typing import Any
 import pytest
 
 import duel
-import judge
 import promote
 from failure import Failed
-from findings import Findings
 from workplace import MachineError
 
 
-@pytest.mark.parametrize(("status", "blamed"), [("crashed", False), ("tampered", False), ("build_failed", True)])
-def test_nobody_is_blamed_for_what_others_on_the_device_may_have_done(status: str, *, blamed: bool) -> None:
-    def refuse_company() -> None:
+class Shared:
+    """A device with one process beside a judge's workers."""
+
+    def refuse_company(self, *, workers: int) -> None:
+        """See workplace.Workplace."""
+        assert workers == 1
         raise MachineError("another process computes here")
 
-    opened: Any = SimpleNamespace(workplace=SimpleNamespace(refuse_company=refuse_company))
-    with pytest.raises(Failed if blamed else MachineError), judge.alone(opened):
+
+OPENED: Any = SimpleNamespace(workplace=Shared())
+
+
+@pytest.mark.parametrize(
+    ("status", "blamed"),
+    [("crashed", False), ("timed_out", False), ("tampered", False), ("incorrect", True), ("build_failed", True)],
+)
+def test_who_fails_beside_others_is_blamed_for_what_they_cannot_have_done(status: str, *, blamed: bool) -> None:
+    with pytest.raises(Failed if blamed else MachineError), promote.alone(OPENED, workers=1):
         raise Failed(status, "")
 
 
-@pytest.mark.parametrize(("fault", "loses"), [("crashed", False), ("timed_out", False), ("incorrect", True)])
-def test_an_incumbent_that_others_may_have_brought_down_stays(fault: str, *, loses: bool) -> None:
-    watch: Any = SimpleNamespace(look=lambda: None, disturbance=lambda: "another process computed on the GPU")
-    findings = Findings()
-    assert promote.is_its_own_fault(duel.IncumbentFailed(Failed(fault, "")), watch, findings) == loses
-    assert bool(findings.notes) != loses
+@pytest.mark.parametrize(("status", "loses"), [("crashed", False), ("incorrect", True)])
+def test_so_is_an_incumbent(status: str, *, loses: bool) -> None:
+    with pytest.raises(duel.IncumbentFailed if loses else MachineError), promote.alone(OPENED, workers=1):
+        raise duel.IncumbentFailed(Failed(status, ""))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -149,8 +149,17 @@ def test_honest_outputs_are_right_whole_and_by_their_rows(memory: Memory, monkey
     assert [memory.look(seed) for seed in range(5)] == [""] * 5
     assert memory.look(0, full=True) == ""
     assert memory.look(0, sets=range(1, 4)) == ""
-    monkeypatch.setattr(sys.modules["arena.stored"], "MAX_DECODED_BYTES", 2 * 4 * 128 * COLS)
+
+
+def test_calls_are_compared_in_as_many_parts_as_memory_asks_for(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = 128 * COLS if memory.stored.task.takes_rows_of_calls else COLS
+    monkeypatch.setattr(sys.modules["arena.stored"], "MAX_DECODED_BYTES", 2 * 4 * (128 * COLS + weights))
     assert memory.look(0) == ""
+    assert memory.kernels.launched == (18 if memory.stored.task.takes_rows_of_calls else 17)
+    memory.write(4, Y=np.ones((ROWS, COLS), np.float32))
+    assert "in a secret sample" in memory.look(0)
 
 
 def test_wrong_rows_of_one_call_are_found_and_the_sample_stays_secret(memory: Memory) -> None:
@@ -173,9 +182,23 @@ def test_several_calls_take_one_reference_where_it_has_their_rows_at_once(memory
     assert (memory.kernels.launched <= 6) == memory.stored.task.takes_rows_of_calls
 
 
+def test_nobody_is_accused_by_a_reference_that_cannot_be_asked_for_all_at_once(memory: Memory) -> None:
+    task = memory.stored.task
+    mixing = SimpleNamespace(
+        tolerance=task.benchmark.tolerance,
+        reference=lambda given, xp: {
+            "Y": task.benchmark.reference(given, xp)["Y"] * (1 if given["W"].ndim == 1 else 2)
+        },
+    )
+    memory.stored = replace(memory.stored, task=replace(task, benchmark=mixing))
+    assert memory.look(0) == ""
+    memory.write(2, Y=np.ones((ROWS, COLS), np.float32))
+    assert "in a secret sample" in memory.look(0)
+
+
 def test_a_reference_that_mixes_what_belongs_to_calls_is_asked_call_by_call(tmp_path: Path) -> None:
     shutil.copytree(TASK.folder, tmp_path / "task")
     file = tmp_path / "task" / "benchmark.py"
-    for change in ("* (weight - weight.mean())", "@ xp.diag(weight)"):
+    for change in ("* (weight - weight.mean())", "* (weight - weight.mean()) * xp.float32(1e-5)", "@ xp.diag(weight)"):
         file.write_text((TASK.folder / "benchmark.py").read_text().replace("* weight}", f"{change}}}"))
         assert not rehearsal.load(tmp_path / "task").takes_rows_of_calls

@@ -156,3 +156,11 @@ def test_few_rows_are_all_compared() -> None:
         wrong = honest[: verify.SAMPLED_ROWS].copy()
         wrong[row, 7] += 1
         assert look_at_rows(case, few, wrong, seed=row) is not None
+
+
+@pytest.mark.parametrize("there", [1, 127, 128, 129, 200, 16384])
+def test_a_sample_has_each_place_once_and_any_place_may_be_in_it(there: int) -> None:
+    places = verify.sample(np.random.default_rng(0), there=there, most=verify.SAMPLED_ROWS, calls=2000)
+    assert places.shape == (2000, min(there, verify.SAMPLED_ROWS))
+    assert (np.diff(places, axis=1) > 0).all()
+    assert np.array_equal(np.unique(places), np.arange(there))
