@@ -4,12 +4,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import wire
 from clock import Reading, Score
+from workplace import Watch
 
 Progress = Callable[[str], None]
 """Is told each stage as it begins."""
+DISTURBED = "disturbed, and once more when it was timed again"
+"""Begins what a verdict says of a figure that others may have moved."""
+T = TypeVar("T")
 
 
 @dataclass
@@ -33,6 +38,21 @@ class Findings:
             yield
         finally:
             self.durations_s[stage] = self.durations_s.get(stage, 0.0) + time.perf_counter() - start
+
+    def undisturbed(
+        self, name: str, measure: Callable[[Watch], T], *, watch: Callable[[], Watch], is_settled: Callable[[T], bool]
+    ) -> T:
+        """What is measured under a watch. Where something else ran on the device it is measured again, once; if it
+        still does, the verdict says so. What is settled stands, whoever ran."""
+        said = ""
+        for again in (False, True):
+            watching = watch()
+            found = measure(watching)
+            if is_settled(found) or not (by := watching.disturbance()):
+                break
+            said = f"{name}: {DISTURBED if again else 'timed again, for it was disturbed'}: {by}"
+        self.notes += [said] if said else []
+        return found
 
     def verdict(self, status: str, detail: str = "", **found: object) -> wire.Verdict:
         """The verdict with all that was found."""

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,6 @@ from workplace import Watch
 
 MAX_PLANS = 4
 """Of one case. A candidate that got faster after each of them is not scored below half of what the last one assumed."""
-DISTURBED = "disturbed, and once more when it was timed again"
-"""Begins what a verdict says of a score that others may have moved."""
 AS_GRAPH = "calls are so short that each batch runs as a CUDA graph, where they can be captured"
 LAUNCH_BOUND = 4
 """A pilot within this factor of what runs as a graph may be mostly launches, and is made again as one."""
@@ -253,7 +252,12 @@ def _time_case(
             stand = opened.stand(worker, case, sets=plan.sets)
             least_s = pilot_s / REPLAN_FACTOR
             misled_below_s = least_s if left else 0.0
-            readings = _undisturbed(opened, stand, plan, misled_below_s=misled_below_s, findings=findings)
+            readings = findings.undisturbed(
+                f"case {case.name}",
+                partial(_all_but_last, stand, plan, misled_below_s),
+                watch=partial(opened.workplace.watch, worker),
+                is_settled=partial(_is_misled, below_s=misled_below_s),
+            )
             pilot_s = min(reading.call_s for reading in readings)
             if pilot_s >= least_s:
                 break
@@ -263,31 +267,17 @@ def _time_case(
     return [replace(reading, call_s=max(reading.call_s, least_s)) for reading in readings]
 
 
-def _undisturbed(
-    opened: Opened, stand: Stand, plan: clock.Plan, *, misled_below_s: float, findings: Findings
-) -> list[Reading]:
-    """All readings but the last. Where something else ran on the device they are taken again, once; if it still does,
-    the verdict says so."""
-    said = ""
-    for again in (False, True):
-        watch = opened.workplace.watch(stand.worker)
-        readings = _all_but_last(stand, plan, misled_below_s=misled_below_s, watch=watch)
-        if readings[-1].call_s < misled_below_s:
-            break
-        if not (found := watch.disturbance()):
-            break
-        said = f"case {stand.case.name}: {DISTURBED if again else 'timed again, for it was disturbed'}: {found}"
-    findings.notes += [said] if said else []
-    return readings
+def _is_misled(readings: list[Reading], *, below_s: float) -> bool:
+    return readings[-1].call_s < below_s
 
 
-def _all_but_last(stand: Stand, plan: clock.Plan, *, misled_below_s: float, watch: Watch) -> list[Reading]:
+def _all_but_last(stand: Stand, plan: clock.Plan, misled_below_s: float, watch: Watch) -> list[Reading]:
     """Timed batches on rotating sets, each with fresh inputs and verified; no more once one shows the plan wrong."""
     readings: list[Reading] = []
     for index in range(plan.batches - 1):
         readings.append(_batch(stand, plan=plan, index=index, kill=False))
         watch.look()
-        if readings[-1].call_s < misled_below_s:
+        if _is_misled(readings, below_s=misled_below_s):
             break
     return readings
 

@@ -20,6 +20,7 @@ from failure import Failed, deaths_are_verdicts
 from findings import Findings, Progress, Timed
 from opened import Opened, opened_plan
 from task import Task
+from workplace import Watch
 
 CLEAR = 1.5
 """A contender whose slowest batch beats the incumbent's fastest by this factor needs no duel."""
@@ -165,17 +166,23 @@ def _audited(
         return measurement
     batch_s = timed.scores[case.name].call_s
     allowed_s = _allowed_s(opened, worker, call_s=batch_s)
+    stand = opened.stand(worker, case).after(0.0)
     look_again_from_s = allowed_s if opened.pace.graph_below_s else math.inf
-    for again in (False, True):
-        watch = opened.workplace.watch(worker)
-        single_s = audit.single_call_s(opened.stand(worker, case).after(0.0), look_again_from_s=look_again_from_s)
+
+    def measure(watch: Watch) -> float:
+        single_s = audit.single_call_s(stand, look_again_from_s=look_again_from_s)
         watch.look(batches=audit.SINGLE_CALLS)
-        measurement = replace(measurement, single_us=single_s * 1e6)
-        if single_s <= allowed_s:
-            return measurement
-        if not (said := watch.disturbance()):
-            break
-        findings.notes.append(f"the audit was disturbed{', and once more' if again else ''}: {said}")
+        return single_s
+
+    single_s = findings.undisturbed(
+        "the audit",
+        measure,
+        watch=lambda: opened.workplace.watch(worker),
+        is_settled=lambda found_s: found_s <= allowed_s,
+    )
+    measurement = replace(measurement, single_us=single_s * 1e6)
+    if single_s <= allowed_s:
+        return measurement
     findings.notes.append(f"scored by its single calls: {single_s / batch_s:.2f} times its time in batches")
     slower = batch_s / single_s
     return replace(

@@ -92,10 +92,11 @@ class Stored:
 
     def _of_call(self, given: Operands, call: int) -> Operands:
         """What a call's own reference is given of inputs as `_cut` gives them: rows, and once what has none."""
-        once = {name for name in given if not verify.is_cut(self.task, self.task.buffer(name))}
-        if not self.task.takes_rows_of_calls:
-            once = set()
-        return {name: values[call][0] if name in once else values[call] for name, values in given.items()}
+
+        def is_repeated(name: str) -> bool:
+            return self.task.takes_rows_of_calls and not verify.is_cut(self.task, self.task.buffer(name))
+
+        return {name: values[call][0] if is_repeated(name) else values[call] for name, values in given.items()}
 
     # --- what lies there ----------------------------------------------------------------------------------------------
 

@@ -190,7 +190,7 @@ class ErrorAnswer(_Answer):
 
     kind: Literal["error"]
     message: Text
-    of_machine: bool = False
+    of_machine: bool
     """The machine cannot judge now, whatever the candidate."""
 
 

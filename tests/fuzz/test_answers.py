@@ -20,7 +20,7 @@ from kernelsmith.bench.process import JudgeProcess
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.run import RunConfig
-from kernelsmith.errors import HarnessError
+from kernelsmith.errors import HarnessError, MachineRefusal
 from kernelsmith.log.store import open_store
 from kernelsmith.report.attempt_page import attempt_page, full_data
 
@@ -47,7 +47,7 @@ WHOLE = {
     "duel": {"duel": VERDICT["duel"]},
     "reproduced": {"is_correct": True, "detail": "right"},
     "built": {},
-    "error": {"message": "no compiler"},
+    "error": {"message": "no compiler", "of_machine": False},
 }
 NUMBERS = [0, -1, 1e308, -1e308, 5e-324, 10**30, 2**63, 10**4000, float("nan"), float("inf"), True]
 
@@ -212,6 +212,15 @@ BAD = {
     "its name instead": ('answer("x" * 300, "duel")', "answered"),
     "a name of a megabyte": ('answer("x" * 1000000, "duel")', "id: "),
 }
+
+
+@pytest.mark.parametrize(("of_machine", "error"), [(True, MachineRefusal), (False, HarnessError)])
+def test_a_machine_that_judges_nobody_now_is_told_from_a_harness_that_fails(judge, *, of_machine, error):
+    process = judge(f'answer(asked, "error", message="no room", of_machine={of_machine})')
+    with pytest.raises(HarnessError, match="no room") as caught:
+        ask(process)
+    assert type(caught.value) is error
+    assert process.is_alive
 
 
 @pytest.mark.parametrize("bad", BAD)
