@@ -5,8 +5,9 @@
 Prints one line a task: first passing attempt and best as fractions of the dense peak, how far the best is from the
 vendor line in interleaved turns, the median seconds of an attempt from build to verdict, the duel and what follows a
 promotion not counted (of all that passed, and of those whose build had not been made ahead), what part of an attempt
-its guards take, all stages counted, and the attempts of an hour, everything counted but the opening. A task that takes
-longer than SECONDS is interrupted after the attempt in flight; with --keep, the attempt log stays in FOLDER.
+its guards take, all stages counted, also of all attempts together, and the attempts of an hour, everything counted but
+the opening. A task that takes longer than SECONDS is interrupted after the attempt in flight; with --keep, the attempt
+log stays in FOLDER.
 """
 
 import argparse
@@ -62,15 +63,17 @@ def line(task: str, attempts: list[dict[str, Any]], *, wall_s: float) -> str:
     best = promoted[-1]
     unready = [attempt for attempt in passed if attempt["durations_s"]["build"] > READY_S]
     rate = 3600 * len(attempts) / sum(attempt["seconds"] for attempt in attempts)
-    shares = [sum(attempt["guards_s"].values()) / sum(attempt["durations_s"].values()) for attempt in passed]
+    guards_s = [sum(attempt["guards_s"].values()) for attempt in passed]
+    whole_s = [sum(attempt["durations_s"].values()) for attempt in passed]
+    shares = [guards / whole for guards, whole in zip(guards_s, whole_s, strict=True)]
     reached = next((a["number"] for a in promoted if a["utilization"] >= PUBLISHED), None)
     vendor = f", {best['vendor_ratio']:.4f} of the vendor's speed" if best["vendor_ratio"] else ""
     return (
         f"{task}: {len(attempts)} attempts in {wall_s:.0f} s; first {passed[0]['utilization']:.2%}, best "
         f"{best['utilization']:.2%} at attempt {best['number']}{vendor}; {PUBLISHED:.1%} at attempt {reached}; "
         f"median {median_s(passed):.2f} s build to verdict ({median_s(unready):.2f} s of {len(unready)} not built "
-        f"ahead), {statistics.median(shares):.1%} of an attempt guards (most {max(shares):.1%}); {rate:.0f} attempts "
-        "an hour"
+        f"ahead), {statistics.median(shares):.1%} of an attempt guards (most {max(shares):.1%}, of all together "
+        f"{sum(guards_s) / sum(whole_s):.1%}); {rate:.0f} attempts an hour"
     )
 
 
