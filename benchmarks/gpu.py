@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kernelsmith.bench import gpu as card
+from kernelsmith.judge_client import gpu as card
 
 CLI = [sys.executable, "-m", "kernelsmith.cli"]
 TASKS = ("hopper_fp8_matmul:80", "hopper_bf16_matmul:60", "hopper_rmsnorm:30")

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "harness"), str(ROOT)]
 
-from kernelsmith.bench.process import SINGLE_THREADED  # noqa: E402
+from kernelsmith.judge_client.process import SINGLE_THREADED  # noqa: E402
 
 # As a judge is started: threads of numpy's on the judge's one core would wait for one another. What times anything
 # imports this module before numpy.
@@ -21,8 +21,8 @@ import opened as opening  # noqa: E402
 import rehearsal  # noqa: E402
 import sandbox  # noqa: E402
 from build.built import Built  # noqa: E402
-from kernelsmith.bench import gpu  # noqa: E402
-from kernelsmith.bench.lease import leased  # noqa: E402
+from kernelsmith.judge_client import gpu  # noqa: E402
+from kernelsmith.judge_client.lease import leased  # noqa: E402
 from opened import Opened  # noqa: E402
 from workplace import Workplace  # noqa: E402
 

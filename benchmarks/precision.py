@@ -36,7 +36,7 @@ import task as tasks  # noqa: E402
 import verify  # noqa: E402
 import wire  # noqa: E402
 from in_process import SUFFIXES, built, opened_task  # noqa: E402
-from kernelsmith.bench import gpu  # noqa: E402
+from kernelsmith.judge_client import gpu  # noqa: E402
 from opened import Opened  # noqa: E402
 from task import Arrays, Case, Task, Tolerance  # noqa: E402
 from variants import VARIANTS, Variant  # noqa: E402

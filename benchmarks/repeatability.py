@@ -11,8 +11,8 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from kernelsmith.bench import gpu
-from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.judge_client import gpu
+from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.run import Budget, Event, EventKind, RunConfig
 from kernelsmith.core.task_folder import find_task
 from kernelsmith.log.store import open_store

@@ -1,7 +1,7 @@
 """Text on its way out of the harness: printable, and no longer than its reader takes. The wire's caps stand here.
 
 What a candidate, its compiler or its machine code says passes through here before it is put on the wire; the reader's
-caps (kernelsmith/bench/wire.py) are wider.
+caps (kernelsmith/judge_client/wire.py) are wider.
 """
 
 MAX_TEXT = 8000

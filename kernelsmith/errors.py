@@ -6,7 +6,8 @@
     │   └── TaskError         a task folder
     ├── ModelError            the endpoint failed; `retryable` is decided where it is raised
     ├── HarnessError          our evaluator failed; never stored as a verdict, never shown to the model as its fault
-    │   └── MachineRefusal    nobody can be judged here now
+    │   ├── MachineRefusal    this machine cannot judge now: compiler, sandbox, or another program on the GPU
+    │   └── JudgeDied         the judge's process ended in the middle of a request
     ├── LogError              the attempt log could not be read or written
     └── Exhausted             a proposer has nothing more to offer; ends a run, `resume` may find more
 
@@ -43,7 +44,11 @@ class HarnessError(KernelsmithError):
 
 
 class MachineRefusal(HarnessError):
-    """Nobody can be judged on this machine now, for instance beside another program on the GPU."""
+    """This machine cannot judge now: it lacks a compiler or a sandbox, or another program computes on its GPU."""
+
+
+class JudgeDied(HarnessError):
+    """The judge's process ended before it answered; a candidate may have taken it along."""
 
 
 class LogError(KernelsmithError):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kernelsmith.bench.harness import HarnessProcess
-from kernelsmith.bench.process import SINGLE_THREADED
+from kernelsmith.judge_client.harness import HarnessProcess
+from kernelsmith.judge_client.process import SINGLE_THREADED
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History

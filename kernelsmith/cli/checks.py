@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelsmith.bench import gpu
+from kernelsmith.judge_client import gpu
 from kernelsmith.cli import interpreter
 from kernelsmith.errors import ConfigError, HarnessError, ModelError
 from kernelsmith.report import figures
@@ -37,7 +37,7 @@ class Finding:
 
 def machine_findings(python: str) -> list[Finding]:
     """What the harness finds under this interpreter: compiler, CPU and its peak, cores, sandbox, and a GPU in words."""
-    from kernelsmith.bench.harness import doctor
+    from kernelsmith.judge_client.harness import doctor
 
     try:
         found = doctor(python)

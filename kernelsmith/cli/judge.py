@@ -22,7 +22,7 @@ def judge(
     json: options.Json = False,
 ) -> None:
     """Build, check and time one candidate. Exit code 0: it passed; 1: it did not."""
-    from kernelsmith.bench.harness import parse_inputs
+    from kernelsmith.judge_client.harness import parse_inputs
     from kernelsmith.cli.judging import opened, ready_task
     from kernelsmith.cli.references import candidate_of
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from kernelsmith.bench import gpu
+from kernelsmith.judge_client import gpu
 from kernelsmith.cli import interpreter, terminal
 from kernelsmith.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from kernelsmith.bench.harness import HarnessProcess
+    from kernelsmith.judge_client.harness import HarnessProcess
     from kernelsmith.core.run import Device
     from kernelsmith.core.task import Task
 
@@ -49,7 +49,7 @@ def opened(
     task: "Task", *, trust_candidates: bool, harness_python: str | None
 ) -> "Iterator[tuple[HarnessProcess, Device]]":
     """A harness that has calibrated itself for the task, its working files in a folder that goes with it."""
-    from kernelsmith.bench.harness import HarnessProcess
+    from kernelsmith.judge_client.harness import HarnessProcess
     from kernelsmith.core.run import RunConfig
 
     calibration_s = RunConfig(task=task.name, proposer="tuner").calibration_s

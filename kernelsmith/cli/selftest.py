@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kernelsmith.bench import gpu
+from kernelsmith.judge_client import gpu
 from kernelsmith.cli import interpreter, options, terminal
 from kernelsmith.cli.judging import needed_by, open_or_explain
 from kernelsmith.cli.options import DeviceKind
@@ -115,7 +115,7 @@ def _judged(
     isolation: int | None = None,
 ) -> Judged:  # fmt: skip
     from kernelsmith import paths
-    from kernelsmith.bench.harness import HarnessProcess
+    from kernelsmith.judge_client.harness import HarnessProcess
     from kernelsmith.zoo import examine, harmless, load_zoo
 
     task, begin = _ready_task(kind, harness_python=harness_python), time.monotonic()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kernelsmith import paths
-from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.cli import terminal
 from kernelsmith.cli.judging import open_or_explain
 from kernelsmith.cli.lines import Lines

@@ -1,22 +1,35 @@
 """Whether a run may go on: the budget ends a run, nothing else does."""
 
 from kernelsmith.core.history import History
+from kernelsmith.core.run import Ending, StopReason
 
 
-def spent(history: History) -> str | None:
-    """The reason why the run ends now, in words, or None while it may go on.
+def spent(history: History) -> Ending | None:
+    """Return why the run ends now, or None while it may go on.
 
-    A pending ask is still answered: its reply may be paid for already.
+    An open ask is still answered: its reply may be paid for already.
     """
-    if history.pending:
+    if history.open_asks:
         return None
     budget, best = history.budget, history.incumbent
     if best and budget.target is not None and (best.verdict.utilization or 0) >= budget.target:
-        return f"target reached: {best.verdict.utilization:.1%} of peak at attempt {best.number}"
-    if budget.attempts is not None and len(history.attempts) >= budget.attempts:
-        return f"{budget.attempts} attempt{'s' * (budget.attempts != 1)} made"
+        reached = f"{best.verdict.utilization:.1%} of peak at attempt {best.number}"
+        return Ending(StopReason.TARGET, f"target reached: {reached}")
+    if budget.attempts is not None and history.answered >= budget.attempts:
+        return Ending(StopReason.ATTEMPTS, made(history))
     if budget.hours is not None and history.active_s >= budget.hours * 3600:
-        return f"{budget.hours:g} hours of active time spent"
+        return Ending(StopReason.HOURS, f"{budget.hours:g} hours of active time spent")
     if budget.usd is not None and (history.usage.cost_usd or 0) >= budget.usd:
-        return f"{budget.usd:g} USD spent"
+        return Ending(StopReason.USD, f"{budget.usd:g} USD spent")
     return None
+
+
+def made(history: History) -> str:
+    """Return what was made, in words: `60 asks, 84 attempts (24 sweep trials)`."""
+    swept = history.sweep_trials
+    words = f"{_counted(history.answered, 'ask')}, {_counted(len(history.attempts), 'attempt')}"
+    return f"{words} ({_counted(swept, 'sweep trial')})" if swept else words
+
+
+def _counted(amount: int, what: str) -> str:
+    return f"{amount} {what}{'s' * (amount != 1)}"

@@ -1,8 +1,9 @@
 """A run as the log tells it: the one argument of strategies, proposers and reports."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from kernelsmith.core.attempt import Ask, Attempt
@@ -16,29 +17,73 @@ class History:
 
     run: Run
     attempts: Sequence[Attempt] = ()
+    """In the order of recording; an attempt's number need not be its index."""
     events: Sequence[Event] = ()
-    pending: Ask | None = None
-    """The ask that has no attempt yet, if any."""
+    asks: Sequence[Ask] = ()
+    """Every ask, by number."""
     usage: Usage = field(default_factory=Usage)
     """Summed over all model calls."""
     devices: Sequence[tuple[datetime, Device]] = ()
     """What the run was measured on, each time the harness opened the task, with the time (UTC)."""
 
+    # --- asks ---
+
+    @cached_property
+    def open_asks(self) -> Sequence[Ask]:
+        """The asks that still lack an attempt of one of their trials, by number."""
+        made, promised = self._trials_made, self._trials_promised
+        return [ask for ask in self.asks if made.get(ask.number, 0) < promised.get(ask.number, 1)]
+
     @property
+    def answered(self) -> int:
+        """How many asks have an attempt; budgets and plateaus count these."""
+        return len(self._trials_made)
+
+    @property
+    def sweep_trials(self) -> int:
+        """How many attempts are further trials of an ask."""
+        return sum(attempt.trial > 0 for attempt in self.attempts)
+
+    def trials_of(self, ask_number: int) -> Sequence[Attempt]:
+        """The attempts that answer an ask."""
+        return [attempt for attempt in self.attempts if attempt.ask_number == ask_number]
+
+    def as_seen_by(self, ask: Ask) -> "History":
+        """The history that the ask's directive was made from, so that an answer does not depend on what came later."""
+        known = [attempt for attempt in self.attempts if attempt.number <= ask.seen]
+        return replace(self, attempts=known, asks=[other for other in self.asks if other.number <= ask.number])
+
+    # --- attempts ---
+
+    @cached_property
     def incumbent(self) -> Attempt | None:
         """The best attempt so far: the last one promoted."""
         return next((a for a in reversed(self.attempts) if a.verdict.promotion), None)
 
     @property
+    def highest_attempt(self) -> int:
+        """The highest attempt number; -1 where there is no attempt."""
+        return max((attempt.number for attempt in self.attempts), default=-1)
+
+    def attempt(self, number: int) -> Attempt | None:
+        """The attempt with this number, if it exists."""
+        return self._by_number.get(number)
+
+    def identical(self, digest: str) -> Attempt | None:
+        """The first attempt that judged a candidate with this digest, if any."""
+        return next((a for a in self.attempts if a.candidate and a.candidate.digest == digest), None)
+
+    @property
+    def active_s(self) -> float:
+        """Seconds spent on attempts, summed over all resumes."""
+        return sum(a.seconds for a in self.attempts)
+
+    # --- devices and events ---
+
+    @property
     def device(self) -> Device | None:
         """As last opened."""
         return self.devices[-1][1] if self.devices else None
-
-    @property
-    def task_digest(self) -> str:
-        """Of the task folder that the attempts were made for; a run without attempts follows its task."""
-        told = (e.data.get("task_digest") for e in reversed(self.events) if e.kind is EventKind.RESUME)
-        return str(next(filter(None, told), self.run.task_digest))
 
     def device_of(self, attempt: Attempt) -> Device | None:
         """What the attempt was measured on: a resumed run may have another peak, and another vendor line."""
@@ -46,9 +91,14 @@ class History:
         return before[-1] if before else self.device
 
     @property
-    def active_s(self) -> float:
-        """Seconds spent on attempts, summed over all resumes."""
-        return sum(a.seconds for a in self.attempts)
+    def task_digest(self) -> str:
+        """Of the task folder that the latest attempts were made for."""
+        return str(self.last_told("task_digest") or self.run.task_digest)
+
+    def last_told(self, key: str) -> object:
+        """The newest value that a `resume` event holds under a key; None where none does."""
+        resumed = (event.data for event in reversed(self.events) if event.kind is EventKind.RESUME)
+        return next((data[key] for data in resumed if key in data), None)
 
     @property
     def budget(self) -> Budget:
@@ -57,18 +107,26 @@ class History:
         limits: dict[str, Any] = {key: value for data in extensions for key, value in data.items()}
         return replace(self.run.config.budget, **limits)
 
-    def attempt(self, number: int) -> Attempt | None:
-        """The attempt with this number, if it exists."""
-        return self.attempts[number] if 0 <= number < len(self.attempts) else None
-
-    def identical(self, digest: str) -> Attempt | None:
-        """The attempt that judged a candidate with this digest, if any."""
-        return next((a for a in self.attempts if a.proposal.candidate and a.proposal.candidate.digest == digest), None)
-
-    def judgings(self, ask_number: int) -> int:
-        """How often the harness was handed this ask's candidate; two without a verdict means it kills the judge.
-
-        Not counted are those that ended in trouble which was not the candidate's.
-        """
-        kinds = [event.kind for event in self.events if event.ask_number == ask_number]
+    def deadly_judgings(self, ask_number: int, trial: int) -> int:
+        """How often a trial was handed to a judge and neither a verdict nor a clean failure of the harness followed."""
+        told = [e for e in self.events if e.ask_number == ask_number and e.data.get("trial", 0) == trial]
+        kinds = [event.kind for event in told]
         return kinds.count(EventKind.JUDGING) - kinds.count(EventKind.TROUBLE)
+
+    # --- indexes ---
+
+    @cached_property
+    def _by_number(self) -> Mapping[int, Attempt]:
+        return {attempt.number: attempt for attempt in self.attempts}
+
+    @cached_property
+    def _trials_made(self) -> Mapping[int, int]:
+        made: dict[int, int] = {}
+        for attempt in self.attempts:
+            made[attempt.ask_number] = made.get(attempt.ask_number, 0) + 1
+        return made
+
+    @cached_property
+    def _trials_promised(self) -> Mapping[int, int]:
+        swept = (event for event in self.events if event.kind is EventKind.SWEEP and event.ask_number is not None)
+        return {int(str(event.ask_number)): int(str(event.data["trials"])) for event in swept}

@@ -1,9 +1,11 @@
-"""A run: one search with its task, config, seed and device; and the budget that alone ends it."""
+"""A run: one search with its task, config, seed and device, what made it, and the budget that ends it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from kernelsmith.core.task import DeviceKind, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +13,7 @@ class Budget:
     """What a run may spend; None = no limit of that kind. It ends at the first limit reached, or at the target."""
 
     attempts: int | None = 60
+    """Asks that are answered; the trials of a sweep do not count."""
     hours: float | None = None
     """Summed active time, over all resumes."""
     usd: float | None = None
@@ -29,7 +32,7 @@ class RunConfig:
     task: str
     """A task's name, or the path of its folder."""
     proposer: str
-    """`model`, `tuner`, `folder:DIR`, or `replay:RUN`."""
+    """`model`, `tuner`, `folder:DIR`, or `replay:RUN`; app/proposers.py reads it."""
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
     model: str | None = None
@@ -37,7 +40,7 @@ class RunConfig:
     from_file: str | None = None
     """A kernel the user already owns, judged as attempt 0 in the skeleton's place."""
     plateau: int = 8
-    """Attempts without a duel won before the ladder moves a rung."""
+    """Asks without a promotion before the ladder moves a rung."""
     history_tokens: int = 12_000
     """Room for past attempts in a prompt."""
     temperature: float | None = None
@@ -66,11 +69,10 @@ class Device:
     """What the run is measured on, as the harness found it when it opened the task."""
 
     name: str
-    kind: str
-    """`cpu` or `cuda`."""
+    kind: DeviceKind
     peak: float
     """Dense peak for the task's unit, units per second."""
-    unit: str
+    unit: Unit
     isolation: int
     """Sandbox level, 0 to 3."""
     spread: float
@@ -92,18 +94,26 @@ class EventKind(StrEnum):
     """The harness opened the task; data holds the device."""
     JUDGING = "judging"
     """A candidate was handed to the harness."""
+    SWEEP = "sweep"
+    """An answer has further trials; data holds `trials`, the number of all of them."""
     PLATEAU = "plateau"
     RUNG = "rung"
     """The stance changed."""
     PROMOTION = "promotion"
     RESUME = "resume"
+    """The run goes on; data holds what differs from before: task digest, program version, harness digest, policy."""
+    REMEASURED = "remeasured"
+    """The incumbent was judged again, because harness, timing policy or task had changed; data holds its times."""
     EXTENSION = "extension"
     """The budget was extended; data holds the new limits."""
     REFUSAL = "refusal"
     """The proposer gave up or answered without code."""
     EXHAUSTED = "exhausted"
     TROUBLE = "trouble"
-    """Infrastructure: endpoint, harness, disk. Nobody's attempt."""
+    """Infrastructure failed: endpoint, harness, disk. With an ask number, the judging of that ask ended without a
+    verdict and not by the candidate's doing."""
+    JUDGE_DIED = "judge_died"
+    """The judge's process ended while it judged the candidate of this ask."""
     PAUSED = "paused"
     ENDED = "ended"
 
@@ -119,6 +129,28 @@ class Event:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
+class StopReason(StrEnum):
+    """Why a run ended or paused; stands in the data of its `ended`, `exhausted` or `paused` event as `limit`."""
+
+    TARGET = "target"
+    ATTEMPTS = "attempts"
+    HOURS = "hours"
+    USD = "usd"
+    EXHAUSTED = "exhausted"
+    """The proposer has nothing more to offer."""
+    USER = "user"
+    TROUBLE = "trouble"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a run ends, for programs and for people."""
+
+    limit: StopReason
+    words: str
+    """`60 asks, 84 attempts (24 sweep trials)`, `target reached: ...`."""
+
+
 class RunStatus(StrEnum):
     """Derived from the last event and the per-run lock, never stored."""
 
@@ -129,12 +161,30 @@ class RunStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made a run's figures, so that a reader knows which of them can be compared."""
+
+    program: str = ""
+    """Release and digest of the agent's source, `0.2.0+3fa1b2c4d5e6`; empty in logs written before schema 4."""
+    harness_digest: str = ""
+    """SHA-256 over the harness's files, hex."""
+    templates_digest: str = ""
+    """Of the prompt templates, which are kept as a snapshot."""
+    timing_policy: Mapping[str, object] = field(default_factory=dict)
+    """Margins, durations and sample counts of a measurement, as contract.toml holds them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One search."""
 
     id: int
+    """Within its database."""
     name: str
     config: RunConfig
     task_digest: str
-    """Of the task folder as it was when the run started."""
+    """Of the task folder as it was when the run started; its files are in the log under this digest."""
     created_at: datetime
+    uuid: str = ""
+    """The same in every database that the run is copied to."""
+    provenance: Provenance = field(default_factory=Provenance)

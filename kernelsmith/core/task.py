@@ -4,9 +4,49 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from kernelsmith.core.candidate import Candidate, Language
+
+
+class DeviceKind(StrEnum):
+    """The kind of device that a task runs on."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Unit(StrEnum):
+    """Which dense peak of the device utilization is a fraction of."""
+
+    FP8 = "fp8"
+    BF16 = "bf16"
+    FP16 = "fp16"
+    TF32 = "tf32"
+    FP32 = "fp32"
+    DRAM = "dram"
+
+    @property
+    def per_second(self) -> str:
+        """What a rate in this unit counts: `FLOP/s`, or `B/s` for memory."""
+        return "B/s" if self is Unit.DRAM else "FLOP/s"
+
+
+class Role(StrEnum):
+    """What an argument of the entry function is for."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    SIZE = "size"
+
+
+class DataKind(StrEnum):
+    """How a case's inputs are drawn."""
+
+    NORMAL = "normal"
+    SMALL_INTEGERS = "small_integers"
+    WIDE_RANGE = "wide_range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +55,7 @@ class Case:
 
     name: str
     sizes: Mapping[str, int]
-    data: str
-    """`normal`, `small_integers` or `wide_range`."""
+    data: DataKind
     timed: float
     """Weight in the score; 0 = checked only."""
     hidden: bool
@@ -29,8 +68,7 @@ class Argument:
     """One argument of the entry function, in order."""
 
     name: str
-    role: str
-    """`input`, `output` or `size`."""
+    role: Role
     dtype: str
     shape: tuple[str, ...]
 
@@ -42,10 +80,8 @@ class Task:
     name: str
     folder: Path
     title: str
-    device: str
-    """`cpu` or `cuda`."""
-    unit: str
-    """Which dense peak utilization is a fraction of."""
+    device: DeviceKind
+    unit: Unit
     languages: tuple[Language, ...]
     entry: str
     arguments: tuple[Argument, ...]

@@ -44,7 +44,9 @@ class Exchange:
     usage: Usage
     latency_s: float
     finish_reason: str
-    """As the endpoint says (`stop`, `length`), or `error: ...`."""
+    """As the endpoint says: `stop`, `length`; empty where the call failed."""
     retries: int
     at: datetime
     """UTC."""
+    error: str = ""
+    """What failed, in one line; empty where the call brought a reply."""

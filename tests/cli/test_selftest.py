@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.bench import gpu
+from kernelsmith.judge_client import gpu
 from kernelsmith.cli.app import run_command
 
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kernelsmith.bench import answers, wire
-from kernelsmith.bench.harness import HarnessProcess, doctor
-from kernelsmith.bench.process import JudgeProcess
+from kernelsmith.judge_client import answers, wire
+from kernelsmith.judge_client.harness import HarnessProcess, doctor
+from kernelsmith.judge_client.process import JudgeProcess
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.run import RunConfig
@@ -263,7 +263,7 @@ def test_a_judge_that_says_nothing_is_given_up(judge):
 
 
 def test_a_judge_that_closes_its_answers_and_goes_on_is_given_up(judge, monkeypatch):
-    monkeypatch.setattr("kernelsmith.bench.process.LAST_BREATH_S", 0.3)
+    monkeypatch.setattr("kernelsmith.judge_client.process.LAST_BREATH_S", 0.3)
     process = judge("os.close(answers); time.sleep(600)")
     with pytest.raises(HarnessError, match="goes on"):
         ask(process)

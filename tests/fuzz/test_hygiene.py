@@ -208,7 +208,7 @@ def test_a_prompt_holds_it_as_data_or_on_one_short_line(database, small_task, te
 
 
 def test_what_a_judge_sends_is_printable_and_fits_its_reader(text):
-    from kernelsmith.bench import wire as agent_wire
+    from kernelsmith.judge_client import wire as agent_wire
 
     stream = io.StringIO()
     answers = wire.Answers(stream)

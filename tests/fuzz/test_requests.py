@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import reading
 import wire
 from kernelsmith import paths
-from kernelsmith.bench import wire as agent_wire
+from kernelsmith.judge_client import wire as agent_wire
 
 HARNESS = paths.harness_folder()
 MIB = 1 << 20

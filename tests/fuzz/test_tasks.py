@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core import caps
 from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task, load_task

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelsmith.bench import gpu
+from kernelsmith.judge_client import gpu
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Status

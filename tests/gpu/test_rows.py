@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.task_folder import find_task
 from kernelsmith.core.verdict import Status

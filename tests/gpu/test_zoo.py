@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.zoo import Examined, Exploit, examine, load_zoo
 

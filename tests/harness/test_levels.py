@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.bench.harness import HarnessProcess
+from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.verdict import Status
 from kernelsmith.errors import UsageError

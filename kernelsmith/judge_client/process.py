@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kernelsmith import paths
-from kernelsmith.bench import wire
-from kernelsmith.bench.answers import SILENCE_S, AnswerPipe
+from kernelsmith.judge_client import wire
+from kernelsmith.judge_client.answers import SILENCE_S, AnswerPipe
 from kernelsmith.core.caps import QUOTED, cut
 from kernelsmith.errors import HarnessError, MachineRefusal, UsageError
 

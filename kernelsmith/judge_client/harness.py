@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kernelsmith import paths
-from kernelsmith.bench import wire
-from kernelsmith.bench.builders import Builders, affordable
-from kernelsmith.bench.lease import leased
-from kernelsmith.bench.process import JudgeProcess
+from kernelsmith.judge_client import wire
+from kernelsmith.judge_client.builders import Builders, affordable
+from kernelsmith.judge_client.lease import leased
+from kernelsmith.judge_client.process import JudgeProcess
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.run import Device

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.bench.builders import Builders
-from kernelsmith.bench.process import JudgeProcess
+from kernelsmith.judge_client.builders import Builders
+from kernelsmith.judge_client.process import JudgeProcess
 from kernelsmith.core.task_folder import find_task
 
 TASK = find_task("hopper_rmsnorm")

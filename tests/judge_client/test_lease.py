@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from kernelsmith.bench.lease import leased
+from kernelsmith.judge_client.lease import leased
 from kernelsmith.errors import HarnessError
 
 HOLDER = textwrap.dedent("""
     import sys
-    from kernelsmith.bench.lease import leased
+    from kernelsmith.judge_client.lease import leased
     with leased(sys.argv[1]):
         print("held", flush=True)
         sys.stdin.read()
@@ -42,7 +42,7 @@ def holder() -> Iterator["subprocess.Popen[str]"]:
 
 
 def has_to_wait(device: str) -> bool:
-    program = f"from kernelsmith.bench.lease import leased\nwith leased({device!r}): pass"
+    program = f"from kernelsmith.judge_client.lease import leased\nwith leased({device!r}): pass"
     try:
         subprocess.run([sys.executable, "-c", program], check=True, timeout=0.7)
     except subprocess.TimeoutExpired:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from kernelsmith.bench.process import JudgeProcess
+from kernelsmith.judge_client.process import JudgeProcess
 from kernelsmith.errors import HarnessError
 
 MOST = 4

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kernelsmith.bench import gpu
+from kernelsmith.judge_client import gpu
 from kernelsmith.errors import HarnessError
 
 READABLE = 0o644
