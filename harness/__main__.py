@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import tomllib
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from build import gpu as gpu_build
 from build import toolchain
 from failure import Failed
 from opened import Opened, OpeningError, describe, open_task
+from task import TaskFault
 from workplace import MachineError, Workplace
 from workplace.cpu import CpuWorkplace
 
@@ -64,13 +64,15 @@ class Server:
     def _answer_or_explain(self, request: wire.Request) -> None:
         try:
             self._answer(request)
-        except (OSError, tomllib.TOMLDecodeError, KeyError, MemoryError) as error:
+        except TaskFault as error:
+            self._answers.error(request.id, str(error), fault=wire.Fault.TASK)
+        except (MachineError, sandbox.SandboxError, toolchain.NoCompiler) as error:
+            self._answers.error(request.id, str(error), fault=wire.Fault.MACHINE)
+        except OpeningError as error:
+            self._answers.error(request.id, str(error))
+        except (OSError, KeyError, MemoryError) as error:
             traceback.print_exc()
             self._answers.error(request.id, f"{type(error).__name__}: {error}")
-        except MachineError as error:
-            self._answers.error(request.id, str(error), of_machine=True)
-        except (sandbox.SandboxError, toolchain.NoCompiler, OpeningError, rehearsal.TaskFault) as error:
-            self._answers.error(request.id, str(error))
 
     def _answer(self, request: wire.Request) -> None:
         if isinstance(request, wire.Build):

@@ -12,12 +12,13 @@ import numpy as np
 import clock
 import inputs
 from clock import Reading, Stand
+from contract import TIMING
 
-SINGLE_CALLS = 32
-QUANTILE = 0.10
-ALLOWED = 1.10
+SINGLE_CALLS: int = TIMING["audit"]["single_calls"]
+QUANTILE: float = TIMING["audit"]["quantile"]
+ALLOWED: float = TIMING["audit"]["tolerance"]
 """A candidate's single-to-batch ratio may exceed the vendor line's by this factor ..."""
-SCATTERS = 3
+SCATTERS: float = TIMING["audit"]["scatters"]
 """... and by so many scatters of the deducted constant, below which single calls resolve nothing."""
 
 

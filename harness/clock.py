@@ -16,19 +16,20 @@ import numpy as np
 import inputs
 from arena import Arena, Region, Restore
 from arena.layout import Layout, lay_out, sets_that_fit
+from contract import TIMING
 from doorbell import CALL, CAPTURE, MAX_CALLS, REPLAY, Worker
 from failure import Failed
 from guards import guard
 from task import Case, Task
 
-MIN_BATCHES = 3
+MIN_BATCHES: int = TIMING["batches"]["fewest"]
 """However long the batches are."""
-SAMPLES = 64
+SAMPLES: int = TIMING["batches"]["output_samples"]
 """Output elements that are read before the clock stops, at least."""
-LEAST_LEFT = 0.1
+LEAST_LEFT: float = TIMING["batches"]["least_left"]
 """Of a batch's time, at least this part counts, whatever constant is deducted."""
-RESAMPLES = 1000
-CACHE_MULTIPLE = 5
+RESAMPLES: int = TIMING["batches"]["resamples"]
+CACHE_MULTIPLE: int = TIMING["batches"]["cache_multiple"]
 """Sets take more than this many times the last-level cache where that fits."""
 
 

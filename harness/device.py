@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from machine import MachineError
+from task import TaskFault
 
 PER_CLOCK = {"fp8": 8192, "bf16": 4096, "fp16": 4096, "tf32": 2048, "fp32": 256}
 """Operations a clock of one Hopper SM, dense (H100 architecture whitepaper, 2022)."""
@@ -44,9 +45,9 @@ class Sku:
     why: str = ""
 
     def peak(self, unit: str) -> float:
-        """The denominator. Raises UnknownPeak: this unit has none."""
+        """Return the denominator. Raises TaskFault: this unit has none."""
         if unit not in self.peaks:
-            raise UnknownPeak(
+            raise TaskFault(
                 f"task.toml: unit {unit}: no peak is known of {self.name}; known are {', '.join(self.peaks)}"
             )
         return self.peaks[unit]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import sandbox
 from arena.sealed import Memory
 from build import diagnostics
+from contract import WIRE
 
 SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, MANNER, OFFSETS = 0, 1, 2, 3, 19, 35, 36
 """Word indices of `struct orders`."""
@@ -26,7 +27,7 @@ READY, DONE, FAULT, ERROR = 0, 1, 2, 3
 """Word indices of `struct status`."""
 CAPTURED = ERROR
 """Whether the last capture succeeded; once the candidate is loaded nobody reads an error there."""
-MAX_CALLS = 4096
+MAX_CALLS: int = WIRE["most_calls"]
 ORDERS_BYTES = 8 * (OFFSETS + MAX_CALLS * 16)
 STATUS_BYTES = 4096
 MAX_THREADS = 256

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 import inputs
 import wire
 from clock import Run, Stand
+from contract import TIMING
 from doorbell import WorkerDied, WorkerOverdue
 from failure import Failed
 from workplace import Watch
 
-MARGIN = 1.01
+MARGIN: float = TIMING["duel"]["margin"]
 """Promotion asks for a speedup whose interval lies above this."""
-RESAMPLES = 2000
+RESAMPLES: int = TIMING["duel"]["resamples"]
 TURNS = 4
 """Of a quad."""
 

@@ -29,6 +29,8 @@ class Findings:
     """By guard, a part of the durations; see guards.py."""
     notes: list[str] = field(default_factory=list)
     isolation: int | None = None
+    disturbed: list[wire.Figure] = field(default_factory=list)
+    """The figures that were still disturbed when they were measured again, or are measured only once."""
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -40,19 +42,43 @@ class Findings:
             self.durations_s[stage] = self.durations_s.get(stage, 0.0) + time.perf_counter() - start
 
     def undisturbed(
-        self, name: str, measure: Callable[[Watch], T], *, watch: Callable[[], Watch], is_settled: Callable[[T], bool]
+        self,
+        figure: wire.Figure,
+        measure: Callable[[Watch], T],
+        *,
+        name: str,
+        watch: Callable[[], Watch],
+        is_settled: Callable[[T], bool],
     ) -> T:
-        """What is measured under a watch. Where something else ran on the device it is measured again, once; if it
-        still does, the verdict says so. What is settled stands, whoever ran."""
-        said = ""
-        for again in (False, True):
-            watching = watch()
-            found = measure(watching)
-            if is_settled(found) or not (by := watching.disturbance()):
-                break
-            said = f"{name}: {DISTURBED if again else 'timed again, for it was disturbed'}: {by}"
-        self.notes += [said] if said else []
+        """Return what `measure` found under a watch; measure once more where something else ran on the device.
+
+        A figure that was disturbed both times is named in the verdict. A result that is settled needs no second
+        measurement, even if something else ran.
+        """
+        found, disturbance = self._watched(measure, watch=watch, is_settled=is_settled)
+        if not disturbance:
+            return found
+        found, again = self._watched(measure, watch=watch, is_settled=is_settled)
+        if again:
+            self.disturb(figure, f"{name}: {DISTURBED}: {again}")
+        else:
+            self.notes.append(f"{name}: timed again, for it was disturbed: {disturbance}")
         return found
+
+    def disturb(self, figure: wire.Figure, note: str) -> None:
+        """Say in the verdict that a figure was disturbed, as data and in words."""
+        self.notes.append(note)
+        if figure not in self.disturbed:
+            self.disturbed.append(figure)
+
+    @staticmethod
+    def _watched(
+        measure: Callable[[Watch], T], *, watch: Callable[[], Watch], is_settled: Callable[[T], bool]
+    ) -> tuple[T, str]:
+        """Return one measurement, and what disturbed it; the latter is empty where the result is settled."""
+        watching = watch()
+        found = measure(watching)
+        return found, "" if is_settled(found) else watching.disturbance()
 
     def verdict(self, status: str, detail: str = "", **found: object) -> wire.Verdict:
         """The verdict with all that was found."""
@@ -66,6 +92,7 @@ class Findings:
             guards_s=self.guards_s,
             notes=tuple(self.notes),
             isolation=self.isolation,
+            disturbed=tuple(self.disturbed),
             **found,  # type: ignore[arg-type]
         )
 

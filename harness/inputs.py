@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from contract import KEY_DIGITS
 from task import Array, Case, Task
 
-KEY_BYTES = 16
+KEY_BYTES = KEY_DIGITS // 2
 POISON = 0x7FC00000
 """A quiet float32 NaN; the payload differs from batch to batch, so that poison cannot be told from other NaNs."""
 HALF_POISON = 0x7FC0

@@ -24,19 +24,20 @@ import wire
 from arena.layout import sets_that_fit
 from build.built import BuildFailure, Built
 from clock import Reading, Stand
+from contract import TIMING
 from doorbell import Worker
 from failure import Failed, deaths_are_verdicts
 from findings import Findings, Progress, Timed
-from opened import Opened, OpeningError, opened_plan
+from opened import Opened, opened_plan
 from task import Case, Task
-from workplace import Watch
+from workplace import MachineError, Watch
 
-MAX_PLANS = 4
+MAX_PLANS: int = TIMING["plan"]["most_plans"]
 """Of one case. A candidate that got faster after each of them is not scored below half of what the last one assumed."""
 AS_GRAPH = "calls are so short that each batch runs as a CUDA graph, where they can be captured"
-LAUNCH_BOUND = 4
+LAUNCH_BOUND: float = TIMING["plan"]["launch_bound"]
 """A pilot within this factor of what runs as a graph may be mostly launches, and is made again as one."""
-REPLAN_FACTOR = 2
+REPLAN_FACTOR: float = TIMING["plan"]["replan_factor"]
 """A score under the pilot by more than this was planned from a misleading pilot."""
 
 
@@ -68,7 +69,7 @@ def compare(opened: Opened, request: wire.DuelRequest, progress: Progress) -> du
     """A duel on demand, once the candidates are built and checked; else the verdict on the one that fails.
 
     Raises:
-        OpeningError: the task has no vendor line here, or its kernels are too slow to be compared with it.
+        MachineError: there is no vendor line here, or the kernels are too slow to be compared with it.
     """
     checked = []
     for side, source in (("A", request.candidate), ("B", request.incumbent)):
@@ -100,7 +101,7 @@ def _compared(opened: Opened, checked: list[tuple[Path, float]]) -> duel.Duel:
             rival, rival_s = others[0]
             return promote.fight(opened, worker, promote.Rival(rival), calls_s=call_s + rival_s, give_up=False)
         if (fought := promote.beside_vendor(opened, worker, call_s=call_s)) is None:
-            raise OpeningError("no vendor line to be compared with in a reasonable time")
+            raise MachineError("no vendor line to be compared with in a reasonable time")
         return fought
 
 
@@ -253,8 +254,9 @@ def _time_case(
             least_s = pilot_s / REPLAN_FACTOR
             misled_below_s = least_s if left else 0.0
             readings = findings.undisturbed(
-                f"case {case.name}",
+                wire.Figure.TIMING,
                 partial(_all_but_last, stand, plan, misled_below_s),
+                name=f"case {case.name}",
                 watch=partial(opened.workplace.watch, worker),
                 is_settled=partial(_is_misled, below_s=misled_below_s),
             )

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build import toolchain
+from contract import TIMING
 
 HERE = Path(__file__).resolve().parent
-PROBES_PER_S = 60
+PROBES_PER_S: int = TIMING["calibration"]["probes_per_s"]
 """At least 100 probes of 3 ms in the 2 s that DESIGN asks for."""
 TRUSTED_FLAGS = ("-std=gnu17", "-O3", "-march=native", "-Wall")
 

@@ -24,27 +24,28 @@ from arena import Arena
 from arena.layout import lay_out, sets_that_fit
 from build.built import BuildFailure, Built
 from clock import Pace, Reading, Stand
+from contract import KEY_DIGITS, TIMING
 from doorbell import Profile, Worker, WorkerDied, WorkerOverdue
 from failure import Failed
-from task import Case, Task
+from task import Case, Task, TaskFault
 from vendor import Vendor
-from workplace import Workplace
+from workplace import MachineError, Workplace
 
-OVERHEAD_BATCHES = 21
-NO_KEY = "0" * 32
+OVERHEAD_BATCHES: int = TIMING["calibration"]["overhead_batches"]
+NO_KEY = "0" * KEY_DIGITS
 """The candidate of known length reads no inputs."""
-VENDOR_TRIALS = 5
+VENDOR_TRIALS: int = TIMING["vendor"]["trials"]
 """Batches by which the better of the library's kernels is chosen."""
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
-SETS_MEASURED = 4
+SETS_MEASURED: int = TIMING["calibration"]["sets_measured"]
 """Enough that work which is done once a batch does not count for a call's."""
-FASTEST_PILOT_S = 1e-7
+FASTEST_PILOT_S: float = TIMING["calibration"]["fastest_pilot_s"]
 """Faster than any call; the plan is then bounded by physics."""
 
 
 class OpeningError(Exception):
-    """The task cannot be opened: the harness's fault, or the machine's."""
+    """A trusted program of the harness's own does not build or run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,9 @@ def open_task(task: Task, *, workplace: Workplace, calibration_s: float) -> Open
     """Measure everything a run's numbers will stand beside.
 
     Raises:
-        OpeningError: a trusted program failed.
-        MachineError: no compiler, or the unit has no peak here.
+        OpeningError: a trusted program of ours failed.
+        TaskFault: the task's vendor file does not build or gives wrong outputs, or its unit has no peak here.
+        MachineError: no compiler, no peak, or a worker ended before it answered.
     """
     workplace.calibrate(calibration_s)
     workplace.peak(task.unit)
@@ -136,9 +138,15 @@ def open_task(task: Task, *, workplace: Workplace, calibration_s: float) -> Open
     try:
         _measure_overheads(opened)
         _measure_vendor(opened)
-    except (Failed, WorkerDied, WorkerOverdue) as error:
+    except Failed as error:
         opened.close()
         raise OpeningError(f"a trusted program failed during calibration: {error}") from error
+    except (WorkerDied, WorkerOverdue) as error:
+        opened.close()
+        raise MachineError(f"a trusted program failed during calibration: {error}") from error
+    except (MachineError, OpeningError, TaskFault):
+        opened.close()
+        raise
     return opened
 
 
@@ -222,6 +230,15 @@ def _trusted(opened: Opened, text: str, *, language: str, name: str) -> Path:
     return built.artifact
 
 
+@contextmanager
+def _blame(source: Path) -> Iterator[None]:
+    """Turn a failure of the task's vendor file into a fault of the task."""
+    try:
+        yield
+    except (Failed, OpeningError, OSError) as error:
+        raise TaskFault(f"{source.name}: {error}") from error
+
+
 def _measure_vendor(opened: Opened) -> None:
     """Choose the better of the vendor's kernels; its time, its single calls, the A/A spread of several processes."""
     variants = _vendors(opened)
@@ -246,7 +263,8 @@ def _vendors(opened: Opened) -> list[Vendor]:
         return []
     source = opened.workplace.vendor_source(opened.task)
     language = next(iter(opened.workplace.standards(opened.task)))
-    artifact = _trusted(opened, source.read_text(encoding="utf-8"), language=language, name=source.name)
+    with _blame(source):
+        artifact = _trusted(opened, source.read_text(encoding="utf-8"), language=language, name="the vendor line")
     return opened.workplace.vendors(artifact, memory_bytes=opened.profile.memory_bytes)
 
 
@@ -268,7 +286,8 @@ def _time_of(opened: Opened, vendor: Vendor, *, batches: int) -> float:
             stand.refresh(range(plan.calls), key)
             run = stand.run(range(plan.calls), key, deadline_s=opened.task.limits.call_s)
             if vendor is opened.vendor:
-                run.verify(np.random.default_rng(secrets.randbits(128)))
+                with _blame(opened.workplace.vendor_source(opened.task)):
+                    run.verify(np.random.default_rng(secrets.randbits(128)))
             readings.append(run.reading)
             if plan.as_graph:
                 stand = stand.capture(range(plan.calls), deadline_s=opened.task.limits.call_s)

@@ -15,6 +15,7 @@ import duel
 import inputs
 import wire
 from build.built import BuildFailure
+from contract import TIMING
 from doorbell import Profile, Worker, WorkerDied, WorkerOverdue
 from failure import Failed, deaths_are_verdicts
 from findings import Findings, Progress, Timed
@@ -22,15 +23,15 @@ from opened import Opened, opened_plan
 from task import Task
 from workplace import Watch
 
-CLEAR = 1.5
+CLEAR: float = TIMING["duel"]["clear_factor"]
 """A contender whose slowest batch beats the incumbent's fastest by this factor needs no duel."""
-DUEL_S = 20.0
+DUEL_S: float = TIMING["duel"]["most_s"]
 """A duel of slow kernels has fewer quads, so that it takes no longer than this ..."""
-MIN_DUEL_QUADS = 6
+MIN_DUEL_QUADS: int = TIMING["duel"]["fewest_quads"]
 """... but never fewer than these."""
 MAY_BE_OTHERS = ("crashed", "timed_out", "tampered")
 """How a candidate may fail for others' sake: memory is short, the device is busy after its calls."""
-MIN_VENDOR_QUADS = 4
+MIN_VENDOR_QUADS: int = TIMING["vendor"]["fewest_quads"]
 """Fewer tell no more than the ratio of the scores."""
 
 
@@ -175,8 +176,9 @@ def _audited(
         return single_s
 
     single_s = findings.undisturbed(
-        "the audit",
+        wire.Figure.AUDIT,
         measure,
+        name="the audit",
         watch=lambda: opened.workplace.watch(worker),
         is_settled=lambda found_s: found_s <= allowed_s,
     )
@@ -221,7 +223,8 @@ def _contend(
     except duel.IncumbentFailed as failure:
         findings.notes.append(f"the incumbent failed in the duel: {failure}")
         return "duel", None
-    findings.notes += [f"the duel was disturbed: {fought.disturbance}"] if fought.disturbance else []
+    if fought.disturbance:
+        findings.disturb(wire.Figure.DUEL, f"the duel was disturbed: {fought.disturbance}")
     return ("duel" if fought.won else None), fought
 
 
@@ -336,8 +339,12 @@ def _with_vendor(
     if paired is None or opened.vendor is None:
         return measurement
     low, high = paired.interval
-    findings.notes.append(
+    note = (
         f"{paired.speedup:.4f} times as fast as {opened.vendor.name} in {len(paired.ratios)} interleaved quads, 95 % "
-        f"interval {low:.4f} to {high:.4f}" + (f"; disturbed: {said}" if (said := paired.disturbance) else "")
+        f"interval {low:.4f} to {high:.4f}"
     )
+    if paired.disturbance:
+        findings.disturb(wire.Figure.VENDOR, f"{note}; disturbed: {paired.disturbance}")
+    else:
+        findings.notes.append(note)
     return replace(measurement, vendor_ratio=paired.speedup, vendor_paired=True)

@@ -11,17 +11,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_WAITED = 0.02
+from contract import TIMING
+
+MAX_WAITED: float = TIMING["disturbance"]["most_waited"]
 """Of the time that the candidate ran: so much it may have waited for its core."""
-WAKING_S = 100e-6
+WAKING_S: float = TIMING["disturbance"]["waking_s"]
 """A batch begins with a wake-up, which is no waiting for others."""
-MAX_JUDGE_WAITED = 0.05
+MAX_JUDGE_WAITED: float = TIMING["disturbance"]["most_judge_waited"]
 """Of all the time: so much the judge may have waited for one of its own cores."""
-MAX_BESIDE = 0.10
+MAX_BESIDE: float = TIMING["disturbance"]["most_beside"]
 """Of all the time: so much others may have run on the candidate's core, or on another thread of it."""
-MAX_AROUND = 0.25
+MAX_AROUND: float = TIMING["disturbance"]["most_around"]
 """Of all our cores: so much may have been busy with others, who take memory, caches and clock."""
-LEAST_S = 0.2
+LEAST_S: float = TIMING["disturbance"]["least_s"]
 """Cores are counted in ticks of 10 ms: over less time their counts say nothing."""
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _BUSY = (0, 1, 2, 5, 6, 7)

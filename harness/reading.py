@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, NoReturn
 
 import hygiene
+from contract import KEY_DIGITS, WIRE
 from wire import VERSION, Build, DuelRequest, IncumbentTime, Judge, Open, Reproduce, Request, Source
 
 MAX_LINE = 64 << 10
 """Bytes of a request: it holds a few paths."""
-MAX_CALLS = 4096
+MAX_CALLS: int = WIRE["most_calls"]
 """Of one batch that is run again."""
 
 Reader = Callable[[Any], Any]
@@ -109,8 +110,8 @@ def _path(value: Any) -> str:
 
 
 def _key(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{32}", value):
-        raise TypeError("key of 32 hexadecimal digits")
+    if not isinstance(value, str) or not re.fullmatch(rf"[0-9a-f]{{{KEY_DIGITS}}}", value):
+        raise TypeError(f"key of {KEY_DIGITS} hexadecimal digits")
     return value
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import inputs
 import task as tasks
 import verify
-from task import Arrays, Case, Task
+from contract import KEY_DIGITS
+from task import Arrays, Case, Task, TaskFault
 
 FILE = "benchmark.py"
 SAME = 1e-4
@@ -23,16 +24,11 @@ SAME = 1e-4
 T = TypeVar("T")
 
 
-class TaskFault(Exception):
-    """The task's own files are wrong; the message names file and line, or function."""
-
-
 def load(folder: Path) -> Task:
     """The task, once its benchmark.py has shown that it works.
 
     Raises:
-        TaskFault: it does not.
-        OSError, tomllib.TOMLDecodeError, KeyError: the folder is not what the agent checked.
+        TaskFault: it does not, or task.toml is not what the agent checked.
     """
     for name in ("task.toml", FILE):
         if not (folder / name).is_file():  # a named pipe would be waited for
@@ -50,7 +46,7 @@ def load(folder: Path) -> Task:
 
 
 def _try_reference(task: Task, case: Case) -> None:
-    given = _given(task, case, key="0" * 32)
+    given = _given(task, case, key="0" * KEY_DIGITS)
     found = _tried(lambda: {name: np.shape(array) for name, array in task.reference(given).items()})
     wanted = {b.name: tuple(case.sizes[d] for d in b.shape) for b in task.buffers if b.is_output}
     if found != wanted:
@@ -79,7 +75,7 @@ def _try_independence(task: Task, case: Case, *, given: Arrays) -> None:
 
 def _takes_rows_of_calls(task: Task, case: Case) -> bool:
     """See Task.takes_rows_of_calls; by two calls."""
-    calls = [_given(task, case, key=key * 32) for key in "12"]
+    calls = [_given(task, case, key=key * KEY_DIGITS) for key in "12"]
     wanted = verify.joined(task, [task.reference(call) for call in calls])
     try:
         return _tried(lambda: _are_alike(task.reference(verify.joined(task, calls)), wanted))
@@ -111,10 +107,8 @@ def _tried(work: Callable[[], T]) -> T:
     """What the task's own code returns. Raises TaskFault: it raised, and where."""
     try:
         return work()
-    except (OSError, KeyError) as error:
-        if _line(error) is None:
-            raise
-        raise _fault(error) from error
+    except TaskFault:
+        raise
     except (Exception, SystemExit) as error:
         raise _fault(error) from error
 
@@ -123,7 +117,15 @@ def _fault(error: BaseException) -> TaskFault:
     if isinstance(error, SyntaxError):
         return TaskFault(f"{FILE}:{error.lineno}: {error.msg}")
     line = _line(error)
-    return TaskFault(f"{FILE}{f':{line}' if line else ''}: {type(error).__name__}: {error}")
+    return TaskFault(f"{FILE}{f':{line}' if line else ''}: {type(error).__name__}: {_words(error)}")
+
+
+def _words(error: BaseException) -> str:
+    """Return an exception's text; its own class may raise where it is asked."""
+    try:
+        return str(error)
+    except Exception as fault:  # noqa: BLE001 (somebody's class may raise anything)
+        return f"its text raises {type(fault).__name__}"
 
 
 def _line(error: BaseException) -> int | None:

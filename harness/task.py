@@ -15,10 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contract import ITEM_BYTES, architecture, default_limit
+
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
-ITEM_BYTES = {"float64": 8, "float32": 4, "int32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
+
+class TaskFault(Exception):
+    """The task's own files are wrong; the message names file and line, key, or function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,11 @@ class Check:
 class Limits:
     """Deadlines in seconds, sizes in bytes."""
 
-    source_bytes: int = 262_144
-    build_s: float = 60.0
-    call_s: float = 20.0
-    timing_s: float = 2.0
-    memory_bytes: int = 2 << 30
+    source_bytes: int = default_limit("source_bytes")
+    build_s: float = default_limit("build_s")
+    call_s: float = default_limit("call_s")
+    timing_s: float = default_limit("timing_s")
+    memory_bytes: int = default_limit("memory_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,8 @@ class Task:
     limits: Limits
     forbidden: tuple[str, ...]
     vendor: str | None
+    arch: str | None
+    """What candidates are built for, `sm_90a`; None on a CPU."""
     benchmark: Any
     """benchmark.py as a module."""
     takes_rows_of_calls: bool = False
@@ -149,8 +155,17 @@ def load(folder: Path) -> Task:
     """Read a task folder.
 
     Raises:
-        OSError, tomllib.TOMLDecodeError, KeyError: the folder is not what the agent checked.
+        TaskFault: task.toml is not what the agent checked.
+        Exception: whatever benchmark.py raises.
     """
+    benchmark = _benchmark(folder / "benchmark.py")
+    try:
+        return _from_table(folder, benchmark)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise TaskFault(f"task.toml: {type(error).__name__}: {error}") from error
+
+
+def _from_table(folder: Path, benchmark: ModuleType) -> Task:
     spec = tomllib.loads((folder / "task.toml").read_text(encoding="utf-8"))
     arguments, check = spec["signature"]["arguments"], spec["check"]
     return Task(
@@ -167,7 +182,8 @@ def load(folder: Path) -> Task:
         limits=Limits(**spec.get("limits", {})),
         forbidden=tuple(spec.get("rules", {}).get("forbidden", ())),
         vendor=spec.get("vendor"),
-        benchmark=_benchmark(folder / "benchmark.py"),
+        arch=spec.get("arch") or architecture(spec["device"]),
+        benchmark=benchmark,
     )
 
 

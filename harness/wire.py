@@ -6,17 +6,40 @@ The reader's half is kernelsmith/judge_client/wire.py; requests are read by read
     answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "built"
                                            | "error", ...}
 
-Every request gets progress answers and exactly one final answer. `error` means the harness failed; a candidate's fault
-is a verdict. A line that is no request is answered with an `error`, and the next one is read.
+Every request gets progress answers and exactly one final answer. `error` means that there is no result and names where
+the fault lies; a candidate's fault is a verdict. A line that is no request is answered with an `error`, and the next
+one is read.
 """
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from typing import IO, Any
 
 import hygiene
+from contract import WIRE
 
-VERSION = 1
+VERSION: int = WIRE["version"]
+
+
+class Fault(StrEnum):
+    """Where the cause of an error lies."""
+
+    HARNESS = "harness"
+    MACHINE = "machine"
+    """It cannot judge now: no compiler, no sandbox, another program on the GPU, an unknown peak."""
+    TASK = "task"
+    """A file of the task folder is wrong."""
+
+
+class Figure(StrEnum):
+    """A part of a verdict that other work on the device can disturb; see kernelsmith.core.verdict.Figure."""
+
+    CALIBRATION = "calibration"
+    TIMING = "timing"
+    AUDIT = "audit"
+    DUEL = "duel"
+    VENDOR = "vendor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +189,7 @@ class Verdict:
     guards_s: dict[str, float] = field(default_factory=dict)
     isolation: int | None = None
     notes: tuple[str, ...] = ()
+    disturbed: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +232,9 @@ class Answers:
         self._write(request_id, "opened", {"device": asdict(device)})
 
     def verdict(self, request_id: str, verdict: Verdict) -> None:
-        """The candidate is judged."""
-        self._write(request_id, "verdict", {"verdict": asdict(_fit(verdict))})
+        """The candidate is judged. The digest of what was built stands beside the verdict."""
+        body = asdict(_fit(verdict))
+        self._write(request_id, "verdict", {"source_digest": body.pop("source_digest"), "verdict": body})
 
     def duel(self, request_id: str, duel: Duel) -> None:
         """The duel is fought."""
@@ -223,9 +248,9 @@ class Answers:
         """The build has ended; how, the judge will find out."""
         self._write(request_id, "built", {})
 
-    def error(self, request_id: str, message: str, *, of_machine: bool = False) -> None:
-        """The harness failed, or the machine cannot judge now; nothing was found out about the candidate."""
-        self._write(request_id, "error", {"message": hygiene.text(message), "of_machine": of_machine})
+    def error(self, request_id: str, message: str, *, fault: Fault = Fault.HARNESS) -> None:
+        """The request has no result; nothing was found out about the candidate."""
+        self._write(request_id, "error", {"message": hygiene.text(message), "fault": fault})
 
     def _write(self, request_id: str, kind: str, body: dict[str, Any]) -> None:
         line = json.dumps({"v": VERSION, "id": request_id, "kind": kind, **body}, allow_nan=False)

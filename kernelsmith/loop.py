@@ -1,43 +1,27 @@
 """The loop: ask, propose, judge, write down, until the budget ends. Read this file first.
 
-It does no I/O of its own and keeps nothing: every step is in the log before the next one starts, so a killed run goes
-on where it stopped. It does not know what a model, a compiler or a terminal is.
+`optimize` sees a session and a proposer and nothing else. app/session.py asks, judges and writes down; every step is in
+the log before the next one starts, so a killed run goes on where it stopped. The rules below `optimize` say what a
+session writes down; they are pure functions.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from kernelsmith.core.attempt import Ask, Attempt, Proposal
+from kernelsmith.core.attempt import Ask, Attempt, Directive, Proposal, Trial
 from kernelsmith.core.budget import spent
 from kernelsmith.core.history import History
-from kernelsmith.core.run import Event, EventKind, Run
-from kernelsmith.core.seams import AttemptLog, Harness, Proposer, Strategy
+from kernelsmith.core.run import Event, EventKind, StopReason
+from kernelsmith.core.seams import Proposer, Session
 from kernelsmith.core.verdict import Status, Verdict
-from kernelsmith.errors import Exhausted, MachineRefusal
+from kernelsmith.errors import Exhausted
 from kernelsmith.search.plateau import begins_a_rung, idle
 
-MAX_JUDGINGS = 2
-"""A candidate whose judging started this often without a verdict has taken the judge along each time."""
+MAX_DEATHS = 2
+"""A candidate whose judging ended this often in the death of the judge is recorded as crashed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a run is made of; cli/run.py is the only place that puts them together."""
-
-    strategy: Strategy
-    proposer: Proposer
-    harness: Harness
-    log: AttemptLog
-    stopped: Callable[[], bool] = lambda: False
-    """True once the user asked to end after the attempt in flight."""
-    foresee: Callable[[History, Ask, Proposal], None] = lambda history, ask, proposal: None
-    """Told what is being judged, so that builds of what may come next can begin; nothing depends on it."""
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-
-def optimize(run: Run, parts: Parts) -> History:
-    """Try kernels until the budget ends or the user stops; returns the history as it then stands.
+def optimize(session: Session, proposer: Proposer) -> History:
+    """Try kernels until the budget ends or the user stops; return the history as it then stands.
 
     Raises:
         UsageError: a proposer found a fault that the user can fix.
@@ -45,64 +29,54 @@ def optimize(run: Run, parts: Parts) -> History:
         HarnessError: the harness failed; likewise.
         LogError: the log could not be written; what was written before stays.
     """
-    log = parts.log
-    while (reason := spent(history := log.history(run))) is None and not parts.stopped():
-        started = parts.now()
-        ask = history.pending or _ask(history, run=run, parts=parts)
+    while (ending := spent(session.history())) is None and not session.stopped():
+        ask = session.ask()
         try:
-            proposal = parts.proposer.propose(ask, history)
+            proposal = proposer.propose(ask, session.history().as_seen_by(ask))
         except Exhausted as exhausted:
-            log.note(run, Event(EventKind.EXHAUSTED, parts.now(), ask.number, {"reason": str(exhausted)}))
-            return log.history(run)
-        verdict = _judge(proposal, ask, run=run, history=history, parts=parts)
-        seconds = (parts.now() - started).total_seconds()
-        attempt = Attempt(ask, proposal, verdict, started, seconds)
-        log.record(run, attempt, *_consequences(attempt, parts.now()))
-    log.note(run, _end(reason, parts.now()))
-    return log.history(run)
+            session.note(EventKind.EXHAUSTED, ask, limit=StopReason.EXHAUSTED, reason=str(exhausted))
+            return session.history()
+        session.answer(ask, proposal)
+    if ending:
+        session.note(EventKind.ENDED, limit=ending.limit, reason=ending.words)
+    else:
+        session.note(EventKind.PAUSED, limit=StopReason.USER, reason="stopped by the user")
+    return session.history()
 
 
-def _ask(history: History, *, run: Run, parts: Parts) -> Ask:
-    """The strategy's next directive, on disk; a plateau reached and a changed stance are events beside it."""
-    number, at = len(history.attempts), parts.now()
-    directive = parts.strategy.ask(history, number)
+def steps_to(directive: Directive, history: History, *, number: int, at: datetime) -> list[Event]:
+    """Return the events that lead to a new ask: a plateau that was reached, and a stance that changes."""
+    events = []
+    if begins_a_rung(history):
+        events.append(Event(EventKind.PLATEAU, at, number, {"attempts": len(idle(history))}))
     before = history.attempts[-1].stance if history.attempts else None
-    events = [Event(EventKind.PLATEAU, at, number, {"attempts": len(idle(history))})] if begins_a_rung(history) else []
     if directive.stance is not before:
         step = {"from": before or "", "to": directive.stance, "reason": directive.reason}
         events.append(Event(EventKind.RUNG, at, number, step))
-    return parts.log.ask(run, directive, *events)
+    return events
 
 
-def _judge(proposal: Proposal, ask: Ask, *, run: Run, history: History, parts: Parts) -> Verdict:
-    """The verdict on a proposal; the harness is asked only where it must be."""
-    if proposal.candidate is None:
-        return Verdict(Status.NO_CANDIDATE, proposal.reason)
-    if twin := history.identical(proposal.candidate.digest):
+def verdict_without_judging(history: History, ask: Ask, trial: Trial) -> Verdict | None:
+    """Return the verdict on a candidate that the harness need not see; None where it must be judged."""
+    if twin := history.identical(trial.candidate.digest):
         return Verdict(Status.REJECTED, f"identical to {twin.number}, which is {twin.verdict.status}")
-    if history.judgings(ask.number) >= MAX_JUDGINGS:
-        return Verdict(Status.CRASHED, f"judging started {MAX_JUDGINGS} times and never ended")
-    parts.log.note(run, Event(EventKind.JUDGING, parts.now(), ask.number))
-    verdict = parts.harness.submit(proposal.candidate, history.incumbent)
-    parts.foresee(history, ask, proposal)
-    try:
-        return verdict.result()
-    except MachineRefusal as refusal:
-        parts.log.note(run, Event(EventKind.TROUBLE, parts.now(), ask.number, {"reason": str(refusal)}))
-        raise
+    if history.deadly_judgings(ask.number, trial.number) >= MAX_DEATHS:
+        return Verdict(Status.CRASHED, f"the judge died {MAX_DEATHS} times while it judged this candidate")
+    return None
 
 
-def _consequences(attempt: Attempt, at: datetime) -> list[Event]:
-    """What the diary says beside the attempt itself."""
+def verdict_on_nothing(proposal: Proposal) -> Verdict:
+    """Return the verdict on a proposal without a candidate."""
+    return Verdict(Status.NO_CANDIDATE, proposal.why_empty)
+
+
+def consequences_of(attempt: Attempt, at: datetime) -> list[Event]:
+    """Return the events that follow from an attempt."""
     verdict = attempt.verdict
     if verdict.promotion:
-        return [Event(EventKind.PROMOTION, at, attempt.number, {"by": verdict.promotion})]
+        return [
+            Event(EventKind.PROMOTION, at, attempt.ask_number, {"by": verdict.promotion, "attempt": attempt.number})
+        ]
     if verdict.status is Status.NO_CANDIDATE:
-        return [Event(EventKind.REFUSAL, at, attempt.number, {"reason": verdict.detail})]
+        return [Event(EventKind.REFUSAL, at, attempt.ask_number, {"reason": verdict.detail})]
     return []
-
-
-def _end(reason: str | None, at: datetime) -> Event:
-    if reason:
-        return Event(EventKind.ENDED, at, data={"reason": reason})
-    return Event(EventKind.PAUSED, at, data={"reason": "stopped by the user"})

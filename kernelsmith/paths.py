@@ -13,6 +13,11 @@ def _find(name: str, *, below: str = "") -> Path:
     return shipped if shipped.is_dir() else _PACKAGE.parent / below / name
 
 
+def package_folder() -> Path:
+    """The agent's own source."""
+    return _PACKAGE
+
+
 def harness_folder() -> Path:
     """The program that judges, started as `python -I <folder>`."""
     return _find("harness")

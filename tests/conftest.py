@@ -9,11 +9,11 @@ import pytest
 
 from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.judge_client.process import SINGLE_THREADED
-from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
+from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, Device, Event, Run, RunConfig, VendorLine
-from kernelsmith.core.task import Task
+from kernelsmith.core.task import DeviceKind, Task, Unit
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 
@@ -80,7 +80,7 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 def cpu_device() -> Device:
     """A device with a vendor line, as a harness would have found it."""
     vendor = VendorLine("OpenBLAS (Test)", 25_000.0, 0.8)
-    return Device("Test CPU", "cpu", 100e9, "fp32", isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor)
+    return Device("Test CPU", DeviceKind.CPU, 100e9, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor)
 
 
 @pytest.fixture
@@ -101,14 +101,18 @@ def attempt_with() -> Callable[..., Attempt]:
         parent: int | None = None,
         source: str | None = None,
         params: Mapping[str, int | float | str] | None = None,
+        ask_number: int | None = None,
+        trial: int = 0,
+        seen: int | None = None,
         **rest,
     ) -> Attempt:
         verdict = Verdict(status, detail, _measurement(utilization, peak), promotion, **rest)
-        ask = Ask(number, Directive(stance, parent, reason))
+        known = number - trial - 1 if seen is None else seen
+        ask = Ask(number if ask_number is None else ask_number, Directive(stance, parent, reason), known)
         text = f"/* {number} */\nvoid matmul(void) {{}}\n" if source is None else source
         candidate = None if status is Status.NO_CANDIDATE else Candidate(text, Language.C, params or {})
-        proposal = Proposal(Origin.TUNER, hypothesis, candidate, parent, "" if candidate else detail)
-        return Attempt(ask, proposal, verdict, NOW, 2.0)
+        proposal = Proposal(Origin.TUNER, hypothesis, candidate, parent, None if candidate else NoCandidate.NO_BLOCK)
+        return Attempt(number, ask, trial, proposal, verdict, NOW, 2.0)
 
     return build
 
@@ -120,7 +124,7 @@ def _measurement(utilization: float | None, peak: float) -> Measurement | None:
     rate = utilization * peak
     time_us = 2e9 / rate * 1e6
     interval = Interval(time_us * 0.99, time_us * 1.01)
-    return Measurement(time_us, interval, utilization, rate, peak, "fp32", time_us, vendor_ratio=utilization / 0.8)
+    return Measurement(time_us, interval, utilization, rate, peak, Unit.FP32, time_us, vendor_ratio=utilization / 0.8)
 
 
 @pytest.fixture
@@ -137,6 +141,7 @@ def history_with(cpu_device: Device) -> Callable[..., History]:
     ) -> History:
         settings = RunConfig("cpu_matmul", "tuner", budget=budget or Budget(attempts=10), **config)
         devices = ((NOW, device),) if device else ()
-        return History(Run(1, name, settings, "0" * 64, NOW), attempts, events, devices=devices)
+        asks = tuple({attempt.ask.number: attempt.ask for attempt in attempts}.values())
+        return History(Run(1, name, settings, "0" * 64, NOW), attempts, events, asks, devices=devices)
 
     return build

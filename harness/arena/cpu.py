@@ -16,9 +16,6 @@ from arena.layout import Layout, spans
 from arena.sealed import Memory
 from task import Array, Case, Task
 
-MAX_BYTES = 512 << 20
-"""Sets of one batch take at most this."""
-
 
 class CpuArena:
     """See arena.Arena."""

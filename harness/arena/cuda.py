@@ -25,8 +25,6 @@ from arena.layout import Layout, Spans, spans
 from arena.stored import Stored
 from task import Buffer, Case, Task
 
-MAX_BYTES = 24 << 30
-"""Sets of one batch take at most this."""
 BLOCK_BYTES = 2 << 20
 KINDS = {"normal": 0, "small_integers": 1, "wide_range": 2}
 RANGES = {"float32": 20, "bfloat16": 20, "float16": 4, "float8_e4m3fn": 3}

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 import verify
 from arena.kernels import COLUMN_PACK, PACK_BYTES, ROWS_IN_A_BLOCK, SLAB, THREADS, WARP, Kernels
+from contract import ITEM_BYTES
 from rounding import NARROW
-from task import ITEM_BYTES, Buffer, Case, Task
+from task import Buffer, Case, Task
 
 ERRORS = np.dtype(
     [("squares", "f8"), ("beyond", "u8"), ("mismatches", "u8"), ("unwritten", "u8"), ("small", "u8"), ("coarse", "u8"),

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 import verify
 from arena.examiner import Examiner, Products
 from arena.layout import Layout
-from task import ITEM_BYTES, Buffer, Case, Task
+from contract import ITEM_BYTES
+from task import Buffer, Case, Task
 
 MAX_DECODED_BYTES = 1 << 30
 """Of the inputs of calls whose sampled rows are compared at once; references take several times as much."""

@@ -1,4 +1,4 @@
-"""From a CUDA C++ candidate to a shared object for sm_90a with an entry the worker can call, and the compiler's facts.
+"""From a CUDA C++ candidate to a shared object with an entry the worker can call, and the compiler's facts.
 
 As in c.py the compiler runs in the sandbox, in stages that each see only what they need: nvcc (headers, among them
 those of the toolkit, harmless without a library), the shim (a host file without a CUDA header, 20 ms), the linker
@@ -20,11 +20,11 @@ from build.nvcc import Toolkit
 from task import Task
 
 FLAGS = (
-    "-std=c++17", "-O3", *nvcc.ARCHITECTURE, "-Xptxas=-v", "-Xcompiler=-fPIC,-Wall", "-lineinfo", "--keep",
+    "-std=c++17", "-O3", "-Xptxas=-v", "-Xcompiler=-fPIC,-Wall", "-lineinfo", "--keep",
     "--threads=2",
 )  # fmt: skip
-"""Fixed: no flag of a candidate's. -lineinfo and the kept PTX give the assembler's messages lines of candidate.cu. Host
-and device code are compiled side by side."""
+"""No flag is a candidate's; the task's architecture is added. -lineinfo and the kept PTX give the assembler's messages
+lines of candidate.cu. Host and device code are compiled side by side."""
 LINK_FLAGS = ("-shared", "-Wl,-z,defs", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-Bsymbolic")
 LIBRARIES = (
     "-Wl,-Bstatic", "-lstdc++", "-Wl,-Bdynamic", "-static-libgcc", "-lm", "-lpthread", "-ldl", "-lrt",
@@ -49,6 +49,7 @@ class _Sources:
     declaration: str
     shim: str
     entry: str
+    arch: str
 
 
 def build_cuda(
@@ -62,8 +63,9 @@ def build_cuda(
     """
     tools = nvcc.toolkit()
     sources = _Sources(
-        source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry
-    )
+        source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry,
+        arch=_architecture(task),
+    )  # fmt: skip
     entry = cache / _key(sources, tools)
     with store.turn(entry):
         if built := store.stored(entry):
@@ -76,8 +78,13 @@ def build_cuda(
                 return store.store(entry, output, facts=facts, seconds=time.monotonic() - begin, is_inspected=False)
         except BuildFault as fault:
             seconds = time.monotonic() - begin
-            _check_compiler_works(isolation)
+            _check_compiler_works(isolation, sources.arch)
             return BuildFailure(str(fault), seconds)
+
+
+def _architecture(task: Task) -> str:
+    assert task.arch is not None, "a GPU task has an architecture"
+    return task.arch
 
 
 def _bench(tools: Toolkit, isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:
@@ -96,18 +103,19 @@ def _build(bench: Bench, tools: Toolkit, sources: _Sources) -> wire.Facts:
     place(bench.folder / _DECLARATION, sources.declaration.encode())
     shim = (tools.host.compiler.path, "-O2", "-fPIC", "-c", f"{_SHIM}.c")
     with bench.started(shim, readable=tools.headers) as finish:
-        said, assembly = _compile(bench, tools)
+        said, assembly = _compile(bench, tools, arch=sources.arch)
         if finish()[0] != 0:
             raise sandbox.SandboxError(f"{shim[0]} cannot compile the worker's own part of a candidate")
     _link(bench, tools, sources)
     return _facts(said, assembly)
 
 
-def _compile(bench: Bench, tools: Toolkit) -> tuple[str, str]:
+def _compile(bench: Bench, tools: Toolkit, *, arch: str) -> tuple[str, str]:
     """What the compiler said, and the PTX it made."""
     command = (
         tools.nvcc,
         *FLAGS,
+        nvcc.target(arch),
         "-ccbin",
         tools.host.compiler.path,
         "-include",
@@ -150,17 +158,18 @@ def _facts(said: str, assembly: str) -> wire.Facts:
 
 
 @functools.cache
-def _check_compiler_works(isolation: sandbox.Isolation) -> None:
+def _check_compiler_works(isolation: sandbox.Isolation, arch: str) -> None:
     """A build that fails is the candidate's fault only if a trivial one succeeds."""
     tools = nvcc.toolkit()
+    trivial = _Sources(_TRIVIAL.encode(), _TRIVIAL_DECLARATION, _TRIVIAL_SHIM, entry="entry", arch=arch)
     with _bench(tools, isolation, deadline_s=60) as bench:
         try:
-            _build(bench, tools, _Sources(_TRIVIAL.encode(), _TRIVIAL_DECLARATION, _TRIVIAL_SHIM, entry="entry"))
+            _build(bench, tools, trivial)
         except BuildFault as fault:
             raise sandbox.SandboxError(f"{tools.nvcc} does not work inside the sandbox: {fault}") from fault
 
 
 def _key(sources: _Sources, tools: Toolkit) -> str:
-    flags = " ".join((*FLAGS, *LINK_FLAGS, *LIBRARIES))
+    flags = " ".join((*FLAGS, nvcc.target(sources.arch), *LINK_FLAGS, *LIBRARIES))
     host = f"{tools.host.compiler.path} {tools.host.compiler.version}"
     return store.key(sources.candidate, sources.declaration, sources.shim, flags, f"{tools.nvcc} {tools.version}", host)

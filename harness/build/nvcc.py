@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build import toolchain
+from contract import architecture
 
-ARCHITECTURE = ("-gencode=arch=compute_90a,code=sm_90a",)
-"""Hopper with wgmma, TMA and setmaxnreg; the shorthand -arch=sm_90a would build a plain sm_90 beside it."""
 _SHELL_TOOLS = ("sh", "rm")
 """nvcc runs its stages through the shell, which system(3) finds as /bin/sh."""
 _TIMEOUT_S = 30
@@ -41,6 +40,18 @@ class Toolkit:
     nvdisasm: Path | None
     host: toolchain.Toolchain
     search_path: str
+
+
+def target(arch: str) -> str:
+    """Return nvcc's option for an architecture such as `sm_90a`: Hopper with wgmma, TMA and setmaxnreg.
+
+    The shorthand -arch=sm_90a would build a plain sm_90 beside it.
+    """
+    return f"-gencode=arch=compute_{arch.removeprefix('sm_')},code={arch}"
+
+
+ARCHITECTURE = (target(str(architecture("cuda"))),)
+"""What our own kernels are built for; a candidate is built for its task's architecture."""
 
 
 @functools.cache

@@ -1,8 +1,9 @@
 """The candidate ABI in C, from a task's signature: the declaration, and the shim through which the worker calls it."""
 
-from task import ITEM_BYTES, Task
+from contract import ITEM_BYTES, type_names
+from task import Task
 
-C_TYPES = {"float32": "float", "float64": "double", "int32": "int"}
+C_TYPES = type_names("c")
 """What a C candidate may be given; narrower types are the GPU tasks'."""
 
 
@@ -32,10 +33,7 @@ def standard(task: Task) -> str:
     return f"{declaration(task).removesuffix(';')}\n{{\n    {unused}\n}}\n"
 
 
-CUDA_TYPES = {
-    "float64": "double", "float32": "float", "int32": "int",
-    "float16": "__half", "bfloat16": "__nv_bfloat16", "float8_e4m3fn": "__nv_fp8_e4m3",
-}  # fmt: skip
+CUDA_TYPES = type_names("cuda")
 """What a CUDA candidate is given."""
 
 

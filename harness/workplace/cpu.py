@@ -11,23 +11,19 @@ import quiet
 import sandbox
 import wire
 from arena import Arena
-from arena.cpu import MAX_BYTES, CpuArena
+from arena.cpu import CpuArena
 from build import c as c_builder
 from build import signature, toolchain
 from build.built import BuildFailure, Built
 from clock import Pace
+from contract import TIMING, pace
 from doorbell import Manner, Profile, Worker, hired
-from task import Task
+from task import Task, TaskFault
 from vendor import Vendor, openblas_variants
-from workplace import MachineError
 
-PACE = Pace(
-    target_s=0.010, batches=(24, 32), quantile=0.10, idle_s=0.0, refresh_s=0.100, max_bytes=MAX_BYTES, standard_s=0.0,
-    pilot_calls=0, graph_below_s=0.0, turn_s=0.001, turn_idle_s=0.0, quads=24, futility_every=8, noise=0.03,
-    vendor_turn_s=0.001, vendor_quads=12, vendor_s=2.5, vendor_from=0.0, sustained_s=0.0, spread=(5, 10),
-)  # fmt: skip
+PACE = Pace(**pace("cpu"))
 """The low quantile of many short batches: the noise of other programs hardly moves it."""
-PHYSICS = 1.1
+PHYSICS: float = TIMING["calibration"]["physics"]
 """A rate above this multiple of a re-measured peak cannot be honest."""
 READY_S = 10.0
 
@@ -65,7 +61,7 @@ class CpuWorkplace:
     def peak(self, unit: str) -> float:
         """Dense fp32 peak of the candidates' core, FLOP/s: the fastest probe."""
         if unit != "fp32":
-            raise MachineError(f"task.toml: unit {unit}: a cpu is measured in fp32 so far")
+            raise TaskFault(f"task.toml: unit {unit}: a cpu is measured in fp32 so far")
         return max(self._peaks)
 
     def ceiling(self, unit: str, *, suspected: float) -> float:

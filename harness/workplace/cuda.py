@@ -17,13 +17,14 @@ import machine
 import sandbox
 import wire
 from arena import Arena
-from arena.cuda import MAX_BYTES, CudaArena
+from arena.cuda import CudaArena
 from arena.kernels import Kernels
 from build import gpu, inspection, nvcc, signature, trusted
 from build import triton as triton_builder
 from build.built import BuildFailure, Built
 from build.gpu import TRITON
 from clock import Pace
+from contract import pace
 from doorbell import Manner, Profile, Worker, hired
 from task import Task
 from telemetry import Telemetry
@@ -31,14 +32,10 @@ from vendor import Vendor, cublaslt
 from worker import faults
 from workplace import MachineError
 
-PACE = Pace(
-    target_s=0.050, batches=(8, 12), quantile=0.50, idle_s=0.100, refresh_s=0.200, max_bytes=MAX_BYTES,
-    standard_s=0.001, pilot_calls=8, graph_below_s=50e-6, turn_s=0.025, turn_idle_s=0.020, quads=16, futility_every=2,
-    noise=0.010, vendor_turn_s=0.050, vendor_quads=40, vendor_s=8.0, vendor_from=0.9, sustained_s=2.0, spread=(3, 6),
-)  # fmt: skip
+PACE = Pace(**pace("cuda"))
 """Bursts with idle gaps: back to back, a card at its power limit reads a tenth less. Turns of a duel are shorter: of
 one kernel, batches of 50 ms read 3 % apart, and in the middle of most the driver tells of the power limit."""
-BANDWIDTH_PACE = replace(PACE, target_s=0.007, turn_s=0.007, vendor_turn_s=0.007)
+BANDWIDTH_PACE = Pace(**pace("cuda", "cuda_dram"))
 """As many bytes are poisoned, summed and sampled as kernels move: longer batches would be mostly guards."""
 SHARE_OF_MEMORY = 3
 """Sets and a second seat's outputs leave at least half of a small card to the candidate."""
@@ -92,9 +89,9 @@ class CudaWorkplace:
 
     def pace(self, task: Task) -> Pace:
         """Bandwidth-bound tasks in shorter batches; a small card holds fewer sets."""
-        pace = BANDWIDTH_PACE if task.unit == "dram" else PACE
+        usual = BANDWIDTH_PACE if task.unit == "dram" else PACE
         share = int(self._properties["totalGlobalMem"]) // SHARE_OF_MEMORY
-        return replace(pace, max_bytes=min(pace.max_bytes, share))
+        return replace(usual, max_bytes=min(usual.max_bytes, share))
 
     def calibrate(self, seconds: float) -> None:
         """The peak is looked up; what is measured is that nobody else computes here."""

@@ -11,9 +11,23 @@ from typing import Annotated
 
 import typer
 
-from kernelsmith import __version__
-from kernelsmith.cli import best, diff, doctor, duel, judge, replay, resume, run, runs, selftest, show, tasks, terminal
-from kernelsmith.errors import HarnessError, KernelsmithError
+from kernelsmith.cli import (
+    best,
+    diff,
+    doctor,
+    duel,
+    judge,
+    migrate,
+    replay,
+    resume,
+    run,
+    runs,
+    selftest,
+    show,
+    tasks,
+    terminal,
+)
+from kernelsmith.errors import HarnessError, KernelsmithError, MachineRefusal
 
 DONE, FAILED, FIXABLE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes; 130 is what a shell expects of a program that an interrupt ended."""
@@ -25,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, resume, runs, show, best, judge, duel, diff, replay, tasks, doctor, selftest):
+for command in (run, resume, runs, show, best, judge, duel, diff, replay, tasks, doctor, selftest, migrate):
     name = command.__name__.rpartition(".")[2]
     app.command(name)(getattr(command, name))
 
@@ -37,7 +51,9 @@ def kernelsmith(
 ) -> None:
     """Optimize kernels by search: propose, build, check, time, write down, go on until the budget ends."""
     if version:
-        terminal.result(f"kernelsmith {__version__}")
+        from kernelsmith.app.identity import program
+
+        terminal.result(f"kernelsmith {program()}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         terminal.result(context.get_help())
@@ -62,7 +78,7 @@ def run_command(arguments: Sequence[str]) -> int:
         code = app(list(arguments), prog_name="kernelsmith", standalone_mode=False)
     except KernelsmithError as error:
         terminal.fault(str(error))
-        return FAILED if isinstance(error, HarnessError) else FIXABLE
+        return FAILED if isinstance(error, HarnessError) and not isinstance(error, MachineRefusal) else FIXABLE
     except typer.TyperException as error:
         terminal.fault(_parser_fault(error))
         return FIXABLE

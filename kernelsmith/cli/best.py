@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from kernelsmith.cli import options, terminal
-from kernelsmith.errors import UsageError
 
 
 def best(
@@ -17,32 +16,35 @@ def best(
     json: options.Json = False,
 ) -> None:
     """Print the source of the best attempt, or write it to a file. Exit code 1: nothing has passed yet."""
-    from kernelsmith.cli.references import history_of
-    from kernelsmith.log.store import open_store
-    from kernelsmith.report.summary import best_data
+    from kernelsmith.app.reading import read_history
+    from kernelsmith.report.model import best_report
 
-    with open_store(options.database_url(db), create=False) as store:
-        history = history_of(store, run)
-    found = history.incumbent
-    if found is None or found.proposal.candidate is None:
+    report = best_report(read_history(run, db=db))
+    if report is None:
         terminal.fault(f"{run}: no attempt has passed yet; `kernelsmith show {run}` says why")
         raise typer.Exit(1)
-    source = found.proposal.candidate.source
     if output is not None:
-        _write(output, source)
-        terminal.progress(f"attempt {found.number} of {run} written to {output}")
+        _write(output, report.source)
+        terminal.progress(f"attempt {report.attempt.number} of {run} written to {output}")
     if json:
-        terminal.result_json({**best_data(found), "source": source, "language": found.proposal.candidate.language})
-    elif output is None and sys.stdout.isatty():
-        terminal.result(source)
+        terminal.result_json(report)
     elif output is None:
-        # Bytes, not text: what was measured is what is handed out, whatever is in it.
-        sys.stdout.flush()
-        sys.stdout.buffer.write(source.encode())
-        sys.stdout.buffer.flush()
+        _print(report.source)
+
+
+def _print(source: str) -> None:
+    if sys.stdout.isatty():
+        return terminal.result(source)
+    # Bytes, not text: what was measured is what is handed out, whatever is in it.
+    sys.stdout.flush()
+    sys.stdout.buffer.write(source.encode())
+    sys.stdout.buffer.flush()
+    return None
 
 
 def _write(path: Path, source: str) -> None:
+    from kernelsmith.errors import UsageError
+
     try:
         path.write_bytes(source.encode())
     except OSError as error:

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from kernelsmith.cli import options, terminal
-from kernelsmith.errors import UsageError
 
 
 def diff(
@@ -15,18 +14,16 @@ def diff(
     json: options.Json = False,
 ) -> None:
     """Compare two attempts (RUN:N RUN:M): source, facts, time; or two runs: settings, course, best against best."""
-    from kernelsmith.cli import references
-    from kernelsmith.log.store import open_store
-    from kernelsmith.report.attempt_diff import Side, attempts_data, attempts_page
-    from kernelsmith.report.run_diff import runs_data, runs_page
+    from kernelsmith.app.reading import read_pair
+    from kernelsmith.report.attempts_diff_page import attempts_diff_text
+    from kernelsmith.report.model_diff import Side, attempts_diff, runs_diff
+    from kernelsmith.report.runs_diff_page import runs_diff_text
 
-    left, right = references.parse(a), references.parse(b)
-    with open_store(options.database_url(db), create=False) as store:
-        histories = references.history_of(store, left.run), references.history_of(store, right.run)
-    if left.number is None and right.number is None:
-        return terminal.result_json(runs_data(*histories)) if json else terminal.result(runs_page(*histories))
-    if left.number is None or right.number is None:
-        raise UsageError(f"diff {a} {b}: give two runs, or two attempts RUN:N")
-    first = Side(histories[0], references.attempt_of(histories[0], left.number))
-    second = Side(histories[1], references.attempt_of(histories[1], right.number))
-    return terminal.result_json(attempts_data(first, second)) if json else terminal.result(attempts_page(first, second))
+    (first, x), (second, y) = read_pair(a, b, db=db)
+    if x is None or y is None:
+        runs = runs_diff(first, second)
+        return terminal.result_json(runs) if json else terminal.result(runs_diff_text(runs))
+    attempts = attempts_diff(Side(first, x), Side(second, y))
+    if json:
+        return terminal.result_json(attempts)
+    return terminal.result(attempts_diff_text(attempts, options=options.repeated(db)))

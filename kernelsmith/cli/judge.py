@@ -1,15 +1,8 @@
 """`kernelsmith judge`: the verdict on one file, written down nowhere."""
 
-from typing import TYPE_CHECKING, Any
-
 import typer
 
 from kernelsmith.cli import options, terminal
-from kernelsmith.report.text import columns, one_line, printable
-
-if TYPE_CHECKING:
-    from kernelsmith.core.run import Device
-    from kernelsmith.core.verdict import Verdict
 
 
 def judge(
@@ -22,42 +15,26 @@ def judge(
     json: options.Json = False,
 ) -> None:
     """Build, check and time one candidate. Exit code 0: it passed; 1: it did not."""
+    from kernelsmith.app.judging import Machine, opened, ready_task
+    from kernelsmith.app.references import candidate_of
+    from kernelsmith.app.start import database
     from kernelsmith.judge_client.harness import parse_inputs
-    from kernelsmith.cli.judging import opened, ready_task
-    from kernelsmith.cli.references import candidate_of
+    from kernelsmith.report.checks_page import reproduction_text, verdict_text
+    from kernelsmith.report.model_checks import ReproductionReport, verdict_report
 
-    found = ready_task(task, harness_python=harness_python)
-    candidate = candidate_of(file, found, db=options.database_url(db))
+    machine = Machine(harness_python, trust_candidates)
+    found = ready_task(task, machine)
+    candidate = candidate_of(file, found, db=database(db))
     if inputs is not None:
         parse_inputs(inputs, found)  # before anything is measured
-    with opened(found, trust_candidates=trust_candidates, harness_python=harness_python) as (harness, device):
+    with opened(found, machine, on_progress=terminal.progress) as (harness, device):
         if inputs is not None:
-            passed, said = harness.reproduce(candidate, inputs)
-            data, page = {"correct": passed, "detail": said}, printable(said)
+            again = ReproductionReport(*harness.reproduce(candidate, inputs))
+            passed = again.correct
+            terminal.result_json(again) if json else terminal.result(reproduction_text(again))
         else:
-            verdict = harness.submit(candidate, None).result()
-            passed, data, page = verdict.passed, _data(verdict, device), _page(verdict, device)
-    terminal.result_json(data) if json else terminal.result(page)
+            verdict = verdict_report(harness.submit(candidate, None).result(), device)
+            passed = verdict.verdict.passed
+            terminal.result_json(verdict) if json else terminal.result(verdict_text(verdict))
     if not passed:
         raise typer.Exit(1)
-
-
-def _data(verdict: "Verdict", device: "Device") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from kernelsmith.report.telemetry import telemetry_data
-
-    told = {"utilization": verdict.utilization, "telemetry": telemetry_data(verdict.batches), "device": asdict(device)}
-    return asdict(verdict) | told
-
-
-def _page(verdict: "Verdict", device: "Device") -> str:
-    from kernelsmith.report.attempt_page import fact_rows, measurement_rows
-    from kernelsmith.report.telemetry import telemetry_rows
-
-    rows = [("device", one_line(device.name)), *measurement_rows(verdict.measurement, device)] if verdict.passed else []
-    rows += [("batches", str(len(verdict.batches))), *telemetry_rows(verdict.batches)] if verdict.passed else []
-    rows += [("note", one_line(note)) for note in verdict.notes]
-    rows += fact_rows(verdict.facts)
-    head = f"{verdict.status}: {printable(verdict.detail)}" if verdict.detail else f"{verdict.status}"
-    return "\n".join([head, columns(rows)] if rows else [head])

@@ -4,6 +4,7 @@ Whatever a candidate or a model wrote is shown as Text, which knows no markup, a
 """
 
 import time
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -16,6 +17,7 @@ from kernelsmith.core.attempt import Ask, Attempt
 from kernelsmith.core.history import History
 from kernelsmith.core.verdict import Status
 from kernelsmith.report import figures
+from kernelsmith.report.model import climb
 from kernelsmith.report.text import one_line
 
 ROWS = 8
@@ -25,10 +27,10 @@ COLOURS = {Status.PASSED: "green", Status.NO_CANDIDATE: "yellow", Status.REJECTE
 
 
 class LiveView:
-    """A View for a terminal; used as a context manager, which gives the terminal back as it was."""
+    """An observer for a terminal; a context manager, which gives the terminal back as it was."""
 
-    def __init__(self, title: str, console: Console) -> None:
-        self._title = title
+    def __init__(self, console: Console, *, suffix: str = "") -> None:
+        self._suffix = suffix
         self._history: History | None = None
         self._ask: Ask | None = None
         self._stage = ""
@@ -46,32 +48,32 @@ class LiveView:
         self._live.stop()
 
     def history(self, history: History) -> None:
-        """The run as it stands."""
+        """Show the run as it stands."""
         self._history = history
 
     def asked(self, ask: Ask) -> None:
-        """The next directive."""
+        """Show the next directive."""
         self._ask = ask
         self._step("proposing")
 
     def attempted(self, attempt: Attempt) -> None:
-        """Nothing yet: the loop reads the history next, which holds the attempt."""
+        """Show nothing yet: the history that follows holds the attempt."""
         self._step("")
 
     def stage(self, stage: str) -> None:
-        """What the harness does now."""
+        """Show what the harness does now."""
         self._step(stage)
 
     def say(self, text: str) -> None:
-        """One line above the view."""
+        """Show one line above the view."""
         self._live.console.print(Text(one_line(text)))
 
     def render(self) -> RenderableType:
-        """The view as it is to be drawn now."""
+        """Return the view as it is to be drawn now."""
         if self._history is None:
-            return Text(one_line(f"{self._title}: {self._stage or 'opening'} {self._elapsed()}"))
-        history = self._history
-        return Group(_head(self._title, history), _spent(history), _best(history), _last(history), self._now())
+            return Text(one_line(f"{self._stage or 'opening'} {self._elapsed()}"))
+        history, title = self._history, _title(self._history, self._suffix)
+        return Group(_head(title, history), _spent(history), _best(history), _last(history), self._now())
 
     def _step(self, stage: str) -> None:
         self._stage = stage
@@ -88,6 +90,12 @@ class LiveView:
         return Text(one_line(f"now {stance}{self._stage} {self._elapsed()}{why}"), style="cyan", no_wrap=True)
 
 
+def _title(history: History, suffix: str) -> str:
+    """Return `cpu_matmul · night · tuner`; `suffix` takes the proposer's place where it is given."""
+    config = history.run.config
+    return f"{Path(config.task).name} · {history.run.name} · {suffix or config.proposer}"
+
+
 def _head(title: str, history: History) -> Text:
     device = history.device
     if device is None:
@@ -101,12 +109,12 @@ def _head(title: str, history: History) -> Text:
 
 
 def _spent(history: History) -> Table:
-    """A bar against the limit that is nearest, the spent amounts beside it."""
-    budget, attempts = history.budget, len(history.attempts)
-    parts = [attempts / budget.attempts] if budget.attempts else []
+    """Return a bar against the limit that is nearest, with the spent amounts beside it."""
+    budget, asks = history.budget, history.answered
+    parts = [asks / budget.attempts] if budget.attempts else []
     parts += [history.active_s / 3600 / budget.hours] if budget.hours else []
     parts += [(history.usage.cost_usd or 0) / budget.usd] if budget.usd else []
-    words = [figures.spent(attempts, budget.attempts, "attempt"), figures.clock(history.active_s)]
+    words = [figures.spent(asks, budget.attempts, "ask"), figures.clock(history.active_s)]
     words += [f"of {budget.hours:g} h"] if budget.hours else []
     words += [figures.cost(history.usage.cost_usd) + (f" of ${budget.usd:g}" if budget.usd else "")]
     row = Table.grid(padding=(0, 2))
@@ -119,11 +127,11 @@ def _best(history: History) -> RenderableType:
     if best is None or best.verdict.measurement is None:
         return Text("best  none yet")
     found = best.verdict.measurement
-    words = [f"{figures.percent(found.utilization)} of peak", figures.of_vendor(found, history.device_of(best))]
+    words = [f"{figures.percent(found.utilization)} of peak", figures.of_vendor(best.verdict, history.device_of(best))]
     words += [figures.interval(found), f"attempt {best.number}"]
     shown = one_line(" · ".join(word for word in words if word))
     line = Text.assemble("best  ", (shown, "bold green"))
-    return Group(line, Text(f"      {figures.staircase(history.attempts)}", style="green", no_wrap=True))
+    return Group(line, Text(f"      {figures.staircase(climb(history.attempts))}", style="green", no_wrap=True))
 
 
 def _last(history: History) -> Table:

@@ -1,12 +1,11 @@
 """The arguments and options of the commands, each with its help text once."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kernelsmith import paths
+from kernelsmith.core.task import DeviceKind
 
 TASK_HELP = "A task's name (`kernelsmith tasks`), or a task folder."
 
@@ -31,13 +30,6 @@ Trust = Annotated[
 Selftest = Annotated[
     bool, typer.Option("--selftest", help="Judge candidates that cheat first; refuse to start if one gains.")
 ]
-
-
-class DeviceKind(StrEnum):
-    """What a task calls the kind of device that it runs on."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 ZooDevice = Annotated[
@@ -74,7 +66,11 @@ BaseUrl = Annotated[
 ]
 Attempts = Annotated[
     int | None,
-    typer.Option("--attempts", metavar="N", help="End after N attempts.  [default: 60, or the limits below]"),
+    typer.Option(
+        "--attempts",
+        metavar="N",
+        help="End after N asks; trials of a sweep do not count.  [default: 60, or the limits below]",
+    ),
 ]
 Hours = Annotated[float | None, typer.Option("--hours", metavar="H", help="End after H hours of active time.")]
 Usd = Annotated[float | None, typer.Option("--usd", metavar="X", help="End once the model calls have cost X USD.")]
@@ -97,19 +93,24 @@ Inputs = Annotated[
     typer.Option("--inputs", metavar="CASE:CALLS:KEY", help="Run one batch again, unscored, as a verdict names it."),
 ]
 MoreAttempts = Annotated[
-    int | None, typer.Option("--attempts", metavar="N", min=1, help="Allow N attempts more than the run was allowed.")
+    int | None, typer.Option("--attempts", metavar="N", min=1, help="Allow N asks more than the run was allowed.")
 ]
 MoreHours = Annotated[
     float | None, typer.Option("--hours", metavar="H", help="Allow H hours more than the run was allowed.")
 ]
 MoreUsd = Annotated[float | None, typer.Option("--usd", metavar="X", help="Allow X USD more than the run was allowed.")]
+TaskFromDisk = Annotated[
+    bool,
+    typer.Option(
+        "--task-from-disk", help="Go on with the task's folder as it is now, not with the copy that the log keeps."
+    ),
+]
+TrustTask = Annotated[
+    str | None,
+    typer.Option("--trust-task", metavar="DIGEST", help="Let the code of the recorded task with this digest run here."),
+]
 
 
 def repeated(given: str | None) -> str:
     """What a command that is proposed next must say to read the same database: ` --db URL`, or nothing."""
     return f" --db {given}" if given else ""
-
-
-def database_url(given: str | None) -> str:
-    """What `--db` says, or the file that holds all runs started from the working directory."""
-    return given or str(paths.default_database())

@@ -1,26 +1,28 @@
 """`kernelsmith runs`: every run of a database, oldest first."""
 
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kernelsmith.cli import options, terminal
-from kernelsmith.report import figures
-from kernelsmith.report.text import columns, one_line
+
+if TYPE_CHECKING:
+    from kernelsmith.log.reader import RunSummary
 
 HEADINGS = ("run", "task", "status", "attempts", "best")
 
 
 def runs(db: options.Database = None, json: options.Json = False) -> None:
     """List the runs: task, status, attempts made, best utilization."""
-    from kernelsmith.log.store import open_store
+    from kernelsmith.app.reading import read_summaries
+    from kernelsmith.report.text import columns
 
-    with open_store(options.database_url(db), create=False) as store:
-        found = [asdict(summary) for summary in store.summaries()]
+    found = read_summaries(db=db)
     if json:
         return terminal.result_json(found)
     return terminal.result(columns([HEADINGS, *map(_row, found)], width=terminal.width()))
 
 
-def _row(run: dict[str, Any]) -> tuple[str, ...]:
-    best = figures.percent(run["best_utilization"])
-    return run["name"], one_line(run["task"]), run["status"], str(run["attempts"]), best
+def _row(run: "RunSummary") -> tuple[str, ...]:
+    from kernelsmith.report import figures
+    from kernelsmith.report.text import one_line
+
+    return run.name, one_line(run.task), run.status, str(run.attempts), figures.percent(run.best_utilization)

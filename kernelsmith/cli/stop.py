@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """Whether the user asked to stop; `parts.stopped` of a run."""
+    """Whether the user asked to stop; `stopped` of a session."""
 
     def __init__(self, announce: Callable[[str], None]) -> None:
         self._announce = announce

@@ -148,6 +148,10 @@ class Attempt:
     """UTC."""
     seconds: float
     """Wall time from ask to verdict; of a sweep trial, from the trial before it."""
+    line: int = 0
+    """Number of the attempt that began the line: the chain of attempts from one opening or restructuring."""
+    card: str = ""
+    """Name of the device that judged it; empty where nothing was judged."""
 
     @property
     def ask_number(self) -> int:

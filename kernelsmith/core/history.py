@@ -6,9 +6,23 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from kernelsmith.core.attempt import Ask, Attempt
+from kernelsmith.core.attempt import Ask, Attempt, Proposal, Stance
+from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.run import Budget, Device, Event, EventKind, Run
 from kernelsmith.core.usage import Usage
+
+BEGINS_A_LINE = (Stance.OPEN, Stance.RESTRUCTURE, Stance.RESTART)
+
+
+@dataclass(frozen=True, slots=True)
+class Opponent:
+    """The kernel that a contender must beat, with the times that the harness plans a duel by."""
+
+    candidate: Candidate
+    time_us: float
+    """Its score, microseconds a call."""
+    fastest_us: float
+    """Its fastest batch, microseconds a call."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,38 @@ class History:
         """The best attempt so far: the last one promoted."""
         return next((a for a in reversed(self.attempts) if a.verdict.promotion), None)
 
+    @cached_property
+    def opponent(self) -> Opponent | None:
+        """The incumbent with its latest times: as it was judged, or as it was measured again."""
+        best = self.incumbent
+        if best is None or best.candidate is None or best.verdict.measurement is None:
+            return None
+        if again := self.remeasured(best):
+            return Opponent(best.candidate, float(str(again["time_us"])), float(str(again["fastest_us"])))
+        time_us = best.verdict.measurement.time_us
+        fastest_us = min((batch.time_us for batch in best.verdict.batches), default=time_us)
+        return Opponent(best.candidate, time_us, fastest_us)
+
+    def remeasured(self, attempt: Attempt) -> Mapping[str, object] | None:
+        """What the latest `remeasured` event of an attempt holds, if there is one."""
+        told = (e.data for e in reversed(self.events) if e.kind is EventKind.REMEASURED)
+        return next((data for data in told if data.get("attempt") == attempt.number), None)
+
+    def measured_under(self, attempt: Attempt) -> Mapping[str, object]:
+        """Harness digest, timing policy and task digest under which an attempt was measured last."""
+        if again := self.remeasured(attempt):
+            return again
+        made = self.run.provenance
+        found: dict[str, object] = {
+            "harness_digest": made.harness_digest,
+            "timing_policy": made.timing_policy,
+            "task_digest": self.run.task_digest,
+        }
+        resumed = (e.data for e in self.events if e.kind is EventKind.RESUME and e.at <= attempt.started_at)
+        for data in resumed:
+            found |= {key: data[key] for key in found.keys() & data.keys()}
+        return found
+
     @property
     def highest_attempt(self) -> int:
         """The highest attempt number; -1 where there is no attempt."""
@@ -72,6 +118,13 @@ class History:
     def identical(self, digest: str) -> Attempt | None:
         """The first attempt that judged a candidate with this digest, if any."""
         return next((a for a in self.attempts if a.candidate and a.candidate.digest == digest), None)
+
+    def line_of(self, ask: Ask, proposal: Proposal, *, number: int) -> int:
+        """Return the line of a new attempt: its parent's, or its own number where the stance begins a line."""
+        parent = self.attempt(proposal.parent) if proposal.parent is not None else None
+        stance = ask.directive.stance
+        begins = stance in BEGINS_A_LINE and (parent is None or parent.stance is not stance)
+        return number if begins or parent is None else parent.line
 
     @property
     def active_s(self) -> float:

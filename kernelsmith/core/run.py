@@ -4,20 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+from annotated_types import Ge, Interval, MinLen
 
 from kernelsmith.core.task import DeviceKind, Unit
+
+Limit = Annotated[float, Interval(gt=0, lt=1e12)]
+Amount = Annotated[int, Ge(1)]
+Price = Annotated[float, Interval(ge=0, lt=1e6)]
+Words = Annotated[str, MinLen(1)]
+CALIBRATION_S = 2.0
+"""Seconds over which the CPU peak is probed where nothing else is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """What a run may spend; None = no limit of that kind. It ends at the first limit reached, or at the target."""
 
-    attempts: int | None = 60
+    attempts: Amount | None = 60
     """Asks that are answered; the trials of a sweep do not count."""
-    hours: float | None = None
+    hours: Limit | None = None
     """Summed active time, over all resumes."""
-    usd: float | None = None
-    target: float | None = None
+    usd: Limit | None = None
+    target: Annotated[float, Interval(gt=0, le=1.5)] | None = None
     """Utilization, a fraction, at which the search may stop."""
 
     def __post_init__(self) -> None:
@@ -27,30 +37,33 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Everything a run was asked to be; with the log and the seed it determines every directive."""
+    """Everything a run was asked to be; with the log and the seed it determines every directive.
 
-    task: str
+    A field is a key of a config file; app/settings.py checks types and bounds as they stand here.
+    """
+
+    task: Words
     """A task's name, or the path of its folder."""
-    proposer: str
+    proposer: Words
     """`model`, `tuner`, `folder:DIR`, or `replay:RUN`; app/proposers.py reads it."""
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
-    model: str | None = None
-    base_url: str | None = None
-    from_file: str | None = None
+    model: Words | None = None
+    base_url: Words | None = None
+    from_file: Words | None = None
     """A kernel the user already owns, judged as attempt 0 in the skeleton's place."""
-    plateau: int = 8
+    plateau: Amount = 8
     """Asks without a promotion before the ladder moves a rung."""
-    history_tokens: int = 12_000
+    history_tokens: Amount = 12_000
     """Room for past attempts in a prompt."""
-    temperature: float | None = None
-    price_per_mtok: tuple[float, float] | None = None
+    temperature: Annotated[float, Interval(ge=0, le=2)] | None = None
+    price_per_mtok: tuple[Price, Price] | None = None
     """USD per million prompt and completion tokens, where the endpoint does not say the cost."""
-    calibration_s: float = 2.0
+    calibration_s: Annotated[float, Interval(gt=0, le=60)] = CALIBRATION_S
     """Seconds over which the CPU peak is probed at start."""
     trust_candidates: bool = False
     """Run candidates without a sandbox where the machine offers none."""
-    harness_python: str | None = None
+    harness_python: Words | None = None
     """The interpreter that runs the harness; None = the agent's own."""
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Proposal
 from kernelsmith.core.candidate import Candidate
-from kernelsmith.core.history import History
+from kernelsmith.core.history import History, Opponent
 from kernelsmith.core.run import Event, EventKind, Run
 from kernelsmith.core.usage import Exchange
 from kernelsmith.core.verdict import Verdict
@@ -95,7 +95,7 @@ class Proposer(Protocol):
 class Harness(Protocol):
     """The agent's side of the process boundary. The future raises HarnessError, never for a candidate's fault."""
 
-    def submit(self, candidate: Candidate, incumbent: Attempt | None) -> Future[Verdict]:
+    def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
         """Judge a candidate; a contender within noise of the incumbent, or better, duels with it."""
         ...
 

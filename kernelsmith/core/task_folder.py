@@ -3,28 +3,51 @@
 import itertools
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import core_schema
 
 from kernelsmith import paths
-from kernelsmith.core import caps
+from kernelsmith.core import caps, contract
 from kernelsmith.core.candidate import Candidate, Language
-from kernelsmith.core.task import Argument, Case, Task
+from kernelsmith.core.task import Argument, Case, DataKind, DeviceKind, Role, Task, Unit
 from kernelsmith.core.text_file import read_text, read_toml, shown
 from kernelsmith.errors import TaskError
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 MOST_BYTES = 1 << 40
 """Of one argument, or of memory, and so on: beyond it a number is a mistake."""
-Positive = Annotated[int, Field(gt=0, le=MOST_BYTES)]
 Size = Annotated[int, Field(gt=0, lt=1 << 31)]
 """A C int."""
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-ITEM_BYTES = {"float64": 8, "float32": 4, "int32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
+DTYPES = contract.dtypes()
+DEVICES = contract.devices()
+LIMITS = contract.limits()
+
+
+def _one_of(names: Iterable[str]) -> Any:
+    """Return what makes an annotated text accept these names alone."""
+    return GetPydanticSchema(lambda source, handler: core_schema.literal_schema(list(names)))
+
+
+def _limit(name: str) -> Any:
+    """Return a setting with the default and the bound of one of the contract's limits."""
+    limit = LIMITS[name]
+    return Field(default=limit.default, gt=0, le=limit.most)
+
+
+ARCHITECTURES = [name for device in DEVICES.values() for name in device.architectures]
+VENDORS = [device.vendor for device in DEVICES.values()]
 
 
 class _Strict(BaseModel):
@@ -33,18 +56,18 @@ class _Strict(BaseModel):
 
 class _Argument(_Strict):
     name: Identifier
-    role: Literal["input", "output", "size"]
-    dtype: Literal["float32", "float64", "int32", "float16", "bfloat16", "float8_e4m3fn"] | None = None
+    role: Annotated[Role, Field(strict=False)]
+    dtype: Annotated[str, _one_of(DTYPES)] | None = None
     shape: list[Identifier] = []
 
     @model_validator(mode="after")
     def _buffers_have_a_dtype_and_a_shape(self) -> "_Argument":
-        if (self.role == "size") == (self.dtype is not None) or (self.role == "size") == bool(self.shape):
+        if (self.role is Role.SIZE) == (self.dtype is not None) or (self.role is Role.SIZE) == bool(self.shape):
             raise ValueError(f"argument {self.name}: inputs and outputs have dtype and shape, sizes have neither")
         return self
 
     def bytes_in(self, sizes: Mapping[str, int]) -> int:
-        return math.prod(sizes[name] for name in self.shape) * ITEM_BYTES[self.dtype] if self.dtype else 0
+        return math.prod(sizes[name] for name in self.shape) * DTYPES[self.dtype].bytes if self.dtype else 0
 
 
 class _Signature(_Strict):
@@ -53,20 +76,20 @@ class _Signature(_Strict):
 
     @model_validator(mode="after")
     def _shapes_name_sizes(self) -> "_Signature":
-        sizes = {a.name for a in self.arguments if a.role == "size"}
+        sizes = {a.name for a in self.arguments if a.role is Role.SIZE}
         unknown = {d for a in self.arguments for d in a.shape} - sizes
         if unknown:
             raise ValueError(f"shape names {', '.join(sorted(unknown))}, which is no argument of role size")
         names = [a.name for a in self.arguments]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two arguments are called {twice}")
-        if not any(a.role == "output" for a in self.arguments):
+        if not any(a.role is Role.OUTPUT for a in self.arguments):
             raise ValueError("no argument has the role output")
         return self
 
 
 class _Check(_Strict):
-    rule: Literal["product", "elementwise"]
+    rule: Annotated[str, _one_of(contract.names("task", "check_rules"))]
     left: Identifier | None = None
     right: Identifier | None = None
     output: Identifier | None = None
@@ -74,11 +97,11 @@ class _Check(_Strict):
 
 
 class _Limits(_Strict):
-    source_bytes: Annotated[int, Field(gt=0, le=caps.FILE_BYTES)] = 262_144
-    build_s: Seconds = 60.0
-    call_s: Seconds = 20.0
-    timing_s: Seconds = 2.0
-    memory_bytes: Positive = 2 << 30
+    source_bytes: int = _limit("source_bytes")
+    build_s: float = _limit("build_s")
+    call_s: float = _limit("call_s")
+    timing_s: float = _limit("timing_s")
+    memory_bytes: int = _limit("memory_bytes")
 
 
 class _Rules(_Strict):
@@ -89,37 +112,22 @@ class _Rules(_Strict):
 class _Case(_Strict):
     name: Identifier
     sizes: dict[Identifier, Size]
-    data: Literal["normal", "small_integers", "wide_range"] = "normal"
+    data: Annotated[DataKind, Field(strict=False)] = DataKind.NORMAL
     timed: float = Field(default=0.0, ge=0, le=1e6)
     hidden: bool = False
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What a kind of device offers a task."""
+class TaskFile(_Strict):
+    """task.toml: its tables and keys."""
 
-    units: tuple[str, ...]
-    languages: tuple[Language, ...]
-    vendor: str
-
-
-KINDS = {
-    "cpu": _Kind(("fp32",), (Language.C,), "openblas"),
-    "cuda": _Kind(
-        ("fp8", "bf16", "fp16", "tf32", "fp32", "dram"), (Language.CUDA, Language.TRITON), "cublaslt"
-    ),
-}  # fmt: skip
-
-
-class _TaskFile(_Strict):
     title: str
-    device: Literal["cpu", "cuda"]
-    arch: Literal["sm_90a"] | None = None
+    device: Annotated[DeviceKind, Field(strict=False)]
+    arch: Annotated[str, _one_of(ARCHITECTURES)] | None = None
     unit: Identifier
     languages: Annotated[list[Annotated[Language, Field(strict=False)]], Field(min_length=1)]
     skeleton: str
-    vendor: Literal["openblas", "cublaslt"] | None = None
+    vendor: Annotated[str, _one_of(VENDORS)] | None = None
     signature: _Signature
     check: _Check
     limits: _Limits = _Limits()
@@ -127,8 +135,8 @@ class _TaskFile(_Strict):
     cases: Annotated[list[_Case], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _the_device_offers_it(self) -> "_TaskFile":
-        kind = KINDS[self.device]
+    def _the_device_offers_it(self) -> "TaskFile":
+        kind = DEVICES[self.device]
         if self.unit not in kind.units:
             raise ValueError(f"unit: a {self.device} is measured in {', '.join(kind.units)} so far, not in {self.unit}")
         if strange := [language for language in self.languages if language not in kind.languages]:
@@ -136,36 +144,36 @@ class _TaskFile(_Strict):
             raise ValueError(f"languages: {', '.join(strange)} does not run on a {self.device}; known are {offered}")
         if self.vendor not in (None, kind.vendor):
             raise ValueError(f"vendor: {self.vendor} is no library of a {self.device}; known is {kind.vendor}")
-        if self.arch and self.device == "cpu":
+        if self.arch and self.arch not in kind.architectures:
             raise ValueError(f"arch: a cpu is taken as it is; {self.arch} is for cuda tasks")
         return self
 
     @model_validator(mode="after")
-    def _a_product_names_its_arguments(self) -> "_TaskFile":
+    def _a_product_names_its_arguments(self) -> "TaskFile":
         roles = {a.name: a.role for a in self.signature.arguments}
-        for key, role in (("left", "input"), ("right", "input"), ("output", "output")):
+        for key, role in (("left", Role.INPUT), ("right", Role.INPUT), ("output", Role.OUTPUT)):
             name = getattr(self.check, key)
             if self.check.rule == "product" and roles.get(name) != role:
                 raise ValueError(f"check.{key}: {name!r} is no {role} argument")
         return self
 
     @model_validator(mode="after")
-    def _independent_rows_come_first(self) -> "_TaskFile":
+    def _independent_rows_come_first(self) -> "TaskFile":
         size, rule = self.check.independent, self.check.rule
         if size is None:
             return self
         if rule != "elementwise":
             raise ValueError(f"check.independent: of rule {rule}; rows are sampled where the rule is elementwise")
         for a in self.signature.arguments:
-            if size in a.shape[1:] or (a.role == "output" and a.shape[0] != size):
+            if size in a.shape[1:] or (a.role is Role.OUTPUT and a.shape[0] != size):
                 raise ValueError(f"check.independent: {size} must count the rows of every output, and nothing but rows")
-        if wide := next((case for case in self.cases if case.timed and case.data == "wide_range"), None):
+        if wide := next((case for case in self.cases if case.timed and case.data is DataKind.WIDE_RANGE), None):
             raise ValueError(f"check.independent: case {wide.name} is timed on wide_range data; few rows tell no scale")
         return self
 
     @model_validator(mode="after")
-    def _cases_give_every_size(self) -> "_TaskFile":
-        sizes = {a.name for a in self.signature.arguments if a.role == "size"}
+    def _cases_give_every_size(self) -> "TaskFile":
+        sizes = {a.name for a in self.signature.arguments if a.role is Role.SIZE}
         names = [case.name for case in self.cases]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"cases: two are called {twice}")
@@ -215,7 +223,7 @@ def load_task(folder: Path) -> Task:
         folder=folder,
         title=spec.title,
         device=spec.device,
-        unit=spec.unit,
+        unit=Unit(spec.unit),
         languages=tuple(spec.languages),
         entry=spec.signature.entry,
         arguments=tuple(Argument(a.name, a.role, a.dtype or "", tuple(a.shape)) for a in spec.signature.arguments),
@@ -241,23 +249,24 @@ def _text(path: Path) -> str:
     return read_text(path, fault=TaskError, remedy="; a task needs this file")
 
 
-def _parse(path: Path) -> _TaskFile:
+def _parse(path: Path) -> TaskFile:
     table = read_toml(path, fault=TaskError, remedy="; a task needs this file")
     try:
-        return _TaskFile.model_validate(table)
+        return TaskFile.model_validate(table)
     except ValidationError as error:
         first = error.errors()[0]
         key = caps.cut(shown(".".join(str(part) for part in first["loc"])), caps.QUOTED) or "task"
-        said = caps.cut(shown(first["msg"].removeprefix("Value error, ")), caps.NAME)
+        words = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+        said = caps.cut(shown(words), caps.NAME)
         raise TaskError(f"{shown(path)}: {key}: {said}") from error
 
 
-def _families(folder: Path, spec: _TaskFile) -> tuple[Path, ...]:
+def _families(folder: Path, spec: TaskFile) -> tuple[Path, ...]:
     suffixes = {language.suffix for language in spec.languages}
     return tuple(path for path in sorted(folder.glob("*")) if path.suffix in suffixes and path.is_file())
 
 
-def _language_of(skeleton: Path, spec: _TaskFile) -> Language:
+def _language_of(skeleton: Path, spec: TaskFile) -> Language:
     for language in spec.languages:
         if skeleton.suffix == language.suffix:
             return language

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
+from kernelsmith.core import contract
+from kernelsmith.core.bounds import Calls, Count, Finite, Fraction, Key, Level, Name, Positive, Text
+from kernelsmith.core.task import Unit
+
 
 class Status(StrEnum):
     """The first stage that failed, in order; `passed` if none did."""
@@ -30,27 +34,42 @@ class Promotion(StrEnum):
     FIRST = "first"
     """There was no incumbent."""
     CLEAR = "clear"
-    """Its slowest batch is 1.5x faster than the incumbent's fastest; no duel was needed."""
+    """Its slowest batch beats the incumbent's fastest by the policy's `clear_factor`; no duel was needed."""
     DUEL = "duel"
     """It won a duel."""
+
+
+class Figure(StrEnum):
+    """A part of a verdict that other work on the device can disturb."""
+
+    CALIBRATION = "calibration"
+    """What the harness measured when it opened the task."""
+    TIMING = "timing"
+    """The batches of a case, and so the score."""
+    AUDIT = "audit"
+    """The time of single calls."""
+    DUEL = "duel"
+    """The speedup over the incumbent."""
+    VENDOR = "vendor"
+    """The ratio to the vendor line that ran interleaved with the candidate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the build tells without running anything; None = does not apply to the language, or could not be read."""
 
-    registers: int | None = None
-    spill_bytes: int | None = None
-    stack_bytes: int | None = None
-    shared_bytes: int | None = None
-    occupancy: float | None = None
+    registers: Count | None = None
+    spill_bytes: Count | None = None
+    stack_bytes: Count | None = None
+    shared_bytes: Count | None = None
+    occupancy: Fraction | None = None
     """Warps that fit a multiprocessor, as a fraction of its limit."""
-    text_bytes: int | None = None
+    text_bytes: Count | None = None
     """Machine code, bytes."""
-    vector_bits: int | None = None
+    vector_bits: Count | None = None
     """The widest vector register that arithmetic uses (CPU)."""
-    warnings: tuple[str, ...] = ()
-    instructions: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[Text, ...] = ()
+    instructions: Mapping[Name, Count] = field(default_factory=dict)
     """Static counts by class: `fma`, `spill_store` ... on a CPU; HGMMA, QGMMA, UTMALDG ... on a GPU."""
 
 
@@ -58,8 +77,8 @@ class Facts:
 class Interval:
     """A 95 % interval, in the unit of what it stands beside."""
 
-    low: float
-    high: float
+    low: Finite
+    high: Finite
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
@@ -70,42 +89,42 @@ class Interval:
 class Batch:
     """One timed batch: what the clock read and the key that regenerates its inputs."""
 
-    case: str
-    calls: int
-    time_us: float
+    case: Name
+    calls: Calls
+    time_us: Positive
     """Per call, after the calibrated constant was deducted."""
-    key: str
+    key: Key
     """128-bit hex key of the counter-based generator."""
-    telemetry: Mapping[str, float] = field(default_factory=dict)
+    telemetry: Mapping[Name, Finite] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """How fast the candidate is, with every denominator."""
 
-    time_us: float
+    time_us: Positive
     """Score: time per call (weighted geometric mean where a task times several cases)."""
     interval_us: Interval
     """95 % interval of `time_us`, the between-process spread included."""
-    utilization: float
+    utilization: Positive
     """Achieved rate / dense peak of the device for the task's unit, a fraction."""
-    rate: float
+    rate: Positive
     """Achieved units per second (FLOP/s, or bytes/s)."""
-    peak: float
+    peak: Positive
     """The denominator, in units per second."""
-    unit: str
-    """Which peak: `fp32`, `fp8`, `bf16`, `dram`."""
-    pilot_us: float
+    unit: Unit
+    """Which peak of the device `peak` is."""
+    pilot_us: Positive
     """The main case's correctness call."""
-    vendor_ratio: float | None = None
+    vendor_ratio: Positive | None = None
     """Vendor library's time / this time on the same inputs: 1.05 = 5 % faster than the vendor line."""
     vendor_paired: bool = False
     """True where the vendor line ran interleaved with this candidate; false where its time at the start is used."""
-    single_us: float | None = None
+    single_us: Positive | None = None
     """Audited time of single calls, where batches hold more than one."""
-    sustained_us: float | None = None
+    sustained_us: Positive | None = None
     """Back to back for 2 s; promoted attempts on a GPU only, never a score."""
-    utilization_at_clock: float | None = None
+    utilization_at_clock: Positive | None = None
     """The same rate over what the device could do at the clock sampled during the batches, where it was sampled."""
 
     def __post_init__(self) -> None:
@@ -117,14 +136,14 @@ class Measurement:
 class Duel:
     """Contender and incumbent in turn on the same inputs: the only thing that calls a difference real."""
 
-    MARGIN: ClassVar[float] = 1.01
+    MARGIN: ClassVar[float] = contract.duel_margin()
     """A speedup is real once its interval lies beyond this; of twins, one duel in twenty ends barely beyond 1."""
 
-    speedup: float
+    speedup: Positive
     """Median of the paired ratios incumbent time / contender time."""
     interval: Interval
     """Bootstrap 95 % interval of `speedup`."""
-    quads: int
+    quads: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +151,7 @@ class Verdict:
     """What the harness found out about one candidate."""
 
     status: Status
-    detail: str = ""
+    detail: Text = ""
     """Written for whoever reads it next: first compiler error, worst element, signal, deadline."""
     measurement: Measurement | None = None
     """Present exactly when `status` is `passed`."""
@@ -141,14 +160,16 @@ class Verdict:
     duel: Duel | None = None
     facts: Facts = field(default_factory=Facts)
     batches: tuple[Batch, ...] = ()
-    durations_s: Mapping[str, float] = field(default_factory=dict)
+    durations_s: Mapping[Name, Fraction] = field(default_factory=dict)
     """Seconds by stage: build, correctness, timing, audit, duel, vendor."""
-    guards_s: Mapping[str, float] = field(default_factory=dict)
+    guards_s: Mapping[Name, Fraction] = field(default_factory=dict)
     """Seconds by guard, which are part of those: work done only because a candidate may cheat or be wrong."""
-    isolation: int | None = None
+    isolation: Level | None = None
     """Sandbox level under which the candidate ran; None where nothing ran."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Text, ...] = ()
     """What a reader should know beside the status: replanned, audited, flagged."""
+    disturbed: tuple[Figure, ...] = ()
+    """The figures during whose last measurement something else ran on the device; a note says what."""
 
     def __post_init__(self) -> None:
         if (self.measurement is not None) != (self.status is Status.PASSED):

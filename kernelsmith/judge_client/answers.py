@@ -13,6 +13,10 @@ SILENCE_S = 2 * 3600.0
 PIECE = 1 << 16
 
 
+class UnendedAnswer(HarnessError):
+    """The writer closed the pipe within a line."""
+
+
 class AnswerPipe:
     """The reader's end; `line` is None once the writer has closed the other."""
 
@@ -23,10 +27,11 @@ class AnswerPipe:
         self._is_open = True
 
     def line(self) -> bytes | None:
-        """The next line with its end.
+        """Return the next line with its end.
 
         Raises:
-            HarnessError: it is longer than any answer, the writer says nothing, or stopped within a line.
+            UnendedAnswer: the writer closed the pipe within a line.
+            HarnessError: the line is longer than any answer, or the writer says nothing.
         """
         deadline, searched = time.monotonic() + self._silence_s, 0
         while (end := self._read.find(b"\n", searched)) < 0:
@@ -35,7 +40,7 @@ class AnswerPipe:
                 raise HarnessError(f"the harness answered with a line of more than {MAX_LINE:,} bytes")
             if not self._fill(deadline):
                 if self._read:
-                    raise HarnessError(f"the harness stopped within an answer, {len(self._read):,} bytes into it")
+                    raise UnendedAnswer(f"the harness stopped within an answer, {len(self._read):,} bytes into it")
                 return None
         found = bytes(self._read[: end + 1])
         del self._read[: end + 1]

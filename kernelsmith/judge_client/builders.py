@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from kernelsmith.judge_client.process import JudgeProcess
 from kernelsmith.errors import HarnessError
+from kernelsmith.judge_client.process import JudgeProcess
 
 MOST = 4
 """Guesses at one verdict are about as many."""

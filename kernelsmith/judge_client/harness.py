@@ -7,7 +7,6 @@ digest of the bytes that were measured must be the digest of the source that is 
 import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,24 +15,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kernelsmith import paths
+from kernelsmith.core import contract
+from kernelsmith.core.candidate import Candidate
+from kernelsmith.core.history import Opponent
+from kernelsmith.core.run import Device
+from kernelsmith.core.task import DeviceKind, Task
+from kernelsmith.core.verdict import Duel, Verdict
+from kernelsmith.errors import HarnessError, JudgeDied, UsageError
 from kernelsmith.judge_client import wire
 from kernelsmith.judge_client.builders import Builders, affordable
 from kernelsmith.judge_client.lease import leased
 from kernelsmith.judge_client.process import JudgeProcess
-from kernelsmith.core.attempt import Attempt
-from kernelsmith.core.candidate import Candidate
-from kernelsmith.core.run import Device
-from kernelsmith.core.task import Task
-from kernelsmith.core.verdict import Duel, Verdict
-from kernelsmith.errors import HarnessError, UsageError
 
-KEY = re.compile(r"[0-9a-f]{32}")
-MOST_CALLS = 4096
-"""In one batch; the harness's own limit."""
 DOCTOR_S = 120.0
 """For a look at the machine."""
 
-DEVICES = {"cpu": "cpu", "cuda": "cuda:0"}
+DEVICES = {DeviceKind.CPU: "cpu", DeviceKind.CUDA: "cuda:0"}
 """Which device of a kind; CUDA_VISIBLE_DEVICES says which GPU is the first."""
 
 T = TypeVar("T")
@@ -85,10 +82,11 @@ class HarnessProcess:
         return self._judge_process.pid if self._judge_process else None
 
     def open(self) -> Device:
-        """Start the judge and calibrate for the task.
+        """Start the judge, calibrate for the task, and return the device.
 
         Raises:
-            HarnessError: the judge did not start, or calibration failed.
+            HarnessError: the judge did not start, or calibration failed; MachineRefusal: this machine cannot judge now.
+            TaskError: a file of the task folder is wrong.
             UsageError: the machine offers no isolation.
         """
         device = _expect(Device, self._pool.submit(self._ask, "open").result())
@@ -96,13 +94,13 @@ class HarnessProcess:
             os.sched_setaffinity(0, self._affinity - {device.worker_core} or self._affinity)
         return device
 
-    def submit(self, candidate: Candidate, incumbent: Attempt | None) -> Future[Verdict]:
-        """Judge a candidate; the future raises HarnessError, never for a candidate's fault."""
+    def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
+        """Judge a candidate; the future raises what JudgeProcess.ask raises, never for a candidate's fault."""
         return self._pool.submit(self._judge, candidate, incumbent)
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
         """Build ahead what may be judged next, where that disturbs nobody: for a GPU, and with cores to spare."""
-        if self._task.device == "cpu" or affordable() < 1:
+        if self._task.device is DeviceKind.CPU or affordable() < 1:
             return
         if self._builders is None:
             self._builders = Builders(affordable(), start=self._start, task=str(self._task.folder))
@@ -147,22 +145,18 @@ class HarnessProcess:
             self._judge_process = None
         os.sched_setaffinity(0, self._affinity)
 
-    def _judge(self, candidate: Candidate, incumbent: Attempt | None) -> Verdict:
+    def _judge(self, candidate: Candidate, incumbent: Opponent | None) -> Verdict:
         body = {"candidate": self._write(candidate), **self._incumbent(incumbent)}
         answer = _expect(wire.Judged, self._ask("judge", **body))
         if answer.source_digest != candidate.digest:
             raise HarnessError(f"judged {answer.source_digest[:12]}, asked for {candidate.digest[:12]}")
         return answer.verdict
 
-    def _incumbent(self, incumbent: Attempt | None) -> dict[str, Any]:
-        if incumbent is None or incumbent.proposal.candidate is None or incumbent.verdict.measurement is None:
+    def _incumbent(self, incumbent: Opponent | None) -> dict[str, Any]:
+        if incumbent is None:
             return {}
-        time_us = incumbent.verdict.measurement.time_us
-        fastest_us = min((batch.time_us for batch in incumbent.verdict.batches), default=time_us)
-        return {
-            "incumbent": self._write(incumbent.proposal.candidate),
-            "incumbent_time": {"time_us": time_us, "fastest_us": fastest_us},
-        }
+        times = {"time_us": incumbent.time_us, "fastest_us": incumbent.fastest_us}
+        return {"incumbent": self._write(incumbent.candidate), "incumbent_time": times}
 
     def _write(self, candidate: Candidate) -> dict[str, str]:
         """The candidate as a file, named by its digest."""
@@ -174,18 +168,30 @@ class HarnessProcess:
     def _ask(self, op: str, **body: Any) -> wire.Answer:
         """One request, under the device lease; runs in the pool's only thread."""
         with leased(self._device):
-            request_id = f"{op}-{next(self._numbers)}"
-            body |= {"task": str(self._task.folder)}
-            return self._running().ask(request_id, op, on_progress=self._on_progress, **body)
+            if not (self._judge_process and self._judge_process.is_alive):
+                self._replace_judge(op)
+            return self._send(op, **body)
 
-    def _running(self) -> JudgeProcess:
-        """The judge; a new one where there is none, or the last one died."""
-        if self._judge_process and not self._judge_process.is_alive:
+    def _replace_judge(self, op: str) -> None:
+        """Start a judge. Before any other request it opens the task, so that a death in there is no candidate's doing.
+
+        Raises:
+            HarnessError: the judge ended while it opened the task; never JudgeDied.
+        """
+        if self._judge_process:
             self._judge_process.close()
-            self._judge_process = None
-        if self._judge_process is None:
-            self._judge_process = self._start()
-        return self._judge_process
+        self._judge_process = self._start()
+        try:
+            if op != "open":
+                self._send("open")
+        except JudgeDied as death:
+            raise HarnessError(str(death)) from death
+
+    def _send(self, op: str, **body: Any) -> wire.Answer:
+        assert self._judge_process is not None
+        request_id = f"{op}-{next(self._numbers)}"
+        task = str(self._task.folder)
+        return self._judge_process.ask(request_id, op, on_progress=self._on_progress, task=task, **body)
 
     def _start(self) -> JudgeProcess:
         return JudgeProcess(python=self._python, options=self._options, log=self._folder / "harness.log")
@@ -201,8 +207,8 @@ def parse_inputs(inputs: str, task: Task) -> tuple[str, int, str]:
     """The case, the number of calls and the key of CASE:CALLS:KEY. Raises UsageError: it is not of that form."""
     cases = {case.name for case in task.cases}
     match inputs.split(":"):
-        case [name, calls, key] if name in cases and KEY.fullmatch(key) and calls.isdecimal():
-            if 0 < int(calls) <= MOST_CALLS:
+        case [name, calls, key] if name in cases and contract.is_key(key) and calls.isdecimal():
+            if 0 < int(calls) <= contract.most_calls():
                 return name, int(calls), key
     raise UsageError(
         f"--inputs {inputs}: not CASE:CALLS:KEY as a verdict prints it, e.g. main:1:{'0f' * 16}; "

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kernelsmith.judge_client import gpu
 from kernelsmith.errors import HarnessError
+from kernelsmith.judge_client import gpu
 
 READABLE = 0o644
 """By everybody: who can open the file can wait for it."""

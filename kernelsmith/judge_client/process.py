@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from kernelsmith import paths
-from kernelsmith.judge_client import wire
-from kernelsmith.judge_client.answers import SILENCE_S, AnswerPipe
 from kernelsmith.core.caps import QUOTED, cut
-from kernelsmith.errors import HarnessError, MachineRefusal, UsageError
+from kernelsmith.errors import HarnessError, JudgeDied, KernelsmithError, MachineRefusal, TaskError, UsageError
+from kernelsmith.judge_client import wire
+from kernelsmith.judge_client.answers import SILENCE_S, AnswerPipe, UnendedAnswer
 
 NO_ISOLATION = 3
 """The harness's exit status when the machine offers no sandbox and candidates are not trusted."""
@@ -26,6 +26,11 @@ ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "CC", "LD_LIBRARY_PATH", "CUDA_
 """What the judge may know of our environment; no key is among it."""
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """The judge's own arithmetic keeps to its core."""
+ERRORS: dict[wire.Fault, type[KernelsmithError]] = {
+    wire.Fault.HARNESS: HarnessError,
+    wire.Fault.MACHINE: MachineRefusal,
+    wire.Fault.TASK: TaskError,
+}
 
 
 class JudgeProcess:
@@ -33,6 +38,8 @@ class JudgeProcess:
 
     def __init__(self, *, python: str, options: list[str], log: Path, silence_s: float = SILENCE_S) -> None:
         self._log = log
+        self._has_answered = False
+        self._is_killed = False
         log.parent.mkdir(parents=True, exist_ok=True)
         ours, theirs = os.pipe()
         self._answers = AnswerPipe(ours, silence_s=silence_s)
@@ -56,13 +63,15 @@ class JudgeProcess:
         return self._process.poll() is None
 
     def ask(self, request_id: str, op: str, *, on_progress: Callable[[str], None], **body: Any) -> wire.Answer:
-        """The final answer to one request.
+        """Return the final answer to one request.
 
         A judge that answers anything else is killed: what it would say next belongs to no request.
 
         Raises:
-            HarnessError: the judge failed, died, fell silent, or answered something else; MachineRefusal: it judges
-                nobody here now.
+            HarnessError: the judge did not start, failed, fell silent, or answered something else.
+            MachineRefusal: this machine cannot judge now.
+            JudgeDied: the judge answered before, and ended in the middle of this request.
+            TaskError: a file of the task folder is wrong.
             UsageError: the machine offers no isolation.
         """
         self._send(wire.request(request_id, op, **body))
@@ -72,15 +81,14 @@ class JudgeProcess:
             self.kill()
             raise
         if isinstance(answer, wire.ErrorAnswer):
-            raise (MachineRefusal if answer.of_machine else HarnessError)(answer.message)
+            raise ERRORS[answer.fault](answer.message)
         return answer
 
     def _final(self, request_id: str, on_progress: Callable[[str], None]) -> wire.Answer:
         for _ in range(MOST_STAGES):
-            line = self._answers.line()
-            if line is None:
-                raise self._death()
+            line = self._line()
             answer_id, answer = wire.read(line)
+            self._has_answered = True
             misread = isinstance(answer, wire.ErrorAnswer) and not answer_id
             if answer_id != request_id and not misread:
                 raise HarnessError(f"the harness answered {cut(answer_id, QUOTED)!r}, asked was {request_id!r}")
@@ -89,8 +97,18 @@ class JudgeProcess:
             on_progress(answer.stage)
         raise HarnessError(f"the harness told {MOST_STAGES:,} stages of {request_id!r} and no end")
 
+    def _line(self) -> bytes:
+        try:
+            line = self._answers.line()
+        except UnendedAnswer as unended:
+            raise self._death(str(unended)) from unended
+        if line is None:
+            raise self._death()
+        return line
+
     def kill(self) -> None:
-        """End it, if it has not ended; who waits for an answer gets a HarnessError."""
+        """End the process, if it has not ended; a thread that waits for an answer gets a HarnessError."""
+        self._is_killed = True
         self._process.kill()
         self._process.wait()
 
@@ -111,16 +129,18 @@ class JudgeProcess:
         except OSError as error:
             raise self._death() from error
 
-    def _death(self) -> Exception:
+    def _death(self, last_answer: str = "") -> KernelsmithError:
+        """Return what the end of the process means: only one that has answered before can have died of a candidate."""
         try:
             status = self._process.wait(LAST_BREATH_S)
         except subprocess.TimeoutExpired:
-            return HarnessError(f"the harness closed its answers and goes on (see {self._log})")
+            return JudgeDied(f"the harness closed its answers and goes on (see {self._log})")
         words = _end_of(self._log).strip()
-        last = words.splitlines()[-1] if words else "it said nothing"
+        last = last_answer or (words.splitlines()[-1] if words else "it said nothing")
         if status == NO_ISOLATION:
             return UsageError(f"{last}; --trust-candidates runs them without a sandbox")
-        return HarnessError(f"the harness ended with status {status}: {last} (see {self._log})")
+        kind = JudgeDied if self._has_answered and not self._is_killed else HarnessError
+        return kind(f"the harness ended with status {status}: {last} (see {self._log})")
 
 
 def _started(command: list[str], *, log: Path, answers_fd: int) -> "subprocess.Popen[bytes]":

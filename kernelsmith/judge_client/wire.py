@@ -1,151 +1,58 @@
 """The reader's half of the wire: strict, because what comes over it decides what is believed.
 
-Unknown keys, NaN, negative times and another version are refused; what passes is converted to core types at once.
+Unknown keys, missing keys, NaN, figures out of bounds and another version are refused. The fields and their bounds are
+those of core's own dataclasses: no field is declared here a second time.
 """
 
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from annotated_types import Interval
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from kernelsmith.core import caps
-from kernelsmith.core import run as core_run
-from kernelsmith.core import verdict as core
+from kernelsmith.core import caps, contract
+from kernelsmith.core.bounds import Count, Fraction, Level, Name, Positive, Text
+from kernelsmith.core.run import Device
+from kernelsmith.core.verdict import Duel, Verdict
 from kernelsmith.errors import HarnessError
 
-VERSION = 1
-
-Positive = Annotated[float, Field(gt=1e-15, lt=1e30)]
-"""Of any figure: what is smaller or larger is no measurement, and its ratios would not be numbers."""
-Fraction = Annotated[float, Field(ge=0, lt=1e30)]
-Finite = Annotated[float, Field(gt=-1e30, lt=1e30)]
-Count = Annotated[int, Field(ge=0, lt=1 << 63)]
-"""As the attempt log can hold it."""
-Text = Annotated[str, Field(max_length=caps.TEXT)]
-Name = Annotated[str, Field(max_length=caps.NAME)]
+VERSION = contract.protocol_version()
 
 
-class _Strict(BaseModel):
+class Fault(StrEnum):
+    """Where the cause of an error of the harness lies."""
+
+    HARNESS = "harness"
+    MACHINE = "machine"
+    """The machine cannot judge now, whatever the candidate."""
+    TASK = "task"
+    """A file of the task folder is wrong."""
+
+
+def _plausible(device: Device) -> Device:
+    """Refuse a device with a number or a text out of bounds; core/run.py declares its fields without bounds."""
+    line = device.vendor
+    _FRACTIONS.validate_python([device.spread, device.overhead_us, *([line.utilization] if line else [])])
+    _POSITIVES.validate_python([device.peak, *([line.time_us] if line else [])])
+    _COUNTS.validate_python([] if device.worker_core is None else [device.worker_core])
+    _LEVEL.validate_python(device.isolation)
+    _NAMES.validate_python([device.name, *device.details, *([line.name] if line else [])])
+    _TEXTS.validate_python([*device.details.values()])
+    return device
+
+
+_FRACTIONS, _POSITIVES = TypeAdapter(list[Fraction]), TypeAdapter(list[Positive])
+_COUNTS, _LEVEL = TypeAdapter(list[Count]), TypeAdapter(Level)
+_NAMES, _TEXTS = TypeAdapter(list[Name]), TypeAdapter(list[Text])
+
+
+class _Answer(BaseModel):
+    """What every answer carries. Its strictness holds for core's dataclasses inside it, too."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Interval(_Strict):
-    low: Finite
-    high: Finite
-
-    def to_core(self) -> core.Interval:
-        return core.Interval(self.low, self.high)
-
-
-class _Facts(_Strict):
-    registers: Count | None
-    spill_bytes: Count | None
-    stack_bytes: Count | None
-    shared_bytes: Count | None
-    occupancy: Fraction | None
-    text_bytes: Count | None
-    vector_bits: Count | None
-    warnings: list[Text]
-    instructions: dict[Name, Count]
-
-    def to_core(self) -> core.Facts:
-        return core.Facts(**{**dict(self), "warnings": tuple(self.warnings)})
-
-
-class _Batch(_Strict):
-    case: Name
-    calls: Annotated[int, Field(gt=0, lt=1 << 63)]
-    time_us: Positive
-    key: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-    telemetry: dict[Name, Finite]
-
-    def to_core(self) -> core.Batch:
-        return core.Batch(**dict(self))
-
-
-class _Measurement(_Strict):
-    time_us: Positive
-    interval_us: _Interval
-    utilization: Positive
-    rate: Positive
-    peak: Positive
-    unit: Name
-    pilot_us: Positive
-    vendor_ratio: Positive | None
-    vendor_paired: bool
-    single_us: Positive | None
-    sustained_us: Positive | None
-    utilization_at_clock: Positive | None
-
-    def to_core(self) -> core.Measurement:
-        return core.Measurement(**{**dict(self), "interval_us": self.interval_us.to_core()})
-
-
-class _Duel(_Strict):
-    speedup: Positive
-    interval: _Interval
-    quads: Count
-
-    def to_core(self) -> core.Duel:
-        return core.Duel(self.speedup, self.interval.to_core(), self.quads)
-
-
-class _Verdict(_Strict):
-    status: Annotated[core.Status, Field(strict=False)]
-    detail: Text
-    source_digest: Name
-    measurement: _Measurement | None
-    promotion: Annotated[core.Promotion, Field(strict=False)] | None
-    duel: _Duel | None
-    facts: _Facts
-    batches: list[_Batch]
-    durations_s: dict[Name, Fraction]
-    guards_s: dict[Name, Fraction]
-    isolation: Annotated[int, Field(ge=0, le=3)] | None
-    notes: list[Text]
-
-    def to_core(self) -> core.Verdict:
-        return core.Verdict(
-            status=self.status,
-            detail=self.detail,
-            measurement=self.measurement.to_core() if self.measurement else None,
-            promotion=self.promotion,
-            duel=self.duel.to_core() if self.duel else None,
-            facts=self.facts.to_core(),
-            batches=tuple(batch.to_core() for batch in self.batches),
-            durations_s=self.durations_s,
-            guards_s=self.guards_s,
-            isolation=self.isolation,
-            notes=tuple(self.notes),
-        )
-
-
-class _VendorLine(_Strict):
-    name: Name
-    time_us: Positive
-    utilization: Fraction
-
-
-class _Device(_Strict):
-    name: Name
-    kind: Literal["cpu", "cuda"]
-    peak: Positive
-    unit: Name
-    isolation: Annotated[int, Field(ge=0, le=3)]
-    spread: Fraction
-    overhead_us: Fraction
-    worker_core: Count | None
-    vendor: _VendorLine | None
-    details: dict[Name, Text]
-
-    def to_core(self) -> core_run.Device:
-        vendor = self.vendor and core_run.VendorLine(**dict(self.vendor))
-        return core_run.Device(**{**dict(self), "vendor": vendor})
-
-
-class _Answer(_Strict):
-    v: Literal[1]
+    v: Annotated[int, Interval(ge=VERSION, le=VERSION)]
     id: Name
 
 
@@ -158,17 +65,18 @@ class ProgressAnswer(_Answer):
 
 class _OpenedAnswer(_Answer):
     kind: Literal["opened"]
-    device: _Device
+    device: Annotated[Device, AfterValidator(_plausible)]
 
 
 class _VerdictAnswer(_Answer):
     kind: Literal["verdict"]
-    verdict: _Verdict
+    source_digest: Name
+    verdict: Verdict
 
 
 class _DuelAnswer(_Answer):
     kind: Literal["duel"]
-    duel: _Duel
+    duel: Duel
 
 
 class ReproducedAnswer(_Answer):
@@ -186,12 +94,11 @@ class BuiltAnswer(_Answer):
 
 
 class ErrorAnswer(_Answer):
-    """The harness failed."""
+    """The request has no result."""
 
     kind: Literal["error"]
     message: Text
-    of_machine: bool
-    """The machine cannot judge now, whatever the candidate."""
+    fault: Fault
 
 
 _AnyAnswer = Annotated[
@@ -205,40 +112,53 @@ _ANSWER: TypeAdapter[_AnyAnswer] = TypeAdapter(_AnyAnswer)
 class Judged:
     """A verdict and the digest of the bytes the harness built it from."""
 
-    verdict: core.Verdict
-    source_digest: Name
+    verdict: Verdict
+    source_digest: str
 
 
-Answer = ProgressAnswer | core_run.Device | Judged | core.Duel | ReproducedAnswer | BuiltAnswer | ErrorAnswer
+Answer = ProgressAnswer | Device | Judged | Duel | ReproducedAnswer | BuiltAnswer | ErrorAnswer
 
 
 def read(line: str | bytes) -> tuple[str, Answer]:
-    """One answer: the request's id, and what it says in core types.
+    """Return the id of the request that a line answers, and the answer in core types.
 
     Raises:
         HarnessError: the line is not an answer of this version.
     """
     try:
         answer = _ANSWER.validate_json(line)
-        match answer:
-            case _OpenedAnswer():
-                return answer.id, answer.device.to_core()
-            case _VerdictAnswer():
-                return answer.id, Judged(answer.verdict.to_core(), answer.verdict.source_digest)
-            case _DuelAnswer():
-                return answer.id, answer.duel.to_core()
-            case ProgressAnswer() | ReproducedAnswer() | BuiltAnswer() | ErrorAnswer():
-                return answer.id, answer
-    except (ValidationError, ValueError) as error:
+        _require_every_key(answer.model_dump(mode="json"), json.loads(line))
+    except ValueError as error:  # pydantic's ValidationError is one
         raise HarnessError(f"the harness answered something else: {_first_line(error)}") from error
+    match answer:
+        case _OpenedAnswer():
+            return answer.id, answer.device
+        case _VerdictAnswer():
+            return answer.id, Judged(answer.verdict, answer.source_digest)
+        case _DuelAnswer():
+            return answer.id, answer.duel
+        case ProgressAnswer() | ReproducedAnswer() | BuiltAnswer() | ErrorAnswer():
+            return answer.id, answer
 
 
 def request(request_id: str, op: str, **body: Any) -> str:
-    """One request line."""
+    """Return one request line."""
     return json.dumps({"v": VERSION, "id": request_id, "op": op, **body}, allow_nan=False) + "\n"
 
 
-def _first_line(error: Exception) -> str:
+def _require_every_key(whole: Any, given: Any, place: str = "") -> None:
+    """Refuse an answer that leaves out a field: core's defaults are for makers of verdicts, not for the wire."""
+    if isinstance(whole, dict):
+        for key, value in whole.items():
+            if key not in given:
+                raise ValueError(f"{place}{key}: is missing")
+            _require_every_key(value, given[key], f"{place}{key}.")
+    elif isinstance(whole, list):
+        for index, (value, other) in enumerate(zip(whole, given, strict=True)):
+            _require_every_key(value, other, f"{place}{index}.")
+
+
+def _first_line(error: ValueError) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])

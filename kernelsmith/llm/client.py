@@ -16,7 +16,7 @@ import openai
 from kernelsmith.core.usage import Usage
 from kernelsmith.llm import faults
 from kernelsmith.llm.endpoint import Endpoint
-from kernelsmith.llm.model import CallFailed, Message, Reply
+from kernelsmith.llm.model import CallFailed, FinishReason, Message, Reply
 from kernelsmith.llm.price import estimate, read_usage
 from kernelsmith.llm.reading import Pieces, joined
 
@@ -37,10 +37,10 @@ class Client:
         self._openai = _connect(endpoint, clock)
 
     def complete(self, messages: Sequence[Message]) -> Reply:
-        """One call.
+        """Return the reply to one call.
 
         Raises:
-            CallFailed: with the endpoint's reason, and whether asking again may help.
+            CallFailed: the call failed; the message says why, and `retryable` whether to ask again.
         """
         started = self._clock()
         pieces = Pieces()
@@ -48,9 +48,10 @@ class Client:
         try:
             self._receive(sent, pieces)
         except faults.EXPECTED as error:
-            raise self._failed(faults.failure(error, self._endpoint), sent, pieces, started) from error
+            failure = faults.failure(error, self._endpoint)
+            raise self._failed(failure, sent=sent, pieces=pieces, started=started) from error
         except CallFailed as failure:
-            raise self._failed(failure, sent, pieces, started) from failure
+            raise self._failed(failure, sent=sent, pieces=pieces, started=started) from failure
         return Reply(
             content=joined(pieces.content),
             reasoning=joined(pieces.reasoning),
@@ -61,7 +62,7 @@ class Client:
         )
 
     def _receive(self, sent: list[dict[str, str]], pieces: Pieces) -> None:
-        """Ask, and gather what comes, until the reply is complete."""
+        """Send the request and add what arrives to `pieces`, until the reply is complete."""
         events = self._openai.post(
             "/chat/completions",
             # plain objects: the library's typed ones hide which fields were there
@@ -74,7 +75,7 @@ class Client:
             pieces.add(event)
         if not pieces.content:
             raise faults.incomplete("answered without choices", self._endpoint)
-        if pieces.finish_reason in ("", "error"):
+        if FinishReason(pieces.finish_reason) in (FinishReason.UNFINISHED, FinishReason.ERROR):
             raise faults.incomplete("the stream ended before the reply was complete", self._endpoint)
 
     def _usage(self, sent: list[dict[str, str]], pieces: Pieces) -> Usage:
@@ -82,9 +83,10 @@ class Client:
         counted = read_usage(pieces.counted, price=price)
         return counted or estimate(_size(sent), pieces.arrived_bytes, price=price)
 
-    def _failed(self, failure: CallFailed, sent: list[dict[str, str]], pieces: Pieces, started: float) -> CallFailed:
-        """The failure with what it took. Nothing arrived: nothing paid. Without a price, what a cut reply cost is
-        nobody's to know and counts as nothing."""
+    def _failed(self, failure: CallFailed, *, sent: list[dict[str, str]], pieces: Pieces, started: float) -> CallFailed:
+        """Return the failure with its usage and latency.
+
+        Where nothing arrived, nothing was paid. The cost of a cut reply without a known price counts as zero."""
         usage = self._usage(sent, pieces) if pieces.arrived_bytes else Usage()
         return CallFailed(
             str(failure),
@@ -96,10 +98,10 @@ class Client:
 
 
 def reachable(base_url: str, key: str, *, timeout_s: float = 5.0) -> str:
-    """What an endpoint says to a request for its list of models, for `doctor`.
+    """Return one line about an endpoint: which models it lists.
 
     Raises:
-        CallFailed: it cannot be reached, refuses the key, or is no such endpoint; the message is one line.
+        CallFailed: nothing answers, the key is refused, or no OpenAI-compatible endpoint is there.
     """
     endpoint = Endpoint(base_url, model="", key=key, connect_s=timeout_s, stall_s=timeout_s, deadline_s=timeout_s)
     try:
@@ -124,7 +126,7 @@ def _listed(body: object, endpoint: Endpoint) -> str:
 
 
 def _connect(endpoint: Endpoint, clock: Callable[[], float]) -> openai.OpenAI:
-    """The library's client, told never to retry: every billed call is one of ours and a row in the log."""
+    """Return the library's client with its retries switched off: the log holds every call that may be billed."""
     return openai.OpenAI(
         base_url=endpoint.base_url,
         api_key=endpoint.key,
@@ -139,9 +141,9 @@ def _connect(endpoint: Endpoint, clock: Callable[[], float]) -> openai.OpenAI:
 
 
 def _deadline(seconds: float, clock: Callable[[], float]) -> dict[str, list[Callable[..., None]]]:
-    """Hooks that end a response at a wall-clock deadline; the library's timeout is per read and a drip never meets it.
+    """Return hooks that end a response at a deadline of the clock; the library's own timeout begins anew at every read.
 
-    It counts bytes, not events: some endpoints send comments to keep a connection open, which are no events.
+    The deadline is checked whenever bytes arrive: comments that keep a connection open are bytes, but no events.
     """
 
     def start(request: httpx2.Request) -> None:
@@ -155,7 +157,7 @@ def _deadline(seconds: float, clock: Callable[[], float]) -> dict[str, list[Call
 
 
 class _Timed(httpx2.SyncByteStream):
-    """A response's bytes, up to a moment of the clock."""
+    """The bytes of a response, up to a moment of the clock."""
 
     def __init__(self, stream: httpx2.SyncByteStream, until: float, clock: Callable[[], float]) -> None:
         self._stream, self._until, self._clock = stream, until, clock
@@ -188,7 +190,7 @@ def _request(endpoint: Endpoint, sent: list[dict[str, str]]) -> dict[str, object
 
 
 def _bodies(events: openai.Stream[object], endpoint: Endpoint) -> Iterator[object]:
-    """The events of a stream, or the one body of an endpoint that answers whole."""
+    """Yield the events of a stream, or the one body of an endpoint that does not stream."""
     response = events.response
     kind = response.headers.get("content-type", "")
     if "event-stream" in kind:

@@ -29,7 +29,7 @@ class Endpoint:
 
 
 def endpoint_for(config: RunConfig, environ: Mapping[str, str]) -> Endpoint:
-    """The endpoint that a config names.
+    """Return the endpoint that a config names.
 
     Raises:
         ConfigError: no model is named, or the base URL is not a URL.
@@ -46,7 +46,7 @@ def endpoint_for(config: RunConfig, environ: Mapping[str, str]) -> Endpoint:
 
 
 def base_url(option: str | None, environ: Mapping[str, str]) -> str:
-    """The option, else OPENAI_BASE_URL, else OpenAI's own.
+    """Return the option, else OPENAI_BASE_URL, else OpenAI's own URL.
 
     Raises:
         ConfigError: it is not an http or https URL.
@@ -58,10 +58,10 @@ def base_url(option: str | None, environ: Mapping[str, str]) -> str:
 
 
 def api_key(environ: Mapping[str, str]) -> str:
-    """The key from KERNELSMITH_API_KEY, else OPENAI_API_KEY, else what local servers accept.
+    """Return the key from KERNELSMITH_API_KEY, else OPENAI_API_KEY, else `EMPTY`, which local servers accept.
 
     Raises:
-        ConfigError: it cannot be sent in a header.
+        ConfigError: the key holds characters that a header cannot carry.
     """
     for name in KEY_VARIABLES:
         if key := environ.get(name, "").strip():

@@ -1,5 +1,4 @@
-"""What can go wrong with a call, in one line that names the endpoint, what it said and the remedy; and whether asking
-again may help."""
+"""Failed calls as CallFailed: one line with the endpoint, its message and the remedy, and whether to ask again."""
 
 import json
 import re
@@ -30,7 +29,7 @@ REMEDIES = {
 
 
 def failure(error: Exception, endpoint: Endpoint) -> CallFailed:
-    """An error of the client library or the layers below, as ours."""
+    """Return the CallFailed for an error of the client library or of the layers below it."""
     match error:
         case openai.APITimeoutError() | httpx2.TimeoutException():
             return _retry(
@@ -50,7 +49,7 @@ def failure(error: Exception, endpoint: Endpoint) -> CallFailed:
 
 
 def said_error(body: dict[str, object], endpoint: Endpoint) -> CallFailed:
-    """An error that came as HTTP 200, whole or in mid-stream: its `code` may be an HTTP status."""
+    """Return the CallFailed for an error that came as HTTP 200 or in mid-stream; its `code` may be an HTTP status."""
     code = body.get("code")
     said = str(body.get("message") or body)
     status = int(str(code)) if re.fullmatch(r"[45]\d\d", str(code)) else 0
@@ -62,13 +61,13 @@ def said_error(body: dict[str, object], endpoint: Endpoint) -> CallFailed:
 
 
 def not_a_reply(response: httpx2.Response, endpoint: Endpoint) -> CallFailed:
-    """HTTP 200 with a page instead of JSON: what answers there is not the API."""
+    """Return the CallFailed for HTTP 200 with a page in place of JSON: no API answers at this URL."""
     kind = response.headers.get("content-type", "no content type").split(";")[0]
     return _final(endpoint, f"answered {kind} in place of JSON", REMEDIES[405])
 
 
 def incomplete(what: str, endpoint: Endpoint) -> CallFailed:
-    """A reply that ended too early, or holds nothing to read."""
+    """Return the CallFailed for a reply that ended too early or holds nothing to read."""
     return _retry(endpoint, what)
 
 
@@ -94,7 +93,7 @@ def _out_of_credit(body: object) -> bool:
 
 
 def _retry_after_s(headers: httpx2.Headers) -> float | None:
-    """Seconds from `Retry-After-Ms` or `Retry-After` (seconds or a date), None where absent or unreadable."""
+    """Return the seconds in `Retry-After-Ms` or `Retry-After` (seconds or a date), None where absent or unreadable."""
     if re.fullmatch(r"\d+(\.\d+)?", milliseconds := headers.get("retry-after-ms", "")):
         return float(milliseconds) / 1000
     if re.fullmatch(r"\d+(\.\d+)?", asked := headers.get("retry-after", "").strip()):
@@ -108,7 +107,7 @@ def _retry_after_s(headers: httpx2.Headers) -> float | None:
 
 
 def _root(error: BaseException) -> str:
-    """The innermost cause is the one that says something: `Connection refused`."""
+    """Return the message of the innermost cause, which is the specific one: `Connection refused`."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return str(error) or type(error).__name__
@@ -123,7 +122,7 @@ def _final(endpoint: Endpoint, said: str, remedy: str) -> CallFailed:
 
 
 def _line(endpoint: Endpoint, said: str) -> str:
-    """One line, short, without the key: some endpoints send it back in their error."""
+    """Return one short line without the key, which some endpoints repeat in their errors."""
     text = said.replace(endpoint.key, "***") if endpoint.key != "EMPTY" else said
     printable = "".join(c if c.isprintable() else " " for c in text)
     return f"model endpoint {endpoint.base_url}: {' '.join(printable.split())[:300]}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from kernelsmith.core.usage import Usage
@@ -16,9 +17,30 @@ class Message:
     content: str
 
 
+class FinishReason(StrEnum):
+    """Why an endpoint ended a reply, as far as the program decides by it. `FinishReason(text)` reads any text."""
+
+    STOP = "stop"
+    """The model ended the reply."""
+    LENGTH = "length"
+    """The reply was cut off at the token limit."""
+    CONTENT_FILTER = "content_filter"
+    """The endpoint withheld the reply, or a part of it."""
+    ERROR = "error"
+    """The endpoint failed in the middle of the reply."""
+    UNFINISHED = ""
+    """The endpoint never said that the reply is complete."""
+    OTHER = "other"
+    """Any other text, such as `tool_calls`."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "FinishReason":
+        return cls.OTHER
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What one call brought."""
+    """What a model answered to one call."""
 
     content: str
     reasoning: str
@@ -26,7 +48,7 @@ class Reply:
     usage: Usage
     """As the endpoint counted; estimated from the lengths of the texts where it does not count."""
     finish_reason: str
-    """As the endpoint says: `stop`, `length`, `content_filter`."""
+    """As the endpoint says: `stop`, `length`, `content_filter`; FinishReason reads it."""
     latency_s: float
     model: str
     """As the endpoint names it."""
@@ -36,12 +58,12 @@ class Model(Protocol):
     """Anything that answers messages."""
 
     def complete(self, messages: Sequence[Message]) -> Reply:
-        """One call, no retries. Raises CallFailed, or Exhausted (a script at its end)."""
+        """Return the reply to one call, without retries. Raises CallFailed, or Exhausted (a script at its end)."""
         ...
 
 
 class CallFailed(ModelError):
-    """One call failed; carries what a retry and the log need to know about it."""
+    """One call failed. The attributes hold what a retry and the log need to know about it."""
 
     def __init__(
         self,

@@ -1,10 +1,11 @@
-"""What a call consumed and cost: the endpoint's own word first, then the configured price, else unknown."""
+"""What a call consumed and cost: the cost that the endpoint reports, else the configured price, else unknown."""
 
 import math
 from urllib.parse import urlsplit
 
 from kernelsmith.core.run import RunConfig
 from kernelsmith.core.usage import BYTES_PER_TOKEN, Usage
+from kernelsmith.llm.spec import ScriptedSpec, parse_model
 
 Price = tuple[float, float]
 """USD per million prompt tokens and per million completion tokens."""
@@ -14,21 +15,21 @@ REPORTS_COST = ("openrouter.ai",)
 
 
 def cost_known(config: RunConfig) -> bool:
-    """Whether a call's cost will be known, so that a budget in USD can be kept."""
-    if config.price_per_mtok is not None or (config.model or "").startswith("scripted:"):
+    """Return whether the cost of every call will be known, so that a budget in USD can be kept."""
+    if config.price_per_mtok is not None or isinstance(parse_model(config.model or ""), ScriptedSpec):
         return True
     host = urlsplit(config.base_url or "").hostname or ""
     return any(host == known or host.endswith("." + known) for known in REPORTS_COST)
 
 
 def estimate(prompt_bytes: int, reply_bytes: int, *, price: Price | None) -> Usage:
-    """Usage where the endpoint counted nothing, from the lengths of the texts."""
+    """Return the usage estimated from the lengths of the texts, for an endpoint that counted nothing."""
     prompt, completion = (math.ceil(size / BYTES_PER_TOKEN) for size in (prompt_bytes, reply_bytes))
     return Usage(prompt, completion, cost_usd=_priced(prompt, completion, price=price))
 
 
 def read_usage(counted: object, *, price: Price | None) -> Usage | None:
-    """The endpoint's usage object as a Usage; None where it counted nothing.
+    """Return the endpoint's usage object as a Usage; None where it counted nothing.
 
     Fields beside the two sums are extensions that only some endpoints have: details, and OpenRouter's `cost` in USD.
     """

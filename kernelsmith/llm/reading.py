@@ -13,9 +13,13 @@ from pydantic import BaseModel, BeforeValidator
 from kernelsmith.core import caps
 
 
+def without_halves(text: str) -> str:
+    """Return the text with lone surrogates replaced: JSON can spell them, and no file, log or request can hold them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _sayable(value: object) -> object:
-    """JSON can spell halves of characters, which no file, log or request can hold: they are replaced."""
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
+    return without_halves(value) if isinstance(value, str) else value
 
 
 Said = Annotated[str, BeforeValidator(_sayable)]
@@ -66,7 +70,7 @@ class _Body(BaseModel):
 
 @dataclass(slots=True)
 class Pieces:
-    """What has arrived of a reply so far."""
+    """The parts of a reply that have arrived so far."""
 
     content: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
@@ -76,7 +80,7 @@ class Pieces:
     counted: _Counted | None = None
 
     def add(self, body: object) -> None:
-        """One event of a stream, or a whole completion. Raises pydantic.ValidationError where it is neither."""
+        """Add one event of a stream, or a whole completion. Raises pydantic.ValidationError: `body` is neither."""
         read = _Body.model_validate(body)
         self.model = caps.cut(read.model or self.model, caps.NAME)
         self.counted = read.usage or self.counted
@@ -88,15 +92,15 @@ class Pieces:
 
     @property
     def arrived_bytes(self) -> int:
-        """Of content and thinking together, UTF-8."""
+        """Return the size of content and thinking together, UTF-8."""
         return len((joined(self.content) + joined(self.reasoning)).encode())
 
 
 def joined(pieces: Sequence[str]) -> str:
-    """The whole text.
+    """Return the whole text of a stream's pieces.
 
-    Most endpoints send what is new. MiniMax sends everything so far, again and again: four growing pieces, each the
-    beginning of the next, are taken for that.
+    Most endpoints send only what is new. MiniMax repeats everything so far in every piece: four or more growing
+    pieces, each the beginning of the next, are read that way.
     """
     texts = [piece for piece in pieces if piece]
     steps = list(pairwise(texts))

@@ -11,7 +11,7 @@ from kernelsmith.llm.model import CallFailed, Reply
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a failing endpoint is borne with; the clock, the sleep and the randomness come in from outside."""
+    """How long and how often a failing endpoint is asked again. Clock, sleep and randomness come in from outside."""
 
     total_s: float = 600.0
     """From the first failure on."""
@@ -23,19 +23,21 @@ class Patience:
     random: Random = field(default_factory=Random)
 
     def wait_s(self, failures: int, asked_s: float | None) -> float:
-        """Seconds to wait after this many failures: exponential with jitter, and never less than the endpoint asked.
+        """Return the seconds to wait after this many failures: exponential with jitter, at least `asked_s`.
 
-        The jitter takes up to half of the wait away, so that many runs do not come back at one moment.
+        The jitter takes up to half of the wait away, so that many runs do not ask again at the same moment.
         """
         backoff = min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 30))
         return max(backoff * self.random.uniform(0.5, 1.0), asked_s or 0.0)
 
 
 def persist(call: Callable[[], Reply], patience: Patience, *, failed: Callable[[CallFailed, int], None]) -> Reply:
-    """The reply of the first call that succeeds; `failed` hears of every other one, with the calls made before it.
+    """Return the reply of the first call that succeeds.
+
+    `failed` is called with every failure and the number of calls before it.
 
     Raises:
-        ModelError: a failure that no repetition heals, at once; or patience ran out (`retryable`).
+        ModelError: a call failed in a way that repeating cannot heal, or patience ran out (`retryable`).
     """
     failures = 0
     given_up_at = float("inf")

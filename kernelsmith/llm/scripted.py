@@ -5,17 +5,18 @@ from pathlib import Path
 
 from kernelsmith.core.usage import Usage
 from kernelsmith.errors import ConfigError, Exhausted
-from kernelsmith.llm.model import Message, Reply
+from kernelsmith.llm.model import FinishReason, Message, Reply
 from kernelsmith.llm.price import estimate
+from kernelsmith.llm.reading import without_halves
 
 Script = Callable[[Sequence[Message], int], str | None]
 """(messages, number of the call from 0) -> the reply's content, or None at the end of the script."""
 
 
 class ScriptedModel:
-    """Answers with the script's replies, in order; costs nothing.
+    """Answer with the script's replies, in order and at no cost.
 
-    A reply that ends in the middle of a fenced block is given out as cut off, `finish_reason` `length`.
+    The `finish_reason` of a reply that ends in the middle of a fenced block is `length`.
     """
 
     def __init__(self, script: Sequence[str] | Script, *, answered: int = 0) -> None:
@@ -23,19 +24,20 @@ class ScriptedModel:
         self._answered = answered
 
     def complete(self, messages: Sequence[Message]) -> Reply:
-        """The next reply of the script. Raises Exhausted at its end."""
+        """Return the next reply of the script. Raises Exhausted at its end."""
         content = self._script(messages, self._answered)
         if content is None:
             raise Exhausted(f"the script holds {self._answered} replies and all of them were given")
         self._answered += 1
+        content = without_halves(content)
         sizes = estimate(sum(len(m.content.encode()) for m in messages), len(content.encode()), price=None)
         usage = Usage(sizes.prompt_tokens, sizes.completion_tokens, cost_usd=0.0)
-        finish = "length" if content.count("```") % 2 else "stop"
+        finish = FinishReason.LENGTH if content.count("```") % 2 else FinishReason.STOP
         return Reply(content, "", usage, finish_reason=finish, latency_s=0.0, model="scripted")
 
 
 def read_script(path: Path) -> tuple[str, ...]:
-    """The replies that a folder's *.md files hold, in name order, or the one in a file.
+    """Return the replies in a folder's *.md files, in name order, or the one reply in a file.
 
     Raises:
         ConfigError: there is no such path, no *.md file in the folder, or a file is not text.

@@ -1,54 +1,101 @@
 """Open a database so that what is committed stays committed, and say in one line what is wrong with it if it fails.
 
-SQLite runs in WAL mode with synchronous=FULL: a committed attempt survives a killed process and a power cut.
+A writer runs SQLite in WAL mode with synchronous=FULL: a committed attempt survives a killed process and a power cut.
+A reader opens the file read-only: it writes nothing, not even a migration, and never waits for a writer.
 """
 
 import os
+import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import DatabaseError
 
 from kernelsmith.errors import LogError, UsageError
-from kernelsmith.log.migrations import migrate, version_of
+from kernelsmith.log.migrations import VERSION, migrate, version_of
 
 BUSY_TIMEOUT_MS = 30_000
 """Two runs may write to one database; each waits for the other's commit."""
+LARGEST_COPY_BYTES = 256 << 20
+"""An older database up to this size is read through a migrated copy."""
+SQLITE = "sqlite:///"
 
 
-def connect(url_or_path: str | Path, *, create: bool) -> tuple[Engine, Path | None]:
-    """An engine on a database of this program's schema, and its file if it is one.
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open database of this program's schema."""
+
+    engine: Engine
+    path: Path
+    copy: "tempfile.TemporaryDirectory[str] | None" = None
+    """Holds the migrated copy that the engine reads, where the database is of an older schema."""
+
+    def close(self) -> None:
+        """Give the connections back, and remove the copy."""
+        self.engine.dispose()
+        if self.copy:
+            self.copy.cleanup()
+
+
+def open_for_writing(url_or_path: str | Path, *, create: bool) -> Database:
+    """Open a database, make it where it is missing and `create` is true, and bring it to this program's schema.
 
     Raises:
-        UsageError: there is none and `create` is false, it is not an attempt log, or a newer one, or no URL.
+        UsageError: there is none, it is not an attempt log, or a newer one, or the URL names no SQLite file.
         LogError: it cannot be read or written.
     """
-    text = str(url_or_path)
-    if "://" in text and not text.startswith("sqlite:///"):
-        engine = _foreign_engine(text)
-        with faults(text), engine.begin() as connection:
-            migrate(connection, where=text)
-        return engine, None
-    path = Path(text.removeprefix("sqlite:///"))
+    path = file_of(url_or_path)
     _prepare(path, create=create)
-    is_writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
-    engine = _sqlite_engine(path) if is_writable else _read_only_engine(path)
-    with faults(str(path)), engine.connect() as connection:
-        if version_of(connection, where=str(path)) == 0 and not create:
-            raise UsageError(f"{path}: empty; `kernelsmith run` writes an attempt log, --db names another one")
-    if is_writable:
-        with faults(str(path)), writing(engine) as connection:
-            migrate(connection, where=str(path))
-    return engine, path
+    engine = create_engine(f"{SQLITE}{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    event.listen(engine, "connect", _set_up_writer)
+    event.listen(engine, "begin", _begin)
+    with faults(str(path)):
+        if _version(engine, path) < VERSION:
+            _migrate(engine, path)
+    return Database(engine, path)
+
+
+def open_for_reading(url_or_path: str | Path) -> Database:
+    """Open an existing database read-only; one of an older schema is read through a private migrated copy.
+
+    Raises:
+        UsageError: there is none, it is not an attempt log, a newer one, or an older one of more than 256 MB.
+        LogError: it cannot be read.
+    """
+    path = file_of(url_or_path)
+    _prepare(path, create=False)
+    engine = _reading_engine(path)
+    with faults(str(path)):
+        version = _version(engine, path)
+    if version == VERSION:
+        return Database(engine, path)
+    engine.dispose()
+    if version == 0:
+        raise UsageError(f"{path}: empty; `kernelsmith run` writes an attempt log, --db names another one")
+    return _migrated_copy(path, version)
+
+
+def file_of(url_or_path: str | Path) -> Path:
+    """Return the SQLite file that a path or an SQLAlchemy URL names.
+
+    Raises:
+        UsageError: it is the URL of another kind of database.
+    """
+    text = str(url_or_path)
+    if "://" in text and not text.startswith(SQLITE):
+        raise UsageError(f"--db {text}: attempt logs are SQLite files; give a path, or {SQLITE}PATH")
+    return Path(text.removeprefix(SQLITE))
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that takes the write lock at once, so that two writers wait instead of failing."""
+    """Hold one transaction that takes the write lock at once, so that two writers wait instead of failing."""
     with engine.connect().execution_options(begin="IMMEDIATE") as connection, connection.begin():
         yield connection
 
@@ -63,8 +110,8 @@ def faults(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except DatabaseError as error:
-        reason = str(error.orig)
+    except (DatabaseError, sqlite3.Error) as error:
+        reason = str(getattr(error, "orig", error))
         if "not a database" in reason:
             raise UsageError(f"{where}: not a database; give another path with --db") from error
         remedy = _REMEDIES.get(reason, "")
@@ -91,31 +138,69 @@ def _prepare(path: Path, *, create: bool) -> None:
         raise LogError(f"{path.parent}: {error.strerror}: no place for the attempt log; give one with --db") from error
 
 
-def _sqlite_engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
-    event.listen(engine, "connect", _set_up)
+def _version(engine: Engine, path: Path) -> int:
+    with engine.connect() as connection:
+        return version_of(connection, where=str(path))
+
+
+def _migrate(engine: Engine, path: Path) -> None:
+    """Run the steps that are missing in one transaction, without foreign keys: a step may replace a table."""
+    with engine.connect() as connection:
+        connection.connection.execute("PRAGMA foreign_keys=OFF")
+        with connection.execution_options(begin="IMMEDIATE").begin():
+            migrate(connection, where=str(path))
+        connection.connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _reading_engine(path: Path) -> Engine:
+    """Return an engine on the file as it is, read-only.
+
+    SQLite keeps a WAL file beside a database that it reads. Where there is none and the folder cannot be written, no
+    process writes to the database either, and it is read as an immutable file.
+    """
+    wal = path.with_name(f"{path.name}-wal")
+    has_wal = wal.exists() and wal.stat().st_size > 0
+    is_immutable = not has_wal and not os.access(path.parent, os.W_OK)
+    uri = f"file:{quote(str(path.resolve()))}?mode=ro{'&immutable=1' if is_immutable else ''}"
+    engine = create_engine(SQLITE, creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False))
+    event.listen(engine, "connect", _set_up_reader)
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _read_only_engine(path: Path) -> Engine:
-    """`immutable`: SQLite's own WAL files cannot be made beside a database in a folder that is read-only."""
-    uri = f"sqlite:///file:{quote(str(path.resolve()))}?mode=ro&immutable=1&uri=true"
-    return create_engine(uri)
+def _migrated_copy(path: Path, version: int) -> Database:
+    if path.stat().st_size > LARGEST_COPY_BYTES:
+        raise UsageError(
+            f"{path}: written by an older kernelsmith (schema {version}, this one reads {VERSION}) and too large to be "
+            f"converted for one look; convert it once with `kernelsmith migrate --db {path}`"
+        )
+    folder = tempfile.TemporaryDirectory(prefix="kernelsmith-")
+    copied = Path(folder.name) / path.name
+    with faults(str(path)):
+        _copy(path, copied)
+        engine = open_for_writing(copied, create=False).engine
+    return Database(engine, path, folder)
 
 
-def _foreign_engine(url: str) -> Engine:
-    try:
-        return create_engine(url)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise UsageError(f"--db {url}: not a database URL that works here: {error}") from error
+def _copy(path: Path, target: Path) -> None:
+    engine = _reading_engine(path)
+    with engine.connect() as connection, sqlite3.connect(target) as destination:
+        source: Any = connection.connection.dbapi_connection
+        source.backup(destination)
+    destination.close()
+    engine.dispose()
 
 
-def _set_up(connection: Any, _: object) -> None:
+def _set_up_writer(connection: Any, _: object) -> None:
     # SQLAlchemy, not the driver, begins transactions: see _begin.
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _set_up_reader(connection: Any, _: object) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only=ON")
 
 
 def _begin(connection: Connection) -> None:

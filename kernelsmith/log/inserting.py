@@ -6,38 +6,58 @@ from sqlalchemy import Connection, select
 
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.run import Event, Run
+from kernelsmith.core.snapshot import Snapshot
 from kernelsmith.errors import LogError
 from kernelsmith.log import rows, tables
+from kernelsmith.log.metrics import metrics_of
 
 
 def insert_attempt(connection: Connection, run: Run, attempt: Attempt) -> None:
-    """An attempt with its source and batches.
+    """Insert an attempt with its source, metrics and batches.
 
     Raises:
-        LogError: its ask has one already.
+        LogError: the trial of its ask has an attempt already.
     """
-    if attempt.proposal.candidate:
-        insert_blob(connection, attempt.proposal.candidate.source)
-    taken = select(tables.attempts.c.id).where(
-        tables.attempts.c.run_id == run.id, tables.attempts.c.number == attempt.number
-    )
-    if connection.execute(taken).first():
-        raise LogError(f"run {run.name}: ask {attempt.number} has its attempt already")
+    if attempt.candidate:
+        insert_blob(connection, attempt.candidate.source.encode())
+    _refuse_twice(connection, run, attempt)
     done = connection.execute(tables.attempts.insert().values(run_id=run.id, **rows.attempt_row(attempt)))
     assert done.inserted_primary_key is not None
-    batches = [{"attempt_id": done.inserted_primary_key[0], **row} for row in rows.batch_rows(attempt)]
-    if batches:
+    attempt_id = done.inserted_primary_key[0]
+    if metrics := [{"attempt_id": attempt_id, **metric._asdict()} for metric in metrics_of(attempt.verdict)]:
+        connection.execute(tables.metrics.insert(), metrics)
+    if batches := [{"attempt_id": attempt_id, **row} for row in rows.batch_rows(attempt)]:
         connection.execute(tables.samples.insert(), batches)
 
 
+def _refuse_twice(connection: Connection, run: Run, attempt: Attempt) -> None:
+    columns = tables.attempts.c
+    taken = select(columns.id).where(
+        columns.run_id == run.id, columns.ask_number == attempt.ask_number, columns.trial == attempt.trial
+    )
+    if connection.execute(taken).first():
+        raise LogError(f"run {run.name}: trial {attempt.trial} of ask {attempt.ask_number} has its attempt already")
+
+
 def insert_events(connection: Connection, run: Run, events: Sequence[Event]) -> None:
-    """Events in order."""
+    """Insert events in order."""
     for event in events:
         connection.execute(tables.events.insert().values(run_id=run.id, **rows.event_row(event)))
 
 
-def insert_blob(connection: Connection, text: str) -> None:
-    """A text, unless it is there already."""
-    row = rows.blob(text)
+def insert_blob(connection: Connection, content: bytes) -> str:
+    """Insert a content, unless it is there already, and return its digest."""
+    row = rows.blob(content)
     if not connection.execute(select(tables.blobs.c.digest).where(tables.blobs.c.digest == row["digest"])).first():
         connection.execute(tables.blobs.insert().values(row))
+    return str(row["digest"])
+
+
+def insert_snapshot(connection: Connection, snapshot: Snapshot) -> None:
+    """Insert the files of a folder, unless they are there already."""
+    known = select(tables.snapshots.c.path).where(tables.snapshots.c.digest == snapshot.digest)
+    if connection.execute(known).first():
+        return
+    for path, content in snapshot.files.items():
+        row = {"digest": snapshot.digest, "path": path, "blob": insert_blob(connection, content)}
+        connection.execute(tables.snapshots.insert().values(row))

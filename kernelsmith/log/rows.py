@@ -9,73 +9,88 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
+from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
-from kernelsmith.core.run import Budget, Device, Event, EventKind, Run, RunConfig, VendorLine
+from kernelsmith.core.run import Budget, Device, Event, EventKind, Provenance, Run, RunConfig, VendorLine
+from kernelsmith.core.task import DeviceKind, Unit
 from kernelsmith.core.usage import Exchange, Usage
-from kernelsmith.core.verdict import (
-    Batch,
-    Duel,
-    Facts,
-    Interval,
-    Measurement,
-    Promotion,
-    Status,
-    Verdict,
-)
+from kernelsmith.core.verdict import Batch, Duel, Facts, Figure, Interval, Measurement, Promotion, Status, Verdict
+from kernelsmith.errors import UsageError
+from kernelsmith.log import tables
+from kernelsmith.log.metrics import Figures
 
 Row = RowMapping
 
-_MEASURED = [f.name for f in fields(Measurement) if f.name != "interval_us"]
-_FACTS = [f.name for f in fields(Facts)]
+_MEASURED = [f.name for f in fields(Measurement) if f.name in tables.attempts.c]
+_CONFIG = frozenset(f.name for f in fields(RunConfig))
+_BUDGET = frozenset(f.name for f in fields(Budget))
+_BATCH = [f.name for f in fields(Batch)]
+_USAGE = [f.name for f in fields(Usage)]
 
 
-def blob(text: str) -> dict[str, Any]:
-    """A text, compressed, under its digest."""
-    content = text.encode()
+def blob(content: bytes) -> dict[str, Any]:
+    """Return the row of a content: compressed, under its digest."""
     return {"digest": hashlib.sha256(content).hexdigest(), "content": zlib.compress(content)}
 
 
-def text_of(content: bytes) -> str:
-    """The text of a blob."""
-    return zlib.decompress(content).decode()
+def content_of(stored: bytes) -> bytes:
+    """Return the content of a blob."""
+    return zlib.decompress(stored)
 
 
-def run_row(config: RunConfig, *, name: str, task_digest: str, at: datetime) -> dict[str, Any]:
-    """A new run."""
-    return {"name": name, "config": asdict(config), "task_digest": task_digest, "created_at": at.isoformat()}
+def run_row(run: Run) -> dict[str, Any]:
+    """Return the row of a new run, without its id."""
+    return {
+        "uuid": run.uuid,
+        "name": run.name,
+        "config": asdict(run.config),
+        "task_digest": run.task_digest,
+        "created_at": run.created_at.isoformat(),
+        **asdict(run.provenance),
+    }
 
 
 def run_of(row: Row) -> Run:
-    """A run."""
-    config = dict(row["config"])
-    price = config.pop("price_per_mtok")
-    known = {f.name for f in fields(RunConfig)}
-    settings = {key: value for key, value in config.items() if key in known}
-    settings["budget"] = Budget(**config["budget"])
-    settings["price_per_mtok"] = tuple(price) if price else None
+    """Return the run of a row.
+
+    Raises:
+        UsageError: its config has a key that this program does not know.
+    """
+    made = Provenance(**{f.name: row[f.name] for f in fields(Provenance)})
     at = datetime.fromisoformat(row["created_at"])
-    return Run(row["id"], row["name"], RunConfig(**settings), row["task_digest"], at)
+    return Run(row["id"], row["name"], _config_of(row), row["task_digest"], at, row["uuid"], made)
 
 
-def ask_row(number: int, directive: Directive) -> dict[str, Any]:
-    """An ask, without its run."""
+def _config_of(row: Row) -> RunConfig:
+    config, budget = dict(row["config"]), dict(row["config"]["budget"])
+    unknown = [*(config.keys() - _CONFIG), *(f"budget.{key}" for key in budget.keys() - _BUDGET)]
+    if unknown:
+        raise UsageError(
+            f"run {row['name']}: its config has the key {unknown[0]}, which this kernelsmith does not know; "
+            "read it with the version that wrote it, or a newer one"
+        )
+    price = config.get("price_per_mtok")
+    return RunConfig(**config | {"budget": Budget(**budget), "price_per_mtok": tuple(price) if price else None})
+
+
+def ask_row(ask: Ask) -> dict[str, Any]:
+    """Return the row of an ask, without its run."""
     return {
-        "number": number,
-        "stance": directive.stance.value,
-        "parent": directive.parent,
-        "reason": directive.reason,
+        "number": ask.number,
+        "stance": ask.directive.stance.value,
+        "parent": ask.directive.parent,
+        "reason": ask.directive.reason,
+        "seen": ask.seen,
     }
 
 
 def ask_of(row: Row) -> Ask:
-    """An ask."""
-    directive = Directive(Stance(row["stance"]), row["parent"], row["reason"])
-    return Ask(row["number"], directive)
+    """Return the ask of a row."""
+    return Ask(row["number"], Directive(Stance(row["stance"]), row["parent"], row["reason"]), row["seen"])
 
 
 def event_row(event: Event) -> dict[str, Any]:
-    """An event, without its run."""
+    """Return the row of an event, without its run."""
     return {
         "kind": event.kind.value,
         "at": event.at.isoformat(),
@@ -85,36 +100,37 @@ def event_row(event: Event) -> dict[str, Any]:
 
 
 def event_of(row: Row) -> Event:
-    """An event."""
+    """Return the event of a row."""
     return Event(EventKind(row["kind"]), datetime.fromisoformat(row["at"]), row["ask_number"], row["data"])
 
 
 def device_of(event: Event) -> Device:
-    """The device that an `opened` event holds."""
+    """Return the device that an `opened` event holds."""
     data: dict[str, Any] = dict(event.data)
     vendor = data.pop("vendor", None)
+    data |= {"kind": DeviceKind(data["kind"]), "unit": Unit(data["unit"])}
     return Device(**data, vendor=VendorLine(**vendor) if vendor else None)
 
 
 def exchange_row(exchange: Exchange) -> dict[str, Any]:
-    """A model call, without its run; its texts are blobs."""
-    usage = asdict(exchange.usage)
+    """Return the row of a model call, without its run; its texts are blobs."""
     return {
         "ask_number": exchange.ask_number,
         "model": exchange.model,
-        "prompt_digest": blob(exchange.prompt)["digest"],
-        "reply_digest": blob(exchange.reply)["digest"],
-        "reasoning_digest": blob(exchange.reasoning)["digest"],
-        **usage,
+        "prompt_digest": _digest(exchange.prompt),
+        "reply_digest": _digest(exchange.reply),
+        "reasoning_digest": _digest(exchange.reasoning),
+        **asdict(exchange.usage),
         "latency_s": exchange.latency_s,
         "finish_reason": exchange.finish_reason,
         "retries": exchange.retries,
         "at": exchange.at.isoformat(),
+        "error": exchange.error,
     }
 
 
 def exchange_of(row: Row, *, texts: Mapping[str, str]) -> Exchange:
-    """A model call; `texts` holds its blobs by digest."""
+    """Return the model call of a row; `texts` holds its blobs by digest."""
     return Exchange(
         ask_number=row["ask_number"],
         model=row["model"],
@@ -126,29 +142,33 @@ def exchange_of(row: Row, *, texts: Mapping[str, str]) -> Exchange:
         finish_reason=row["finish_reason"],
         retries=row["retries"],
         at=datetime.fromisoformat(row["at"]),
+        error=row["error"],
     )
 
 
 def usage_of(row: Row) -> Usage:
-    """What a model call consumed."""
-    return Usage(**{f.name: row[f.name] for f in fields(Usage)})
+    """Return what a model call consumed."""
+    return Usage(**{name: row[name] for name in _USAGE})
 
 
 def attempt_row(attempt: Attempt) -> dict[str, Any]:
-    """An attempt, without its run and batches; its source is a blob."""
-    proposal, verdict = attempt.proposal, attempt.verdict
-    candidate = proposal.candidate
+    """Return the row of an attempt, without its run; metrics, batches and the source stand in tables of their own."""
+    proposal, candidate = attempt.proposal, attempt.candidate
     return {
         "number": attempt.number,
+        "ask_number": attempt.ask_number,
+        "trial": attempt.trial,
+        "line": attempt.line,
+        "card": attempt.card,
         "origin": proposal.origin.value,
         "parent": proposal.parent,
-        "stance": attempt.stance.value,
         "hypothesis": proposal.hypothesis,
-        "reason": proposal.reason,
+        "reason": proposal.reason.value if proposal.reason else None,
+        "said": proposal.said,
         "language": candidate.language.value if candidate else None,
-        "source_digest": blob(candidate.source)["digest"] if candidate else None,
+        "source_digest": _digest(candidate.source) if candidate else None,
         "params": dict(candidate.params) if candidate else None,
-        **_verdict_columns(verdict),
+        **_verdict_columns(attempt.verdict),
         "started_at": attempt.started_at.isoformat(),
         "seconds": attempt.seconds,
     }
@@ -162,12 +182,9 @@ def _verdict_columns(verdict: Verdict) -> dict[str, Any]:
         "isolation": verdict.isolation,
         **_measured_columns(verdict.measurement),
         **_duel_columns(verdict.duel),
-        **{name: getattr(verdict.facts, name) for name in _FACTS},
         "warnings": list(verdict.facts.warnings),
-        "instructions": dict(verdict.facts.instructions),
-        "durations_s": dict(verdict.durations_s),
-        "guards_s": dict(verdict.guards_s),
         "notes": list(verdict.notes),
+        "disturbed": [figure.value for figure in verdict.disturbed],
     }
 
 
@@ -190,53 +207,69 @@ def _duel_columns(duel: Duel | None) -> dict[str, Any]:
 
 
 def batch_rows(attempt: Attempt) -> list[dict[str, Any]]:
-    """An attempt's batches in order, without its id."""
+    """Return the rows of an attempt's batches in order, without its id."""
     return [asdict(batch) | {"position": position} for position, batch in enumerate(attempt.verdict.batches)]
 
 
 def without_batches(attempt: Attempt) -> Attempt:
-    """The attempt as it is read back when it was not promoted."""
+    """Return the attempt as it is read back when it was not promoted."""
     return replace(attempt, verdict=replace(attempt.verdict, batches=()))
 
 
 def batch_of(row: Row) -> Batch:
-    """One batch."""
-    return Batch(**{f.name: row[f.name] for f in fields(Batch)})
+    """Return the batch of a row."""
+    return Batch(**{name: row[name] for name in _BATCH})
 
 
-def attempt_of(row: Row, *, ask: Ask, source: str | None, batches: tuple[Batch, ...]) -> Attempt:
-    """An attempt from its row and what is stored apart from it."""
+def attempt_of(row: Row, *, ask: Ask, source: str | None, batches: tuple[Batch, ...], figures: Figures) -> Attempt:
+    """Return an attempt from its row and what stands in other tables."""
     candidate = None if source is None else Candidate(source, Language(row["language"]), row["params"])
-    proposal = Proposal(Origin(row["origin"]), row["hypothesis"], candidate, row["parent"], row["reason"])
-    at = datetime.fromisoformat(row["started_at"])
-    return Attempt(ask, proposal, _verdict_of(row, batches), at, row["seconds"])
-
-
-def _verdict_of(row: Row, batches: tuple[Batch, ...]) -> Verdict:
-    facts = {name: row[name] for name in _FACTS} | {"warnings": tuple(row["warnings"])}
-    return Verdict(
-        status=Status(row["status"]),
-        detail=row["detail"],
-        measurement=_measurement_of(row),
-        promotion=Promotion(row["promotion"]) if row["promotion"] else None,
-        duel=_duel_of(row),
-        facts=Facts(**facts),
-        batches=batches,
-        durations_s=row["durations_s"],
-        guards_s=row["guards_s"] or {},
-        isolation=row["isolation"],
-        notes=tuple(row["notes"]),
+    reason = NoCandidate(row["reason"]) if row["reason"] else None
+    proposal = Proposal(
+        Origin(row["origin"]), row["hypothesis"], candidate, row["parent"], reason=reason, said=row["said"]
+    )
+    return Attempt(
+        number=row["number"],
+        ask=ask,
+        trial=row["trial"],
+        proposal=proposal,
+        verdict=_verdict_of(row, batches, figures),
+        started_at=datetime.fromisoformat(row["started_at"]),
+        seconds=row["seconds"],
+        line=row["line"],
+        card=row["card"],
     )
 
 
-def _measurement_of(row: Row) -> Measurement | None:
+def _verdict_of(row: Row, batches: tuple[Batch, ...], figures: Figures) -> Verdict:
+    return Verdict(
+        status=Status(row["status"]),
+        detail=row["detail"],
+        measurement=_measurement_of(row, figures),
+        promotion=Promotion(row["promotion"]) if row["promotion"] else None,
+        duel=_duel_of(row),
+        facts=Facts(**figures.facts, warnings=tuple(row["warnings"])),
+        batches=batches,
+        isolation=row["isolation"],
+        notes=tuple(row["notes"]),
+        disturbed=tuple(Figure(name) for name in row["disturbed"]),
+        **figures.tables,
+    )
+
+
+def _measurement_of(row: Row, figures: Figures) -> Measurement | None:
     if row["time_us"] is None:
         return None
     interval = Interval(row["time_low_us"], row["time_high_us"])
-    return Measurement(**{name: row[name] for name in _MEASURED}, interval_us=interval)
+    columns: dict[str, Any] = {name: row[name] for name in _MEASURED} | {"unit": Unit(row["unit"])}
+    return Measurement(**columns | figures.measured, interval_us=interval)
 
 
 def _duel_of(row: Row) -> Duel | None:
     if row["duel_speedup"] is None:
         return None
     return Duel(row["duel_speedup"], Interval(row["duel_low"], row["duel_high"]), row["duel_quads"])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,7 @@
-"""The tables of the attempt log, insert-only. Times are UTC, ISO 8601; sources, prompts and replies are blobs.
+"""The tables of the attempt log as this program queries them; migrations/ makes them. Insert-only.
 
-It knows what is stored, not what it means: rows.py turns rows into the domain's types and back.
+Times are UTC, ISO 8601. Sources, prompts, replies and snapshots are blobs. rows.py turns rows into the domain's types
+and back.
 """
 
 from sqlalchemy import (
@@ -9,14 +10,12 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     Text,
-    UniqueConstraint,
 )
 
 metadata = MetaData()
@@ -26,18 +25,31 @@ schema = Table("schema", metadata, Column("version", Integer, nullable=False))
 blobs = Table(
     "blobs",
     metadata,
-    Column("digest", String(64), primary_key=True),  # SHA-256 of the text, UTF-8
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the content, hex
     Column("content", LargeBinary, nullable=False),  # zlib
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # of the whole folder, core/snapshot.py
+    Column("path", Text, primary_key=True),
+    Column("blob", ForeignKey("blobs.digest"), nullable=False),
 )
 
 runs = Table(
     "runs",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", String(100), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
     Column("config", JSON, nullable=False),
     Column("task_digest", String(64), nullable=False),
     Column("created_at", String(40), nullable=False),
+    Column("uuid", String(36), nullable=False),
+    Column("program", String(100), nullable=False),
+    Column("harness_digest", String(64), nullable=False),
+    Column("templates_digest", String(64), nullable=False),
+    Column("timing_policy", JSON, nullable=False),
 )
 
 asks = Table(
@@ -48,6 +60,7 @@ asks = Table(
     Column("stance", String(20), nullable=False),
     Column("parent", Integer),
     Column("reason", Text, nullable=False),
+    Column("seen", Integer, nullable=False),
 )
 
 exchanges = Table(
@@ -69,7 +82,7 @@ exchanges = Table(
     Column("finish_reason", Text, nullable=False),
     Column("retries", Integer, nullable=False),
     Column("at", String(40), nullable=False),
-    Index("exchanges_of_ask", "run_id", "ask_number"),
+    Column("error", Text, nullable=False),
 )
 
 attempts = Table(
@@ -78,11 +91,15 @@ attempts = Table(
     Column("id", Integer, primary_key=True),
     Column("run_id", ForeignKey("runs.id"), nullable=False),
     Column("number", Integer, nullable=False),
+    Column("ask_number", Integer, nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("card", Text, nullable=False),
     Column("origin", String(20), nullable=False),
     Column("parent", Integer),
-    Column("stance", String(20), nullable=False),
     Column("hypothesis", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", String(20)),
+    Column("said", Text, nullable=False),
     Column("language", String(20)),
     Column("source_digest", ForeignKey("blobs.digest")),
     Column("params", JSON),
@@ -90,7 +107,7 @@ attempts = Table(
     Column("detail", Text, nullable=False),
     Column("promotion", String(20)),
     Column("isolation", Integer),
-    # measurement
+    # what tables rank by of a measurement; its other figures are metrics
     Column("time_us", Float),
     Column("time_low_us", Float),
     Column("time_high_us", Float),
@@ -98,34 +115,26 @@ attempts = Table(
     Column("rate", Float),
     Column("peak", Float),
     Column("unit", String(20)),
-    Column("pilot_us", Float),
     Column("vendor_ratio", Float),
     Column("vendor_paired", Boolean),
-    Column("single_us", Float),
-    Column("sustained_us", Float),
-    Column("utilization_at_clock", Float),
-    # duel
     Column("duel_speedup", Float),
     Column("duel_low", Float),
     Column("duel_high", Float),
     Column("duel_quads", Integer),
-    # facts
-    Column("registers", Integer),
-    Column("spill_bytes", Integer),
-    Column("stack_bytes", Integer),
-    Column("shared_bytes", Integer),
-    Column("occupancy", Float),
-    Column("text_bytes", Integer),
-    Column("vector_bits", Integer),
     Column("warnings", JSON, nullable=False),
-    Column("instructions", JSON, nullable=False),
-    # durations
-    Column("durations_s", JSON, nullable=False),
-    Column("guards_s", JSON),  # None in what was written before schema 3
     Column("notes", JSON, nullable=False),
+    Column("disturbed", JSON, nullable=False),
     Column("started_at", String(40), nullable=False),
     Column("seconds", Float, nullable=False),
-    UniqueConstraint("run_id", "number"),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("attempt_id", ForeignKey("attempts.id"), primary_key=True),
+    Column("name", String(200), primary_key=True),  # `facts.registers`, `durations_s.build`, `telemetry.power_w`
+    Column("value", Float, nullable=False),
+    Column("unit", String(20), nullable=False),
 )
 
 samples = Table(
@@ -144,7 +153,7 @@ events = Table(
     "events",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("run_id", ForeignKey("runs.id"), nullable=False, index=True),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("at", String(40), nullable=False),
     Column("ask_number", Integer),

@@ -24,7 +24,7 @@ _ASCII_CONTROL = dict.fromkeys([*range(32), 127]) | {9: "\t", 10: "\n"}
 
 
 def clean(text: str) -> str:
-    """The text as a person sees it: terminal escapes and invisible characters gone, line ends and tabs kept."""
+    """Return the text without terminal escapes and invisible characters; line ends and tabs stay."""
     plain = _ESCAPES.sub("", text.replace("\r\n", "\n"))
     if plain.isascii():
         return plain.translate(_ASCII_CONTROL)
@@ -32,19 +32,19 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str, size: int) -> str:
-    """Cleaned, white space collapsed, at most `size` characters."""
+    """Return the text cleaned and on one line of at most `size` characters, with single spaces."""
     # the start decides: a detail may hold 20 KB, and a prompt holds a thousand details
     line = " ".join(clean(text[: 8 * size]).split())
     return line if len(line) <= size else line[: max(size - 3, 0)] + "..."
 
 
 def tokens(text: str) -> int:
-    """An estimate of the tokens a text takes, rather too many than too few."""
+    """Return an estimate of the tokens that a text takes; it errs on the high side."""
     return math.ceil(len(text.encode()) / BYTES_PER_TOKEN)
 
 
 def clip(text: str, limit: int) -> str:
-    """The text, or its beginning and end with what lies between left out and counted, in about `limit` tokens."""
+    """Return the text in about `limit` tokens: a longer one loses its middle, and says how many bytes."""
     if tokens(text) <= limit:
         return text
     half = max(limit * BYTES_PER_TOKEN - 60, 0) // 2
@@ -54,7 +54,7 @@ def clip(text: str, limit: int) -> str:
 
 
 def quoted(text: str, what: str) -> str:
-    """Cleaned text between marks that it cannot forge: they hold a digest of the text itself."""
+    """Return the text cleaned, between marks that hold a digest of it, so that the text cannot forge them."""
     body = clean(text).strip("\n")
     mark = "data-" + hashlib.sha256(body.encode()).hexdigest()[:12]
     return f'<{mark} what="{what}">\n{body}\n</{mark}>'

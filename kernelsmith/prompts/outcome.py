@@ -9,7 +9,7 @@ ROW_HYPOTHESIS_CHARS = 110
 
 
 def row(attempt: Attempt) -> str:
-    """`12 | from 9 | refine | passed | 61.3 % of peak, promoted | the hypothesis`."""
+    """Return `12 | from 9 | refine | passed | 61.3 % of peak, promoted | the hypothesis`."""
     parent = "from scratch" if attempt.proposal.parent is None else f"from {attempt.proposal.parent}"
     said = one_line(attempt.verdict.detail, ROW_DETAIL_CHARS)
     result = result_of(attempt.verdict) if attempt.verdict.passed else said
@@ -19,7 +19,7 @@ def row(attempt: Attempt) -> str:
 
 
 def result_of(verdict: Verdict) -> str:
-    """How fast a passed kernel is, and what its duel said."""
+    """Return how fast a passed kernel is and what its duel found; of any other kernel, its status."""
     measured, duel = verdict.measurement, verdict.duel
     if measured is None:
         return verdict.status.value
@@ -31,7 +31,7 @@ def result_of(verdict: Verdict) -> str:
 
 
 def details(attempt: Attempt, limit: int) -> str:
-    """A verdict with everything a next kernel can learn from, marked as data, in about `limit` tokens."""
+    """Return a verdict with its measurements, facts, notes and detail, marked as data, in about `limit` tokens."""
     verdict = attempt.verdict
     lines = [f"{verdict.status.value}: {result_of(verdict)}" if verdict.passed else verdict.status.value]
     if measured := verdict.measurement:
@@ -44,7 +44,7 @@ def details(attempt: Attempt, limit: int) -> str:
 
 
 def facts_line(facts: Facts) -> str:
-    """What the build told: `registers 128, vector_bits 256; instructions: fma 96, spill_store 3`."""
+    """Return the build's facts: `registers 128, vector_bits 256; instructions: fma 96, spill_store 3`."""
     names = ("registers", "spill_bytes", "stack_bytes", "shared_bytes", "occupancy", "text_bytes", "vector_bits")
     known = ", ".join(f"{name} {value}" for name in names if (value := getattr(facts, name)) is not None)
     counted = ", ".join(f"{name} {count}" for name, count in facts.instructions.items())
@@ -52,5 +52,5 @@ def facts_line(facts: Facts) -> str:
 
 
 def failed(attempt: Attempt) -> bool:
-    """Whether there is something to repair."""
+    """Return whether the attempt has a candidate that did not pass."""
     return not attempt.verdict.passed and attempt.verdict.status is not Status.NO_CANDIDATE

@@ -1,4 +1,4 @@
-"""What a reply holds: a hypothesis and one whole file, or the reason why there is no candidate.
+"""Read a reply: a hypothesis and one whole file, or the reason why there is no candidate.
 
 Read leniently, by these rules:
 - `<think>...</think>` is not part of the reply; neither is what comes before a `</think>` that nothing opened.
@@ -13,10 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kernelsmith.core import caps
+from kernelsmith.core.attempt import NoCandidate
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.prompts.clean import one_line
 
-CUT_OFF = "the reply was cut off at the token limit"
+SAID = 160
+"""Characters that are kept of a reply without a fenced block."""
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT_BEFORE = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
@@ -31,12 +33,14 @@ _LANGUAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply, read."""
+    """What a reply holds."""
 
     hypothesis: str
     candidate: Candidate | None
-    reason: str = ""
-    """Why there is no candidate."""
+    reason: NoCandidate | None = None
+    """Why there is no candidate; present exactly when there is none."""
+    said: str = ""
+    """The beginning of a reply without a fenced block, one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +50,19 @@ class _Block:
     complete: bool
 
 
-def parse(reply: str, *, entry: str, languages: Sequence[Language], finish_reason: str) -> Answer:
-    """Read a reply's content; `finish_reason` as the endpoint gave it."""
+def parse(reply: str, *, entry: str, languages: Sequence[Language], incomplete: NoCandidate | None = None) -> Answer:
+    """Return what a reply's content holds.
+
+    `incomplete` is the endpoint's reason for a reply that is not whole, CUT_OFF or WITHHELD. Where no file is found, it
+    is the reason that is returned.
+    """
     visible = _without_thinking(reply)
     words, blocks = _split(visible)
     hypothesis = _hypothesis(words)
     block = _the_file([b for b in blocks if b.complete and b.source.strip()], entry)
     if block is None:
-        return Answer(hypothesis, None, _why(visible, blocks, finish_reason))
+        reason = incomplete or _why(visible, blocks)
+        return Answer(hypothesis, None, reason, one_line(visible, SAID) if reason is NoCandidate.NO_BLOCK else "")
     return Answer(hypothesis, Candidate(block.source, _language(block.tag, languages)))
 
 
@@ -62,7 +71,7 @@ def _without_thinking(reply: str) -> str:
 
 
 def _split(text: str) -> tuple[str, list[_Block]]:
-    """The words outside of code and the fenced blocks in order."""
+    """Return the words outside of code, and the fenced blocks in their order."""
     words: list[str] = []
     blocks: list[_Block] = []
     lines = iter(text.split("\n"))
@@ -76,7 +85,7 @@ def _split(text: str) -> tuple[str, list[_Block]]:
 
 
 def _read_block(fence: re.Match[str], lines: Iterator[str]) -> _Block:
-    """The lines up to a closing fence: the same mark, at least as often, and nothing behind it."""
+    """Return the block up to its closing fence: the same mark, at least as often, and nothing behind it."""
     marks, tag = fence["marks"], fence["info"].strip().split(" ")[0].lower()
     inside: list[str] = []
     for line in lines:
@@ -110,18 +119,14 @@ def _the_file(blocks: Sequence[_Block], entry: str) -> _Block | None:
 
 
 def _language(tag: str, languages: Sequence[Language]) -> Language:
-    """The task's language that the fence names; the task's first where it names none of them."""
+    """Return the task's language that the fence names; the task's first where the fence names none of them."""
     return next((language for language in languages if tag in _LANGUAGES[language]), languages[0])
 
 
-def _why(visible: str, blocks: Sequence[_Block], finish_reason: str) -> str:
-    if finish_reason == "length":
-        return CUT_OFF
-    if finish_reason == "content_filter":
-        return "the endpoint withheld the reply (content_filter)"
+def _why(visible: str, blocks: Sequence[_Block]) -> NoCandidate:
+    """Return why a reply that arrived whole holds no file."""
     if any(not block.complete for block in blocks):
-        return "the fenced block never ends"
+        return NoCandidate.UNENDED_BLOCK
     if blocks:
-        return "the fenced block is empty"
-    said = one_line(visible, 160)
-    return f"no fenced block: {said}" if said else "the reply was empty"
+        return NoCandidate.EMPTY_BLOCK
+    return NoCandidate.NO_BLOCK if one_line(visible, SAID) else NoCandidate.EMPTY_REPLY

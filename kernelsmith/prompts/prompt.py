@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from kernelsmith.core import caps
 from kernelsmith.core.attempt import Ask
 from kernelsmith.core.history import History
+from kernelsmith.core.rates import rate
 from kernelsmith.core.run import Device
 from kernelsmith.core.task import Task
-from kernelsmith.core.verdict import Status
 from kernelsmith.prompts.clean import one_line
 from kernelsmith.prompts.outcome import result_of
 from kernelsmith.prompts.render import render
 from kernelsmith.prompts.signature import signature
-from kernelsmith.prompts.story import tell
+from kernelsmith.prompts.story import story_for
 
 TAGS = {"c": "c", "cuda": "cuda", "triton": "python"}
 """What a language's fenced blocks are tagged with."""
@@ -23,14 +23,22 @@ TAGS = {"c": "c", "cuda": "cuda", "triton": "python"}
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent: one system and one user message."""
+    """The two messages that are sent to a model."""
 
     system: str
     user: str
 
+    @property
+    def text(self) -> str:
+        """Return both messages as one plain text, for an agent that takes no separate system message."""
+        return f"{self.system}\n{self.user}"
+
 
 def prompt_for(task: Task, history: History, *, ask: Ask) -> Prompt:
-    """The prompt for an ask; `history_tokens` of the run's config limits what is told of past attempts."""
+    """Return the prompt for an ask. `history_tokens` of the run's config limits the part about past attempts.
+
+    `history` is the history as seen by the ask, so that the same ask always has the same prompt.
+    """
     parts = [brief(task, history.device), directive(task, history, ask)]
     if history.attempts:
         parts.insert(1, story(history, ask))
@@ -38,7 +46,7 @@ def prompt_for(task: Task, history: History, *, ask: Ask) -> Prompt:
 
 
 def brief(task: Task, device: Device | None) -> str:
-    """The task and the device; hidden cases are not in it."""
+    """Return the part about the task and the device. It leaves hidden cases out."""
     return render(
         "brief.j2",
         task=task,
@@ -46,24 +54,24 @@ def brief(task: Task, device: Device | None) -> str:
         skeleton_tag=TAGS[task.skeleton.language],
         signatures=[(language.value, signature(task, language)) for language in task.languages],
         device=device and _shown(device),
-        peak=device and _rate(device.peak, device.unit),
+        peak=device and rate(device.peak, device.unit),
     )
 
 
 def _shown(device: Device) -> Device:
-    """As the judge calls it, on short lines."""
+    """Return the device with its names cut to short lines; they come from the judge's machine."""
     vendor = device.vendor and replace(device.vendor, name=one_line(device.vendor.name, caps.NAME))
     details = {one_line(key, caps.NAME): one_line(value, caps.NAME) for key, value in device.details.items()}
     return replace(device, name=one_line(device.name, caps.NAME), vendor=vendor, details=details)
 
 
 def story(history: History, ask: Ask) -> str:
-    """What was tried, within the run's `history_tokens`."""
-    return render("history.j2", story=tell(history, ask, limit=history.run.config.history_tokens))
+    """Return the part about past attempts, within the run's `history_tokens`."""
+    return render("history.j2", story=story_for(history, ask, limit=history.run.config.history_tokens))
 
 
 def directive(task: Task, history: History, ask: Ask) -> str:
-    """What is asked for now, and the answer to a reply that held no kernel."""
+    """Return the part that says what to do now, and why the latest reply was no kernel where that is so."""
     wanted, best = ask.directive, history.incumbent
     return render(
         "directive.j2",
@@ -79,22 +87,15 @@ def directive(task: Task, history: History, ask: Ask) -> str:
 
 
 def _refusal(history: History) -> str:
-    """Why the last reply held no kernel, in our words: what follows the colon are the model's. Empty where it did."""
-    last = history.attempts[-1].verdict if history.attempts else None
-    return one_line(last.detail.partition(":")[0], 200) if last and last.status is Status.NO_CANDIDATE else ""
+    """Return why the latest reply held no kernel, without the model's own words; empty where it held one."""
+    reason = history.attempts[-1].proposal.reason if history.attempts else None
+    return reason.words if reason else ""
 
 
 def _progress(history: History, ask: Ask) -> str:
-    """How much of the budget is spent: `attempt 12 of 60`."""
+    """Return how much of the budget is spent: `ask 12 of 60`."""
     budget = history.budget
-    parts = [f"attempt {ask.number}" + (f" of {budget.attempts}" if budget.attempts is not None else "")]
+    parts = [f"ask {ask.number}" + (f" of {budget.attempts}" if budget.attempts is not None else "")]
     if budget.hours is not None:
         parts.append(f"{history.active_s / 3600:.1f} of {budget.hours:g} hours spent")
     return ", ".join(parts)
-
-
-def _rate(peak: float, unit: str) -> str:
-    """`117.4 GFLOP/s`; bytes where the unit is memory."""
-    what = "B/s" if unit == "dram" else "FLOP/s"
-    scale, prefix = (1e12, "T") if peak >= 1e12 else (1e9, "G")
-    return f"{peak / scale:.1f} {prefix}{what}"

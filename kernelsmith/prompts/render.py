@@ -8,7 +8,7 @@ from kernelsmith import paths
 
 
 def render(template: str, **values: object) -> str:
-    """The text of one template, `brief.j2` for example. Raises jinja2.TemplateError: our template is wrong."""
+    """Return the text of one template, such as `brief.j2`. Raises jinja2.TemplateError: the template is wrong."""
     return _environment().get_template(template).render(values).strip() + "\n"
 
 

@@ -25,7 +25,7 @@ _HEADINGS = 250
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A source that is shown whole, room permitting."""
+    """A kernel whose source is shown, whole where there is room."""
 
     number: int
     result: str
@@ -51,8 +51,8 @@ class Story:
     """Verdicts in full, oldest first, marked as data."""
 
 
-def tell(history: History, ask: Ask, *, limit: int) -> Story:
-    """The story of a run for one ask, in about `limit` tokens."""
+def story_for(history: History, ask: Ask, *, limit: int) -> Story:
+    """Return what a prompt shows of a run for one ask, in about `limit` tokens."""
     room = max(limit - _HEADINGS, 0)
     parent, incumbent = _kernels(history, ask, room=room)
     latest = tuple(details(attempt, room // 16) for attempt in _telling(history, ask))
@@ -69,7 +69,7 @@ def tell(history: History, ask: Ask, *, limit: int) -> Story:
 
 
 def _kernels(history: History, ask: Ask, *, room: int) -> tuple[Kernel | None, Kernel | None]:
-    """Parent and incumbent. A restart is shown neither: it begins anew, with the lessons and without the code."""
+    """Return parent and incumbent; neither for a restart, which begins anew with the lessons and without the code."""
     if ask.directive.stance is Stance.RESTART:
         return None, None
     parent = _parent(history, ask)
@@ -85,16 +85,16 @@ def _parent(history: History, ask: Ask) -> Attempt | None:
 
 
 def _kernel(attempt: Attempt | None, limit: int) -> Kernel | None:
-    if attempt is None or attempt.proposal.candidate is None:
+    if attempt is None or attempt.candidate is None:
         return None
     verdict = attempt.verdict
     result = result_of(verdict) if verdict.passed else verdict.status.value
-    source = quoted(clip(attempt.proposal.candidate.source, limit), f"source of attempt {attempt.number}")
+    source = quoted(clip(attempt.candidate.source, limit), f"source of attempt {attempt.number}")
     return Kernel(attempt.number, result, source)
 
 
 def _telling(history: History, ask: Ask) -> list[Attempt]:
-    """The latest attempts, the last failure if it is recent, and the parent if it fails; oldest first."""
+    """Return the latest attempts, the last failure if it is recent, and the parent if it failed; oldest first."""
     told = list(history.attempts[-LATEST:])
     recent = history.attempts[-RECENT:]
     told += [attempt for attempt in reversed(recent) if failed(attempt)][:1]
@@ -111,7 +111,7 @@ def _counts(attempts: Sequence[Attempt]) -> str:
 
 
 def _rows(attempts: Sequence[Attempt], *, room: int) -> tuple[list[str], int]:
-    """The rows that fit, oldest first, and how many do not."""
+    """Return the rows of the table that fit, oldest first, and the number of attempts that are left out."""
     promoted_first = sorted(attempts, key=lambda a: (a.verdict.promotion is None, -a.number))
     kept: dict[int, str] = {}
     for attempt in promoted_first:

@@ -1,7 +1,7 @@
-"""What will probably be proposed next, known while a verdict is still awaited, so that its build can begin.
-A guess is a hint and nothing else. Once the verdict is in the log, strategy and proposer are asked in earnest; what was
-foreseen wrongly has cost idle cores. So only proposers that are pure functions of the log may be asked here, not those
-that are paid.
+"""Foresight: guess the next candidate while a verdict is still awaited, so that its build can begin on idle cores.
+
+Nothing depends on a guess: once the verdict is in the log, strategy and proposer are asked again. So only proposers
+that are pure functions of the log may be asked here, and none that costs money.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,18 +11,19 @@ from kernelsmith.core.attempt import Ask, Attempt, Proposal
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import History
 from kernelsmith.core.seams import Proposer, Strategy
+from kernelsmith.core.task import Unit
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import Exhausted, UsageError
 
 FASTER, AS_FAST, SLOWER = 0.9, 1.001, 4.0
-"""Guessed times, in those of the incumbent: a new best, one among the best, one of the many. A search that looks at
-ranks proposes the same for all times of a kind."""
+"""Guessed times as multiples of the incumbent's: a new best, nearly as fast, much slower. A search that ranks attempts
+proposes the same for every time within one of these classes."""
 FIRST_US = 1000.0
-"""Of the first kernel that passes, when there is nothing to compare it with."""
+"""Guessed time of the first kernel that passes, in us."""
 
 
 class Foresight:
-    """Asks ahead, under each verdict that the candidate in flight may get, and hands on what would be built."""
+    """Ask strategy and proposer ahead, once for each verdict that the candidate in flight may get."""
 
     def __init__(
         self, strategy: Strategy, proposer: Proposer, *, prepare: Callable[[Sequence[Candidate]], None]
@@ -32,29 +33,38 @@ class Foresight:
         self._prepare = prepare
 
     def __call__(self, history: History, ask: Ask, proposal: Proposal) -> None:
-        """Prepare the candidates that may follow this proposal, the likelier ones first."""
+        """Hand the candidates that may follow this proposal to `prepare`, the likelier ones first."""
         found = [candidate for guess in _guesses(history) if (candidate := self._next(history, ask, proposal, guess))]
         self._prepare(list({candidate.digest: candidate for candidate in found}.values()))
 
     def _next(self, history: History, ask: Ask, proposal: Proposal, guess: Verdict) -> Candidate | None:
-        """What would be proposed after this verdict; None for nothing new."""
-        attempt = Attempt(ask, proposal, guess, history.run.created_at, 0.0)
-        then = replace(history, attempts=[*history.attempts, attempt], pending=None)
-        number = len(then.attempts)
+        """Return the candidate that follows this verdict; None where there is none, or it was judged before."""
+        number, trial = history.highest_attempt + 1, len(history.trials_of(ask.number))
+        attempt = Attempt(number, ask, trial, proposal, guess, history.run.created_at, 0.0)
+        then = replace(history, attempts=[*history.attempts, attempt])
+        following = self._following(ask, then)
         try:
-            candidate = self._proposer.propose(Ask(number, self._strategy.ask(then, number)), then).candidate
-        except (Exhausted, UsageError):  # told when it is asked for in earnest
+            candidate = self._proposer.propose(following, then.as_seen_by(following)).candidate
+        except (Exhausted, UsageError):  # raised again when the loop asks
             return None
         return candidate if candidate and then.identical(candidate.digest) is None else None
 
+    def _following(self, ask: Ask, history: History) -> Ask:
+        """Return the ask that the loop takes up after this one: the oldest that is open, else the next one."""
+        waiting = [other for other in history.open_asks if other.number != ask.number]
+        if waiting:
+            return waiting[0]
+        number = max([ask.number, *(other.number for other in history.asks)]) + 1
+        return Ask(number, self._strategy.ask(history, number), history.highest_attempt)
+
 
 def _guesses(history: History) -> Iterator[Verdict]:
-    """The kinds of verdict that a search tells apart."""
+    """Yield one verdict of each class that a search treats differently, the likelier ones first."""
     best = history.incumbent.verdict.measurement if history.incumbent else None
     if best is None:
         yield Verdict(Status.BUILD_FAILED, "a guess")
         first = Interval(FIRST_US, FIRST_US)
-        yield _passed(Measurement(FIRST_US, first, 0.01, 0.01, 1.0, "", FIRST_US), promotion=Promotion.FIRST)
+        yield _passed(Measurement(FIRST_US, first, 0.01, 0.01, 1.0, Unit.FP32, FIRST_US), promotion=Promotion.FIRST)
         return
     yield _passed(_at(best, SLOWER))
     yield _passed(_at(best, FASTER), promotion=Promotion.DUEL)

@@ -25,9 +25,9 @@ Value = int | float | str
 Values = Mapping[str, Value]
 
 MOST_COMBINATIONS = 1_000_000
-"""Far above what any budget tries; they are listed in memory."""
+"""The most combinations that a family may have: all are listed in memory, and no budget tries as many."""
 FAMILY = "family"
-"""The key of a candidate's parameters that names its family; the others are its knobs."""
+"""Key in a candidate's parameters: the name of its family. The other keys are its knobs."""
 KNOB = {
     Language.TRITON: re.compile(
         r"^(?P<name>\w+)(?P<between>\s*=\s*)(?P<value>\S+)(?P<rest>\s*#\s*knob:(?P<values>.*))$"
@@ -62,23 +62,23 @@ class Family:
 
     @property
     def defaults(self) -> dict[str, Value]:
-        """The values as the file has them."""
+        """Return the values as the file has them."""
         return {knob.name: knob.default for knob in self.knobs}
 
     @cached_property
     def combinations(self) -> tuple[dict[str, Value], ...]:
-        """Every allowed combination of values, in the order of the file."""
+        """Return every allowed combination of values, in the order of the file."""
         return tuple(values for values in self._all() if self.allows(values))
 
     def allows(self, values: Values) -> bool:
-        """Whether the combination meets every requirement; one that cannot be computed for it is not met."""
+        """Return whether the values meet every requirement. A requirement that cannot be computed is not met."""
         try:
             return all(_value_of(requirement, values) for requirement in self.requirements)
         except (TypeError, ArithmeticError):
             return False
 
     def candidate(self, values: Values) -> Candidate:
-        """The kernel with these values in place of the defaults."""
+        """Return the kernel with these values in place of the defaults."""
         pattern = KNOB[self.language]
         lines = [_with_value(line, pattern, values) for line in self.source.split("\n")]
         return Candidate("\n".join(lines), self.language, {FAMILY: self.name, **values})
@@ -90,10 +90,10 @@ class Family:
 
 
 def read_family(path: Path) -> Family:
-    """Read one file of a task's families/.
+    """Return the family that one file of a task's families/ holds.
 
     Raises:
-        TaskError: a knob or a requirement has no meaning (the message names file and line), or it is no text.
+        TaskError: a knob or a requirement cannot be read (the message names file and line), or the file is no text.
     """
     language = next(known for known in Language if known.suffix == path.suffix)
     source = read_text(path, fault=TaskError)
@@ -127,7 +127,7 @@ def _knob(found: re.Match[str], where: str) -> Knob:
 
 
 def _value(word: str) -> Value:
-    """A number where it reads as one."""
+    """Return a word of a knob's line as a number where it reads as one."""
     for kind in (int, float):
         try:
             return kind(word)
@@ -177,7 +177,7 @@ def _requirement(text: str, known: set[str], where: str) -> ast.expr:
 
 
 def _check(expression: ast.expr, known: set[str]) -> None:
-    """Raises LookupError: a name or an operation that requirements do not know, in whatever part of the expression."""
+    """Raise LookupError where any part of the expression is a name or an operation that requirements do not know."""
     for node in ast.walk(expression):
         match node:
             case ast.Name(id=name) if name not in known:
@@ -187,7 +187,7 @@ def _check(expression: ast.expr, known: set[str]) -> None:
 
 
 def _value_of(node: ast.expr, values: Values) -> object:
-    """The expression's value. Raises LookupError: a name or an operation that requirements do not know."""
+    """Return the expression's value. Raises LookupError: a name or an operation that requirements do not know."""
     match node:
         case ast.Constant(value=value):
             return value

@@ -1,7 +1,7 @@
 """The model proposer: prompt, call, keep, parse. It knows no HTTP, no template and no database.
 
-A reply is kept before it is read, so that what was paid for survives whatever comes after; a resumed run finds it and
-does not pay again. A reply without a kernel is not asked for twice: it is an attempt, and the next prompt answers it.
+The proposer keeps a reply before it reads it, so that a resumed run finds the reply and does not pay again. A reply
+without a kernel is not repeated: it is an attempt, and the next prompt says what was wrong with it.
 """
 
 import json
@@ -9,24 +9,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from kernelsmith.core.attempt import Ask, Origin, Proposal
+from kernelsmith.core.attempt import Ask, NoCandidate, Origin, Proposal
 from kernelsmith.core.history import History
 from kernelsmith.core.seams import Exchanges
 from kernelsmith.core.task import Task
-from kernelsmith.core.usage import Exchange, Usage
+from kernelsmith.core.usage import Exchange
 from kernelsmith.errors import ModelError
 from kernelsmith.llm.choice import open_model
-from kernelsmith.llm.model import CallFailed, Message, Model, Reply
+from kernelsmith.llm.model import CallFailed, FinishReason, Message, Model, Reply
 from kernelsmith.llm.retry import Patience, persist
 from kernelsmith.prompts.parse import parse
 from kernelsmith.prompts.prompt import Prompt, prompt_for
 
-FAILED = "error: "
-"""How the finish reason of a failed call begins."""
+INCOMPLETE = {FinishReason.LENGTH: NoCandidate.CUT_OFF, FinishReason.CONTENT_FILTER: NoCandidate.WITHHELD}
+"""Which finish reasons explain a reply without a kernel."""
 
 
 class ModelProposer:
-    """Proposes what a model answers to the prompt for an ask."""
+    """Propose what a model answers to the prompt for an ask."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class ModelProposer:
         self._now = now
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """The model's candidate, or none with the reason.
+        """Return the model's candidate, or none with the reason.
 
         Raises:
             ModelError: the endpoint failed for good, or a budget in USD can no longer be kept.
@@ -56,12 +56,13 @@ class ModelProposer:
             exchange.reply,
             entry=self._task.entry,
             languages=self._task.languages,
-            finish_reason=exchange.finish_reason,
+            incomplete=INCOMPLETE.get(FinishReason(exchange.finish_reason)),
         )
-        return Proposal(Origin.MODEL, answer.hypothesis, answer.candidate, ask.directive.parent, answer.reason)
+        parent = ask.directive.parent
+        return Proposal(Origin.MODEL, answer.hypothesis, answer.candidate, parent, answer.reason, answer.said)
 
     def _kept(self, ask: Ask) -> Exchange | None:
-        """The reply that an interrupted run had paid for, if any."""
+        """Return the latest reply that the log holds for the ask, if any; it is not paid for again."""
         kept = self._exchanges.exchanges(ask.number)
         return next((e for e in reversed(kept) if answered(e)), None)
 
@@ -105,38 +106,38 @@ class ModelProposer:
             reasoning="",
             usage=failure.usage,
             latency_s=failure.latency_s,
-            finish_reason=f"{FAILED}{failure}",
+            finish_reason="",
             retries=retries,
             at=self._now(),
+            error=str(failure),
         )
 
 
 def model_proposer(task: Task, history: History, *, exchanges: Exchanges, environ: Mapping[str, str]) -> ModelProposer:
-    """The proposer for a new or a resumed run, with the model that its config names.
+    """Return the proposer for a new or a resumed run, with the model that its config names.
 
     Raises:
-        ConfigError: no model is named, or its endpoint or script is not one.
+        ConfigError: no model is named, the base URL is no URL, or the script's path holds no reply.
     """
-    asks = range(len(history.attempts) + 1)
-    replies = sum(answered(exchange) for number in asks for exchange in exchanges.exchanges(number))
+    kept = (exchange for ask in history.asks for exchange in exchanges.exchanges(ask.number))
+    replies = sum(answered(exchange) for exchange in kept)
     model = open_model(history.run.config, environ, answered=replies)
     return ModelProposer(task, model, exchanges=exchanges)
 
 
 def answered(exchange: Exchange) -> bool:
-    """Whether the call brought a reply."""
-    return not exchange.finish_reason.startswith(FAILED)
+    """Return whether the call brought a reply."""
+    return not exchange.error
 
 
 def messages_of(prompt: Prompt) -> tuple[Message, ...]:
-    """A prompt as a conversation."""
+    """Return a prompt as the messages of a conversation."""
     return Message("system", prompt.system), Message("user", prompt.user)
 
 
 def _refuse_unknown_cost(history: History) -> None:
-    """A budget in USD that cannot be counted would never end a run: fail closed."""
-    usage: Usage = history.usage
-    if history.budget.usd is not None and usage.cost_usd is None:
+    """Raise ModelError where the budget is in USD and a call's cost is unknown: the budget would never end the run."""
+    if history.budget.usd is not None and history.usage.cost_usd is None:
         raise ModelError(
             "usd: the endpoint did not say what a call cost, so the budget cannot be kept; "
             "start a run with price_per_mtok in the config, or without --usd",

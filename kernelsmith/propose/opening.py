@@ -1,4 +1,4 @@
-"""Attempt 0: the task's skeleton, or the kernel that the user already owns; every later ask goes to the proposer."""
+"""The opening: ask 0 is answered with the task's skeleton, or with the kernel that the user already owns."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from kernelsmith.core.text_file import shown
 
 
 class Opening:
-    """The proposer around a proposer."""
+    """Answer ask 0, and pass every other ask on to a proposer."""
 
     def __init__(self, task: Task, *, from_file: str | None, then: Proposer) -> None:
         self._task = task
@@ -19,7 +19,7 @@ class Opening:
         self._then = then
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """The kernel to start from for ask 0, else what the proposer answers.
+        """Return the kernel to start from as the answer to ask 0, and the proposer's answer to every other ask.
 
         Raises:
             UsageError: the user's kernel can no longer be read.

@@ -9,7 +9,7 @@ from kernelsmith.core.history import History
 from kernelsmith.errors import Exhausted, UsageError
 
 RECORDED = "recorded"
-"""The key of a candidate's parameters that holds its number in the run it was recorded in."""
+"""Key in a candidate's parameters: the number of its attempt in the recorded run."""
 
 
 class Selection(StrEnum):
@@ -22,10 +22,10 @@ class Selection(StrEnum):
 
 
 def selection_named(name: str) -> Selection:
-    """The selection of this name.
+    """Return the selection with this name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no selection has it.
     """
     if name not in list(Selection):
         raise UsageError(f"{name!r} selects nothing of a run; give one of {', '.join(Selection)}")
@@ -33,17 +33,17 @@ def selection_named(name: str) -> Selection:
 
 
 def selected(history: History, selection: Selection) -> Sequence[Attempt]:
-    """The recorded attempts to judge again, in their order; those without a candidate are left out."""
+    """Return the recorded attempts to judge again, in their order, without those that have no candidate."""
     match selection:
         case Selection.BEST:
             return [history.incumbent] if history.incumbent else []
         case Selection.IMPROVEMENTS:
             return [attempt for attempt in history.attempts if attempt.verdict.promotion]
-    return [attempt for attempt in history.attempts if attempt.proposal.candidate]
+    return [attempt for attempt in history.attempts if attempt.candidate]
 
 
 class ReplayProposer:
-    """Proposes recorded candidates."""
+    """Propose the recorded candidates, one an ask: the ask's number says which."""
 
     def __init__(self, recorded: History, selection: Selection) -> None:
         self._name = recorded.run.name
@@ -55,25 +55,27 @@ class ReplayProposer:
         return len(self._attempts)
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """The recorded candidate whose turn it is.
+        """Return the recorded candidate at the place of the ask's number.
 
         Raises:
-            Exhausted: all of them were judged.
+            Exhausted: there are fewer recorded candidates.
         """
         if ask.number >= len(self._attempts):
             raise Exhausted(f"all {len(self._attempts)} chosen attempts of {self._name} were judged again")
         recorded = self._attempts[ask.number]
-        found = recorded.proposal.candidate
-        assert found is not None
-        candidate = Candidate(found.source, found.language, {RECORDED: recorded.number})
-        return Proposal(Origin.REPLAY, recorded.proposal.hypothesis, candidate, self._now(recorded.proposal.parent))
-
-    def _now(self, parent: int | None) -> int | None:
-        """The number that a recorded parent has in the replay, if it is repeated at all."""
-        return next((index for index, attempt in enumerate(self._attempts) if attempt.number == parent), None)
+        assert recorded.candidate is not None
+        candidate = Candidate(recorded.candidate.source, recorded.candidate.language, {RECORDED: recorded.number})
+        parent = _judged_again(recorded.proposal.parent, history)
+        return Proposal(Origin.REPLAY, recorded.proposal.hypothesis, candidate, parent)
 
 
 def recorded_number(attempt: Attempt) -> int:
-    """The number that an attempt of a replay had in the run it repeats."""
-    assert attempt.proposal.candidate is not None
-    return int(attempt.proposal.candidate.params[RECORDED])
+    """Return the number that an attempt of a replay has in the recorded run."""
+    assert attempt.candidate is not None
+    return int(attempt.candidate.params[RECORDED])
+
+
+def _judged_again(parent: int | None, history: History) -> int | None:
+    """Return the replay's number of a recorded parent; None where the replay has not judged it."""
+    made = (a.number for a in history.attempts if a.candidate and a.candidate.params.get(RECORDED) == parent)
+    return None if parent is None else next(made, None)

@@ -1,7 +1,7 @@
 """The tuner: searches the knobs of a task's families, from the simple family to the better ones.
 
-What it knows of the past is the log: the study is built anew for every ask, with a sampler of its own that is seeded by
-run seed and ask number, so that a resumed run proposes exactly what the uninterrupted one would have proposed.
+The tuner keeps no state: it builds the study anew from the history for every ask, and seeds the sampler by run seed and
+ask number, so that a resumed run proposes exactly what the uninterrupted one would have proposed.
 """
 
 import math
@@ -24,16 +24,16 @@ from kernelsmith.propose.knobs import FAMILY, Family, Value, read_family
 STARTUP_TRIALS = 6
 """Random trials of a family before TPE's model is asked; few, since a family's knobs are few."""
 LATEST, FASTEST = 100, 50
-"""Trials of a family that TPE hears of: so many of the latest, and of the others so many of the fastest."""
+"""How many attempts of a family TPE is given: the latest ones, and the fastest of those before them."""
 SUGGESTIONS = 8
 """TPE may repeat itself or break a requirement this often before an untried neighbour is taken."""
 
-Trial = tuple[dict[str, Value], float | None]
-"""Knob values, and the time in us, or None where the candidate did not pass."""
+Tried = tuple[dict[str, Value], float | None]
+"""The knob values of an attempt, and its time in us, or None where it did not pass."""
 
 
 class Tuner:
-    """Proposes knob values; the stance decides of which family, and how they are chosen."""
+    """Propose knob values. The stance decides which family is tuned, and how its values are chosen."""
 
     def __init__(self, task: Task, *, seed: int) -> None:
         if not task.families:
@@ -43,7 +43,7 @@ class Tuner:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """The next candidate.
+        """Return the next candidate: the family is chosen by the stance, its values from what the history holds.
 
         Raises:
             Exhausted: every combination of every family was tried.
@@ -59,14 +59,14 @@ class Tuner:
     # --- which family ---
 
     def _by_preference(
-        self, directive: Directive, history: History, trials: dict[str, list[Trial]]
+        self, directive: Directive, history: History, trials: dict[str, list[Tried]]
     ) -> Iterable[Family]:
-        """The family that the stance asks for, then those that are left: the better ones first."""
+        """Return the family that the stance asks for, then the families after it, then those before it."""
         first = self._asked_for(directive, history, trials)
         index = self._families.index(first)
         return [first, *self._families[index + 1 :], *reversed(self._families[:index])]
 
-    def _asked_for(self, directive: Directive, history: History, trials: dict[str, list[Trial]]) -> Family:
+    def _asked_for(self, directive: Directive, history: History, trials: dict[str, list[Tried]]) -> Family:
         parent = history.attempt(directive.parent) if directive.parent is not None else None
         of_parent = self._family_of(parent)
         untried = next((family for family in self._families if not trials[family.name]), None)
@@ -76,14 +76,14 @@ class Tuner:
         return of_parent or self._family_of(history.incumbent) or untried or self._families[-1]
 
     def _family_of(self, attempt: Attempt | None) -> Family | None:
-        candidate = attempt.proposal.candidate if attempt else None
+        candidate = attempt.candidate if attempt else None
         name = candidate.params.get(FAMILY) if candidate else None
         return next((family for family in self._families if family.name == name), None)
 
     # --- which values ---
 
-    def _values(self, family: Family, ask: Ask, past: Sequence[Trial]) -> dict[str, Value] | None:
-        """Untried values, the defaults first; None where none are left."""
+    def _values(self, family: Family, ask: Ask, past: Sequence[Tried]) -> dict[str, Value] | None:
+        """Return untried values, the defaults first; None where every combination was tried."""
         tried = {_key(values) for values, _ in past}
         if _key(family.defaults) not in tried:
             return family.defaults
@@ -100,17 +100,17 @@ class Tuner:
         return fresh or self._nearest(family, ask, past=past, untried=untried)
 
     def _nearest(
-        self, family: Family, ask: Ask, *, past: Sequence[Trial], untried: Sequence[dict[str, Value]]
+        self, family: Family, ask: Ask, *, past: Sequence[Tried], untried: Sequence[dict[str, Value]]
     ) -> dict[str, Value]:
-        """Untried values that differ from the family's best in one knob, by as few steps as possible; else any."""
+        """Return untried values that differ from the family's best in one knob by the fewest steps, else any."""
         best = _best(past) or family.defaults
         chance = generator(self._seed, "near", ask.number)
         near = [(steps, values) for steps, values in _neighbours(family, best) if values in untried]
         fewest = min((steps for steps, _ in near), default=0)
         return chance.choice([values for steps, values in near if steps == fewest] or untried)
 
-    def _suggestions(self, family: Family, ask: Ask, past: Sequence[Trial]) -> Iterator[dict[str, Value]]:
-        """What TPE suggests, given the family's past."""
+    def _suggestions(self, family: Family, ask: Ask, past: Sequence[Tried]) -> Iterator[dict[str, Value]]:
+        """Yield up to SUGGESTIONS combinations that TPE suggests from the past; some may be tried already."""
         distributions: dict[str, BaseDistribution] = {k.name: CategoricalDistribution(k.values) for k in family.knobs}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
@@ -125,39 +125,39 @@ class Tuner:
                 study.tell(trial, state=TrialState.FAIL)
 
 
-def _trials(family: Family, history: History) -> list[Trial]:
-    """What the log holds of the family."""
-    found: list[Trial] = []
+def _trials(family: Family, history: History) -> list[Tried]:
+    """Return the family's attempts, oldest first."""
+    found: list[Tried] = []
     for attempt in history.attempts:
-        candidate, measured = attempt.proposal.candidate, attempt.verdict.measurement
+        candidate, measured = attempt.candidate, attempt.verdict.measurement
         if candidate and candidate.params.get(FAMILY) == family.name:
             values = {knob.name: candidate.params[knob.name] for knob in family.knobs}
             found.append((values, measured.time_us if measured else None))
     return found
 
 
-def _told(past: Sequence[Trial]) -> Sequence[Trial]:
-    """What TPE hears of a long past: its model takes time for every trial, and the best and the latest say enough."""
+def _told(past: Sequence[Tried]) -> Sequence[Tried]:
+    """Return the attempts that TPE is given. Its model takes time for each, so a long past is cut."""
     older = past[:-LATEST]
     passed = [trial for trial in older if trial[1] is not None]
     return [*sorted(passed, key=lambda trial: trial[1] or math.inf)[:FASTEST], *past[-LATEST:]]
 
 
-def _frozen(trial: Trial, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
-    """A trial as Optuna keeps it; its value is the logarithm of the time, so that 1 % is 1 % everywhere."""
+def _frozen(trial: Tried, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    """Return an attempt as Optuna's trial, valued by the logarithm of its time: 1 % counts the same everywhere."""
     values, time_us = trial
     if time_us is None:
         return create_trial(state=TrialState.FAIL, params=values, distributions=distributions)
     return create_trial(value=math.log(time_us), params=values, distributions=distributions)
 
 
-def _best(past: Sequence[Trial]) -> dict[str, Value] | None:
+def _best(past: Sequence[Tried]) -> dict[str, Value] | None:
     passed = [(time_us, index) for index, (_, time_us) in enumerate(past) if time_us is not None]
     return past[min(passed)[1]][0] if passed else None
 
 
 def _neighbours(family: Family, values: dict[str, Value]) -> Iterator[tuple[int, dict[str, Value]]]:
-    """What differs from the values in one knob, with the number of steps between."""
+    """Yield every combination that differs in one knob, with the number of steps between the two values."""
     for knob in family.knobs:
         here = knob.values.index(values[knob.name])
         for there, value in enumerate(knob.values):
@@ -165,8 +165,8 @@ def _neighbours(family: Family, values: dict[str, Value]) -> Iterator[tuple[int,
                 yield abs(there - here), {**values, knob.name: value}
 
 
-def _hypothesis(family: Family, values: dict[str, Value], past: Sequence[Trial]) -> str:
-    """The family's own for its defaults; for every other combination what is changed of the best one."""
+def _hypothesis(family: Family, values: dict[str, Value], past: Sequence[Tried]) -> str:
+    """Return the family's own hypothesis while none of its attempts passed, else what differs from the best."""
     best = _best(past)
     if not past or best is None:
         return f"{family.name}: {family.hypothesis}"

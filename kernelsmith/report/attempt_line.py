@@ -1,20 +1,28 @@
 """An attempt in one line: what a log file of a run holds, and what a replay plays back."""
 
-from kernelsmith.core.attempt import Attempt
-from kernelsmith.core.history import History
 from kernelsmith.report import figures
+from kernelsmith.report.model_attempt import AttemptRow
 
 
-def attempt_line(attempt: Attempt, history: History | None) -> str:
-    """`[7/60]  passed  refine  71.3 % of peak  97.0 % of OpenBLAS (Zen)  25.6 ms  new best: ...`.
+def attempt_line(attempt: AttemptRow, *, limit: int | None = None) -> str:
+    """Return `[7/60]  passed  refine  71.3 % of peak  97.0 % of OpenBLAS (Zen)  25.6 ms  new best: ...`.
 
-    The history gives the denominators; without one they are left out.
+    `limit` is the most asks that the run may answer. Where the run has sweep trials the beginning reads
+    `[84, ask 59/60, trial 3]`.
     """
-    verdict = attempt.verdict
-    limit = history.budget.attempts if history else None
-    words = [f"[{attempt.number}{f'/{limit}' if limit else ''}]", verdict.status, attempt.stance]
-    if verdict.measurement:
-        device = history.device_of(attempt) if history else None
-        words += [f"{figures.percent(verdict.utilization)} of peak", figures.of_vendor(verdict.measurement, device)]
-        words += [figures.duration(verdict.measurement.time_us)]
-    return "  ".join([word for word in words if word] + [figures.reason(verdict)])
+    words = [_number(attempt, f"/{limit}" if limit else ""), attempt.status, attempt.stance]
+    if attempt.measurement:
+        words += [f"{figures.percent(attempt.measurement.utilization)} of peak", vendor_share(attempt)]
+        words += [figures.duration(attempt.measurement.time_us)]
+    return "  ".join([word for word in words if word] + [figures.reason(attempt)])
+
+
+def vendor_share(attempt: AttemptRow) -> str:
+    """Return the attempt's vendor ratio in words; empty where there is none."""
+    return figures.share_of_vendor(attempt.measurement, vendor=attempt.vendor, is_disturbed=attempt.vendor_disturbed)
+
+
+def _number(attempt: AttemptRow, limit: str) -> str:
+    if attempt.number == attempt.ask and not attempt.trial:
+        return f"[{attempt.number}{limit}]"
+    return f"[{attempt.number}, ask {attempt.ask}{limit}{f', trial {attempt.trial}' if attempt.trial else ''}]"

@@ -1,80 +1,64 @@
-"""A run: its summary and a line for every attempt; as plain data, and as a page of text."""
+"""A run as a page of text: what it came to, then a row for each attempt."""
 
-from dataclasses import asdict
-from typing import Any
-
-from kernelsmith.core.attempt import Attempt
-from kernelsmith.core.history import History
-from kernelsmith.core.run import Event, RunStatus
+from kernelsmith.core.run import Device, RunConfig
 from kernelsmith.report import figures
-from kernelsmith.report.attempt_page import attempt_data
-from kernelsmith.report.summary import rows_of, summary
+from kernelsmith.report.model import RunDescription, RunReport
+from kernelsmith.report.model_attempt import AttemptRow, peak_of
+from kernelsmith.report.summary import outcome_rows
 from kernelsmith.report.text import columns, one_line
 
 HEADINGS = ("#", "from", "stance", "status", "of peak", "time", "what came of it")
+SWEEP_HEADINGS = ("#", "ask", "trial", *HEADINGS[1:])
+"""Of a run that has sweep trials: several attempts answer one ask."""
 
 
-def run_data(history: History, status: RunStatus) -> dict[str, Any]:
-    """`{run: {...}, attempts: [...], events: [...]}`; utilizations are fractions of peak."""
-    run = history.run
-    told = summary(history)
-    about = {
-        "name": run.name,
-        "status": status,
-        "created_at": run.created_at,
-        "task_digest": history.task_digest,
-        "config": asdict(run.config),
-        "budget": asdict(history.budget),
-        "device": asdict(history.device) if history.device else None,
-        "usage": asdict(history.usage),
-        **{key: told[key] for key in ("task", "ended", "active_s", "best", "promotions")},
-    }
-    attempts = [attempt_data(attempt) for attempt in history.attempts]
-    return {"run": about, "attempts": attempts, "events": [_event_data(event) for event in history.events]}
+def run_text(report: RunReport, *, width: int | None = None) -> str:
+    """Return the page; rows of attempts are cut to `width` columns where it is given."""
+    run = report.run
+    head = f"{run.name}\n{columns([row for row in _head_rows(run) if row[1]])}"
+    if not report.attempts:
+        return head
+    if run.outcome.sweep_trials:
+        return f"{head}\n\n{columns([SWEEP_HEADINGS, *map(_sweep_cells, report.attempts)], width=width)}"
+    return f"{head}\n\n{columns([HEADINGS, *map(_cells, report.attempts)], width=width)}"
 
 
-def _event_data(event: Event) -> dict[str, Any]:
-    # Not asdict, which copies deeply: a long run has thousands.
-    return {"kind": event.kind, "at": event.at, "ask_number": event.ask_number, "data": event.data}
-
-
-def run_page(history: History, status: RunStatus, *, width: int | None = None) -> str:
-    """The run for a reader: what it came to, then a row for each attempt."""
-    rows = [
-        ("task", one_line(f"{history.run.config.task}, proposed by {_proposer(history)}")),
-        ("device", _device(history)),
-        ("peak of", one_line(figures.sku(history.device))),
+def _head_rows(run: RunDescription) -> list[tuple[str, str]]:
+    return [
+        ("status", run.status),
+        ("task", one_line(f"{run.outcome.task}, proposed by {_proposer(run.config)}")),
+        ("device", _device(run.device)),
+        ("peak of", one_line(peak_of(run.device))),
+        ("made by", one_line(f"kernelsmith {run.provenance.program}") if run.provenance.program else ""),
+        *outcome_rows(run.outcome),
     ]
-    head = columns([row for row in [("status", status), *rows, *rows_of(history)] if row[1]])
-    if not history.attempts:
-        return f"{history.run.name}\n{head}"
-    table = columns([HEADINGS, *(_row(attempt) for attempt in history.attempts)], width=width)
-    return f"{history.run.name}\n{head}\n\n{table}"
 
 
-def _proposer(history: History) -> str:
-    config = history.run.config
+def _proposer(config: RunConfig) -> str:
     return f"{config.proposer} {config.model}" if config.model else config.proposer
 
 
-def _device(history: History) -> str:
-    device = history.device
+def _device(device: Device | None) -> str:
     if device is None:
         return ""
     vendor = f", {device.vendor.name} {figures.percent(device.vendor.utilization)}" if device.vendor else ""
-    return one_line(
-        f"{device.name}, peak {figures.rate(device.peak, device.unit)}{vendor}, sandbox level {device.isolation}"
-    )
+    peak = figures.rate(device.peak, device.unit)
+    return one_line(f"{device.name}, peak {peak}{vendor}, sandbox level {device.isolation}")
 
 
-def _row(attempt: Attempt) -> tuple[str, ...]:
-    verdict, parent = attempt.verdict, attempt.proposal.parent
+def _sweep_cells(attempt: AttemptRow) -> tuple[str, ...]:
+    number, *rest = _cells(attempt)
+    return number, f"{attempt.ask}", f"{attempt.trial}", *rest
+
+
+def _cells(attempt: AttemptRow) -> tuple[str, ...]:
+    measured = attempt.measurement
     return (
         f"{attempt.number}",
-        "" if parent is None else f"{parent}",
+        "" if attempt.parent is None else f"{attempt.parent}",
         attempt.stance,
-        verdict.status,
-        figures.percent(verdict.utilization),
-        figures.duration(verdict.measurement.time_us) if verdict.measurement else "",
-        figures.reason(verdict),
+        attempt.status,
+        figures.percent(measured.utilization) if measured else "",
+        figures.duration(measured.time_us) if measured else "",
+        figures.reason(attempt),
     )

@@ -1,9 +1,9 @@
-"""What a GPU said of itself during an attempt's batches, summed up: medians, and what held its clock down how often."""
+"""Telemetry of a GPU during an attempt's batches: medians, and how often each reason held its clock down."""
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from kernelsmith.core.verdict import Batch
 
@@ -27,24 +27,41 @@ REASONS = {
 """Bits of `throttle_reasons`, by nvml.h's nvmlClocksEventReasons."""
 
 
-def telemetry_data(batches: Sequence[Batch]) -> dict[str, Any] | None:
-    """Medians by reading, and `throttled`: reason -> number of batches; None where nothing was sampled."""
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Medians over the batches that were sampled; None where a reading is missing."""
+
+    batches: int
+    """How many batches were sampled."""
+    sm_clock_mhz: float | None
+    mem_clock_mhz: float | None
+    power_w: float | None
+    temperature_c: float | None
+    throttled: Mapping[str, int]
+    """Number of batches by the reason that held the clock down."""
+
+
+def telemetry_of(batches: Sequence[Batch]) -> Telemetry | None:
+    """Return the medians of what was sampled; None where nothing was."""
     sampled = [batch.telemetry for batch in batches if batch.telemetry]
     if not sampled:
         return None
-    found = {name: [float(one[name]) for one in sampled if name in one] for name in READINGS}
-    medians = {name: statistics.median(values) for name, values in found.items() if values}
+    medians = {name: _median([float(one[name]) for one in sampled if name in one]) for name in READINGS}
     masks = [int(one.get("throttle_reasons", 0)) for one in sampled]
     throttled = Counter(name for mask in masks for bit, name in REASONS.items() if mask & bit)
-    return {"batches": len(sampled), **medians, "throttled": dict(throttled)}
+    return Telemetry(batches=len(sampled), throttled=dict(throttled), **medians)
 
 
-def telemetry_rows(batches: Sequence[Batch]) -> list[tuple[str, str]]:
-    """The same for a reader."""
-    data = telemetry_data(batches)
-    if data is None:
+def telemetry_rows(telemetry: Telemetry | None) -> list[tuple[str, str]]:
+    """Return the readings and the reasons as rows of a page."""
+    if telemetry is None:
         return []
-    words = [shown.format(data[name]) for name, shown in READINGS.items() if name in data]
+    readings = ((getattr(telemetry, name), shown) for name, shown in READINGS.items())
+    words = [shown.format(reading) for reading, shown in readings if reading is not None]
     rows = [("telemetry", f"{', '.join(words)}, medians of the batches")] if words else []
-    held = [f"{reason} in {count} of {data['batches']} batches" for reason, count in data["throttled"].items()]
+    held = [f"{reason} in {count} of {telemetry.batches} batches" for reason, count in telemetry.throttled.items()]
     return rows + ([("clock held down by", ", ".join(held))] if held else [])
+
+
+def _median(values: list[float]) -> float | None:
+    return statistics.median(values) if values else None

@@ -3,9 +3,10 @@
 The harness is a program, not a package: its modules are imported by their own names.
 """
 
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,24 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("fuzz")
+
+HANGS_AFTER_S = 300
+"""Many times what a test here takes on the busiest machine: a quadratic reader of 10 MB takes hours."""
+
+
+@pytest.fixture
+def no_hang() -> Iterator[None]:
+    """Fail a test that would go on for hours; how fast it is otherwise plays no part."""
+
+    def fail(number: int, frame: object) -> None:
+        pytest.fail(f"it hangs: no end after {HANGS_AFTER_S} s")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(HANGS_AFTER_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
 
 MEASURED = """
 import resource, sys

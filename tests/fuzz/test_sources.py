@@ -2,7 +2,6 @@
 
 import os
 import random
-import time
 from pathlib import Path
 
 import psutil
@@ -53,15 +52,14 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.usefixtures("no_hang")
 def test_a_source_of_any_kind_gets_a_verdict_that_can_be_read(harness, kind):
-    begin = time.monotonic()
     verdict = harness.evaluate(TEXTS[kind])
     assert verdict.status in FAILED_EARLY | {Status.INCORRECT}, verdict
     assert verdict.detail
     assert len(verdict.detail) < 9_000
     assert all(c.isprintable() or c in "\n\t" for c in verdict.detail), verdict.detail
     assert all(c.isprintable() for warning in verdict.facts.warnings for c in warning)
-    assert time.monotonic() - begin < 25
 
 
 @given(st.text(max_size=300))
@@ -169,10 +167,9 @@ COMMENTS = {
 
 
 @pytest.mark.parametrize("kind", COMMENTS)
-def test_a_comment_of_any_length_is_read_in_a_moment(kind):
-    begin = time.monotonic()
+@pytest.mark.usefixtures("no_hang")
+def test_a_comment_of_any_length_is_read_without_a_hang(kind):
     said = stated(COMMENTS[kind])
-    assert time.monotonic() - begin < 1
     assert all(len(text) <= caps.COMMENT for text in said.values())
 
 
@@ -199,10 +196,9 @@ REPLIES = {
 
 
 @pytest.mark.parametrize("kind", REPLIES)
-def test_a_reply_of_a_megabyte_is_read_in_a_moment(kind):
-    begin = time.monotonic()
+@pytest.mark.usefixtures("no_hang")
+def test_a_reply_of_a_megabyte_is_read_without_a_hang(kind):
     answer = parse(REPLIES[kind], entry="matmul", languages=[Language.C], finish_reason="stop")
-    assert time.monotonic() - begin < 2
     assert len(answer.hypothesis) <= caps.HYPOTHESIS
     assert len(answer.reason) < 500
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core import caps
 from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task, load_task
-from kernelsmith.errors import HarnessError, TaskError
+from kernelsmith.errors import TaskError
+from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.propose.knobs import read_family
 
 SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
@@ -227,7 +227,7 @@ def test_a_benchmark_that_is_none_is_one_error_and_no_hang(mine, tmp_path, kind)
     whole = (mine / "benchmark.py").read_text()
     (mine / "benchmark.py").write_text(BENCHMARKS[kind].format(whole=whole))
     process = HarnessProcess(load_task(mine), folder=tmp_path, calibration_s=0.1)
-    with process as harness, pytest.raises(HarnessError) as caught:
+    with process as harness, pytest.raises(TaskError) as caught:
         harness.open()
     assert len(str(caught.value)) < caps.TEXT
     assert "\x1b" not in str(caught.value)

@@ -6,24 +6,26 @@ from typing import Any
 import pytest
 
 from findings import Findings
+from wire import Figure
 
 
 @pytest.mark.parametrize(
-    ("disturbances", "settled", "taken", "said"),
+    ("disturbances", "settled", "taken", "said", "figures"),
     [
-        ([""], False, 1, []),
-        (["a load"], True, 1, []),
-        (["a load", ""], False, 2, ["the audit: timed again, for it was disturbed: a load"]),
+        ([""], False, 1, [], []),
+        (["a load"], True, 1, [], []),
+        (["a load", ""], False, 2, ["the audit: timed again, for it was disturbed: a load"], []),
         (
             ["a load", "two loads"],
             False,
             2,
             ["the audit: disturbed, and once more when it was timed again: two loads"],
+            [Figure.AUDIT],
         ),
     ],
 )
 def test_what_was_disturbed_is_measured_once_more(
-    disturbances: list[str], taken: int, said: list[str], *, settled: bool
+    disturbances: list[str], taken: int, said: list[str], figures: list[Figure], *, settled: bool
 ) -> None:
     findings, left = Findings(), list(disturbances)
     measured: list[Any] = []
@@ -36,6 +38,15 @@ def test_what_was_disturbed_is_measured_once_more(
         measured.append(watching)
         return len(measured)
 
-    assert findings.undisturbed("the audit", measure, watch=watch, is_settled=lambda _: settled) == taken
-    assert len(measured) == taken
+    found = findings.undisturbed(Figure.AUDIT, measure, name="the audit", watch=watch, is_settled=lambda _: settled)
+    assert found == len(measured) == taken
     assert findings.notes == said
+    assert findings.verdict("passed").disturbed == tuple(figures)
+
+
+def test_a_figure_that_is_disturbed_in_two_cases_is_named_once() -> None:
+    findings = Findings()
+    findings.disturb(Figure.TIMING, "case main: disturbed")
+    findings.disturb(Figure.TIMING, "case odd: disturbed")
+    assert findings.verdict("passed").disturbed == (Figure.TIMING,)
+    assert len(findings.notes) == 2

@@ -27,7 +27,7 @@ def slower(verdict: Verdict, factor: float) -> Verdict:
 def attempt_of(source: str, verdict: Verdict) -> Attempt:
     """An attempt that made this verdict."""
     proposal = Proposal(Origin.GIVEN, "", Candidate(source, Language.C))
-    return Attempt(Ask(0, Directive(Stance.OPEN)), proposal, verdict, datetime.now(UTC), 1.0)
+    return Attempt(0, Ask(0, Directive(Stance.OPEN)), 0, proposal, verdict, datetime.now(UTC), 1.0)
 
 
 def test_an_honest_kernel_passes_with_every_denominator(harness, matmul_with: Write) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.verdict import Status
 from kernelsmith.errors import UsageError
+from kernelsmith.judge_client.harness import HarnessProcess
 
 PROBES = Path(__file__).with_name("probes")
 README = Path(__file__).parents[2] / "harness" / "README.md"

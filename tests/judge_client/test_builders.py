@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kernelsmith import paths
+from kernelsmith.core.task_folder import find_task
 from kernelsmith.judge_client.builders import Builders
 from kernelsmith.judge_client.process import JudgeProcess
-from kernelsmith.core.task_folder import find_task
 
 TASK = find_task("hopper_rmsnorm")
 FAMILIES = {path.stem: path for path in TASK.families}

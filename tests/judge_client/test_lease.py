@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kernelsmith.judge_client.lease import leased
 from kernelsmith.errors import HarnessError
+from kernelsmith.judge_client.lease import leased
 
 HOLDER = textwrap.dedent("""
     import sys

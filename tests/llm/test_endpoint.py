@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,9 +10,10 @@ from kernelsmith.core.run import RunConfig
 from kernelsmith.errors import ConfigError, Exhausted
 from kernelsmith.llm.choice import open_model
 from kernelsmith.llm.endpoint import Endpoint, api_key, base_url, endpoint_for
-from kernelsmith.llm.model import Message
+from kernelsmith.llm.model import FinishReason, Message
 from kernelsmith.llm.price import cost_known
 from kernelsmith.llm.scripted import ScriptedModel, read_script
+from kernelsmith.llm.spec import EndpointSpec, ScriptedSpec, parse_model
 
 ASKED = (Message("user", "go"),)
 
@@ -69,6 +71,39 @@ def test_a_key_is_not_in_what_is_printed():
 )
 def test_whether_a_budget_in_usd_can_be_kept(changes, known):
     assert cost_known(_config(**changes)) is known
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("scripted:a/b", ScriptedSpec(Path("a/b"))),
+        ("gpt-scripted:1", EndpointSpec("gpt-scripted:1")),
+        ("m", EndpointSpec("m")),
+    ],
+)
+def test_a_models_name_is_a_script_or_a_model_at_an_endpoint(name, spec):
+    assert parse_model(name) == spec
+
+
+def test_a_script_without_a_path_is_the_users_to_fix():
+    with pytest.raises(ConfigError, match="name a path behind the colon"):
+        parse_model("scripted:")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("stop", FinishReason.STOP),
+        ("length", FinishReason.LENGTH),
+        ("content_filter", FinishReason.CONTENT_FILTER),
+        ("error", FinishReason.ERROR),
+        ("", FinishReason.UNFINISHED),
+        ("tool_calls", FinishReason.OTHER),
+        ("error: model endpoint", FinishReason.OTHER),
+    ],
+)
+def test_any_text_is_a_finish_reason(text, reason):
+    assert FinishReason(text) is reason
 
 
 def test_a_folder_of_replies_is_a_model(tmp_path):

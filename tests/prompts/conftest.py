@@ -6,40 +6,40 @@ from pathlib import Path
 
 import pytest
 
-from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
+from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, Device, Run, RunConfig, VendorLine
-from kernelsmith.core.task import Argument, Case, Task
+from kernelsmith.core.task import Argument, Case, DataKind, DeviceKind, Role, Task, Unit
 from kernelsmith.core.verdict import Duel, Facts, Interval, Measurement, Promotion, Status, Verdict
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def _buffer(name: str, role: str, *shape: str) -> Argument:
+def _buffer(name: str, role: Role, *shape: str) -> Argument:
     return Argument(name, role, "float32", shape)
 
 
 @pytest.fixture
 def task() -> Task:
-    sizes = tuple(Argument(name, "size", "", ()) for name in "MNK")
+    sizes = tuple(Argument(name, Role.SIZE, "", ()) for name in "MNK")
     return Task(
         name="tiny_matmul",
         folder=Path("tiny_matmul"),
         title="a small product",
-        device="cpu",
-        unit="fp32",
+        device=DeviceKind.CPU,
+        unit=Unit.FP32,
         languages=(Language.C,),
         entry="matmul",
         arguments=(
-            _buffer("A", "input", "M", "K"),
-            _buffer("B", "input", "N", "K"),
-            _buffer("C", "output", "M", "N"),
+            _buffer("A", Role.INPUT, "M", "K"),
+            _buffer("B", Role.INPUT, "N", "K"),
+            _buffer("C", Role.OUTPUT, "M", "N"),
             *sizes,
         ),
         cases=(
-            Case("main", {"M": 64, "N": 64, "K": 64}, "normal", 1.0, hidden=False, kind="main"),
-            Case("secret_odd", {"M": 13, "N": 17, "K": 977}, "wide_range", 0.0, hidden=True, kind="odd sizes"),
+            Case("main", {"M": 64, "N": 64, "K": 64}, DataKind.NORMAL, 1.0, hidden=False, kind="main"),
+            Case("secret_odd", {"M": 13, "N": 17, "K": 977}, DataKind.WIDE_RANGE, 0.0, hidden=True, kind="odd sizes"),
         ),
         vendor="openblas",
         rules=("One translation unit of C.", "fp32 accumulation or better."),
@@ -54,9 +54,9 @@ def task() -> Task:
 def device() -> Device:
     return Device(
         name="a CPU",
-        kind="cpu",
+        kind=DeviceKind.CPU,
         peak=117.4e9,
-        unit="fp32",
+        unit=Unit.FP32,
         isolation=3,
         spread=0.01,
         overhead_us=3.0,
@@ -93,11 +93,10 @@ def attempt() -> Callable[..., Attempt]:
     ) -> Attempt:
         text = f"void matmul(void) {{ /* kernel {number} */ }}\n" if source == "" else source
         candidate = Candidate(text, Language.C) if text is not None else None
-        proposal = Proposal(
-            Origin.MODEL, hypothesis or f"idea {number}", candidate, parent, reason="" if candidate else "none"
-        )
+        reason = None if candidate else NoCandidate.NO_BLOCK
+        proposal = Proposal(Origin.MODEL, hypothesis or f"idea {number}", candidate, parent, reason)
         found = _passed(came_of, promotion, verdict) if isinstance(came_of, float) else Verdict(came_of, **verdict)
-        return Attempt(Ask(number, Directive(stance, parent)), proposal, found, AT, 2.0)
+        return Attempt(number, Ask(number, Directive(stance, parent), number - 1), 0, proposal, found, AT, 2.0)
 
     return make
 
@@ -105,7 +104,14 @@ def attempt() -> Callable[..., Attempt]:
 def _passed(utilization: float, promotion: Promotion | None, rest: dict) -> Verdict:
     time_us = 4.5 / utilization
     measurement = Measurement(
-        time_us, Interval(time_us, time_us), utilization, 117.4e9 * utilization, 117.4e9, "fp32", 9.0, vendor_ratio=0.5
+        time_us,
+        Interval(time_us, time_us),
+        utilization,
+        117.4e9 * utilization,
+        117.4e9,
+        Unit.FP32,
+        9.0,
+        vendor_ratio=0.5,
     )
     duel = Duel(1.25, Interval(1.2, 1.3), 24) if promotion is Promotion.DUEL else None
     return Verdict(Status.PASSED, measurement=measurement, promotion=promotion, duel=duel, **rest)
@@ -126,7 +132,7 @@ def story(attempt) -> Sequence[Attempt]:
 
 @pytest.fixture
 def ask() -> Callable[..., Ask]:
-    def make(stance: Stance, *, number: int = 5, parent: int | None = 3, reason: str = "no duel won for 8 attempts"):
+    def make(stance: Stance, *, number: int = 5, parent: int | None = 3, reason: str = "no duel won for 8 asks"):
         return Ask(number, Directive(stance, parent, reason=reason))
 
     return make

@@ -61,3 +61,8 @@ def test_the_history_of_a_short_run(history, story, ask, name, stance, parent):
 def test_the_whole_prompt(task, history, story, ask):
     prompt = prompt_for(task, history(*story), ask=ask(Stance.REFINE))
     _same_as_golden("whole", f"{prompt.system}\n---\n\n{prompt.user}")
+
+
+def test_a_prompt_as_one_text_holds_both_messages(task, history, story, ask):
+    prompt = prompt_for(task, history(*story), ask=ask(Stance.REFINE))
+    assert prompt.text == f"{prompt.system}\n{prompt.user}"

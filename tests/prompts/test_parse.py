@@ -5,15 +5,16 @@ import time
 import pytest
 
 from kernelsmith.core import caps
+from kernelsmith.core.attempt import NoCandidate
 from kernelsmith.core.candidate import Language
-from kernelsmith.prompts.parse import CUT_OFF, parse
+from kernelsmith.prompts.parse import parse
 
 KERNEL = "void matmul(const float *A)\n{\n    A[0];\n}\n"
 FENCED = f"```c\n{KERNEL}```\n"
 
 
-def read(reply, *, languages=(Language.C,), finish_reason="stop"):
-    return parse(reply, entry="matmul", languages=languages, finish_reason=finish_reason)
+def read(reply, *, languages=(Language.C,), incomplete=None):
+    return parse(reply, entry="matmul", languages=languages, incomplete=incomplete)
 
 
 def test_a_reply_as_asked_for():
@@ -21,7 +22,7 @@ def test_a_reply_as_asked_for():
     assert answer.hypothesis == "tiles of 6x16 keep the sum in registers."
     assert answer.candidate.source == KERNEL
     assert answer.candidate.language is Language.C
-    assert answer.reason == ""
+    assert (answer.reason, answer.said) == (None, "")
 
 
 @pytest.mark.parametrize(
@@ -89,24 +90,23 @@ def test_the_fence_tells_the_language_where_a_task_has_several():
 
 
 @pytest.mark.parametrize(
-    ("reply", "finish_reason", "reason"),
+    ("reply", "incomplete", "reason", "said"),
     [
-        ("", "stop", "the reply was empty"),
-        ("   \n", "stop", "the reply was empty"),
-        ("I think we are at the limit.", "stop", "no fenced block: I think we are at the limit."),
-        ("```c\n```", "stop", "the fenced block is empty"),
-        (f"```c\n{KERNEL}", "stop", "the fenced block never ends"),
-        (f"```c\n{KERNEL}", "length", CUT_OFF),
-        ("Hypothesis: long and", "length", CUT_OFF),
-        ("", "content_filter", "the endpoint withheld the reply (content_filter)"),
-        (f"<think>{FENCED}</think>I give up.", "stop", "no fenced block: I give up."),
-        (f"<think>so I will write {FENCED}", "length", CUT_OFF),
+        ("", None, NoCandidate.EMPTY_REPLY, ""),
+        ("   \n", None, NoCandidate.EMPTY_REPLY, ""),
+        ("We are at the limit.", None, NoCandidate.NO_BLOCK, "We are at the limit."),
+        ("```c\n```", None, NoCandidate.EMPTY_BLOCK, ""),
+        (f"```c\n{KERNEL}", None, NoCandidate.UNENDED_BLOCK, ""),
+        (f"```c\n{KERNEL}", NoCandidate.CUT_OFF, NoCandidate.CUT_OFF, ""),
+        ("Hypothesis: long and", NoCandidate.CUT_OFF, NoCandidate.CUT_OFF, ""),
+        ("", NoCandidate.WITHHELD, NoCandidate.WITHHELD, ""),
+        (f"<think>{FENCED}</think>I give up.", None, NoCandidate.NO_BLOCK, "I give up."),
+        (f"<think>so I will write {FENCED}", NoCandidate.CUT_OFF, NoCandidate.CUT_OFF, ""),
     ],
 )
-def test_a_reply_without_a_whole_file_has_a_reason(reply, finish_reason, reason):
-    answer = read(reply, finish_reason=finish_reason)
-    assert answer.candidate is None
-    assert answer.reason == reason
+def test_a_reply_without_a_whole_file_has_a_reason(reply, incomplete, reason, said):
+    answer = read(reply, incomplete=incomplete)
+    assert (answer.candidate, answer.reason, answer.said) == (None, reason, said)
 
 
 @pytest.mark.parametrize("opening", ["<think>", ""])
@@ -118,7 +118,7 @@ def test_thinking_is_not_part_of_the_reply(opening):
 
 
 def test_a_reply_that_was_cut_after_the_whole_file_counts():
-    assert read(f"{FENCED}\nAnd further", finish_reason="length").candidate.source == KERNEL
+    assert read(f"{FENCED}\nAnd further", incomplete=NoCandidate.CUT_OFF).candidate.source == KERNEL
 
 
 @pytest.mark.parametrize(

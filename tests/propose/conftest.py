@@ -17,20 +17,22 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 def ask() -> Callable[..., Ask]:
     """An ask by number."""
 
-    def make(number: int, stance: Stance = Stance.REFINE, *, parent: int | None = None) -> Ask:
-        return Ask(number, Directive(stance, parent))
+    def make(number: int, stance: Stance = Stance.REFINE, *, parent: int | None = None, seen: int = -1) -> Ask:
+        return Ask(number, Directive(stance, parent), seen)
 
     return make
 
 
 @pytest.fixture
 def judged() -> Callable[..., History]:
-    """The history with one more attempt: this proposal, with a verdict that it is incorrect unless one is given."""
+    """The history with one more attempt: this proposal as the answer to the next ask, or to one that is open."""
 
-    def add(history: History, proposal: Proposal, verdict: Verdict | None = None) -> History:
-        asked = Ask(len(history.attempts), Directive(Stance.REFINE))
-        attempt = Attempt(asked, proposal, verdict or Verdict(Status.INCORRECT, "C[0,0] is 1"), NOW, 1.0)
-        return History(history.run, (*history.attempts, attempt))
+    def add(history: History, proposal: Proposal, *, to: Ask | None = None) -> History:
+        number = len(history.attempts)
+        asked = to or Ask(len(history.asks), Directive(Stance.REFINE), number - 1)
+        attempt = Attempt(number, asked, 0, proposal, Verdict(Status.INCORRECT, "C[0,0] is 1"), NOW, 1.0)
+        asks = history.asks if asked in history.asks else (*history.asks, asked)
+        return History(history.run, (*history.attempts, attempt), asks=asks)
 
     return add
 

@@ -2,17 +2,19 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
-from kernelsmith.core.candidate import Candidate
+from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Run, RunConfig
-from kernelsmith.core.task import Task
+from kernelsmith.core.task import Task, Unit
 from kernelsmith.core.task_folder import find_task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
+from kernelsmith.errors import Exhausted
 from kernelsmith.propose.folder import FolderProposer
 from kernelsmith.propose.foresight import Foresight
 from kernelsmith.propose.tuner import Tuner
@@ -27,7 +29,7 @@ def verdict(history: History, chance: random.Random) -> Verdict:
     if chance.random() < 0.1:
         return Verdict(Status.INCORRECT, "C[0,0] is 0")
     time_us, best = chance.uniform(50, 150), history.incumbent
-    figures = Measurement(time_us, Interval(time_us, time_us), 1 / time_us, 1e9 / time_us, 1e9, "fp32", time_us)
+    figures = Measurement(time_us, Interval(time_us, time_us), 1 / time_us, 1e9 / time_us, 1e9, Unit.FP32, time_us)
     if best is None:
         return Verdict(Status.PASSED, "", figures, Promotion.FIRST)
     is_faster = time_us < 0.99 * best.verdict.measurement.time_us
@@ -35,7 +37,9 @@ def verdict(history: History, chance: random.Random) -> Verdict:
 
 
 def grown(history: History, ask: Ask, proposal: Proposal, found: Verdict) -> History:
-    return History(history.run, (*history.attempts, Attempt(ask, proposal, found, NOW, 1.0)))
+    number = history.highest_attempt + 1
+    attempt = Attempt(number, ask, 0, proposal, found, NOW, 1.0)
+    return replace(history, attempts=(*history.attempts, attempt), asks=(*history.asks, ask))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -50,8 +54,8 @@ def test_nearly_every_candidate_of_the_tuner_was_foreseen_whatever_the_verdicts(
         prepared.clear()
         Foresight(strategy, tuner, prepare=prepared.extend)(history, ask, proposal)
         history = grown(history, ask, proposal, verdict(history, chance))
-        ask = Ask(number, strategy.ask(history, number))
-        proposal = tuner.propose(ask, history)
+        ask = Ask(number, strategy.ask(history, number), history.highest_attempt)
+        proposal = tuner.propose(ask, history.as_seen_by(ask))
         hits += proposal.candidate in prepared
         assert len({candidate.digest for candidate in prepared}) == len(prepared) <= 4
     assert hits >= 0.9 * (ATTEMPTS - 1)
@@ -75,3 +79,51 @@ def test_a_folder_with_nothing_more_to_offer_is_no_fault(tmp_path, small_task: T
     told: list[Sequence[Candidate]] = []
     Foresight(Ladder(empty.run.config), proposer, prepare=told.append)(empty, ask, proposer.propose(ask, empty))
     assert told == [[]]
+
+
+class Remembers:
+    """A proposer with nothing to offer that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Ask, History]] = []
+
+    def propose(self, ask: Ask, history: History) -> Proposal:
+        self.asked.append((ask, history))
+        raise Exhausted("nothing")
+
+
+def test_the_next_ask_is_foreseen_with_the_numbers_that_the_loop_will_give_it(attempt_with, history_with) -> None:
+    attempts = [
+        attempt_with(0, utilization=0.1, promotion=Promotion.FIRST),
+        attempt_with(1, utilization=0.05, parent=0),
+        attempt_with(2, utilization=0.06, parent=0, ask_number=1, trial=1),
+    ]
+    history, proposer = history_with(*attempts), Remembers()
+    ask = Ask(2, Directive(Stance.REFINE, 0), seen=2)
+    history = replace(history, asks=(*history.asks, ask))
+    proposal = Proposal(Origin.TUNER, "", Candidate("int x;", Language.C), 0)
+    Foresight(Ladder(history.run.config), proposer, prepare=lambda _: None)(history, ask, proposal)
+    assert {(asked.number, asked.seen) for asked, _ in proposer.asked} == {(3, 3)}
+    assert {seen.highest_attempt for _, seen in proposer.asked} == {3}
+    assert [asked.directive.parent for asked, _ in proposer.asked] == [0, 3, 0, 3]
+
+
+def test_where_another_ask_is_open_the_loop_will_take_that_one_up(attempt_with, history_with) -> None:
+    proposer = Remembers()
+    first, second = (Ask(number, Directive(Stance.REFINE, 0), seen=0) for number in (1, 2))
+    history = history_with(attempt_with(0, utilization=0.1, promotion=Promotion.FIRST))
+    history = replace(history, asks=(*history.asks, first, second))
+    proposal = Proposal(Origin.TUNER, "", Candidate("int x;", Language.C), 0)
+    Foresight(Ladder(history.run.config), proposer, prepare=lambda _: None)(history, first, proposal)
+    assert {asked.number for asked, _ in proposer.asked} == {2}
+    assert {seen.highest_attempt for _, seen in proposer.asked} == {0}
+
+
+def test_a_sweep_trial_in_flight_is_not_taken_for_something_to_repair(attempt_with, history_with) -> None:
+    proposer = Remembers()
+    history = history_with(
+        attempt_with(0, utilization=0.1, promotion=Promotion.FIRST), attempt_with(1, utilization=0.05, parent=0)
+    )
+    proposal = Proposal(Origin.TUNER, "", Candidate("int x;", Language.C), 0)
+    Foresight(Ladder(history.run.config), proposer, prepare=lambda _: None)(history, history.asks[1], proposal)
+    assert {asked.directive.stance for asked, _ in proposer.asked} == {Stance.REFINE}

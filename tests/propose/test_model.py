@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
+from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, Run, RunConfig
 from kernelsmith.core.task import Task
@@ -15,7 +15,7 @@ from kernelsmith.core.task_folder import find_task
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Status, Verdict
 from kernelsmith.errors import Exhausted, LogError, ModelError
-from kernelsmith.llm.model import CallFailed
+from kernelsmith.llm.model import CallFailed, Reply
 from kernelsmith.llm.retry import Patience
 from kernelsmith.llm.scripted import ScriptedModel, read_script
 from kernelsmith.propose.model import ModelProposer, model_proposer
@@ -23,7 +23,7 @@ from kernelsmith.propose.model import ModelProposer, model_proposer
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 KERNEL = "void matmul(const float *A, const float *B, float *C, int M, int N, int K)\n{\n}\n"
 REPLY = f"Hypothesis: nothing is faster.\n\n```c\n{KERNEL}```\n"
-ASK = Ask(1, Directive(Stance.REPAIR, parent=0, reason="the skeleton is incorrect"))
+ASK = Ask(1, Directive(Stance.REPAIR, parent=0, reason="the skeleton is incorrect"), seen=0)
 
 
 class Kept:
@@ -60,14 +60,10 @@ def task() -> Task:
 @pytest.fixture
 def history(task) -> History:
     config = RunConfig(task="cpu_matmul", proposer="model", model="some-model")
-    skeleton = Attempt(
-        Ask(0, Directive(Stance.OPEN)),
-        Proposal(Origin.SKELETON, "", task.skeleton),
-        Verdict(Status.INCORRECT, "C[0,0] is NaN"),
-        AT,
-        1.0,
-    )
-    return History(Run(1, "r", config, "0" * 64, AT), attempts=(skeleton,))
+    opening = Ask(0, Directive(Stance.OPEN))
+    broken = Verdict(Status.INCORRECT, "C[0,0] is NaN")
+    skeleton = Attempt(0, opening, 0, Proposal(Origin.SKELETON, "", task.skeleton), broken, AT, 1.0)
+    return History(Run(1, "r", config, "0" * 64, AT), attempts=(skeleton,), asks=(opening, ASK))
 
 
 def _patience(**changes) -> Patience:
@@ -109,23 +105,42 @@ def test_the_reply_is_kept_before_it_is_read(task, history):
 
 
 @pytest.mark.parametrize(
-    ("reply", "reason"),
+    ("reply", "reason", "words"),
     [
-        ("I am done: nothing more can be gained.", "no fenced block: I am done: nothing more can be gained."),
-        (f"Hypothesis: x\n\n```c\n{KERNEL}", "the reply was cut off at the token limit"),
+        ("I am done: no gain.", NoCandidate.NO_BLOCK, "no fenced block: I am done: no gain."),
+        (f"Hypothesis: x\n\n```c\n{KERNEL}", NoCandidate.CUT_OFF, "the reply was cut off at the token limit"),
     ],
 )
-def test_a_reply_without_a_kernel_is_no_candidate_and_is_not_asked_for_twice(task, history, reply, reason):
+def test_a_reply_without_a_kernel_is_no_candidate_and_is_not_asked_for_twice(task, history, reply, reason, words):
     kept = Kept()
     proposal = _proposer(task, ScriptedModel([reply, REPLY]), kept).propose(ASK, history)
-    assert (proposal.candidate, proposal.reason) == (None, reason)
+    assert (proposal.candidate, proposal.reason, proposal.why_empty) == (None, reason, words)
     assert len(kept.all) == 1
 
 
+@pytest.mark.parametrize(
+    ("finish_reason", "reason"),
+    [
+        ("length", NoCandidate.CUT_OFF),
+        ("content_filter", NoCandidate.WITHHELD),
+        ("stop", NoCandidate.EMPTY_REPLY),
+        ("tool_calls", NoCandidate.EMPTY_REPLY),
+        ("", NoCandidate.EMPTY_REPLY),
+    ],
+)
+def test_the_finish_reason_explains_a_reply_without_a_kernel(task, history, finish_reason, reason):
+    class Says:
+        def complete(self, messages):
+            return Reply("", "", Usage(), finish_reason=finish_reason, latency_s=0.0, model="m")
+
+    kept = Kept()
+    assert _proposer(task, Says(), kept).propose(ASK, history).reason is reason
+    assert kept.all[0].finish_reason == finish_reason
+
+
 def test_the_next_prompt_answers_a_reply_without_a_kernel(task, history):
-    refused = Attempt(
-        ASK, Proposal(Origin.MODEL, "", None, reason="x"), Verdict(Status.NO_CANDIDATE, "no fenced block: x"), AT, 1.0
-    )
+    nothing = Proposal(Origin.MODEL, "", None, reason=NoCandidate.NO_BLOCK, said="I quit")
+    refused = Attempt(1, ASK, 0, nothing, Verdict(Status.NO_CANDIDATE, nothing.why_empty), AT, 1.0)
     kept = Kept()
     longer = replace(history, attempts=(*history.attempts, refused))
     _proposer(task, ScriptedModel([REPLY]), kept).propose(replace(ASK, number=2), longer)
@@ -150,7 +165,10 @@ def test_every_failed_call_is_kept_and_the_reply_counts_them(task, history):
         (1, False, 3.0),
         (2, True, 0.0),
     ]
-    assert kept.all[0].finish_reason == "error: model endpoint http://x: HTTP 503: busy"
+    assert [(e.finish_reason, e.error) for e in kept.all] == [
+        *[("", "model endpoint http://x: HTTP 503: busy")] * 2,
+        ("stop", ""),
+    ]
     assert (kept.all[0].usage, kept.all[0].model) == (paid, "some-model")
 
 
@@ -194,9 +212,10 @@ def test_a_script_goes_on_where_the_run_was_interrupted(task, history, tmp_path)
     kept = Kept()
     hypotheses = []
     for number in (1, 2):
+        asked = replace(ASK, number=number)
         proposer = model_proposer(task, history, exchanges=kept, environ={})
-        hypotheses.append(proposer.propose(replace(ASK, number=number), history).hypothesis)
-        history = replace(history, attempts=(*history.attempts, history.attempts[0]))
+        hypotheses.append(proposer.propose(asked, history).hypothesis)
+        history = replace(history, asks=(*history.asks[:number], asked))
     assert hypotheses == ["idea 1 is faster.", "idea 2 is faster."]
     with pytest.raises(Exhausted):
         model_proposer(task, history, exchanges=kept, environ={}).propose(replace(ASK, number=3), history)

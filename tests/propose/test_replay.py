@@ -1,5 +1,7 @@
 """The replay proposer: which recorded candidates are judged again, in which order, and how they are found again."""
 
+from dataclasses import replace
+
 import pytest
 
 from kernelsmith.core.attempt import Origin
@@ -30,7 +32,7 @@ def replay(ask, judged, empty):
         history = empty
         while True:
             try:
-                history = judged(history, proposer.propose(ask(len(history.attempts)), history))
+                history = judged(history, proposer.propose(ask(len(history.asks)), history))
             except Exhausted as ended:
                 return history, str(ended)
 
@@ -52,7 +54,7 @@ def test_a_selection_is_judged_again_in_its_order_and_then_the_run_ends(recorded
 def test_a_candidate_is_the_same_kernel_with_the_same_hypothesis(recorded, replay):
     history, _ = replay(ReplayProposer(recorded, Selection.IMPROVEMENTS))
     proposal = history.attempts[1].proposal
-    assert proposal.candidate.digest == recorded.attempts[4].proposal.candidate.digest
+    assert proposal.candidate.digest == recorded.attempts[4].candidate.digest
     assert (proposal.hypothesis, proposal.origin) == ("wider tiles", Origin.REPLAY)
 
 
@@ -75,3 +77,29 @@ def test_a_run_in_which_nothing_passed_has_nothing_to_judge_again(attempt_with, 
 
 def test_of_a_run_in_which_nothing_passed_all_can_be_judged_again(attempt_with, history_with):
     assert len(selected(history_with(attempt_with(0, status=Status.INCORRECT)), Selection.ALL)) == 1
+
+
+def test_sweep_trials_of_a_recorded_run_are_judged_again_as_asks_of_their_own(attempt_with, history_with, replay):
+    recorded = history_with(
+        attempt_with(0, status=Status.INCORRECT),
+        attempt_with(1, utilization=0.2, promotion=Promotion.FIRST, parent=0),
+        attempt_with(2, utilization=0.3, promotion=Promotion.DUEL, parent=0, ask_number=1, trial=1),
+        attempt_with(3, utilization=0.1, parent=2, ask_number=2),
+    )
+    history, _ = replay(ReplayProposer(recorded, Selection.ALL))
+    assert [attempt.ask_number for attempt in history.attempts] == [0, 1, 2, 3]
+    assert [attempt.proposal.parent for attempt in history.attempts] == [None, 0, 0, 2]
+
+
+def test_a_parent_is_found_where_the_replay_numbers_its_attempts_otherwise(recorded, ask, judged, empty):
+    proposer = ReplayProposer(recorded, Selection.IMPROVEMENTS)
+    history = judged(empty, proposer.propose(ask(0), empty))
+    shifted = replace(history, attempts=[replace(attempt, number=7) for attempt in history.attempts])
+    assert proposer.propose(ask(1, seen=7), shifted).parent == 7
+
+
+def test_asks_that_are_open_at_once_are_answered_with_different_candidates(recorded, ask, empty):
+    proposer = ReplayProposer(recorded, Selection.ALL)
+    proposals = [proposer.propose(ask(number), empty) for number in (2, 0, 1)]
+    assert [proposal.candidate.params["recorded"] for proposal in proposals] == [2, 0, 1]
+    assert [proposal.parent for proposal in proposals] == [None, None, None]

@@ -13,7 +13,7 @@ import pytest
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Run, RunConfig
-from kernelsmith.core.task import Task
+from kernelsmith.core.task import Task, Unit
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import Exhausted, UsageError
 from kernelsmith.propose.knobs import FAMILY, read_family
@@ -35,7 +35,7 @@ class Search:
         self.tuner = Tuner(task, seed=seed)
         skeleton = Proposal(Origin.SKELETON, "", task.skeleton)
         broken = Verdict(Status.INCORRECT, "C[0,0] is 0")
-        self.attempts = [Attempt(Ask(0, Directive(Stance.OPEN)), skeleton, broken, NOW, 1.0)]
+        self.attempts = [Attempt(0, Ask(0, Directive(Stance.OPEN)), 0, skeleton, broken, NOW, 1.0)]
 
     @property
     def history(self) -> History:
@@ -44,7 +44,7 @@ class Search:
     @property
     def tried(self) -> list[Params]:
         """The parameters of every candidate, oldest first."""
-        return [attempt.proposal.candidate.params for attempt in self.attempts[1:]]
+        return [attempt.candidate.params for attempt in self.attempts[1:]]
 
     @property
     def families(self) -> list[str]:
@@ -63,9 +63,9 @@ class Search:
             if stance:
                 best = self.history.incumbent
                 directive = Directive(stance, best.number if best and stance is not Stance.RESTART else None)
-            ask = Ask(number, directive)
+            ask = Ask(number, directive, number - 1)
             proposal = self.tuner.propose(ask, self.history)
-            self.attempts.append(Attempt(ask, proposal, self._judge(proposal), NOW, 1.0))
+            self.attempts.append(Attempt(number, ask, 0, proposal, self._judge(proposal), NOW, 1.0))
         return self
 
     def _judge(self, proposal: Proposal) -> Verdict:
@@ -73,7 +73,7 @@ class Search:
         if time_us is None:
             return Verdict(Status.INCORRECT, "C[0,0] is 0")
         best = self.history.incumbent
-        found = Measurement(time_us, Interval(time_us, time_us), 1 / time_us, 1e9 / time_us, 1e9, "fp32", time_us)
+        found = Measurement(time_us, Interval(time_us, time_us), 1 / time_us, 1e9 / time_us, 1e9, Unit.FP32, time_us)
         promotion = None if best and time_us > self.best_us * 0.99 else Promotion.DUEL if best else Promotion.FIRST
         return Verdict(Status.PASSED, "", found, promotion)
 
@@ -151,7 +151,7 @@ def test_a_proposal_says_which_values_of_the_best_it_changes(search, task_of):
 
 def test_the_source_holds_the_values_that_the_parameters_name(search):
     for attempt in search().go(17).attempts[1:]:
-        candidate = attempt.proposal.candidate
+        candidate = attempt.candidate
         for name, value in candidate.params.items():
             assert name == FAMILY or f"#define {name} {value}  // knob" in candidate.source
 
@@ -235,7 +235,7 @@ def test_a_task_without_families_is_one_line_for_the_user(small_task):
 def test_diagnosing_changes_one_knob_of_the_best_by_one_step(search, task_of):
     task = task_of(a=_knob("X", 7) + _knob("Y", 7) + _knob("Z", 7))
     run = search(_bowl, task=task).go(8)
-    best = run.history.incumbent.proposal.candidate.params
+    best = run.history.incumbent.candidate.params
     diagnosed = run.go(1, stance=Stance.DIAGNOSE).tried[-1]
     (changed,) = [name for name in "XYZ" if diagnosed[name] != best[name]]
     assert abs(diagnosed[changed] - best[changed]) == 1

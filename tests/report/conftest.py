@@ -1,4 +1,4 @@
-"""What must never reach a terminal, and how plain data becomes JSON."""
+"""What must never reach a terminal, how a report becomes JSON, and runs made by hand."""
 
 import json
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Event, EventKind
 from kernelsmith.core.verdict import Batch, Duel, Facts, Interval, Promotion, Status
+from kernelsmith.report.plain import plain
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 CONTROL = {"\x1b", "\x07", "\x00", "\x08", "\u202e", "\x9b", "\r"}
@@ -35,16 +36,8 @@ def assert_harmless() -> Callable[[str], None]:
 
 @pytest.fixture
 def json_of() -> Callable[[Any], Any]:
-    """Plain data as `--json` writes it and a reader reads it; datetimes are its only liberty."""
-
-    def through(data: Any) -> Any:
-        def default(value: Any) -> str:
-            assert isinstance(value, datetime), f"{value!r} is no plain data"
-            return value.isoformat()
-
-        return json.loads(json.dumps(data, default=default, allow_nan=False))
-
-    return through
+    """A report as `--json` writes it and a reader reads it."""
+    return lambda report: json.loads(json.dumps(plain(report), allow_nan=False))
 
 
 @pytest.fixture
@@ -85,3 +78,14 @@ def night(attempt_with, history_with) -> Callable[..., History]:
         )
 
     return build
+
+
+@pytest.fixture
+def swept(attempt_with, history_with) -> History:
+    """A run of two asks; the second one was answered with a kernel and a sweep of two more trials."""
+    return history_with(
+        attempt_with(0, utilization=0.2, promotion=Promotion.FIRST),
+        attempt_with(1, utilization=0.3, promotion=Promotion.CLEAR, parent=0),
+        attempt_with(2, utilization=0.25, parent=0, ask_number=1, trial=1),
+        attempt_with(3, utilization=0.4, promotion=Promotion.CLEAR, parent=0, ask_number=1, trial=2),
+    )

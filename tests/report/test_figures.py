@@ -2,8 +2,10 @@
 
 import pytest
 
-from kernelsmith.core.verdict import Duel, Interval, Promotion, Status
+from kernelsmith.core.task import Unit
+from kernelsmith.core.verdict import Duel, Figure, Interval, Promotion, Status
 from kernelsmith.report import figures
+from kernelsmith.report.model import climb
 
 
 @pytest.mark.parametrize(
@@ -33,10 +35,10 @@ def test_a_fraction_of_peak_is_a_percentage(fraction, text):
 @pytest.mark.parametrize(
     ("rate", "unit", "text"),
     [
-        (117.4e9, "fp32", "117.4 GFLOP/s fp32"),
-        (1978.9e12, "fp8", "1979 TFLOP/s fp8"),
-        (3.35e12, "dram", "3.35 TB/s dram"),
-        (5e6, "fp32", "5 MFLOP/s fp32"),
+        (117.4e9, Unit.FP32, "117.4 GFLOP/s fp32"),
+        (1978.9e12, Unit.FP8, "1979 TFLOP/s fp8"),
+        (3.35e12, Unit.DRAM, "3.35 TB/s dram"),
+        (5e6, Unit.FP32, "5 MFLOP/s fp32"),
     ],
 )
 def test_a_rate_names_its_unit_and_which_peak_it_belongs_to(rate, unit, text):
@@ -49,14 +51,22 @@ def test_elapsed_time_reads_like_a_clock(seconds, text):
 
 
 def test_the_vendor_share_names_the_library_and_is_left_out_without_one(attempt_with, cpu_device):
-    found = attempt_with(0, utilization=0.4).verdict.measurement
-    assert figures.of_vendor(found, cpu_device) == "50.0 % of OpenBLAS (Test)"
-    assert figures.of_vendor(found, None) == ""
+    verdict = attempt_with(0, utilization=0.4).verdict
+    assert figures.of_vendor(verdict, cpu_device) == "50.0 % of OpenBLAS (Test)"
+    assert figures.of_vendor(verdict, None) == ""
+    assert figures.of_vendor(attempt_with(0, status=Status.CRASHED).verdict, cpu_device) == ""
+
+
+def test_a_disturbed_vendor_share_says_so(attempt_with, cpu_device):
+    disturbed = attempt_with(0, utilization=0.4, disturbed=(Figure.TIMING, Figure.VENDOR)).verdict
+    assert figures.of_vendor(disturbed, cpu_device) == "50.0 % of OpenBLAS (Test) (disturbed)"
+    other = attempt_with(0, utilization=0.4, disturbed=(Figure.TIMING,)).verdict
+    assert figures.of_vendor(other, cpu_device) == "50.0 % of OpenBLAS (Test)"
 
 
 def test_a_limit_is_said_where_there_is_one():
-    assert figures.spent(23, 60, "attempt") == "23 of 60 attempts"
-    assert figures.spent(1, None, "attempt") == "1 attempt"
+    assert figures.spent(23, 60, "ask") == "23 of 60 asks"
+    assert figures.spent(1, None, "ask") == "1 ask"
 
 
 @pytest.mark.parametrize(("usd", "text"), [(0.123, "$0.12"), (0.0, "$0.00"), (None, "cost unknown")])
@@ -91,7 +101,7 @@ def test_the_staircase_rises_only_with_promotions(attempt_with):
         attempt_with(2, utilization=0.9),
         attempt_with(3, utilization=0.4, promotion=Promotion.DUEL),
     ]
-    assert figures.staircase(attempts) == " ▅▅█"
+    assert figures.staircase(climb(attempts)) == " ▅▅█"
 
 
 def test_an_incumbent_with_a_lower_figure_than_the_one_it_beat_is_a_step_down(attempt_with):
@@ -99,17 +109,17 @@ def test_an_incumbent_with_a_lower_figure_than_the_one_it_beat_is_a_step_down(at
         attempt_with(0, utilization=0.6, promotion=Promotion.FIRST),
         attempt_with(1, utilization=0.3, promotion=Promotion.DUEL),
     ]
-    assert figures.staircase(attempts) == "█▅"
+    assert figures.staircase(climb(attempts)) == "█▅"
 
 
 def test_the_staircase_of_many_attempts_fits_its_width_and_ends_at_the_top(attempt_with):
     attempts = [attempt_with(n, utilization=(n + 1) / 200, promotion=Promotion.DUEL) for n in range(200)]
-    stairs = figures.staircase(attempts, 40)
+    stairs = figures.staircase(climb(attempts, 40))
     assert len(stairs) == 40
     assert stairs[-1] == "█"
     assert stairs == "".join(sorted(stairs))
 
 
 def test_the_staircase_of_a_run_in_which_nothing_passed_is_empty(attempt_with):
-    assert figures.staircase([attempt_with(0, status=Status.INCORRECT)] * 3).strip() == ""
+    assert figures.staircase(climb([attempt_with(0, status=Status.INCORRECT)] * 3)) == "   "
     assert figures.staircase([]) == ""

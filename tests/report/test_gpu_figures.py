@@ -5,13 +5,16 @@ from dataclasses import replace
 import pytest
 
 from kernelsmith.core.run import Device, RunStatus
+from kernelsmith.core.task import DeviceKind, Unit
 from kernelsmith.core.verdict import Batch, Facts
-from kernelsmith.report.attempt_page import attempt_page, full_data
-from kernelsmith.report.run_page import run_page
-from kernelsmith.report.telemetry import telemetry_data, telemetry_rows
+from kernelsmith.report.attempt_page import attempt_text
+from kernelsmith.report.model import run_report
+from kernelsmith.report.model_attempt import attempt_report
+from kernelsmith.report.run_page import run_text
+from kernelsmith.report.telemetry import telemetry_of, telemetry_rows
 
 SKU = "H100 SXM: named NVIDIA H100 80GB HBM3, 700 W, 80 GiB, 132 SMs"
-H100 = Device("NVIDIA H100 80GB HBM3", "cuda", 1979e12, "fp8", 3, 0.005, 90.0, details={"sku": SKU})
+H100 = Device("NVIDIA H100 80GB HBM3", DeviceKind.CUDA, 1979e12, Unit.FP8, 3, 0.005, 90.0, details={"sku": SKU})
 
 
 def batch(**telemetry: float) -> Batch:
@@ -30,13 +33,13 @@ def on_gpu(attempt_with):
     """An attempt as an H100 has it."""
     facts = Facts(registers=168, spill_bytes=0, shared_bytes=229_376, instructions={"QGMMA": 32, "UTMALDG": 4})
     attempt = attempt_with(3, utilization=0.76, peak=1979e12, facts=facts, batches=SAMPLED)
-    measured = replace(attempt.verdict.measurement, unit="fp8", utilization_at_clock=0.72)
+    measured = replace(attempt.verdict.measurement, unit=Unit.FP8, utilization_at_clock=0.72)
     measured = replace(measured, sustained_us=measured.time_us * 1.25)
     return replace(attempt, verdict=replace(attempt.verdict, measurement=measured))
 
 
 def test_the_page_says_why_this_peak_what_the_clock_was_and_what_lasts(on_gpu, history_with):
-    page = attempt_page(history_with(device=H100), on_gpu, on_gpu.verdict.batches, ())
+    page = attempt_text(attempt_report(history_with(device=H100), on_gpu, batches=on_gpu.verdict.batches))
     for said in (
         "76.0 % of 1979 TFLOP/s fp8",
         SKU,
@@ -51,12 +54,12 @@ def test_the_page_says_why_this_peak_what_the_clock_was_and_what_lasts(on_gpu, h
 
 
 def test_the_run_says_why_this_peak(on_gpu, history_with):
-    assert SKU in run_page(history_with(on_gpu, device=H100), RunStatus.ENDED)
-    assert "peak of" not in run_page(history_with(), RunStatus.ENDED)
+    assert SKU in run_text(run_report(history_with(on_gpu, device=H100), RunStatus.ENDED))
+    assert "peak of" not in run_text(run_report(history_with(), RunStatus.ENDED))
 
 
-def test_the_data_has_the_summary_beside_every_batch(on_gpu, json_of):
-    data = json_of(full_data(on_gpu, on_gpu.verdict.batches, ()))
+def test_the_data_has_the_summary_beside_every_batch(on_gpu, history_with, json_of):
+    data = json_of(attempt_report(history_with(), on_gpu, batches=on_gpu.verdict.batches))
     assert data["telemetry"] == {
         "batches": 3, "sm_clock_mhz": 1935, "mem_clock_mhz": 2619, "power_w": 655, "temperature_c": 60,
         "throttled": {"power cap": 2, "heat": 1},
@@ -75,5 +78,5 @@ def test_the_data_has_the_summary_beside_every_batch(on_gpu, json_of):
     ],
 )
 def test_what_was_not_sampled_is_left_out(batches, rows):
-    assert telemetry_rows(batches) == rows
-    assert (telemetry_data(batches) is None) == (not rows)
+    assert telemetry_rows(telemetry_of(batches)) == rows
+    assert (telemetry_of(batches) is None) == (not rows)

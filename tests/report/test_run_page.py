@@ -1,20 +1,24 @@
 """A run read back: every figure with its denominator, whatever the run came to."""
 
+from dataclasses import replace
+
 import pytest
 
-from kernelsmith.core.run import Event, EventKind, RunStatus
-from kernelsmith.core.verdict import Promotion, Status
+from kernelsmith.core.run import Event, EventKind, Provenance, RunStatus
+from kernelsmith.core.verdict import Figure, Promotion, Status
 from kernelsmith.report.attempt_line import attempt_line
-from kernelsmith.report.run_page import run_data, run_page
+from kernelsmith.report.model import run_report
+from kernelsmith.report.model_attempt import attempt_row
+from kernelsmith.report.run_page import run_text
 
 
 def test_the_page_says_task_device_end_effort_and_best_with_their_denominators(night):
-    page = run_page(night(), RunStatus.ENDED)
+    page = run_text(run_report(night(), RunStatus.ENDED))
     for said in (
         "cpu_matmul, proposed by tuner",
         "Test CPU, peak 100 GFLOP/s fp32, OpenBLAS (Test) 80.0 %, sandbox level 3",
         "4 attempts made",
-        "4 attempts, 2 passed, 0:08 active, $0.00",
+        "4 asks, 4 attempts, 2 passed, 0:08 active, $0.00",
         "40.0 % of 100 GFLOP/s fp32 · 50.0 % of OpenBLAS (Test) · 50.0 ms [49.5 ms, 50.5 ms] · attempt 3",
         "20.0 % at 1 > 40.0 % at 3",
         " ▅▅█",
@@ -23,7 +27,7 @@ def test_the_page_says_task_device_end_effort_and_best_with_their_denominators(n
 
 
 def test_every_attempt_is_a_row_with_its_parent_and_what_came_of_it(night):
-    rows = [line.split() for line in run_page(night(), RunStatus.ENDED).splitlines()[-5:]]
+    rows = [line.split() for line in run_text(run_report(night(), RunStatus.ENDED)).splitlines()[-5:]]
     assert rows[0] == ["#", "from", "stance", "status", "of", "peak", "time", "what", "came", "of", "it"]
     assert rows[1] == ["0", "refine", "incorrect", "worst", "element", "C[3,4]:", "1.0,", "not", "2.0"]
     assert rows[3] == ["2", "refine", "no_candidate", "no", "fenced", "block"]
@@ -32,42 +36,45 @@ def test_every_attempt_is_a_row_with_its_parent_and_what_came_of_it(night):
 
 def test_rows_are_cut_to_the_terminal(attempt_with, history_with):
     history = history_with(attempt_with(0, status=Status.INCORRECT, detail="x" * 500))
-    assert max(map(len, run_page(history, RunStatus.RUNNING, width=60).partition("\n\n")[2].splitlines())) == 60
-    assert "x" * 500 in run_page(history, RunStatus.RUNNING)
+    assert (
+        max(map(len, run_text(run_report(history, RunStatus.RUNNING), width=60).partition("\n\n")[2].splitlines()))
+        == 60
+    )
+    assert "x" * 500 in run_text(run_report(history, RunStatus.RUNNING))
 
 
 @pytest.mark.parametrize("status", list(RunStatus))
 def test_a_run_without_attempts_has_a_page(history_with, json_of, status):
-    page = run_page(history_with(device=None), status)
+    page = run_text(run_report(history_with(device=None), status))
     assert page.splitlines()[0] == "night"
     assert status in page
     assert "not yet" in page
     assert "none: no candidate passed" in page
-    data = json_of(run_data(history_with(device=None), status))
+    data = json_of(run_report(history_with(device=None), status))
     assert data["attempts"] == []
     assert (data["run"]["best"], data["run"]["device"], data["run"]["status"]) == (None, None, status)
 
 
 def test_a_run_in_which_nothing_passed_says_so(attempt_with, history_with):
     history = history_with(*(attempt_with(n, status=status) for n, status in enumerate(list(Status)[1:-1])))
-    page = run_page(history, RunStatus.ENDED)
+    page = run_text(run_report(history, RunStatus.ENDED))
     assert "none: no candidate passed" in page
-    assert "6 attempts, 0 passed" in page
+    assert "6 asks, 6 attempts, 0 passed" in page
 
 
 def test_what_a_candidate_wrote_does_not_reach_the_terminal(attempt_with, history_with, hostile, assert_harmless):
     history = history_with(attempt_with(0, status=Status.BUILD_FAILED, detail=hostile))
-    assert_harmless(run_page(history, RunStatus.ENDED))
+    assert_harmless(run_text(run_report(history, RunStatus.ENDED)))
 
 
 def test_what_an_endpoint_wrote_does_not_reach_the_terminal(history_with, night, hostile, assert_harmless):
     reason = Event(EventKind.PAUSED, night().run.created_at, data={"reason": f"ModelError: {hostile}"})
-    page = run_page(night(events=(reason,)), RunStatus.PAUSED)
+    page = run_text(run_report(night(events=(reason,)), RunStatus.PAUSED))
     assert_harmless(page)
 
 
 def test_the_data_is_plain_and_utilizations_are_fractions(night, json_of):
-    data = json_of(run_data(night(), RunStatus.ENDED))
+    data = json_of(run_report(night(), RunStatus.ENDED))
     assert set(data) == {"run", "attempts", "events"}
     assert (data["run"]["name"], data["run"]["ended"]) == ("night", "4 attempts made")
     assert (data["run"]["best"]["number"], data["run"]["best"]["utilization"]) == (3, 0.4)
@@ -80,23 +87,65 @@ def test_the_data_is_plain_and_utilizations_are_fractions(night, json_of):
 
 
 def test_every_attempt_has_the_same_keys_whatever_became_of_it(night, rich, history_with, json_of):
-    attempts = json_of(run_data(night(), RunStatus.ENDED))["attempts"]
-    attempts += json_of(run_data(history_with(rich(0)), RunStatus.ENDED))["attempts"]
+    attempts = json_of(run_report(night(), RunStatus.ENDED))["attempts"]
+    attempts += json_of(run_report(history_with(rich(0)), RunStatus.ENDED))["attempts"]
     assert len({tuple(attempt) for attempt in attempts}) == 1
 
 
-def test_an_attempt_in_one_line_has_its_denominators(attempt_with, history_with):
+def test_a_run_with_sweep_trials_shows_ask_and_trial_of_every_attempt(swept, night):
+    page = run_text(run_report(swept, RunStatus.ENDED))
+    rows = [line.split() for line in page.splitlines()[-5:]]
+    assert rows[0][:5] == ["#", "ask", "trial", "from", "stance"]
+    assert [row[:4] for row in rows[2:]] == [["1", "1", "0", "0"], ["2", "1", "1", "0"], ["3", "1", "2", "0"]]
+    assert "2 asks, 4 attempts (2 sweep trials), 4 passed" in page
+    assert " trial " not in run_text(run_report(night(), RunStatus.ENDED))
+
+
+def test_the_data_counts_asks_and_names_what_made_the_run(swept, json_of):
+    made_by = Provenance("0.2.0+3fa1b2c4d5e6", "h" * 64, "t" * 64, {"duel": {"margin": 1.01}})
+    data = json_of(run_report(replace(swept, run=replace(swept.run, uuid="u-1", provenance=made_by)), RunStatus.ENDED))
+    about = data["run"]
+    assert (about["uuid"], about["asks"], about["attempts"], about["sweep_trials"]) == ("u-1", 2, 4, 2)
+    assert about["provenance"] == {
+        "program": "0.2.0+3fa1b2c4d5e6",
+        "harness_digest": "h" * 64,
+        "templates_digest": "t" * 64,
+        "timing_policy": {"duel": {"margin": 1.01}},
+    }
+    assert [(attempt["ask"], attempt["trial"]) for attempt in data["attempts"]] == [(0, 0), (1, 0), (1, 1), (1, 2)]
+
+
+def test_the_page_names_the_program_that_made_the_run(night):
+    history = night()
+    history = replace(history, run=replace(history.run, provenance=Provenance("0.2.0+3fa1b2c4d5e6")))
+    assert "made by  kernelsmith 0.2.0+3fa1b2c4d5e6" in run_text(run_report(history, RunStatus.ENDED))
+
+
+def test_an_attempt_in_one_line_has_its_denominators(attempt_with, cpu_device):
     attempt = attempt_with(7, utilization=0.4, promotion=Promotion.FIRST)
-    assert attempt_line(attempt, history_with()) == (
+    assert attempt_line(attempt_row(attempt, cpu_device), limit=10) == (
         "[7/10]  passed  refine  40.0 % of peak  50.0 % of OpenBLAS (Test)  50.0 ms  new best: the first that passes"
     )
-    assert attempt_line(attempt, None) == (
+    assert attempt_line(attempt_row(attempt, None)) == (
         "[7]  passed  refine  40.0 % of peak  50.0 ms  new best: the first that passes"
     )
 
 
-def test_a_failed_attempt_in_one_line_says_why(attempt_with, history_with, hostile, assert_harmless):
-    line = attempt_line(attempt_with(3, status=Status.CRASHED, detail=hostile), history_with())
+def test_a_sweep_trial_in_one_line_says_which_ask_it_answers(swept, cpu_device):
+    lines = [attempt_line(attempt_row(attempt, cpu_device), limit=60) for attempt in swept.attempts]
+    heads = [line.split("  ")[0] for line in lines]
+    assert heads == ["[0/60]", "[1/60]", "[2, ask 1/60, trial 1]", "[3, ask 1/60, trial 2]"]
+
+
+def test_a_failed_attempt_in_one_line_says_why(attempt_with, hostile, assert_harmless):
+    line = attempt_line(attempt_row(attempt_with(3, status=Status.CRASHED, detail=hostile), None), limit=10)
     assert line.startswith("[3/10]  crashed  refine  ")
     assert "\n" not in line
     assert_harmless(line)
+
+
+def test_a_disturbed_vendor_ratio_is_marked_in_line_and_data(attempt_with, cpu_device, json_of):
+    row = attempt_row(attempt_with(7, utilization=0.4, disturbed=(Figure.VENDOR,)), cpu_device)
+    assert "50.0 % of OpenBLAS (Test) (disturbed)" in attempt_line(row)
+    assert json_of(row)["vendor_disturbed"] is True
+    assert json_of(attempt_row(attempt_with(7, utilization=0.4), cpu_device))["vendor_disturbed"] is False

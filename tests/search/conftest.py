@@ -6,10 +6,11 @@ from typing import Self
 
 import pytest
 
-from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
+from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
-from kernelsmith.core.run import Run, RunConfig
+from kernelsmith.core.run import Budget, Run, RunConfig
+from kernelsmith.core.task import Unit
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.search import Ladder
 
@@ -17,61 +18,86 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
 class Story:
-    """A run, told outcome by outcome; the incumbent is whatever is faster than all before it."""
+    """A run, told outcome by outcome; the incumbent is the fastest attempt so far."""
 
-    def __init__(self, *, plateau: int, seed: int) -> None:
-        self.config = RunConfig("cpu_matmul", "tuner", plateau=plateau, seed=seed)
+    def __init__(self, *, plateau: int, seed: int, budget: int = 60) -> None:
+        self.config = RunConfig("cpu_matmul", "tuner", plateau=plateau, seed=seed, budget=Budget(attempts=budget))
         self.attempts: list[Attempt] = []
+        self.asks: list[Ask] = []
 
     @property
     def history(self) -> History:
         """The run as it stands."""
-        return History(Run(1, "night", self.config, "0" * 64, NOW), tuple(self.attempts))
+        run = Run(1, "night", self.config, "0" * 64, NOW)
+        return History(run, tuple(self.attempts), asks=tuple(self.asks))
 
     @property
     def next(self) -> Directive:
         """What the ladder asks for now."""
-        return Ladder(self.config).ask(self.history, len(self.attempts))
+        return Ladder(self.config).ask(self.history, len(self.asks))
 
     @property
     def stances(self) -> list[Stance]:
-        """The rung of every attempt so far."""
-        return [attempt.stance for attempt in self.attempts]
+        """The stance of every ask so far."""
+        return [ask.directive.stance for ask in self.asks]
+
+    def asks_for(self, count: int) -> Self:
+        """Open that many asks, which `answers` answers."""
+        for _ in range(count):
+            self.asks.append(Ask(len(self.asks), self.next, self.history.highest_attempt))
+        return self
+
+    def answers(self, ask_number: int, outcome: float | Status) -> Self:
+        """Record an attempt of this ask: a utilization passed, a status failed."""
+        verdict = self._passed(outcome) if isinstance(outcome, float) else Verdict(outcome, "no fenced block")
+        return self._add(verdict, ask=self.asks[ask_number])
 
     def passes(self, *utilizations: float, parent: int | None = None) -> Self:
-        """One attempt each; the proposer takes the directive's parent unless the test names another."""
+        """One ask and attempt each; the proposer takes the directive's parent unless the test names another."""
         for utilization in utilizations:
-            best = self.history.incumbent
-            better = best is None or utilization > (best.verdict.utilization or 0)
-            time_us = 1000 / utilization
-            measurement = Measurement(
-                time_us, Interval(time_us, time_us), utilization, utilization * 1e9, 1e9, "fp32", time_us
-            )
-            promotion = (Promotion.DUEL if best else Promotion.FIRST) if better else None
-            self._add(Verdict(Status.PASSED, "", measurement, promotion), parent=parent)
+            self._add(self._passed(utilization), parent=parent)
         return self
 
     def fails(self, status: Status = Status.INCORRECT, *, times: int = 1) -> Self:
-        """Attempts that are broken in this way."""
+        """One ask and attempt each, broken in this way."""
         for _ in range(times):
             self._add(Verdict(status, "no fenced block"))
         return self
 
+    def sweeps(self, *outcomes: float | Status) -> Self:
+        """Further trials of the latest ask."""
+        for outcome in outcomes:
+            self.answers(-1, outcome)
+        return self
+
     def repeats(self, number: int) -> Self:
         """An attempt that is refused because it was judged before."""
-        twin = self.attempts[number].proposal.candidate
+        twin = self.attempts[number].candidate
         assert twin is not None
         return self._add(Verdict(Status.REJECTED, f"identical to {number}"), source=twin.source)
 
-    def _add(self, verdict: Verdict, *, source: str | None = None, parent: int | None = None) -> Self:
-        number, directive = len(self.attempts), self.next
-        parent = directive.parent if parent is None else parent
+    def _passed(self, utilization: float) -> Verdict:
+        best = self.history.incumbent
+        better = best is None or utilization > (best.verdict.utilization or 0)
+        time_us = 1000 / utilization
+        measurement = Measurement(
+            time_us, Interval(time_us, time_us), utilization, utilization * 1e9, 1e9, Unit.FP32, time_us
+        )
+        promotion = (Promotion.DUEL if best else Promotion.FIRST) if better else None
+        return Verdict(Status.PASSED, "", measurement, promotion)
+
+    def _add(
+        self, verdict: Verdict, *, ask: Ask | None = None, source: str | None = None, parent: int | None = None
+    ) -> Self:
+        ask = ask or self.asks_for(1).asks[-1]
+        number, trial = len(self.attempts), len(self.history.trials_of(ask.number))
+        parent = ask.directive.parent if parent is None else parent
         candidate = Candidate(source or f"/* {number} */", Language.C)
         if verdict.status is Status.NO_CANDIDATE:
-            proposal = Proposal(Origin.MODEL, "", None, parent, verdict.detail)
+            proposal = Proposal(Origin.MODEL, "", None, parent, NoCandidate.NO_BLOCK)
         else:
             proposal = Proposal(Origin.MODEL, "", candidate, parent)
-        self.attempts.append(Attempt(Ask(number, directive), proposal, verdict, NOW, 1.0))
+        self.attempts.append(Attempt(number, ask, trial, proposal, verdict, NOW, 1.0))
         return self
 
 
@@ -79,7 +105,7 @@ class Story:
 def story() -> Callable[..., Story]:
     """Begin a run: `story(plateau=3).passes(0.2).fails()`."""
 
-    def begin(*, plateau: int = 3, seed: int = 0) -> Story:
-        return Story(plateau=plateau, seed=seed)
+    def begin(*, plateau: int = 3, seed: int = 0, budget: int = 60) -> Story:
+        return Story(plateau=plateau, seed=seed, budget=budget)
 
     return begin

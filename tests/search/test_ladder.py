@@ -3,7 +3,10 @@
 import pytest
 
 from kernelsmith.core.attempt import Stance
+from kernelsmith.core.budget import spent
+from kernelsmith.core.run import StopReason
 from kernelsmith.core.verdict import Status
+from kernelsmith.search import Ladder
 from kernelsmith.search.plateau import begins_a_rung, idle, on_this_rung, plateaus
 
 BROKEN = [
@@ -84,6 +87,24 @@ def test_an_answer_without_a_candidate_is_nothing_to_repair(story):
     assert (asked.stance, asked.parent) == (Stance.REFINE, 0)
 
 
+def test_a_sweep_trial_that_fails_is_not_repaired(story):
+    run = story(plateau=8).passes(0.2, 0.1).sweeps(Status.CRASHED, Status.INCORRECT)
+    assert (run.next.stance, run.next.parent) == (Stance.REFINE, 0)
+
+
+def test_the_proposal_as_written_is_repaired_whatever_its_sweep_trials_came_to(story):
+    run = story(plateau=8).passes(0.2).fails().sweeps(0.1, Status.CRASHED)
+    assert (run.next.stance, run.next.parent) == (Stance.REPAIR, 1)
+
+
+def test_three_repairs_in_a_row_are_three_asks_however_many_trials_they_have(story):
+    run = story(plateau=8).passes(0.2).fails()
+    for _ in range(2):
+        run.fails().sweeps(Status.INCORRECT, Status.INCORRECT)
+    assert (run.next.stance, run.next.parent) == (Stance.REPAIR, 5)
+    assert run.fails().next.stance is Stance.REFINE
+
+
 # --- the rungs ---
 
 
@@ -103,7 +124,7 @@ def test_a_plateau_is_as_long_as_the_config_says_and_no_longer(story):
     assert run.next.stance is Stance.REFINE
     asked = run.passes(0.1).next
     assert asked.stance is Stance.DIAGNOSE
-    assert asked.reason == "no duel won for 4 attempts"
+    assert asked.reason == "no duel won for 4 asks"
 
 
 def test_a_promotion_on_a_higher_rung_leads_back_to_refining_the_new_best(story):
@@ -207,7 +228,7 @@ def test_the_same_history_gives_the_same_directive_twice(story):
 def _with_seed(run, seed):
     """The same attempts in a run with another seed."""
     other = type(run)(plateau=run.config.plateau, seed=seed)
-    other.attempts = list(run.attempts)
+    other.attempts, other.asks = list(run.attempts), list(run.asks)
     return other
 
 
@@ -226,3 +247,94 @@ def test_before_anything_passed_there_is_no_plateau(story):
 def test_a_plateau_is_counted_once_and_begins_a_rung_once(story, idling, passed_over, on_rung, begins):
     history = story(plateau=3).passes(0.5, *[0.1] * idling).history
     assert (plateaus(history), len(on_this_rung(history)), begins_a_rung(history)) == (passed_over, on_rung, begins)
+
+
+def test_the_trials_of_one_ask_count_once_towards_a_plateau(story):
+    run = story(plateau=2).passes(0.5).passes(0.1).sweeps(0.1, 0.1, 0.1)
+    assert (len(run.attempts), len(idle(run.history)), plateaus(run.history)) == (5, 1, 0)
+    assert run.next.stance is Stance.REFINE
+    assert run.passes(0.1).next.stance is Stance.DIAGNOSE
+
+
+def test_the_ask_of_the_incumbent_is_not_idle_whichever_of_its_trials_was_promoted(story):
+    run = story(plateau=2).passes(0.5).sweeps(0.6, 0.1, 0.2)
+    assert run.history.incumbent.number == 1
+    assert idle(run.history) == []
+
+
+def test_an_ask_that_is_open_during_a_promotion_is_idle_once_it_is_answered(story):
+    run = story(plateau=2).passes(0.5).asks_for(2).answers(2, 0.6)
+    assert idle(run.history) == []
+    assert [ask.number for ask in idle(run.answers(1, 0.1).history)] == [1]
+
+
+def test_an_ask_that_was_answered_before_a_promotion_does_not_become_idle_by_its_later_trials(story):
+    run = story(plateau=2).passes(0.5).asks_for(2).answers(1, 0.1).answers(2, 0.6).answers(1, 0.1)
+    assert idle(run.history) == []
+
+
+def test_a_rung_is_begun_once_whatever_the_number_of_trials(story):
+    run = story(plateau=2).passes(0.5, 0.1).sweeps(0.1).passes(0.1)
+    assert begins_a_rung(run.history)
+    assert not begins_a_rung(run.passes(0.1).sweeps(0.1).history)
+    assert [ask.number for ask in on_this_rung(run.history)] == [3]
+
+
+# --- sweep trials ---
+
+
+def test_a_new_line_goes_on_from_its_fastest_trial(story):
+    run = _on_rung(story(plateau=4).passes(0.5), Stance.RESTRUCTURE)
+    run.passes(0.1).sweeps(0.3, 0.2)
+    assert run.attempts[run.next.parent].verdict.utilization == 0.3
+    assert run.attempts[run.next.parent].trial == 1
+
+
+def test_a_sweep_does_not_change_which_line_is_revived(story):
+    """The choice is seeded by the ask's number, and that does not count trials."""
+    bare = _on_rung(story(plateau=2).passes(0.5, 0.4, 0.3, 0.2, 0.1), Stance.REVIVE)
+    swept = _on_rung(story(plateau=2).passes(0.5, 0.4, 0.3, 0.2, 0.1).sweeps(0.01, 0.01), Stance.REVIVE)
+    assert len(swept.attempts) == len(bare.attempts) + 2
+    for seed in range(20):
+        assert _with_seed(swept, seed).next == _with_seed(bare, seed).next
+
+
+def test_the_budget_counts_asks(story):
+    run = story(budget=3).passes(0.5).sweeps(0.1, 0.1, 0.1).passes(0.1)
+    assert spent(run.history) is None
+    ending = spent(run.passes(0.1).history)
+    assert ending.limit is StopReason.ATTEMPTS
+    assert ending.words == "3 asks, 6 attempts (3 sweep trials)"
+
+
+# --- several asks open ---
+
+
+def test_asks_that_are_open_at_once_know_the_same_attempts(story):
+    run = story(plateau=8).passes(0.2).fails().asks_for(3)
+    assert [(ask.number, ask.seen) for ask in run.asks[-3:]] == [(2, 1), (3, 1), (4, 1)]
+    assert {ask.directive.parent for ask in run.asks[-3:]} == {1}
+
+
+def test_before_anything_is_judged_every_ask_is_open(story):
+    run = story().asks_for(2)
+    assert run.stances == [Stance.OPEN, Stance.OPEN]
+    assert [ask.directive.reason for ask in run.asks] == ["the kernel to start from", "nothing is judged yet"]
+
+
+def test_every_directive_is_a_pure_function_of_the_history_as_its_ask_saw_it(story):
+    run = story(plateau=2).passes(0.2).asks_for(3).answers(3, 0.1).answers(1, Status.CRASHED)
+    run.asks_for(1).answers(2, 0.3).sweeps(0.1, Status.INCORRECT).asks_for(2).answers(6, 0.1)
+    for utilization in (0.1, 0.15, 0.12, 0.11, 0.05, 0.06, 0.07):
+        run.asks_for(1).answers(run.asks[-2].number, utilization)
+    assert {*run.stances} >= {Stance.REPAIR, Stance.DIAGNOSE, Stance.RESTRUCTURE, Stance.REVIVE}
+    for ask in run.asks:
+        assert Ladder(run.config).ask(run.history.as_seen_by(ask), ask.number) == ask.directive
+
+
+def test_an_answer_that_comes_late_is_no_part_of_the_line_that_a_new_rung_begins(story):
+    run = _on_rung(story(plateau=2).passes(0.5), Stance.REVIVE)
+    late = run.asks_for(1).asks[-1]
+    assert run.passes(0.1, 0.1).next.stance is Stance.RESTART
+    run.answers(late.number, 0.4)
+    assert (late.directive.stance, run.next.stance, run.next.parent) == (Stance.REVIVE, Stance.RESTART, None)

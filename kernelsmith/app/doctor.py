@@ -3,16 +3,20 @@
 It knows nothing of how findings are shown.
 """
 
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelsmith.judge_client import gpu
-from kernelsmith.cli import interpreter
+from kernelsmith import paths
+from kernelsmith.app import interpreter
+from kernelsmith.core.task import Unit
 from kernelsmith.errors import ConfigError, HarnessError, ModelError
+from kernelsmith.judge_client import gpu
 from kernelsmith.report import figures
 
 ROOM_BYTES = 1 << 30
@@ -35,6 +39,18 @@ class Finding:
     """Whether a run on the CPU needs it."""
 
 
+def examine_machine(base_url: str | None, *, python: str | None) -> list[Finding]:
+    """Return everything that a run on this machine may need; `python` is the interpreter of the harness."""
+    runs = paths.default_database().parent
+    return [
+        *machine_findings(python or sys.executable),
+        *gpu_findings(python),
+        endpoint_finding(base_url, os.environ),
+        write_finding(runs),
+        disk_finding(runs),
+    ]
+
+
 def machine_findings(python: str) -> list[Finding]:
     """What the harness finds under this interpreter: compiler, CPU and its peak, cores, sandbox, and a GPU in words."""
     from kernelsmith.judge_client.harness import doctor
@@ -52,9 +68,10 @@ def gpu_findings(python: str | None) -> list[Finding]:
     """The driver, and the libraries that the judge needs for GPU tasks under this interpreter; none is imported."""
     lack = gpu.missing()
     driver = Finding("GPU", lack or "an NVIDIA GPU answers", lack is None, "needed for cuda tasks only" if lack else "")
-    told, _, remedy = (interpreter.missing(python, GPU_LIBRARIES) or "").partition("; ")
-    found = told or f"{' and '.join(GPU_LIBRARIES)} found"
-    return [driver, Finding("GPU libraries", found, not told, f"for cuda tasks: {remedy}" if remedy else "")]
+    absent = interpreter.missing(python, GPU_LIBRARIES)
+    found = absent.found if absent else f"{' and '.join(GPU_LIBRARIES)} found"
+    remedy = f"for cuda tasks: {absent.remedy}" if absent else ""
+    return [driver, Finding("GPU libraries", found, absent is None, remedy)]
 
 
 def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> Finding:
@@ -106,7 +123,7 @@ def _compiler(found: Mapping[str, Any]) -> Finding:
 
 def _cpu(found: Mapping[str, Any]) -> Finding:
     if "peak_flops" in found:
-        return Finding("CPU", f"{found['cpu']}, peak {figures.rate(found['peak_flops'], 'fp32')} on one core", True)
+        return Finding("CPU", f"{found['cpu']}, peak {figures.rate(found['peak_flops'], Unit.FP32)} on one core", True)
     return Finding("CPU", f"{found['cpu']}, peak not measured", False, f"first: {found.get('problem', 'see above')}")
 
 

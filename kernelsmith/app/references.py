@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from kernelsmith.core.attempt import Attempt
+from kernelsmith.core.candidate import Candidate
+from kernelsmith.core.candidate_file import read_candidate
+from kernelsmith.core.history import History
+from kernelsmith.core.task import Task
 from kernelsmith.errors import UsageError
-
-if TYPE_CHECKING:
-    from kernelsmith.core.attempt import Attempt
-    from kernelsmith.core.candidate import Candidate
-    from kernelsmith.core.history import History
-    from kernelsmith.core.task import Task
-    from kernelsmith.log.store import Store
+from kernelsmith.log.reader import Reader, open_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,7 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """`NAME` or `NAME:7`.
+    """Return what `NAME` or `NAME:7` names.
 
     Raises:
         UsageError: what follows the colon is no number.
@@ -36,38 +34,34 @@ def parse(text: str) -> Reference:
     return Reference(name, int(number))
 
 
-def history_of(store: "Store", name: str) -> "History":
-    """The run's history. Raises UsageError: there is no such run."""
-    return store.history(store.run(name))
+def history_of(log: Reader, name: str) -> History:
+    """Return the run's history. Raises UsageError: there is no such run."""
+    return log.history(log.run(name))
 
 
-def attempt_of(history: "History", number: int) -> "Attempt":
-    """The attempt with this number.
+def attempt_of(history: History, number: int) -> Attempt:
+    """Return the attempt with this number.
 
     Raises:
         UsageError: the run has no such attempt; the message says which it has.
     """
     if found := history.attempt(number):
         return found
-    count = len(history.attempts)
-    has = f"its attempts are 0 to {count - 1}" if count else "it has none yet"
+    has = f"its attempts are 0 to {history.highest_attempt}" if history.attempts else "it has none yet"
     raise UsageError(f"{history.run.name}:{number}: the run has no such attempt; {has}")
 
 
-def candidate_of(name: str, task: "Task", *, db: str) -> "Candidate":
-    """The candidate in the file of this name; where there is none, the recorded attempt RUN:N.
+def candidate_of(name: str, task: Task, *, db: str | Path) -> Candidate:
+    """Return the candidate in the file of this name; where there is none, the recorded attempt RUN:N.
 
     Raises:
         UsageError: there is neither, or the attempt has no candidate.
     """
-    from kernelsmith.core.candidate_file import read_candidate
-    from kernelsmith.log.store import open_store
-
     if ":" not in name or Path(name).exists():
         return read_candidate(Path(name), task.languages)
-    asked = parse(name)
-    with open_store(db, create=False) as store:
-        attempt = attempt_of(history_of(store, asked.run), asked.number or 0)
-    if attempt.proposal.candidate is None:
+    reference = parse(name)
+    with open_reader(db) as log:
+        attempt = attempt_of(history_of(log, reference.run), reference.number or 0)
+    if attempt.candidate is None:
         raise UsageError(f"{name}: this attempt has no candidate: {attempt.verdict.detail}")
-    return attempt.proposal.candidate
+    return attempt.candidate

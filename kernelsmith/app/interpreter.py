@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 QUESTION = (
     "import importlib.util as u, json, sys;"
@@ -17,8 +18,21 @@ EXTRAS = {"numpy": "numpy", "cupy": "cupy-cuda13x", "triton": "triton"}
 TIMEOUT_S = 30
 
 
-def missing(python: str | None, modules: Sequence[str]) -> str | None:
-    """What keeps an interpreter (None: our own) from running the harness, in one line; None where nothing does."""
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What keeps an interpreter from running the harness."""
+
+    found: str
+    remedy: str
+
+    @property
+    def line(self) -> str:
+        """Both in one line."""
+        return f"{self.found}; {self.remedy}"
+
+
+def missing(python: str | None, modules: Sequence[str]) -> Lack | None:
+    """Return what an interpreter (None: our own) lacks to run the harness; None where it lacks nothing."""
     program, option = python or sys.executable, f"--harness-python {python}: " if python else ""
     try:
         done = subprocess.run(
@@ -26,17 +40,17 @@ def missing(python: str | None, modules: Sequence[str]) -> str | None:
         )
         version, absent = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
-        return f"{option}{program} does not run as a Python 3.11 or later; name an interpreter that does"
+        return Lack(f"{option}{program} does not run as a Python 3.11 or later", "name an interpreter that does")
     if tuple(version) < OLDEST:
-        told, wanted = (".".join(map(str, numbers)) for numbers in (version, OLDEST))
-        return f"{option}{program} is Python {told}; the harness needs {wanted} or later"
+        has, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST))
+        return Lack(f"{option}{program} is Python {has}", f"the harness needs {needed} or later")
     if absent:
         packages = " ".join(EXTRAS.get(name, name) for name in absent)
         remedy = f"{program} -m pip install {packages}, or name another with --harness-python"
-        return f"{option}{program} lacks {', '.join(absent)}; {remedy}"
+        return Lack(f"{option}{program} lacks {', '.join(absent)}", remedy)
     return None
 
 
 def lasting(python: str) -> str:
-    """The same program named from any folder; a link stays, for a virtual environment is known by its own."""
+    """Return the same program named from any folder; a link stays, for a virtual environment is known by its own."""
     return os.path.abspath(shutil.which(python) or python)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.core.task import DeviceKind
 from kernelsmith.core.verdict import Duel, Status, Verdict
+from kernelsmith.judge_client.harness import HarnessProcess
 
 HONEST = "honest"
 """The file that holds the work itself, one a language: put before the candidates that call it."""
@@ -53,9 +54,9 @@ class Exploit:
     """For a cheat that may pass: the candidate it must not beat."""
 
     @property
-    def device(self) -> str:
-        """The kind of device that it runs on, as a task names it."""
-        return "cpu" if self.candidate.language is Language.C else "cuda"
+    def device(self) -> DeviceKind:
+        """The kind of device that it runs on."""
+        return DeviceKind.CPU if self.candidate.language is Language.C else DeviceKind.CUDA
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Examined:
         return self.outcome in (Outcome.CAUGHT, Outcome.PASSED)
 
 
-def load_zoo(folder: Path, *, device: str | None = None) -> list[Exploit]:
+def load_zoo(folder: Path, *, device: DeviceKind | None = None) -> list[Exploit]:
     """Every candidate below a folder, by name; those of one kind of device, or all."""
     zoo = [_load(path.parent) for path in sorted(folder.glob("*/exploit.toml"))]
     return [exploit for exploit in zoo if device in (None, exploit.device)]

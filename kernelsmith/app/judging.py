@@ -1,0 +1,67 @@
+"""A harness without a run, for what judges and writes nothing down: one verdict, one duel, one batch again."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from kernelsmith.app.preflight import open_harness, require_machine
+from kernelsmith.core.run import CALIBRATION_S, Device
+from kernelsmith.core.task import Task
+from kernelsmith.core.task_folder import find_task
+from kernelsmith.judge_client.harness import HarnessProcess
+
+
+class Machine(NamedTuple):
+    """How candidates are judged on this machine."""
+
+    harness_python: str | None = None
+    """The interpreter that runs the harness; None = our own."""
+    trust_candidates: bool = False
+    """Run candidates without a sandbox where the machine offers none."""
+    calibration_s: float = CALIBRATION_S
+    """Seconds over which the peak is probed."""
+    isolation_at_most: int | None = None
+    """Lower the sandbox to this level; None = the best that the machine offers."""
+
+
+def ready_task(name: str, machine: Machine) -> Task:
+    """Return the task, once this machine is known to have the device and the interpreter that it needs.
+
+    Raises:
+        TaskError: there is no such task, or its folder is malformed.
+        UsageError: the device is missing, or the interpreter, or a package in it.
+    """
+    task = find_task(name)
+    require_machine(task, harness_python=machine.harness_python)
+    return task
+
+
+@contextmanager
+def harness_for(
+    task: Task, machine: Machine, *, on_progress: Callable[[str], None] = lambda stage: None
+) -> Iterator[HarnessProcess]:
+    """Hold a harness that is not open yet; its working files are in a folder that goes with it."""
+    with (
+        TemporaryDirectory(prefix="kernelsmith-") as folder,
+        HarnessProcess(
+            task,
+            folder=Path(folder),
+            calibration_s=machine.calibration_s,
+            trust_candidates=machine.trust_candidates,
+            isolation_at_most=machine.isolation_at_most,
+            python=machine.harness_python,
+            on_progress=on_progress,
+        ) as harness,
+    ):
+        yield harness
+
+
+@contextmanager
+def opened(
+    task: Task, machine: Machine, *, on_progress: Callable[[str], None] = lambda stage: None
+) -> Iterator[tuple[HarnessProcess, Device]]:
+    """Hold a harness that has calibrated itself for the task. Raises what `open_harness` raises."""
+    with harness_for(task, machine, on_progress=on_progress) as harness:
+        yield harness, open_harness(harness)

@@ -1,0 +1,43 @@
+"""Whether this machine can run a task: the device, the interpreter and its packages. Every fault is one line."""
+
+from kernelsmith.app import interpreter
+from kernelsmith.core.candidate import Language
+from kernelsmith.core.run import Device
+from kernelsmith.core.task import DeviceKind, Task
+from kernelsmith.errors import MachineRefusal, UsageError
+from kernelsmith.judge_client import gpu
+from kernelsmith.judge_client.harness import HarnessProcess
+
+
+def require_machine(task: Task, *, harness_python: str | None) -> None:
+    """Make sure that this machine has the device and the interpreter that a task needs.
+
+    Raises:
+        UsageError: the device is missing, or the interpreter, or a package in it.
+    """
+    if task.device is DeviceKind.CUDA and (missing := gpu.missing()):
+        raise UsageError(f"{task.name} needs an NVIDIA GPU: {missing}; `kernelsmith run cpu_matmul` needs none")
+    if lack := interpreter.missing(harness_python, needed_by(task)):
+        raise UsageError(lack.line)
+
+
+def needed_by(task: Task) -> tuple[str, ...]:
+    """Return the packages that the harness imports for a task."""
+    if task.device is DeviceKind.CPU:
+        return ("numpy",)
+    return ("numpy", "cupy", *(["triton"] if Language.TRITON in task.languages else []))
+
+
+def open_harness(harness: HarnessProcess) -> Device:
+    """Start the judge and calibrate for its task; return the device.
+
+    Raises:
+        MachineRefusal: a compiler, a sandbox or the calibration is missing; the message names the command that helps.
+        TaskError: a file of the task is at fault.
+        HarnessError: the harness failed.
+    """
+    try:
+        return harness.open()
+    except MachineRefusal as refusal:
+        refusal.args = (f"{refusal}; `kernelsmith doctor` says what is missing",)
+        raise

@@ -1,0 +1,70 @@
+"""Judge the candidates of a recorded run again, on this machine, as a run of its own."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from kernelsmith.app import interpreter
+from kernelsmith.app.preflight import require_machine
+from kernelsmith.app.session import Session
+from kernelsmith.app.start import database, opening_of
+from kernelsmith.app.task_source import recorded_task
+from kernelsmith.core.history import History
+from kernelsmith.core.run import Budget, RunConfig
+from kernelsmith.core.seams import Observer
+from kernelsmith.core.snapshot import snapshot_of
+from kernelsmith.log.store import Store, open_store
+from kernelsmith.propose.replay import Selection, selected
+
+
+def judge_again(
+    run: str,
+    selection: Selection,
+    *,
+    db: str | Path | None = None,
+    observer: Observer | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    trusted_task: str | None = None,
+    **machine: bool | str | None,
+) -> Session:
+    """Return the session of a new run, RUN-replay-1, whose proposer repeats recorded candidates; it is not open yet.
+
+    `machine` are `trust_candidates` and `harness_python`: settings of this machine, not of the recording.
+
+    Raises:
+        UsageError: there is no such run, it holds nothing to judge, or its task may not run here.
+    """
+    store = open_store(database(db), create=False)
+    try:
+        recorded = store.history(store.run(run))
+        say = observer.say if observer else lambda text: None
+        task = recorded_task(store, recorded, given=trusted_task, say=say)
+        config = _config(recorded, selection, store=store, machine=machine)
+        require_machine(task, harness_python=config.harness_python)
+        name = store.free_name(f"{run}-replay")
+        opening = opening_of(store, config, snapshot_of(task.folder), name=name, db=db)
+    except BaseException:
+        store.close()
+        raise
+    return Session(opening, observer=observer, stopped=stopped)
+
+
+def _config(
+    recorded: History, selection: Selection, *, store: Store, machine: dict[str, bool | str | None]
+) -> RunConfig:
+    from kernelsmith.app.proposers import ReplaySpec
+
+    spec = ReplaySpec(recorded.run.name, selection)
+    python = machine.get("harness_python") or recorded.run.config.harness_python
+    config = replace(
+        recorded.run.config,
+        proposer=spec.text,
+        budget=Budget(attempts=max(len(selected(recorded, selection)), 1)),
+        model=None,
+        base_url=None,
+        from_file=None,
+        trust_candidates=bool(machine.get("trust_candidates")),
+        harness_python=interpreter.lasting(str(python)) if python else None,
+    )
+    spec.check(config, None, store)  # type: ignore[arg-type]
+    return config

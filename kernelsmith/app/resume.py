@@ -1,0 +1,118 @@
+"""Go on with a run that was paused, interrupted, or ended by its budget."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kernelsmith.app import identity, interpreter
+from kernelsmith.app.preflight import require_machine
+from kernelsmith.app.session import Opening, Session
+from kernelsmith.app.settings import limits_given
+from kernelsmith.app.start import check, database, resume_command
+from kernelsmith.app.task_source import recorded_task, task_on_disk, written
+from kernelsmith.core.budget import spent
+from kernelsmith.core.history import History
+from kernelsmith.core.run import Event, EventKind
+from kernelsmith.core.seams import Observer
+from kernelsmith.core.snapshot import snapshot_of
+from kernelsmith.core.task import Task
+from kernelsmith.errors import UsageError
+from kernelsmith.log.store import Store, open_store
+
+HARNESS_PYTHON = "harness_python"
+"""Key of a `resume` event: the interpreter that was given when the run went on."""
+
+
+class TaskChoice(NamedTuple):
+    """Which files of its task a run goes on with."""
+
+    from_disk: bool = False
+    """The folder's, although they differ from those that the log keeps."""
+    trusted: str | None = None
+    """Digest of a task whose code the user trusts now."""
+
+
+def resume(
+    run: str,
+    *,
+    db: str | Path | None = None,
+    observer: Observer | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    task: TaskChoice = TaskChoice(),  # noqa: B008 (frozen)
+    **more: Any,
+) -> Session:
+    """Return the session of a recorded run; it is not open yet.
+
+    `more` are `attempts`, `hours` and `usd`, which are added to what the run was allowed, `target`, which replaces it,
+    and `harness_python`; one that is None is not given.
+
+    Raises:
+        UsageError: there is no such run, it is over, its task may not run here, or the machine lacks something.
+        LogError: the log cannot be read or written.
+    """
+    python = more.pop(HARNESS_PYTHON, None)
+    given = limits_given(more)
+    store = open_store(database(db), create=False)
+    try:
+        history = _under(store.history(store.run(run)), python)
+        say = observer.say if observer else lambda text: None
+        found = _task(store, history, choice=task, say=say)
+        opening = _opening(store, history, found, limits=_limits(history, given), db=db)
+    except BaseException:
+        store.close()
+        raise
+    return Session(opening, observer=observer, stopped=stopped)
+
+
+def _opening(
+    store: Store, history: History, task: Task, *, limits: Mapping[str, Any], db: str | Path | None
+) -> Opening:
+    run = history.run
+    require_machine(task, harness_python=run.config.harness_python)
+    events = _events(history, task, limits=limits)
+    check(replace(run.config, budget=replace(history.budget, **limits)), task, store)
+    _refuse_spent(replace(history, events=(*history.events, *events)))
+    return Opening(store, run, task, events, resume_command(run, db))
+
+
+def _under(history: History, python: str | None) -> History:
+    """Return the run under the interpreter that is given now, else the last given one, else that of its start."""
+    told = history.last_told(HARNESS_PYTHON)
+    last = str(told) if told else history.run.config.harness_python
+    config = replace(history.run.config, harness_python=interpreter.lasting(python) if python else last)
+    return replace(history, run=replace(history.run, config=config))
+
+
+def _task(store: Store, history: History, *, choice: TaskChoice, say: Callable[[str], None]) -> Task:
+    if not choice.from_disk:
+        return recorded_task(store, history, given=choice.trusted, say=say)
+    snapshot = snapshot_of(task_on_disk(history.run.config.task).folder)
+    store.keep_snapshot(snapshot)
+    return written(snapshot, history.run, store)
+
+
+def _limits(history: History, given: Mapping[str, float]) -> dict[str, Any]:
+    """Return the new limits: what was allowed, or else what is spent, and what is added; a target as it is given."""
+    budget = history.budget
+    used = {
+        "attempts": history.answered,
+        "hours": history.active_s / 3600,
+        "usd": history.usage.cost_usd or 0.0,
+    }
+    added = {key: (getattr(budget, key) or used[key]) + value for key, value in given.items() if key in used}
+    return {**given, **added}
+
+
+def _events(history: History, task: Task, *, limits: Mapping[str, Any]) -> tuple[Event, ...]:
+    now, python = datetime.now(UTC), history.run.config.harness_python
+    told: dict[str, object] = {"task_digest": task.digest, **asdict(identity.provenance())}
+    told |= {HARNESS_PYTHON: python} if python else {}
+    extension = (Event(EventKind.EXTENSION, now, data=dict(limits)),) if limits else ()
+    return (Event(EventKind.RESUME, now, data=told), *extension)
+
+
+def _refuse_spent(history: History) -> None:
+    if ending := spent(history):
+        raise UsageError(f"{history.run.name} is over: {ending.words}; extend it with --{ending.limit}")

@@ -1,0 +1,173 @@
+"""A run's settings from a TOML file and from options: the one place where either becomes a RunConfig.
+
+Options override the file, the file overrides the defaults. The keys, their types and their bounds are those of
+core.run.RunConfig and Budget. Every fault is one line that names the option, or the file and its key.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from kernelsmith.app import interpreter
+from kernelsmith.app.proposers import ModelSpec, TunerSpec, spec_of
+from kernelsmith.core.run import Budget, RunConfig
+from kernelsmith.core.text_file import read_toml
+from kernelsmith.errors import ConfigError
+from kernelsmith.llm.endpoint import base_url
+from kernelsmith.llm.spec import ScriptedSpec, parse_model
+
+TUNER_PLATEAU = 3
+"""Asks until the tuner takes another rung; its steps are smaller than a model's, and one family is soon learnt."""
+OPTION_NAMES = {"from_file": "from"}
+"""Options that are not called like their key."""
+WANTED = {"budget": "a table `[budget]`", "price_per_mtok": "a list [PROMPT, COMPLETION] in USD"}
+BUDGET = "budget"
+
+
+def configured(path: Path | None, options: Mapping[str, Any]) -> RunConfig:
+    """Return the run that a file and options ask for; an option that is None is not given.
+
+    Raises:
+        ConfigError: a key is unknown or has the wrong type or range, or the proposer lacks what it needs.
+    """
+    from_file = _checked(_read(path), f"{path}: ") if path else {}
+    from_options = _checked(_nested(options), "--")
+    limits = from_file.pop(BUDGET, {}) | from_options.pop(BUDGET, {})
+    return _resolved(RunConfig(**_merged(from_file, from_options), budget=_budget(limits)))
+
+
+def limits_given(options: Mapping[str, Any]) -> dict[str, float]:
+    """Return the limits among the options of `resume`.
+
+    Raises:
+        ConfigError: one is not a number above 0.
+    """
+    limits: dict[str, float] = _checked(_nested(options), "--").get(BUDGET, {})
+    return limits
+
+
+def names_proposer(path: Path | None) -> bool:
+    """Return whether the config file says who proposes, or which model does."""
+    return path is not None and bool({"proposer", "model"} & set(_read(path)))
+
+
+def fraction(text: str) -> float:
+    """Return `0.85` or `85%` as a fraction.
+
+    Raises:
+        ConfigError: it is neither, or not above 0.
+    """
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1.5:
+        raise ConfigError(f"--target: {text!r} is not a part of peak; give a fraction such as 0.85, or 85%")
+    return value
+
+
+def _merged(from_file: Mapping[str, Any], from_options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of both, with the proposer and its defaults filled in."""
+    merged = {**from_file, **from_options}
+    if "task" not in merged:
+        raise ConfigError("task: none is named; `kernelsmith run TASK`, or a `task` key in the file of --config")
+    if "base_url" in merged and "model" not in merged:
+        raise ConfigError("--base-url: no model is named; add --model NAME")
+    merged.setdefault("proposer", ModelSpec().text if "model" in merged else TunerSpec().text)
+    if merged["proposer"] != ModelSpec().text:
+        _without_model(merged, from_options)
+    if merged["proposer"] == TunerSpec().text:
+        merged.setdefault("plateau", TUNER_PLATEAU)
+    return merged
+
+
+def _without_model(merged: dict[str, Any], from_options: Mapping[str, Any]) -> None:
+    """Drop the model of a file where the proposer asks none; one that is named beside it is a contradiction."""
+    for key in ("model", "base_url"):
+        if key in from_options:
+            option, proposer = key.replace("_", "-"), merged["proposer"]
+            raise ConfigError(f"--{option}: --proposer {proposer} asks no model; leave one out")
+        merged.pop(key, None)
+
+
+def _budget(given: Mapping[str, Any]) -> Budget:
+    """Let hours or dollars take the place of the default number of attempts; a target alone does not."""
+    unlimited = "attempts" not in given and ("hours" in given or "usd" in given)
+    return Budget(**given, **({"attempts": None} if unlimited else {}))
+
+
+def _resolved(config: RunConfig) -> RunConfig:
+    """Make paths absolute and spell the endpoint out, so that `resume` means the same from another folder."""
+    config = replace(config, proposer=spec_of(config.proposer).text, **_model_of(config))
+    if config.from_file:
+        config = replace(config, from_file=str(Path(config.from_file).resolve()))
+    if config.harness_python:
+        config = replace(config, harness_python=interpreter.lasting(config.harness_python))
+    return config
+
+
+def _model_of(config: RunConfig) -> dict[str, Any]:
+    spec = parse_model(config.model or "")
+    if isinstance(spec, ScriptedSpec):
+        return {"model": spec.absolute.text}
+    return {"base_url": base_url(config.base_url, os.environ)} if config.proposer == ModelSpec().text else {}
+
+
+# --- keys, types and bounds ---
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return read_toml(path, fault=ConfigError, remedy="; --config names a TOML file")
+
+
+def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are given in the shape of a file: flat, with a table for the budget."""
+    limits = {field.name for field in fields(Budget)}
+    given = {key: value for key, value in options.items() if value is not None}
+    flat = {key: value for key, value in given.items() if key not in limits}
+    budget = {key: value for key, value in given.items() if key in limits}
+    return flat | ({BUDGET: budget} if budget else {})
+
+
+def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the settings in the types of the config, once all of them are known to be right."""
+    found = {key: _value(RunConfig, key, value, where) for key, value in values.items() if key != BUDGET}
+    if BUDGET in values:
+        if not isinstance(values[BUDGET], Mapping):
+            raise ConfigError(f"{where}budget: {WANTED[BUDGET]} is wanted, not {values[BUDGET]!r}")
+        found[BUDGET] = {key: _value(Budget, key, value, where) for key, value in values[BUDGET].items()}
+    return found
+
+
+def _value(holder: type, key: str, value: Any, where: str) -> Any:
+    """Return a value in the type of its field. Raises ConfigError: there is no such key, or it has the wrong type."""
+    inside = "budget." if holder is Budget and where != "--" else ""
+    name = f"{where}{inside}{OPTION_NAMES.get(key, key.replace('_', '-')) if where == '--' else key}"
+    if key not in _types(holder):
+        known = [f.name for f in fields(holder)]
+        raise ConfigError(f"{name}: no such key; known are {', '.join(known)}")
+    try:
+        return _types(holder)[key].validate_python(tuple(value) if isinstance(value, list) else value)
+    except ValidationError as error:
+        raise ConfigError(f"{name}: {_said(error, key)}, not {value!r}") from error
+
+
+def _said(error: ValidationError, key: str) -> str:
+    if key in WANTED:
+        return f"{WANTED[key]} is wanted"
+    message = error.errors(include_url=False)[0]["msg"]
+    return message[0].lower() + message[1:]
+
+
+@cache
+def _types(holder: type) -> Mapping[str, TypeAdapter[Any]]:
+    """Return what checks each field of RunConfig or Budget."""
+    hints = get_type_hints(holder, include_extras=True)
+    strict = ConfigDict(strict=True, allow_inf_nan=False)
+    return {f.name: TypeAdapter(hints[f.name], config=strict) for f in fields(holder) if f.name != BUDGET}

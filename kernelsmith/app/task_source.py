@@ -1,0 +1,82 @@
+"""The task of a run as its log keeps it: written to the run's folder, where harness and proposers read it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from kernelsmith import paths
+from kernelsmith.app import trust
+from kernelsmith.core.history import History
+from kernelsmith.core.run import Run
+from kernelsmith.core.snapshot import Snapshot, snapshot_of
+from kernelsmith.core.task import Task
+from kernelsmith.core.task_folder import find_task, load_task
+from kernelsmith.errors import TaskError, UsageError
+from kernelsmith.log.store import Store
+
+
+def lasting_name(task: Task) -> str:
+    """Return what finds the task again from another working directory."""
+    shipped = task.folder.parent == paths.tasks_folder().resolve()
+    return task.name if shipped else str(task.folder)
+
+
+def task_on_disk(name: str) -> Task:
+    """Return the task that the user names, whose code may run here from now on. Raises TaskError, UsageError."""
+    task = find_task(name)
+    if "/" in lasting_name(task):
+        trust.remember(task.digest)
+    return task
+
+
+def recorded_task(store: Store, history: History, *, given: str | None, say: Callable[[str], None]) -> Task:
+    """Return the task of a run as its log keeps it; `given` is the digest that the user trusts now.
+
+    Raises:
+        UsageError: its code may not run here, or the log is from before schema 4 and the folder has changed.
+    """
+    run, digest = history.run, history.task_digest
+    on_disk = _found(run.config.task)
+    snapshot = store.snapshot(digest)
+    if snapshot is None:
+        snapshot = _same_on_disk(run, digest, on_disk)
+    trust.require(digest, name=Path(run.config.task).name, given=given)
+    if on_disk is None or on_disk.digest != digest:
+        state = "is gone" if on_disk is None else "has changed"
+        say(
+            f"{run.config.task}: the task {state} since {run.name} was started; the run goes on with the log's own copy"
+        )
+    return written(snapshot, run, store)
+
+
+def written(snapshot: Snapshot, run: Run, store: Store) -> Task:
+    """Return the task of a snapshot, from a copy in the run's folder that is made anew where it was changed."""
+    folder = paths.run_folder(store.path, run.name) / "task" / snapshot.digest[:16] / Path(run.config.task).name
+    if not folder.is_dir() or snapshot_of(folder).digest != snapshot.digest:
+        shutil.rmtree(folder, ignore_errors=True)
+        _write(snapshot, folder)
+    return load_task(folder)
+
+
+def _write(snapshot: Snapshot, folder: Path) -> None:
+    try:
+        snapshot.write(folder)
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror}: a run needs its task's files there") from error
+
+
+def _found(name: str) -> Task | None:
+    try:
+        return find_task(name)
+    except TaskError:
+        return None
+
+
+def _same_on_disk(run: Run, digest: str, on_disk: Task | None) -> Snapshot:
+    """Return the folder's files in place of those that a log from before schema 4 does not keep."""
+    if on_disk is None or on_disk.digest != digest:
+        raise UsageError(
+            f"{run.config.task}: the task has changed since {run.name} was started, and the log, which an older "
+            "kernelsmith wrote, keeps no copy of it; restore the folder, or go on with it as it is by --task-from-disk"
+        )
+    return snapshot_of(on_disk.folder)

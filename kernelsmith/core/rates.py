@@ -1,0 +1,11 @@
+"""Rates as text, for prompts and reports."""
+
+from kernelsmith.core.task import Unit
+
+
+def rate(units_per_s: float, unit: Unit) -> str:
+    """Return a rate with four digits: `117.4 GFLOP/s`, `1979 TFLOP/s`, `3.35 TB/s` for memory."""
+    for scale, prefix in ((1e12, "T"), (1e9, "G")):
+        if units_per_s >= scale:
+            return f"{units_per_s / scale:.4g} {prefix}{unit.per_second}"
+    return f"{units_per_s / 1e6:.4g} M{unit.per_second}"

@@ -1,0 +1,50 @@
+"""Numbered steps from one schema to the next. Each step holds its own DDL, which never changes once it has landed.
+
+A new database runs every step, so that it is made in the same way as an old one becomes new. A committed database of
+every version is migrated in tests/log.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, inspect, text
+
+from kernelsmith.errors import UsageError
+from kernelsmith.log.migrations import v1_first, v2_clock, v3_guards, v4_asks_and_trials
+
+Step = Callable[[Connection], None]
+
+STEPS: tuple[Step, ...] = (v1_first.up, v2_clock.up, v3_guards.up, v4_asks_and_trials.up)
+"""Step i leads from version i to version i + 1."""
+
+VERSION = len(STEPS)
+
+
+def migrate(connection: Connection, *, where: str) -> None:
+    """Bring a database to this program's schema. Foreign keys must be off: a step may replace a table.
+
+    Raises:
+        UsageError: it was written by a newer kernelsmith, or is somebody else's.
+    """
+    for step in STEPS[version_of(connection, where=where) :]:
+        step(connection)
+    connection.execute(text("DELETE FROM schema"))
+    connection.execute(text(f"INSERT INTO schema (version) VALUES ({VERSION})"))
+
+
+def version_of(connection: Connection, *, where: str) -> int:
+    """Return a database's schema version; 0 for an empty one.
+
+    Raises:
+        UsageError: it was written by a newer kernelsmith, or is somebody else's.
+    """
+    names = set(inspect(connection).get_table_names())
+    if not names:
+        return 0
+    if not {"schema", "attempts"} <= names:
+        raise UsageError(f"{where}: a database, but not an attempt log; give another one with --db")
+    version = int(connection.execute(text("SELECT version FROM schema")).scalar_one())
+    if version > VERSION:
+        raise UsageError(
+            f"{where}: written by a newer kernelsmith (schema {version}, this one knows {VERSION}); upgrade kernelsmith"
+        )
+    return version

@@ -1,0 +1,207 @@
+"""Version 4: an attempt is a trial of an ask; a run keeps its task's files and what made its figures; figures that no
+table ranks by become metrics."""
+
+import uuid
+
+from sqlalchemy import Connection, text
+
+NAMESPACE = uuid.UUID("5f0c6a55-5f1b-4f5e-9a55-6b1d0d6c7e42")
+"""A run of an old log gets a uuid that follows from its name and start: every copy of the log gives the same."""
+
+RUNS = (
+    "ALTER TABLE runs ADD COLUMN uuid VARCHAR(36) NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN program VARCHAR(100) NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN harness_digest VARCHAR(64) NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN templates_digest VARCHAR(64) NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN timing_policy JSON NOT NULL DEFAULT '{}'",
+    """CREATE TABLE snapshots (
+        digest VARCHAR(64) NOT NULL,
+        path TEXT NOT NULL,
+        blob VARCHAR(64) NOT NULL REFERENCES blobs (digest),
+        PRIMARY KEY (digest, path)
+    )""",
+)
+
+ASKS = (
+    "ALTER TABLE asks ADD COLUMN seen INTEGER NOT NULL DEFAULT -1",
+    "UPDATE asks SET seen = number - 1",
+)
+
+EXCHANGES = (
+    "ALTER TABLE exchanges ADD COLUMN error TEXT NOT NULL DEFAULT ''",
+    """UPDATE exchanges SET error = substr(finish_reason, 8), finish_reason = ''
+        WHERE finish_reason LIKE 'error: %'""",
+)
+
+ATTEMPTS = """CREATE TABLE attempts_4 (
+    id INTEGER NOT NULL PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    number INTEGER NOT NULL,
+    ask_number INTEGER NOT NULL,
+    trial INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    card TEXT NOT NULL,
+    origin VARCHAR(20) NOT NULL,
+    parent INTEGER,
+    hypothesis TEXT NOT NULL,
+    reason VARCHAR(20),
+    said TEXT NOT NULL,
+    language VARCHAR(20),
+    source_digest VARCHAR(64) REFERENCES blobs (digest),
+    params JSON,
+    status VARCHAR(20) NOT NULL,
+    detail TEXT NOT NULL,
+    promotion VARCHAR(20),
+    isolation INTEGER,
+    time_us FLOAT, time_low_us FLOAT, time_high_us FLOAT,
+    utilization FLOAT, rate FLOAT, peak FLOAT, unit VARCHAR(20),
+    vendor_ratio FLOAT, vendor_paired BOOLEAN,
+    duel_speedup FLOAT, duel_low FLOAT, duel_high FLOAT, duel_quads INTEGER,
+    warnings JSON NOT NULL, notes JSON NOT NULL, disturbed JSON NOT NULL,
+    started_at VARCHAR(40) NOT NULL,
+    seconds FLOAT NOT NULL,
+    UNIQUE (run_id, number),
+    UNIQUE (run_id, ask_number, trial)
+)"""
+
+COPY = """INSERT INTO attempts_4 SELECT
+    id, run_id, number, number, 0, number, '', origin, parent, hypothesis,
+    CASE
+        WHEN source_digest IS NOT NULL THEN NULL
+        WHEN reason LIKE 'the reply was cut off%' THEN 'cut_off'
+        WHEN reason LIKE 'the endpoint withheld%' THEN 'withheld'
+        WHEN reason LIKE 'the fenced block never%' THEN 'unended_block'
+        WHEN reason LIKE 'the fenced block is empty%' THEN 'empty_block'
+        WHEN reason LIKE 'the reply was empty%' THEN 'empty_reply'
+        ELSE 'no_block'
+    END,
+    CASE WHEN reason LIKE 'no fenced block: %' THEN substr(reason, 18) ELSE '' END,
+    language, source_digest, params, status, detail, promotion, isolation,
+    time_us, time_low_us, time_high_us, utilization, rate, peak, unit, vendor_ratio, vendor_paired,
+    duel_speedup, duel_low, duel_high, duel_quads, warnings, notes,
+    (SELECT json_group_array(figure) FROM (SELECT DISTINCT CASE
+            WHEN value LIKE 'case %: disturbed, and once more when it was timed again%' THEN 'timing'
+            WHEN value LIKE 'the audit: disturbed, and once more when it was timed again%' THEN 'audit'
+            WHEN value LIKE 'the duel was disturbed%' THEN 'duel'
+            WHEN value LIKE '%interleaved quads%; disturbed: %' THEN 'vendor'
+        END AS figure FROM json_each(attempts.notes)) WHERE figure IS NOT NULL),
+    started_at, seconds
+    FROM attempts ORDER BY id"""
+
+METRICS = """CREATE TABLE metrics (
+    attempt_id INTEGER NOT NULL REFERENCES attempts (id),
+    name VARCHAR(200) NOT NULL,
+    value FLOAT NOT NULL,
+    unit VARCHAR(20) NOT NULL,
+    PRIMARY KEY (attempt_id, name)
+) WITHOUT ROWID"""
+
+FIGURES = {
+    "facts.registers": ("registers", "1"),
+    "facts.spill_bytes": ("spill_bytes", "B"),
+    "facts.stack_bytes": ("stack_bytes", "B"),
+    "facts.shared_bytes": ("shared_bytes", "B"),
+    "facts.occupancy": ("occupancy", "1"),
+    "facts.text_bytes": ("text_bytes", "B"),
+    "facts.vector_bits": ("vector_bits", "bit"),
+    "measurement.pilot_us": ("pilot_us", "us"),
+    "measurement.single_us": ("single_us", "us"),
+    "measurement.sustained_us": ("sustained_us", "us"),
+    "measurement.utilization_at_clock": ("utilization_at_clock", "1"),
+}
+"""Metric -> column of version 3 and unit."""
+
+TABLES = {
+    "facts.instructions": ("instructions", "1"),
+    "durations_s": ("durations_s", "s"),
+    "guards_s": ("guards_s", "s"),
+}
+"""Metrics by name -> JSON column of version 3 and unit."""
+
+VIEWS = (
+    """CREATE VIEW best_attempts AS
+        SELECT runs.name AS run, a.number AS attempt, a.utilization, a.time_us, a.vendor_ratio, a.card
+        FROM runs JOIN attempts a ON a.run_id = runs.id
+        WHERE a.number = (SELECT max(number) FROM attempts p WHERE p.run_id = runs.id AND p.promotion IS NOT NULL)""",
+    """CREATE VIEW attempt_list AS
+        SELECT runs.name AS run, a.number AS attempt, a.ask_number AS ask, a.trial, asks.stance, a.parent, a.line,
+            a.status, a.promotion, a.utilization, a.time_us, a.hypothesis, a.detail
+        FROM attempts a JOIN runs ON runs.id = a.run_id
+        JOIN asks ON asks.run_id = a.run_id AND asks.number = a.ask_number""",
+    """CREATE VIEW attempt_metrics AS
+        SELECT runs.name AS run, a.number AS attempt, m.name, m.value, m.unit
+        FROM metrics m JOIN attempts a ON a.id = m.attempt_id JOIN runs ON runs.id = a.run_id""",
+    """CREATE VIEW costs AS
+        SELECT runs.name AS run, e.model, count(*) AS calls, sum(e.error <> '') AS failed,
+            sum(e.prompt_tokens) AS prompt_tokens, sum(e.completion_tokens) AS completion_tokens, sum(e.cost_usd) AS usd
+        FROM exchanges e JOIN runs ON runs.id = e.run_id GROUP BY runs.name, e.model""",
+)
+
+
+def up(connection: Connection) -> None:
+    """Add what is new, then put the rebuilt table of attempts in the old one's place."""
+    _run(connection, *RUNS, *ASKS, *EXCHANGES)
+    _give_uuids(connection)
+    _run(connection, METRICS, *_figures(), *_tables(), ATTEMPTS, COPY)
+    _run(connection, "DROP TABLE attempts", "ALTER TABLE attempts_4 RENAME TO attempts")
+    _tell_cards(connection)
+    _tell_lines(connection)
+    _run(connection, *VIEWS)
+
+
+def _run(connection: Connection, *statements: str) -> None:
+    for statement in statements:
+        # The driver's own call: a colon in a pattern is no parameter.
+        connection.exec_driver_sql(statement)
+
+
+def _give_uuids(connection: Connection) -> None:
+    for row in connection.execute(text("SELECT id, name, created_at FROM runs")).all():
+        value = str(uuid.uuid5(NAMESPACE, f"{row.name}\0{row.created_at}"))
+        connection.execute(text("UPDATE runs SET uuid = :uuid WHERE id = :id"), {"uuid": value, "id": row.id})
+    _run(connection, "CREATE UNIQUE INDEX runs_by_uuid ON runs (uuid)")
+
+
+def _figures() -> list[str]:
+    return [
+        f"INSERT INTO metrics SELECT id, '{name}', {column}, '{unit}' FROM attempts WHERE {column} IS NOT NULL"
+        for name, (column, unit) in FIGURES.items()
+    ]
+
+
+def _tables() -> list[str]:
+    return [
+        f"INSERT INTO metrics SELECT a.id, '{name}.' || j.key, j.value, '{unit}' "
+        f"FROM attempts a, json_each(coalesce(a.{column}, '{{}}')) j WHERE j.value IS NOT NULL"
+        for name, (column, unit) in TABLES.items()
+    ]
+
+
+def _tell_cards(connection: Connection) -> None:
+    """Name the device of every attempt: the one that was opened last before the attempt began."""
+    opened = text(
+        "SELECT run_id, at, json_extract(data, '$.name') AS card FROM events WHERE kind = 'opened' ORDER BY id"
+    )
+    tell = text("UPDATE attempts SET card = :card WHERE run_id = :run_id AND started_at >= :at")
+    for row in connection.execute(opened).all():
+        connection.execute(tell, {"card": row.card or "", "run_id": row.run_id, "at": row.at})
+
+
+BEGINS_A_LINE = ("open", "restructure", "restart")
+
+
+def _tell_lines(connection: Connection) -> None:
+    """Name the line of every attempt by the number of its first attempt."""
+    query = text(
+        "SELECT a.id, a.run_id, a.number, a.parent, asks.stance FROM attempts a JOIN asks "
+        "ON asks.run_id = a.run_id AND asks.number = a.ask_number ORDER BY a.run_id, a.number"
+    )
+    lines: dict[tuple[int, int], tuple[int, str]] = {}
+    for row in connection.execute(query).all():
+        line, stance = lines.get((row.run_id, row.parent), (row.number, ""))
+        begins = row.stance in BEGINS_A_LINE and row.stance != stance
+        lines[row.run_id, row.number] = (row.number if begins else line, row.stance)
+    told = [{"run_id": run, "number": number, "line": line} for (run, number), (line, _) in lines.items()]
+    if told:
+        tell = text("UPDATE attempts SET line = :line WHERE run_id = :run_id AND number = :number")
+        connection.execute(tell, told)

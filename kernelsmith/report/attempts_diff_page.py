@@ -1,0 +1,72 @@
+"""Two attempts side by side as a page of text: figures, what differs, then the source as a unified diff."""
+
+from typing import Any
+
+from kernelsmith.core import caps
+from kernelsmith.report import figures
+from kernelsmith.report.attempt_line import vendor_share
+from kernelsmith.report.model_attempt import AttemptRow
+from kernelsmith.report.model_diff import AttemptsDiff, Comparison
+from kernelsmith.report.text import columns, one_line, printable
+
+
+def attempts_diff_text(report: AttemptsDiff, *, options: str = "") -> str:
+    """Return the page; the command that it suggests ends with `options`."""
+    rows = [("", report.a.name, report.b.name), *_outcome_rows(report), *_changed_rows(report)]
+    return "\n\n".join([columns(rows), _sentence(report, options), _source(report)])
+
+
+def speed_text(comparison: Comparison) -> str:
+    """Return the speed of b in terms of a, and whether the intervals tell them apart."""
+    overlap = "overlap" if comparison.intervals_overlap else "do not overlap"
+    return f"{comparison.speedup:.2f}x the speed; the 95 % intervals {overlap}"
+
+
+def different_peaks(a: AttemptRow, b: AttemptRow) -> str:
+    """Return the peaks that two measured attempts are fractions of: `1979 TFLOP/s fp8 and ...`; empty where equal."""
+    x, y = a.measurement, b.measurement
+    if x is None or y is None or x.peak == y.peak:
+        return ""
+    return f"{figures.rate(x.peak, x.unit)} and {figures.rate(y.peak, y.unit)}"
+
+
+def _outcome_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
+    a, b = (_outcome_cells(side.attempt) for side in (report.a, report.b))
+    rows = zip(("status", "stance", "of peak", "vendor", "time"), a, b, strict=True)
+    return [row for row in rows if row[1] or row[2]]
+
+
+def _outcome_cells(attempt: AttemptRow) -> tuple[str, ...]:
+    measured = attempt.measurement
+    if measured is None:
+        return attempt.status, attempt.stance, "", "", ""
+    shares = figures.percent(measured.utilization), vendor_share(attempt)
+    return attempt.status, attempt.stance, *shares, figures.interval(measured)
+
+
+def _changed_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
+    changed = [*report.parameters.items(), *report.facts.items()]
+    return [(one_line(name, caps.QUOTED), _cell(x), _cell(y)) for name, (x, y) in changed]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return one_line(" | ".join(map(str, value)) if isinstance(value, tuple | list) else str(value))
+
+
+def _sentence(report: AttemptsDiff, options: str) -> str:
+    a, b, comparison = report.a, report.b, report.measurement
+    if comparison is None:
+        failed = a if a.attempt.measurement is None else b
+        return f"{failed.name} is {failed.attempt.status}: {one_line(failed.attempt.detail)}"
+    words = f"{b.name} against {a.name}: {speed_text(comparison)}"
+    peaks = different_peaks(a.attempt, b.attempt)
+    words += f"; measured against different peaks, {peaks}" if peaks else ""
+    return f"{words}\nsettle it here: kernelsmith duel {report.task} {a.name} {b.name}{options}"
+
+
+def _source(report: AttemptsDiff) -> str:
+    if report.source:
+        return printable("\n".join(report.source))
+    return "the sources are identical" if report.same_source else "the sources differ in the ends of lines only"

@@ -1,0 +1,58 @@
+"""The data model of a replay: a recorded run against the same candidates judged again."""
+
+from dataclasses import dataclass
+
+from kernelsmith.core.history import History
+from kernelsmith.core.run import Device
+from kernelsmith.propose.replay import recorded_number
+from kernelsmith.report.model_attempt import AttemptRow, attempt_row
+from kernelsmith.report.model_diff import compared
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """One candidate, as recorded and as judged again."""
+
+    number: int
+    """In the recorded run."""
+    recorded: AttemptRow
+    now: AttemptRow
+    speedup: float | None
+    """Recorded time / time now; None unless it passed both times."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """Every candidate that was judged again, below the two devices."""
+
+    recorded: str
+    now: str
+    recorded_device: Device | None
+    now_device: Device | None
+    attempts: tuple[Repeated, ...]
+    lost: tuple[int, ...]
+    """The recorded numbers that passed when recorded and do not pass now."""
+
+
+def replay_report(recorded: History, now: History) -> ReplayReport:
+    """Return each attempt of the replay beside the attempt that it repeats."""
+    attempts = tuple(_repeated(recorded, now))
+    return ReplayReport(
+        recorded=recorded.run.name,
+        now=now.run.name,
+        recorded_device=recorded.device,
+        now_device=now.device,
+        attempts=attempts,
+        lost=tuple(each.number for each in attempts if each.recorded.measurement and not each.now.measurement),
+    )
+
+
+def _repeated(recorded: History, now: History) -> list[Repeated]:
+    by_number = {attempt.number: attempt for attempt in recorded.attempts}
+    repeated = []
+    for again in now.attempts:
+        then = by_number[recorded_number(again)]
+        comparison = compared(then.verdict.measurement, again.verdict.measurement)
+        rows = attempt_row(then, recorded.device_of(then)), attempt_row(again, now.device_of(again))
+        repeated.append(Repeated(then.number, *rows, comparison.speedup if comparison else None))
+    return repeated

@@ -1,0 +1,5 @@
+"""The contract classes assert in modules that are no test modules: their failures are explained as well."""
+
+import pytest
+
+pytest.register_assert_rewrite("contracts.model", "contracts.proposer")

@@ -1,0 +1,191 @@
+"""Two runs side by side: where they parted, when each got where, and best against best."""
+
+from dataclasses import replace
+
+import pytest
+
+from kernelsmith.core.history import History
+from kernelsmith.core.run import Budget, Event, EventKind, Provenance
+from kernelsmith.core.verdict import Promotion, Status
+from kernelsmith.report.model_diff import Milestone, runs_diff
+from kernelsmith.report.runs_diff_page import runs_diff_text
+
+
+@pytest.fixture
+def climb(attempt_with, history_with):
+    """A run that is promoted at every attempt, to these utilizations."""
+
+    def build(name: str, *utilizations: float, peak: float = 100e9, sources: tuple[str, ...] = (), **settings):
+        attempts = [
+            attempt_with(n, utilization=u, promotion=Promotion.DUEL, peak=peak, source=sources[n] if sources else None)
+            for n, u in enumerate(utilizations)
+        ]
+        return history_with(*attempts, name=name, **settings)
+
+    return build
+
+
+def test_milestones_are_every_tenth_of_peak_that_either_run_reached(climb, json_of):
+    a, b = climb("night", 0.05, 0.22, 0.35), climb("other", 0.12)
+    assert json_of(runs_diff(a, b))["milestones"] == [
+        {"milestone": "first passing attempt", "a": 0, "b": 0, "a_active_s": 2.0, "b_active_s": 2.0},
+        {"milestone": "10 % of peak", "a": 1, "b": 0, "a_active_s": 4.0, "b_active_s": 2.0},
+        {"milestone": "20 % of peak", "a": 1, "b": None, "a_active_s": 4.0, "b_active_s": None},
+        {"milestone": "30 % of peak", "a": 2, "b": None, "a_active_s": 6.0, "b_active_s": None},
+    ]
+
+
+def test_the_page_says_when_each_milestone_was_reached(climb):
+    page = runs_diff_text(runs_diff(climb("night", 0.05, 0.22), climb("other", 0.12)))
+    (row,) = [line for line in page.splitlines() if line.startswith("20 % of peak")]
+    assert row.split("  ", 1)[1].strip().split("  ") == ["attempt 1, after 0:04", "never"]
+
+
+@pytest.mark.parametrize("tenths", range(1, 11))
+def test_a_run_that_reaches_a_milestone_exactly_has_reached_it(climb, tenths):
+    milestones = runs_diff(climb("night", tenths / 10), climb("other")).milestones
+    assert milestones[-1] == Milestone(f"{10 * tenths} % of peak", 0, None, 2.0, None)
+
+
+def test_the_first_divergence_is_the_first_attempt_whose_candidates_differ(climb):
+    a = climb("night", 0.1, 0.2, 0.3, sources=("int a;", "int b;", "int c;"))
+    b = climb("other", 0.1, 0.2, 0.3, sources=("int a;", "int x;", "int c;"))
+    assert runs_diff(a, b).first_divergence == 1
+    page = runs_diff_text(runs_diff(a, b))
+    assert "first divergence at attempt 1\nnight: [1/10]  passed" in page
+    assert "\nother: [1/10]  passed" in page
+
+
+def test_an_answer_without_a_candidate_differs_from_a_candidate(attempt_with, history_with):
+    silent = attempt_with(0, status=Status.NO_CANDIDATE, detail="no fenced block")
+    a, b = history_with(silent), history_with(attempt_with(0, utilization=0.1), name="other")
+    assert runs_diff(a, b).first_divergence == 0
+    assert runs_diff(a, a).first_divergence is None
+
+
+def test_a_run_that_begins_with_all_of_another_has_not_diverged(climb):
+    a, b = climb("night", 0.1, 0.2), climb("other", 0.1, 0.2, 0.3)
+    assert runs_diff(a, b).first_divergence is None
+    assert "the same candidates in the first 2 attempts" in runs_diff_text(runs_diff(a, b))
+
+
+def test_what_was_configured_otherwise_is_told_and_nothing_else(climb, json_of):
+    a, b = climb("night", 0.1, seed=1), climb("other", 0.1, seed=2, budget=Budget(attempts=20))
+    assert json_of(runs_diff(a, b))["configuration"] == {"seed": [1, 2], "budget.attempts": [10, 20]}
+    rows = [line.split() for line in runs_diff_text(runs_diff(a, b)).splitlines()[:3]]
+    assert rows == [["night", "other"], ["seed", "1", "2"], ["budget.attempts", "10", "20"]]
+
+
+def test_a_budget_counts_with_its_extensions(climb, night):
+    extended = Event(EventKind.EXTENSION, night().run.created_at, data={"attempts": 30})
+    a, b = climb("night", 0.1), climb("other", 0.1, events=(extended,))
+    assert runs_diff(a, b).configuration == {"budget.attempts": (10, 30)}
+
+
+def test_identical_configurations_say_so(climb):
+    assert runs_diff_text(runs_diff(climb("night", 0.1), climb("other", 0.2))).startswith(
+        "the configurations are identical\n"
+    )
+
+
+@pytest.fixture
+def made_with(climb):
+    """A run with this provenance."""
+
+    def build(name: str, **provenance) -> History:
+        history = climb(name, 0.1)
+        return replace(history, run=replace(history.run, provenance=Provenance(**provenance)))
+
+    return build
+
+
+def test_other_programs_harnesses_and_templates_are_named(made_with, json_of):
+    a = made_with("night", program="0.2.0+aaaa", harness_digest="a" * 64, templates_digest="c" * 64)
+    b = made_with("other", program="0.2.0+bbbb", harness_digest="b" * 64, templates_digest="d" * 64)
+    assert json_of(runs_diff(a, b))["provenance"] == {
+        "program": ["0.2.0+aaaa", "0.2.0+bbbb"],
+        "harness_digest": ["a" * 64, "b" * 64],
+        "templates_digest": ["c" * 64, "d" * 64],
+        "timing_policy": {},
+    }
+    page = runs_diff_text(runs_diff(a, b))
+    rows = [line.split("  ") for line in page.split("\n\n")[1].splitlines()]
+    assert [[cell.strip() for cell in row if cell.strip()] for row in rows] == [
+        ["made with", "night", "other"],
+        ["program", "0.2.0+aaaa", "0.2.0+bbbb"],
+        ["harness digest", "a" * 12, "b" * 12],
+        ["templates digest", "c" * 12, "d" * 12],
+    ]
+
+
+def test_the_keys_of_the_timing_policy_that_differ_are_named(made_with, json_of):
+    a = made_with("night", timing_policy={"batches": 8, "duel": {"margin": 1.01, "quads": 24}})
+    b = made_with("other", timing_policy={"batches": 8, "duel": {"margin": 1.02, "quads": 24}, "idle_ms": 100})
+    assert json_of(runs_diff(a, b))["provenance"]["timing_policy"] == {
+        "duel.margin": [1.01, 1.02],
+        "idle_ms": [None, 100],
+    }
+    page = " ".join(runs_diff_text(runs_diff(a, b)).split())
+    assert "timing policy duel.margin 1.01 1.02 timing policy idle_ms not recorded 100" in page
+    assert "quads" not in page
+
+
+def test_an_old_log_that_holds_no_provenance_says_so(made_with):
+    page = " ".join(runs_diff_text(runs_diff(made_with("night"), made_with("other", program="0.2.0+bbbb"))).split())
+    assert "program not recorded 0.2.0+bbbb" in page
+
+
+def test_runs_made_with_the_same_program_and_rules_say_nothing_of_them(made_with):
+    same = made_with("night", program="0.2.0+aaaa", timing_policy={"batches": 8})
+    assert "made with" not in runs_diff_text(runs_diff(same, same))
+
+
+def test_attempts_are_found_by_number_and_not_by_place(attempt_with, history_with):
+    a = history_with(attempt_with(3, utilization=0.1, promotion=Promotion.FIRST), attempt_with(9, utilization=0.2))
+    b = history_with(attempt_with(3, utilization=0.1, promotion=Promotion.FIRST, source="int b;"), name="other")
+    report = runs_diff(a, b)
+    assert report.first_divergence == 3
+    assert (report.milestones[0].a, report.milestones[0].a_active_s) == (3, 2.0)
+
+
+def test_best_is_set_against_best_with_its_denominators(climb, json_of):
+    a, b = climb("night", 0.1, 0.2), climb("other", 0.4)
+    page = runs_diff_text(runs_diff(a, b))
+    assert "best against best, other over night: 2.00x the speed; the 95 % intervals do not overlap" in page
+    assert "night:1  [1/10]  passed  refine  20.0 % of peak  25.0 % of OpenBLAS (Test)  100 ms" in page
+    best = json_of(runs_diff(a, b))["best"]
+    assert [(best[side]["number"], best[side]["utilization"]) for side in "ab"] == [(1, 0.2), (0, 0.4)]
+
+
+def test_runs_with_different_peaks_say_so(climb, cpu_device):
+    a = climb("night", 0.4)
+    b = climb("other", 0.4, peak=200e9, device=replace(cpu_device, name="Faster CPU", peak=200e9))
+    page = runs_diff_text(runs_diff(a, b))
+    assert "; peaks 100 GFLOP/s fp32 and 200 GFLOP/s fp32" in page
+    assert runs_diff(a, b).configuration["peak"] == ("100 GFLOP/s fp32", "200 GFLOP/s fp32")
+    assert runs_diff(a, b).configuration["device"] == ("Test CPU", "Faster CPU")
+    assert "peaks" not in runs_diff_text(runs_diff(a, a))
+
+
+def test_a_run_in_which_nothing_passed_can_be_compared(climb, attempt_with, history_with, json_of):
+    a, b = climb("night", 0.4), history_with(attempt_with(0, status=Status.INCORRECT), name="other")
+    assert "no candidate has passed in other" in runs_diff_text(runs_diff(a, b))
+    assert "no candidate has passed in other and other" in runs_diff_text(runs_diff(b, b))
+    assert json_of(runs_diff(a, b))["best"]["b"] is None
+
+
+def test_runs_that_have_not_begun_can_be_compared(history_with, json_of):
+    a, b = history_with(device=None), history_with(device=None, name="other")
+    assert runs_diff_text(runs_diff(a, b)) == (
+        "the configurations are identical\n\nthe same candidates in the first 0 attempts\n\n"
+        "no candidate has passed in night and other"
+    )
+    assert json_of(runs_diff(a, b))["milestones"] == []
+
+
+def test_nothing_that_anybody_wrote_reaches_the_terminal(attempt_with, history_with, hostile, assert_harmless):
+    a = history_with(attempt_with(0, status=Status.BUILD_FAILED, detail=hostile))
+    b = history_with(attempt_with(0, status=Status.CRASHED, source="int b;"), name="other", model=hostile)
+    page = runs_diff_text(runs_diff(a, b))
+    assert_harmless(page)
+    assert page.count("\\x1b[2J") == 2
