@@ -46,10 +46,11 @@ def optimize(session: Session, proposer: Proposer) -> History:
 
 def steps_to(directive: Directive, history: History, *, number: int, at: datetime) -> list[Event]:
     """Return the events that lead to a new ask: a plateau that was reached, and a stance that changes."""
-    events = []
-    if begins_a_rung(history):
+    events, last = [], history.asks[-1] if history.asks else None
+    is_first_of_this_view = last is None or last.seen < history.highest_attempt
+    if begins_a_rung(history) and is_first_of_this_view:
         events.append(Event(EventKind.PLATEAU, at, number, {"attempts": len(idle(history))}))
-    before = history.attempts[-1].stance if history.attempts else None
+    before = last.directive.stance if last else None
     if directive.stance is not before:
         step = {"from": before or "", "to": directive.stance, "reason": directive.reason}
         events.append(Event(EventKind.RUNG, at, number, step))

@@ -97,7 +97,7 @@ def attempt_with() -> Callable[..., Attempt]:
         detail: str = "",
         hypothesis: str = "a hypothesis",
         stance: Stance = Stance.REFINE,
-        reason: str = "no duel won for 8 attempts",
+        reason: str = "no duel won for 8 asks",
         parent: int | None = None,
         source: str | None = None,
         params: Mapping[str, int | float | str] | None = None,

@@ -3,10 +3,10 @@
 from kernelsmith.app import interpreter
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.run import Device
+from kernelsmith.core.seams import Harness
 from kernelsmith.core.task import DeviceKind, Task
 from kernelsmith.errors import MachineRefusal, UsageError
 from kernelsmith.judge_client import gpu
-from kernelsmith.judge_client.harness import HarnessProcess
 
 
 def require_machine(task: Task, *, harness_python: str | None) -> None:
@@ -28,7 +28,7 @@ def needed_by(task: Task) -> tuple[str, ...]:
     return ("numpy", "cupy", *(["triton"] if Language.TRITON in task.languages else []))
 
 
-def open_harness(harness: HarnessProcess) -> Device:
+def open_harness(harness: Harness) -> Device:
     """Start the judge and calibrate for its task; return the device.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from kernelsmith.app import identity, interpreter
 from kernelsmith.app.preflight import require_machine
-from kernelsmith.app.session import Opening, Session
+from kernelsmith.app.session import Opening, Parts, Session
 from kernelsmith.app.settings import limits_given
 from kernelsmith.app.start import check, database, resume_command
 from kernelsmith.app.task_source import recorded_task, task_on_disk, written
@@ -38,6 +38,7 @@ def resume(
     run: str,
     *,
     db: str | Path | None = None,
+    parts: Parts = Parts(),  # noqa: B008 (frozen)
     observer: Observer | None = None,
     stopped: Callable[[], bool] = lambda: False,
     task: TaskChoice = TaskChoice(),  # noqa: B008 (frozen)
@@ -63,7 +64,7 @@ def resume(
     except BaseException:
         store.close()
         raise
-    return Session(opening, observer=observer, stopped=stopped)
+    return Session(opening, parts=parts, observer=observer, stopped=stopped)
 
 
 def _opening(

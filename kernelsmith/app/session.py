@@ -5,7 +5,7 @@ written down too, and the exception says how to go on.
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -18,7 +18,7 @@ from kernelsmith.core.attempt import Ask, Attempt, Origin, Proposal, Trial
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Event, EventKind, Run, StopReason
-from kernelsmith.core.seams import Observer, Proposer, Receipt, ReceiptState, Strategy
+from kernelsmith.core.seams import Harness, Observer, Proposer, Receipt, ReceiptState, Strategy
 from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Verdict
 from kernelsmith.errors import HarnessError, JudgeDied, KernelsmithError, LogError, UsageError
@@ -62,6 +62,18 @@ class Opening:
     """How a user goes on with the run."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a session is made of where it is not what the run's config names."""
+
+    strategy: Strategy | None = None
+    """None = the plateau ladder."""
+    proposer: Proposer | None = None
+    """None = the config's `proposer`."""
+    harness: AbstractContextManager[Harness] | None = None
+    """None = the judge of this machine."""
+
+
 class Session:
     """An open run; a context manager. `run` searches until the budget ends."""
 
@@ -69,6 +81,7 @@ class Session:
         self,
         opening: Opening,
         *,
+        parts: Parts = Parts(),  # noqa: B008 (frozen)
         observer: Observer | None = None,
         stopped: Callable[[], bool] = lambda: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -78,7 +91,8 @@ class Session:
         self._observer: Observer = observer or Silent()
         self._stopped = stopped
         self._now = now
-        self._strategy: Strategy = Ladder(opening.run.config)
+        self._parts = parts
+        self._strategy: Strategy = parts.strategy or Ladder(opening.run.config)
         self._stack = ExitStack()
         self._since: dict[int, datetime] = {}
         """When each open ask was handed out, UTC."""
@@ -103,12 +117,12 @@ class Session:
         self._stack.callback(self._store.close)
         self._stack.enter_context(self._store.hold(self._run))
         self.history()
-        self._harness = self._stack.enter_context(self._new_harness())
+        self._harness = self._stack.enter_context(self._parts.harness or self._judge())
         device = open_harness(self._harness)
         opened = Event(EventKind.OPENED, self._now(), data=asdict(device))
         self._store.note_all(self._run, (*self._opening.events, opened))
         measure_again(self._store, self._run, self._harness, now=self._now, say=self._observer.say)
-        self._proposer, self._foresee = self._parts()
+        self._proposer, self._foresee = self._answering()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -121,7 +135,7 @@ class Session:
             self._observer.say(f"stopped at once; {way_on}")
         self._stack.close()
 
-    def _new_harness(self) -> HarnessProcess:
+    def _judge(self) -> HarnessProcess:
         config = self._run.config
         return HarnessProcess(
             self._task,
@@ -132,8 +146,10 @@ class Session:
             on_progress=self._observer.stage,
         )
 
-    def _parts(self) -> tuple[Proposer, Foresight | None]:
+    def _answering(self) -> tuple[Proposer, Foresight | None]:
         """Return the proposer, and what builds ahead where asking ahead costs nothing."""
+        if self._parts.proposer:
+            return self._parts.proposer, None
         spec = spec_of(self._run.config.proposer)
         proposer = spec.build(self._run, self._task, self._store)
         if spec.asks_a_model:

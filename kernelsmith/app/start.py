@@ -9,7 +9,7 @@ from kernelsmith import paths
 from kernelsmith.app import identity
 from kernelsmith.app.preflight import require_machine
 from kernelsmith.app.proposers import check_opening, spec_of
-from kernelsmith.app.session import Opening, Session
+from kernelsmith.app.session import Opening, Parts, Session
 from kernelsmith.app.settings import configured
 from kernelsmith.app.task_source import lasting_name, task_on_disk, written
 from kernelsmith.core.run import Event, EventKind, Run, RunConfig
@@ -24,6 +24,7 @@ def start(
     *,
     db: str | Path | None = None,
     name: str | None = None,
+    parts: Parts = Parts(),  # noqa: B008 (frozen)
     observer: Observer | None = None,
     stopped: Callable[[], bool] = lambda: False,
     **settings: Any,
@@ -48,7 +49,7 @@ def start(
     except BaseException:
         store.close()
         raise
-    return Session(opening, observer=observer, stopped=stopped)
+    return Session(opening, parts=parts, observer=observer, stopped=stopped)
 
 
 def check(config: RunConfig, task: Task, store: Store) -> None:

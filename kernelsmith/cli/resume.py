@@ -1,5 +1,7 @@
 """`kernelsmith resume`: goes on where a run stopped, and extends its budget."""
 
+from typing import Any
+
 from kernelsmith.cli import options
 
 
@@ -25,7 +27,7 @@ def resume(
     from kernelsmith.cli.outcome import tell
     from kernelsmith.cli.view import watched
 
-    more = {"attempts": attempts, "hours": hours, "usd": usd, "harness_python": harness_python}
+    more: dict[str, Any] = {"attempts": attempts, "hours": hours, "usd": usd, "harness_python": harness_python}
     with watched() as (view, stop):
         session = resumed(
             run,

@@ -38,7 +38,7 @@ def run(
     from kernelsmith.cli.outcome import tell
     from kernelsmith.cli.view import watched
 
-    settings = {
+    settings: dict[str, Any] = {
         "config": config,
         "proposer": proposer,
         "model": model,

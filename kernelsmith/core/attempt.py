@@ -75,7 +75,7 @@ class Directive:
     parent: int | None = None
     """Number of the attempt to start from; None = the skeleton, or from scratch."""
     reason: str = ""
-    """Why this stance, in words for log and prompt: `no duel won for 8 attempts`."""
+    """Why this stance, in words for log and prompt: `no duel won for 8 asks`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@
     Observer    what is shown of a run while it goes on
 """
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +17,7 @@ from typing import Protocol
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Proposal
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import History, Opponent
-from kernelsmith.core.run import Event, EventKind, Run
+from kernelsmith.core.run import Device, Event, EventKind, Run
 from kernelsmith.core.usage import Exchange
 from kernelsmith.core.verdict import Verdict
 
@@ -93,7 +94,15 @@ class Proposer(Protocol):
 
 
 class Harness(Protocol):
-    """The agent's side of the process boundary. The future raises HarnessError, never for a candidate's fault."""
+    """The agent's side of the process boundary. It raises HarnessError, never for a candidate's fault."""
+
+    def open(self) -> Device:
+        """Start the judge, calibrate for the task, and return what it measures on."""
+        ...
+
+    def prepare(self, candidates: Sequence[Candidate]) -> None:
+        """Begin to build what may be judged next, where that disturbs nobody; a hint and nothing else."""
+        ...
 
     def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
         """Judge a candidate; a contender within noise of the incumbent, or better, duels with it."""

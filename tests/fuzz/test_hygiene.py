@@ -23,10 +23,11 @@ from kernelsmith.cli import terminal
 from kernelsmith.cli.app import run_command
 from kernelsmith.cli.live import LiveView
 from kernelsmith.core import caps
-from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
+from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Device, Event, EventKind, RunConfig, VendorLine
+from kernelsmith.core.task import Unit
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Facts, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.llm.reading import Pieces
@@ -79,7 +80,7 @@ def assert_harmless(page: str, *, at_most: int = 200_000) -> None:
 
 def hostile_device(text: str) -> Device:
     vendor = VendorLine(text, 25_000.0, 0.8)
-    return Device(text, "cpu", 1e11, "fp32", isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor,
+    return Device(text, "cpu", 1e11, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor,
                   details={"sku": text, "compiler": text})  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def hostile_verdict(text: str, status: Status) -> Verdict:
     facts = Facts(registers=40, warnings=(text, text), instructions={text: 3})
     if status is not Status.PASSED:
         return Verdict(status, text, facts=facts, notes=(text,))
-    measured = Measurement(5.0, Interval(4.9, 5.1), 0.5, 1e9, 2e9, "fp32", 6.0, vendor_ratio=0.9)
+    measured = Measurement(5.0, Interval(4.9, 5.1), 0.5, 1e9, 2e9, Unit.FP32, 6.0, vendor_ratio=0.9)
     batches = (Batch(text, 3, 5.0, "0f" * 16, {text: 1.0}),)
     stages = {text: 0.5}
     return Verdict(
@@ -99,9 +100,10 @@ def hostile_attempt(text: str, number: int, status: Status) -> Attempt:
     params = {"family": text, "file": text, text[:100]: 4}
     candidate = Candidate(f"/* {number} {text} */\nvoid matmul(void) {{}}\n", Language.C, params)
     candidate = None if status is Status.NO_CANDIDATE else candidate  # type: ignore[assignment]
-    proposal = Proposal(Origin.FOLDER, text, candidate, None, "" if candidate else text)
-    ask = Ask(number, Directive(Stance.REFINE, None, text))
-    return Attempt(ask, proposal, hostile_verdict(text, status), NOW, 1.0)
+    reason = None if candidate else NoCandidate.NO_BLOCK
+    proposal = Proposal(Origin.FOLDER, text, candidate, None, reason, said="" if candidate else text)
+    ask = Ask(number, Directive(Stance.REFINE, None, text), seen=number - 1)
+    return Attempt(number, ask, 0, proposal, hostile_verdict(text, status), NOW, 1.0)
 
 
 STATUSES = (Status.BUILD_FAILED, Status.PASSED, Status.NO_CANDIDATE, Status.CRASHED)

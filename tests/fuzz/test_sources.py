@@ -198,15 +198,15 @@ REPLIES = {
 @pytest.mark.parametrize("kind", REPLIES)
 @pytest.mark.usefixtures("no_hang")
 def test_a_reply_of_a_megabyte_is_read_without_a_hang(kind):
-    answer = parse(REPLIES[kind], entry="matmul", languages=[Language.C], finish_reason="stop")
+    answer = parse(REPLIES[kind], entry="matmul", languages=[Language.C])
     assert len(answer.hypothesis) <= caps.HYPOTHESIS
-    assert len(answer.reason) < 500
+    assert len(answer.said) < 500
 
 
 @given(st.text(alphabet=st.sampled_from("`~<>/think\n \x1b[]matul(){};#defHypothesis:c"), max_size=300))
 def test_a_reply_of_any_text_is_a_candidate_or_a_reason(noise):
-    answer = parse(noise, entry="matmul", languages=[Language.C], finish_reason="stop")
-    assert (answer.candidate is None) == bool(answer.reason)
+    answer = parse(noise, entry="matmul", languages=[Language.C])
+    assert (answer.candidate is None) == (answer.reason is not None)
 
 
 def test_a_source_is_judged_as_it_was_read(tmp_path):

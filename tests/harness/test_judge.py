@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 
-from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.core.history import Opponent
 from kernelsmith.core.verdict import Duel, Interval, Promotion, Status, Verdict
 from kernelsmith.errors import UsageError
 
@@ -24,10 +23,11 @@ def slower(verdict: Verdict, factor: float) -> Verdict:
     )
 
 
-def attempt_of(source: str, verdict: Verdict) -> Attempt:
-    """An attempt that made this verdict."""
-    proposal = Proposal(Origin.GIVEN, "", Candidate(source, Language.C))
-    return Attempt(0, Ask(0, Directive(Stance.OPEN)), 0, proposal, verdict, datetime.now(UTC), 1.0)
+def opponent_of(source: str, verdict: Verdict) -> Opponent:
+    """What a contender must beat after this verdict."""
+    assert verdict.measurement is not None
+    fastest_us = min(batch.time_us for batch in verdict.batches)
+    return Opponent(Candidate(source, Language.C), verdict.measurement.time_us, fastest_us)
 
 
 def test_an_honest_kernel_passes_with_every_denominator(harness, matmul_with: Write) -> None:
@@ -141,7 +141,7 @@ def test_inputs_that_are_no_key_are_the_users_fault(harness, matmul_with: Write)
 
 def test_a_much_faster_kernel_replaces_the_incumbent_without_a_duel(harness, matmul_with: Write) -> None:
     slow = matmul_with('for (int r = 0; r < 40; r++) { honest; __asm__ volatile("" ::: "memory"); }')
-    incumbent = attempt_of(slow, harness.evaluate(slow))
+    incumbent = opponent_of(slow, harness.evaluate(slow))
     quick = Candidate(matmul_with("honest;"), Language.C)
     verdict = harness.process.submit(quick, incumbent).result()
     assert verdict.promotion is Promotion.CLEAR
@@ -150,7 +150,7 @@ def test_a_much_faster_kernel_replaces_the_incumbent_without_a_duel(harness, mat
 
 def test_the_same_kernel_again_is_not_promoted(harness, matmul_with: Write) -> None:
     source = matmul_with("honest;")
-    incumbent = attempt_of(source, slower(harness.evaluate(source), 10))
+    incumbent = opponent_of(source, slower(harness.evaluate(source), 10))
     verdict = harness.process.submit(Candidate(source + "// again\n", Language.C), incumbent).result()
     assert verdict.status is Status.PASSED
     assert verdict.duel is not None, "close enough to have to fight"
@@ -159,7 +159,7 @@ def test_the_same_kernel_again_is_not_promoted(harness, matmul_with: Write) -> N
 
 def test_a_much_slower_kernel_is_not_worth_a_duel(harness, matmul_with: Write) -> None:
     quick = matmul_with("honest;")
-    incumbent = attempt_of(quick, harness.evaluate(quick))
+    incumbent = opponent_of(quick, harness.evaluate(quick))
     slow = matmul_with('for (int r = 0; r < 10; r++) { honest; __asm__ volatile("" ::: "memory"); }')
     verdict = harness.process.submit(Candidate(slow, Language.C), incumbent).result()
     assert verdict.status is Status.PASSED
@@ -189,7 +189,7 @@ def test_a_duel_with_a_broken_side_tells_which(harness, matmul_with: Write) -> N
 def test_a_candidate_that_is_quick_in_company_only_does_not_replace_the_incumbent(harness, matmul_with: Write) -> None:
     again = '{ honest; __asm__ volatile("" ::: "memory"); }'
     steady = matmul_with(f"for (int r = 0; r < 6; r++) {again}")
-    incumbent = attempt_of(steady, harness.evaluate(steady))
+    incumbent = opponent_of(steady, harness.evaluate(steady))
     sociable = matmul_with(
         f"int rounds = now_us() - last_us > 50 ? 12 : 1; for (int r = 0; r < rounds; r++) {again} last_us = now_us();",
         before="#include <time.h>\nstatic long last_us; static long now_us(void) { struct timespec now; "
@@ -206,7 +206,7 @@ def test_an_incumbent_that_fails_in_the_duel_loses_it(harness, matmul_with: Writ
     passed = harness.evaluate(good)
     flaky = matmul_with(f"honest; {fault}", before="#include <stdlib.h>")
     verdict = harness.process.submit(
-        Candidate(good + "// contender\n", Language.C), attempt_of(flaky, slower(passed, 2))
+        Candidate(good + "// contender\n", Language.C), opponent_of(flaky, slower(passed, 2))
     ).result()
     assert verdict.promotion is Promotion.DUEL
     assert any("incumbent failed" in note for note in verdict.notes)
@@ -283,7 +283,7 @@ def test_a_verdict_tells_that_something_else_ran_during_a_duel(harness, matmul_w
     if harness.device.worker_core is None:
         pytest.skip("one core: judge and worker share it")
     good = matmul_with("honest;")
-    incumbent = attempt_of(good, slower(harness.evaluate(good), 20))
+    incumbent = opponent_of(good, slower(harness.evaluate(good), 20))
     with busy(harness.device.worker_core):
         verdict = harness.process.submit(Candidate(good + "// again\n", Language.C), incumbent).result()
     assert verdict.duel is not None
