@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from kernelsmith.core.attempt import Ask, Directive, Origin, Proposal, Stance
+from kernelsmith.app.session import Opening, Parts, Session
+from kernelsmith.core.attempt import Ask, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
-from kernelsmith.core.run import Budget, EventKind, Run, RunConfig, RunStatus
+from kernelsmith.core.run import Budget, Device, Event, EventKind, Run, RunConfig, RunStatus
+from kernelsmith.core.snapshot import snapshot_of
+from kernelsmith.core.task import DeviceKind, Unit
+from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
-from kernelsmith.errors import Exhausted, HarnessError, MachineRefusal
+from kernelsmith.errors import Exhausted, HarnessError, JudgeDied, MachineRefusal, UsageError
+from kernelsmith.log.reader import open_reader
 from kernelsmith.log.store import open_store
-from kernelsmith.loop import Parts, optimize
-from kernelsmith.search import Ladder
 
+SMALL = Path(__file__).parent / "tasks" / "small_matmul"
 BEGAN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 BROKEN = Verdict(Status.INCORRECT, "C[0,0] is 1, not 2")
 
@@ -25,7 +29,7 @@ BROKEN = Verdict(Status.INCORRECT, "C[0,0] is 1, not 2")
 def passed(utilization: float, promotion: Promotion | None = None) -> Verdict:
     """A verdict with a score."""
     time_us = 1000 / utilization
-    figures = Measurement(time_us, Interval(time_us, time_us), utilization, utilization * 1e9, 1e9, "fp32", time_us)
+    figures = Measurement(time_us, Interval(time_us, time_us), utilization, utilization * 1e9, 1e9, Unit.FP32, time_us)
     return Verdict(Status.PASSED, "", figures, promotion)
 
 
@@ -44,7 +48,7 @@ class Scripted:
         self.asked.append(ask)
         source = self._sources.get(ask.number, f"/* {ask.number} */")
         if source is None:
-            return Proposal(Origin.MODEL, "", None, reason="no fenced block")
+            return Proposal(Origin.MODEL, "", None, reason=NoCandidate.NO_BLOCK)
         return Proposal(Origin.MODEL, "a hypothesis", Candidate(source, Language.C), ask.directive.parent)
 
 
@@ -60,20 +64,36 @@ class Short:
         return Proposal(Origin.FOLDER, "", Candidate(f"/* {ask.number} */", Language.C))
 
 
+DEVICE = Device("Test CPU", DeviceKind.CPU, 1e9, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0)
+
+
 class Judge:
     """A harness that gives these verdicts in turn, the last one for ever; an exception is raised by the future."""
 
-    def __init__(self, *verdicts: Verdict | Exception) -> None:
+    def __init__(self, *verdicts: Verdict | BaseException) -> None:
         self.judged: list[str] = []
-        self.incumbents: list[int | None] = []
+        self.incumbents: list[str | None] = []
+        self.prepared: list[tuple[int, int]] = []
         self._verdicts = itertools.chain(verdicts, itertools.repeat(verdicts[-1]))
+
+    def __enter__(self) -> "Judge":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def open(self) -> Device:
+        return DEVICE
+
+    def prepare(self, candidates: Sequence[Candidate]) -> None:
+        self.prepared.append((len(self.judged), len(candidates)))
 
     def submit(self, candidate: Candidate, incumbent) -> Future[Verdict]:
         self.judged.append(candidate.source)
-        self.incumbents.append(incumbent.number if incumbent else None)
+        self.incumbents.append(incumbent.candidate.source if incumbent else None)
         answer: Future[Verdict] = Future()
         verdict = next(self._verdicts)
-        answer.set_exception(verdict) if isinstance(verdict, Exception) else answer.set_result(verdict)
+        answer.set_exception(verdict) if isinstance(verdict, BaseException) else answer.set_result(verdict)
         return answer
 
 
@@ -83,33 +103,32 @@ class Search:
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path = path
         with open_store(path) as store:
-            self.run: Run = store.create_run(config, name="night", task_digest="0" * 64)
+            self.run: Run = store.create_run(config, name="night", task=snapshot_of(SMALL))
 
-    def go(
-        self, proposer=None, harness=None, *, strategy=None, stopped: Callable[[], bool] = lambda: False, **others
-    ) -> History:
-        with open_store(self.path) as store:
-            ticks = itertools.count()
-            parts = Parts(
-                strategy=strategy or Ladder(self.run.config),
-                proposer=proposer or Scripted(),
-                harness=harness or Judge(FIRST, SLOWER),
-                log=store,
-                stopped=stopped,
-                now=lambda: BEGAN + timedelta(seconds=next(ticks)),
-                **others,
-            )
-            return optimize(self.run, parts)
+    def session(self, proposer=None, harness=None, *, strategy=None, stopped=lambda: False) -> Session:
+        """A session that is not open yet."""
+        ticks = itertools.count()
+        opening = Opening(open_store(self.path), self.run, load_task(SMALL), (), "kernelsmith resume night")
+        return Session(
+            opening,
+            parts=Parts(strategy, proposer, harness or Judge(FIRST, SLOWER)),
+            stopped=stopped,
+            now=lambda: BEGAN + timedelta(seconds=next(ticks)),
+        )
+
+    def go(self, proposer=None, harness=None, **others) -> History:
+        with self.session(proposer or Scripted(), harness, **others) as session:
+            return session.run()
 
     def read(self) -> History:
         """The run as another process reads it now."""
-        with open_store(self.path, create=False) as store:
-            return store.history(self.run)
+        with open_reader(self.path) as log:
+            return log.history(log.run("night"))
 
     @property
     def status(self) -> RunStatus:
-        with open_store(self.path, create=False) as store:
-            return store.status(self.run)
+        with open_reader(self.path) as log:
+            return log.status(self.run)
 
 
 @pytest.fixture
@@ -135,21 +154,23 @@ def test_the_budget_ends_a_run_and_the_diary_says_which(search):
     run = search(attempts=3)
     history = run.go()
     assert [attempt.number for attempt in history.attempts] == [0, 1, 2]
-    assert events(history, EventKind.ENDED) == [(None, {"reason": "3 attempts made"})]
+    assert events(history, EventKind.ENDED) == [(None, {"limit": "attempts", "reason": "3 asks, 3 attempts"})]
     assert run.status is RunStatus.ENDED
 
 
 def test_the_target_ends_a_run(search):
     history = search(attempts=9, target=0.3).go(harness=Judge(FIRST, passed(0.31, Promotion.DUEL)))
     assert len(history.attempts) == 2
-    assert events(history, EventKind.ENDED) == [(None, {"reason": "target reached: 31.0% of peak at attempt 1"})]
+    assert events(history, EventKind.ENDED) == [
+        (None, {"limit": "target", "reason": "target reached: 31.0% of peak at attempt 1"})
+    ]
 
 
 def test_a_proposer_with_nothing_more_to_offer_ends_the_run(search):
     run = search(attempts=9)
     history = run.go(Short(2))
     assert len(history.attempts) == 2
-    assert events(history, EventKind.EXHAUSTED) == [(2, {"reason": "every file was judged"})]
+    assert events(history, EventKind.EXHAUSTED) == [(2, {"limit": "exhausted", "reason": "every file was judged"})]
     assert not events(history, EventKind.ENDED)
     assert run.status is RunStatus.ENDED
 
@@ -166,7 +187,7 @@ def test_a_request_to_stop_pauses_the_run_after_the_attempt_in_flight(search):
     proposer = Scripted()
     history = run.go(proposer, stopped=lambda: len(proposer.asked) == 2)
     assert len(history.attempts) == 2
-    assert events(history, EventKind.PAUSED) == [(None, {"reason": "stopped by the user"})]
+    assert events(history, EventKind.PAUSED) == [(None, {"limit": "user", "reason": "stopped by the user"})]
     assert run.status is RunStatus.PAUSED
 
 
@@ -184,13 +205,16 @@ def test_a_run_that_was_paused_goes_on_where_it_stopped(search):
 
 def test_every_promotion_is_an_event_that_says_how(search):
     history = search(attempts=3).go(harness=Judge(FIRST, SLOWER, passed(0.2, Promotion.DUEL)))
-    assert events(history, EventKind.PROMOTION) == [(0, {"by": "first"}), (2, {"by": "duel"})]
+    assert events(history, EventKind.PROMOTION) == [
+        (0, {"by": "first", "attempt": 0}),
+        (2, {"by": "duel", "attempt": 2}),
+    ]
 
 
 def test_the_harness_is_given_the_incumbent_of_the_moment(search):
     judge = Judge(BROKEN, FIRST, SLOWER, passed(0.2, Promotion.DUEL), SLOWER)
     search(attempts=5).go(harness=judge)
-    assert judge.incumbents == [None, None, 1, 1, 3]
+    assert judge.incumbents == [None, None, "/* 1 */", "/* 1 */", "/* 3 */"]
 
 
 def test_a_proposal_without_a_candidate_is_recorded_and_the_run_goes_on(search):
@@ -215,7 +239,7 @@ def test_a_candidate_that_was_judged_before_is_rejected_without_asking_the_harne
 def test_an_attempt_takes_the_time_from_its_ask_to_its_verdict(search):
     history = search(attempts=1).go()
     (attempt,) = history.attempts
-    assert attempt.started_at == BEGAN
+    assert attempt.started_at == BEGAN + timedelta(seconds=1), "the session was opened one tick before"
     assert attempt.seconds > 0
 
 
@@ -253,12 +277,12 @@ def test_the_ask_is_on_disk_before_the_proposer_is_asked_and_the_attempt_before_
     class Watching(Scripted):
         def propose(self, ask, history):
             found = run.read()
-            seen.append((found.pending, len(found.attempts)))
+            seen.append((found.open_asks, len(found.attempts)))
             return super().propose(ask, history)
 
     proposer = Watching()
     run.go(proposer)
-    assert seen == [(ask, ask.number) for ask in proposer.asked]
+    assert seen == [([ask], ask.number) for ask in proposer.asked]
     assert len(seen) == 3
 
 
@@ -280,8 +304,7 @@ def test_after_a_crash_the_pending_ask_is_answered_and_not_asked_again(search):
     proposer = Scripted()
     with pytest.raises(HarnessError):
         run.go(proposer, Judge(FIRST, HarnessError("the judge is gone")))
-    pending = run.read().pending
-    assert pending is not None
+    (pending,) = run.read().open_asks
     assert pending.number == 1
 
     class Other:
@@ -298,22 +321,33 @@ def test_after_a_crash_the_pending_ask_is_answered_and_not_asked_again(search):
 
 def test_a_harness_that_fails_is_never_a_verdict(search):
     run = search(attempts=3)
-    with pytest.raises(HarnessError):
+    with pytest.raises(HarnessError, match="nothing is lost, go on with `kernelsmith resume night`"):
         run.go(harness=Judge(HarnessError("the judge is gone")))
     assert run.read().attempts == ()
-    assert run.status is RunStatus.INTERRUPTED
+    assert run.status is RunStatus.PAUSED
+    assert events(run.read(), EventKind.PAUSED)[0][1]["limit"] == "trouble"
 
 
-def test_a_candidate_whose_judging_began_twice_without_a_verdict_is_recorded_as_crashed(search):
+def test_a_candidate_that_took_the_judge_along_twice_is_recorded_as_crashed(search):
     run = search(attempts=2)
-    for killed in (Judge(FIRST, HarnessError("gone")), Judge(HarnessError("gone"))):
-        with pytest.raises(HarnessError):
+    for killed in (Judge(FIRST, JudgeDied("gone")), Judge(JudgeDied("gone"))):
+        with pytest.raises(JudgeDied):
             run.go(harness=killed)
     judge = Judge(SLOWER)
     history = run.go(harness=judge)
     assert judge.judged == []
     assert history.attempts[1].verdict.status is Status.CRASHED
-    assert history.attempts[1].verdict.detail == "judging started 2 times and never ended"
+    assert history.attempts[1].verdict.detail == "the judge died 2 times while it judged this candidate"
+    assert [number for number, _ in events(history, EventKind.JUDGE_DIED)] == [1, 1]
+
+
+@pytest.mark.parametrize("end", [HarnessError("answered something else"), KeyboardInterrupt()])
+def test_a_harness_that_failed_cleanly_never_becomes_a_verdict_however_often(search, end):
+    run = search(attempts=1)
+    for _ in range(3):
+        with pytest.raises(type(end)):
+            run.go(harness=Judge(end))
+    assert run.go().attempts[0].verdict.passed
 
 
 def test_a_candidate_that_the_machine_could_not_judge_is_judged_however_often_that_was(search):
@@ -327,7 +361,7 @@ def test_a_candidate_that_the_machine_could_not_judge_is_judged_however_often_th
 def test_a_candidate_whose_judging_began_once_without_a_verdict_is_judged(search):
     run = search(attempts=1)
     with pytest.raises(HarnessError):
-        run.go(harness=Judge(HarnessError("gone")))
+        run.go(harness=Judge(JudgeDied("gone")))
     assert run.go().attempts[0].verdict.passed
 
 
@@ -347,11 +381,123 @@ def _told(attempt):
 # --- what may come next ---
 
 
-def test_what_may_follow_is_looked_into_while_the_verdict_is_awaited(search):
-    judge, told = Judge(FIRST, SLOWER), []
+def test_what_may_follow_is_built_while_the_verdict_is_awaited(tmp_path):
+    config = RunConfig("cpu_matmul", "tuner", Budget(attempts=3))
+    judge = Judge(BROKEN, FIRST, SLOWER)
+    with Search(tmp_path / "attempts.db", config).session(None, judge) as session:
+        session.run()
+    assert [number for number, _ in judge.prepared] == [1, 2, 3]
+    assert all(count for _, count in judge.prepared)
 
-    def foresee(history: History, ask: Ask, proposal: Proposal) -> None:
-        told.append((ask.number, len(history.attempts), len(judge.judged)))
 
-    search(attempts=3).go(harness=judge, foresee=foresee)
-    assert told == [(0, 0, 1), (1, 1, 2), (2, 2, 3)]
+# --- trials of one ask ---
+
+
+class Sweeping:
+    """A proposer whose every answer has two further trials."""
+
+    def propose(self, ask: Ask, history: History) -> Proposal:
+        written, *others = (Candidate(f"/* {ask.number}.{trial} */", Language.C) for trial in range(3))
+        return Proposal(Origin.MODEL, "", written, ask.directive.parent, sweep=tuple(others))
+
+
+def test_every_trial_of_a_proposal_is_an_attempt_of_its_ask(search):
+    judge = Judge(FIRST, SLOWER)
+    history = search(attempts=2).go(Sweeping(), judge)
+    places = [(attempt.number, attempt.ask_number, attempt.trial) for attempt in history.attempts]
+    assert places == [(0, 0, 0), (1, 0, 1), (2, 0, 2), (3, 1, 0), (4, 1, 1), (5, 1, 2)]
+    assert judge.judged == ["/* 0.0 */", "/* 0.1 */", "/* 0.2 */", "/* 1.0 */", "/* 1.1 */", "/* 1.2 */"]
+
+
+def test_the_budget_counts_asks_and_the_end_tells_both(search):
+    history = search(attempts=2).go(Sweeping())
+    assert events(history, EventKind.ENDED)[0][1]["reason"] == "2 asks, 6 attempts (4 sweep trials)"
+
+
+def test_plateaus_count_asks(search):
+    history = search(attempts=6, plateau=2).go(Sweeping())
+    assert [number for number, _ in events(history, EventKind.PLATEAU)] == [3, 5]
+
+
+def test_a_sweep_that_was_interrupted_goes_on_with_the_trial_that_lacks_a_verdict(search):
+    run = search(attempts=2)
+    with pytest.raises(HarnessError):
+        run.go(Sweeping(), Judge(FIRST, SLOWER, SLOWER, SLOWER, HarnessError("gone")))
+    assert [ask.number for ask in run.read().open_asks] == [1]
+    judge = Judge(SLOWER)
+    history = run.go(Sweeping(), judge)
+    assert judge.judged == ["/* 1.1 */", "/* 1.2 */"]
+    assert [attempt.trial for attempt in history.attempts] == [0, 1, 2, 0, 1, 2]
+
+
+def test_an_ask_remembers_what_was_known_when_it_was_made(search):
+    history = search(attempts=2).go(Sweeping())
+    assert [(ask.number, ask.seen) for ask in history.asks] == [(0, -1), (1, 2)]
+    assert [attempt.number for attempt in history.as_seen_by(history.asks[1]).attempts] == [0, 1, 2]
+
+
+# --- ask, prompt, tell: what an agent uses ---
+
+
+def test_a_caller_that_asks_and_tells_makes_the_attempts_that_the_loop_would(search):
+    run = search(attempts=2)
+    with run.session(Scripted()) as session:
+        ask = session.ask()
+        assert session.ask() == ask, "an open ask is handed out again"
+        receipt = session.tell(ask, hypothesis="mine", source="/* told */")
+    (attempt,) = run.read().attempts
+    assert (receipt.ask, receipt.trial, receipt.attempt) == (0, 0, 0)
+    assert (attempt.proposal.origin, attempt.proposal.hypothesis) == (Origin.TOLD, "mine")
+
+
+def test_an_answered_ask_is_not_answered_again(search):
+    with search(attempts=2).session(Scripted()) as session:
+        ask = session.ask()
+        session.tell(ask, hypothesis="", source="/* a */")
+        with pytest.raises(UsageError, match="ask 0 of night is not open"):
+            session.tell(ask, hypothesis="", source="/* b */")
+
+
+def test_the_prompt_of_an_ask_holds_the_task_and_the_directive(search):
+    with search(attempts=2).session(Scripted()) as session:
+        prompt = session.prompt(session.ask())
+    assert "void matmul(" in prompt
+    assert "stance open" in prompt
+
+
+# --- another harness ---
+
+
+def test_under_another_harness_the_incumbent_is_measured_again_first(search):
+    run = search(attempts=2)
+    run.go(stopped=iter([False, True]).__next__)
+    _resume_under(run, harness_digest="other")
+    judge = Judge(passed(0.2, Promotion.FIRST), SLOWER)
+    history = run.go(harness=judge)
+    assert judge.judged == ["/* 0 */", "/* 1 */"]
+    assert len(history.attempts) == 2
+    ((number, data),) = events(history, EventKind.REMEASURED)
+    assert (number, data["attempt"], data["time_us"]) == (0, 0, 5000.0)
+    assert history.opponent is not None
+    assert history.opponent.time_us == 5000.0
+
+
+def test_under_the_same_harness_nothing_is_measured_again(search):
+    run = search(attempts=2)
+    run.go(stopped=iter([False, True]).__next__)
+    judge = Judge(SLOWER)
+    run.go(harness=judge)
+    assert judge.judged == ["/* 1 */"]
+
+
+def test_an_incumbent_that_does_not_pass_any_more_stops_the_run_in_one_line(search):
+    run = search(attempts=2)
+    run.go(stopped=iter([False, True]).__next__)
+    _resume_under(run, harness_digest="other")
+    with pytest.raises(UsageError, match="attempt 0, the best of night, is incorrect now"):
+        run.go(harness=Judge(BROKEN))
+
+
+def _resume_under(run: Search, **changed: str) -> None:
+    with open_store(run.path) as store:
+        store.note(run.run, Event(EventKind.RESUME, BEGAN + timedelta(days=1), data=changed))

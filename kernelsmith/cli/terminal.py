@@ -20,12 +20,13 @@ def result(text: str) -> None:
 
 
 def result_json(report: Any) -> None:
-    """Print a report as one JSON document on stdout; NaN is refused, since readers could not parse it."""
-    import json
+    """Print a report as one JSON document on stdout; NaN, which readers could not parse, is null."""
+    # The standard library indents in Python: 0.5 to 1.6 s for a run of 5,000 attempts.
+    from pydantic_core import to_json
 
     from kernelsmith.report.plain import plain
 
-    text = json.dumps(plain(report), indent=2, allow_nan=False, ensure_ascii=False)
+    text = to_json(plain(report), indent=2, inf_nan_mode="null").decode()
     typer.echo("\n".join(line if line.isprintable() else _json_escaped(line) for line in text.split("\n")))
 
 

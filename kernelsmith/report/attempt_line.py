@@ -10,16 +10,17 @@ def attempt_line(attempt: AttemptRow, *, limit: int | None = None) -> str:
     `limit` is the most asks that the run may answer. Where the run has sweep trials the beginning reads
     `[84, ask 59/60, trial 3]`.
     """
-    words = [_number(attempt, f"/{limit}" if limit else ""), attempt.status, attempt.stance]
-    if attempt.measurement:
-        words += [f"{figures.percent(attempt.measurement.utilization)} of peak", vendor_share(attempt)]
-        words += [figures.duration(attempt.measurement.time_us)]
-    return "  ".join([word for word in words if word] + [figures.reason(attempt)])
+    words = [_number(attempt, f"/{limit}" if limit else ""), attempt.verdict.status, attempt.stance]
+    if attempt.verdict.measurement:
+        words += [f"{figures.percent(attempt.verdict.measurement.utilization)} of peak", vendor_share(attempt)]
+        words += [figures.duration(attempt.verdict.measurement.time_us)]
+    return "  ".join([word for word in words if word] + [figures.reason(attempt.verdict)])
 
 
 def vendor_share(attempt: AttemptRow) -> str:
     """Return the attempt's vendor ratio in words; empty where there is none."""
-    return figures.share_of_vendor(attempt.measurement, vendor=attempt.vendor, is_disturbed=attempt.vendor_disturbed)
+    measured, is_disturbed = attempt.verdict.measurement, attempt.vendor_disturbed
+    return figures.share_of_vendor(measured, vendor=attempt.vendor, is_disturbed=is_disturbed)
 
 
 def _number(attempt: AttemptRow, limit: str) -> str:

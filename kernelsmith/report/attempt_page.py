@@ -7,7 +7,7 @@ from kernelsmith.core.usage import Exchange
 from kernelsmith.core.verdict import Batch, Measurement
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
-from kernelsmith.report.model_attempt import AttemptReport, AttemptRow
+from kernelsmith.report.model_attempt import AttemptReport, AttemptRow, known_facts
 from kernelsmith.report.telemetry import telemetry_rows
 from kernelsmith.report.text import columns, one_line, printable
 
@@ -17,8 +17,8 @@ Row = tuple[str, str]
 def attempt_text(report: AttemptReport) -> str:
     """Return the page."""
     attempt = report.attempt
-    head = f"{report.run}:{attempt.number}  {attempt.status}"
-    detail = printable(caps.cut(attempt.detail, caps.TEXT))
+    head = f"{report.run}:{attempt.number}  {attempt.verdict.status}"
+    detail = printable(caps.cut(attempt.verdict.detail, caps.TEXT))
     parts = [head, detail, columns([row for row in _rows(report) if row[1]])]
     if report.source is not None and attempt.digest is not None:
         parts += [f"source, {attempt.digest[:12]}", printable(report.source)]
@@ -28,10 +28,10 @@ def attempt_text(report: AttemptReport) -> str:
 def _rows(report: AttemptReport) -> list[Row]:
     attempt = report.attempt
     rows = [("asked", _asked(attempt)), ("by", _origin(attempt)), ("hypothesis", one_line(attempt.hypothesis))]
-    rows += measurement_rows(attempt.measurement, vendor=vendor_share(attempt), peak_of=report.peak_of)
+    rows += measurement_rows(attempt.verdict.measurement, vendor=vendor_share(attempt), peak_of=report.peak_of)
     rows += [("duel", _duel(attempt)), ("batches", _batches(report.batches)), *telemetry_rows(report.telemetry)]
-    rows += [("note", one_line(note)) for note in attempt.notes]
-    rows += fact_rows(attempt.facts)
+    rows += [("note", one_line(note)) for note in attempt.verdict.notes]
+    rows += fact_rows(known_facts(attempt.verdict.facts))
     rows += [("model call", _call(exchange)) for exchange in report.exchanges]
     return [*rows, ("took", _durations(attempt)), ("of it guards", _guards(attempt))]
 
@@ -89,10 +89,10 @@ def _back_to_back(measurement: Measurement) -> str:
 
 
 def _duel(attempt: AttemptRow) -> str:
-    if attempt.duel is None:
+    if attempt.verdict.duel is None:
         return ""
-    won = "won" if attempt.promotion else "not won"
-    return f"{won}, {figures.speedup(attempt.duel)} in {attempt.duel.quads} quads"
+    won = "won" if attempt.verdict.promotion else "not won"
+    return f"{won}, {figures.speedup(attempt.verdict.duel)} in {attempt.verdict.duel.quads} quads"
 
 
 def _batches(batches: Sequence[Batch]) -> str:
@@ -111,13 +111,13 @@ def _call(exchange: Exchange) -> str:
 
 
 def _durations(attempt: AttemptRow) -> str:
-    stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in attempt.durations_s.items() if seconds)
+    stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in attempt.verdict.durations_s.items() if seconds)
     return f"{attempt.seconds:.1f} s" + (f": {stages}" if stages else "")
 
 
 def _guards(attempt: AttemptRow) -> str:
     """What is done only because a candidate may cheat or be wrong, as seconds and as a part of build to verdict."""
-    guards_s, judged_s = attempt.guards_s, sum(attempt.durations_s.values())
+    guards_s, judged_s = attempt.verdict.guards_s, sum(attempt.verdict.durations_s.values())
     if not guards_s or not judged_s:
         return ""
     each = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in sorted(guards_s.items(), key=lambda one: -one[1]))

@@ -24,7 +24,7 @@ def speed_text(comparison: Comparison) -> str:
 
 def different_peaks(a: AttemptRow, b: AttemptRow) -> str:
     """Return the peaks that two measured attempts are fractions of: `1979 TFLOP/s fp8 and ...`; empty where equal."""
-    x, y = a.measurement, b.measurement
+    x, y = a.verdict.measurement, b.verdict.measurement
     if x is None or y is None or x.peak == y.peak:
         return ""
     return f"{figures.rate(x.peak, x.unit)} and {figures.rate(y.peak, y.unit)}"
@@ -37,11 +37,11 @@ def _outcome_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
 
 
 def _outcome_cells(attempt: AttemptRow) -> tuple[str, ...]:
-    measured = attempt.measurement
+    measured = attempt.verdict.measurement
     if measured is None:
-        return attempt.status, attempt.stance, "", "", ""
+        return attempt.verdict.status, attempt.stance, "", "", ""
     shares = figures.percent(measured.utilization), vendor_share(attempt)
-    return attempt.status, attempt.stance, *shares, figures.interval(measured)
+    return attempt.verdict.status, attempt.stance, *shares, figures.interval(measured)
 
 
 def _changed_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
@@ -58,8 +58,8 @@ def _cell(value: Any) -> str:
 def _sentence(report: AttemptsDiff, options: str) -> str:
     a, b, comparison = report.a, report.b, report.measurement
     if comparison is None:
-        failed = a if a.attempt.measurement is None else b
-        return f"{failed.name} is {failed.attempt.status}: {one_line(failed.attempt.detail)}"
+        failed = a if a.attempt.verdict.measurement is None else b
+        return f"{failed.name} is {failed.attempt.verdict.status}: {one_line(failed.attempt.verdict.detail)}"
     words = f"{b.name} against {a.name}: {speed_text(comparison)}"
     peaks = different_peaks(a.attempt, b.attempt)
     words += f"; measured against different peaks, {peaks}" if peaks else ""

@@ -1,36 +1,15 @@
 """How figures read: numbers with their units, and the reason for an attempt's status in a few words."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from kernelsmith.core import rates
 from kernelsmith.core.run import Device
 from kernelsmith.core.task import Unit
-from kernelsmith.core.verdict import Duel, Measurement, Promotion, Status, Verdict
+from kernelsmith.core.verdict import Duel, Measurement, Promotion, Verdict
 from kernelsmith.report.model_attempt import is_vendor_disturbed
 from kernelsmith.report.text import one_line
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-
-
-class Result(Protocol):
-    """The fields that a verdict and a row of an attempt share."""
-
-    @property
-    def status(self) -> Status:
-        """The first stage that failed; `passed` if none did."""
-
-    @property
-    def detail(self) -> str:
-        """Why it failed."""
-
-    @property
-    def promotion(self) -> Promotion | None:
-        """How it became the incumbent."""
-
-    @property
-    def duel(self) -> Duel | None:
-        """Its duel with the incumbent."""
 
 
 def percent(fraction: float | None) -> str:
@@ -80,18 +59,18 @@ def speedup(duel: Duel) -> str:
     return f"{duel.speedup:.3f}x [{duel.interval.low:.3f}, {duel.interval.high:.3f}]"
 
 
-def reason(result: Result) -> str:
+def reason(verdict: Verdict) -> str:
     """Return why the attempt has the status it has, or became the best, in a few words; safe for a terminal."""
-    match result.promotion:
+    match verdict.promotion:
         case Promotion.FIRST:
             return "new best: the first that passes"
         case Promotion.CLEAR:
             return "new best: clearly faster"
         case Promotion.DUEL:
-            return f"new best: won the duel{_against(result.duel)}"
-    if result.status is Status.PASSED:
-        return f"not faster than the best{_against(result.duel)}"
-    return one_line(result.detail)
+            return f"new best: won the duel{_against(verdict.duel)}"
+    if verdict.passed:
+        return f"not faster than the best{_against(verdict.duel)}"
+    return one_line(verdict.detail)
 
 
 def _against(duel: Duel | None) -> str:

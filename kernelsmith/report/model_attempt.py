@@ -10,12 +10,14 @@ from kernelsmith.core.candidate import Language
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Device
 from kernelsmith.core.usage import Exchange
-from kernelsmith.core.verdict import Batch, Duel, Facts, Figure, Measurement, Promotion, Status, Verdict
+from kernelsmith.core.verdict import Batch, Facts, Figure, Verdict
 from kernelsmith.report.telemetry import Telemetry, telemetry_of
 
 FACTS = tuple(each.name for each in fields(Facts))
 FLAT = "flat"
 """Marks a field whose own fields stand in the JSON object around it, all of them null where the value is None."""
+JUDGED = "judged"
+"""Marks the verdict of an attempt: flat, its measurement too, without batches and without facts that do not apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,7 @@ class AttemptRow:
     stance: Stance
     asked: str
     """Why the strategy chose the stance."""
-    status: Status
-    detail: str
+    verdict: Annotated[Verdict, JUDGED]
     no_candidate: NoCandidate | None
     """Why there is no candidate; None where there is one."""
     hypothesis: str
@@ -43,22 +44,12 @@ class AttemptRow:
     digest: str | None
     """Of the candidate; None where there is none."""
     params: Mapping[str, int | float | str]
-    measurement: Annotated[Measurement | None, FLAT]
     vendor: str | None
     """Name of the vendor library on the attempt's device."""
     vendor_disturbed: bool
     """Whether the measurement of the vendor ratio was disturbed."""
-    promotion: Promotion | None
-    duel: Duel | None
-    facts: Mapping[str, object]
-    """What is known of the build; what does not apply is left out."""
-    notes: tuple[str, ...]
     card: str
     """Name of the device that judged it; empty where nothing was judged."""
-    isolation: int | None
-    """Sandbox level, 0 to 3."""
-    durations_s: Mapping[str, float]
-    guards_s: Mapping[str, float]
     seconds: float
     """Wall time from ask to verdict, seconds."""
     started_at: datetime
@@ -90,24 +81,15 @@ def attempt_row(attempt: Attempt, device: Device | None) -> AttemptRow:
         origin=proposal.origin,
         stance=attempt.stance,
         asked=attempt.ask.directive.reason,
-        status=verdict.status,
-        detail=verdict.detail,
+        verdict=verdict,
         no_candidate=proposal.reason,
         hypothesis=proposal.hypothesis,
         language=candidate.language if candidate else None,
         digest=candidate.digest if candidate else None,
         params=candidate.params if candidate else {},
-        measurement=verdict.measurement,
         vendor=device.vendor.name if device and device.vendor else None,
         vendor_disturbed=is_vendor_disturbed(verdict),
-        promotion=verdict.promotion,
-        duel=verdict.duel,
-        facts=known_facts(verdict.facts),
-        notes=verdict.notes,
         card=attempt.card,
-        isolation=verdict.isolation,
-        durations_s=verdict.durations_s,
-        guards_s=verdict.guards_s,
         seconds=attempt.seconds,
         started_at=attempt.started_at,
     )

@@ -9,7 +9,7 @@ from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
 from kernelsmith.core.verdict import Measurement
 from kernelsmith.report import figures
-from kernelsmith.report.model_attempt import FLAT, AttemptRow, attempt_row
+from kernelsmith.report.model_attempt import FLAT, AttemptRow, attempt_row, known_facts
 
 T = TypeVar("T")
 Pair = tuple[Any, Any]
@@ -167,7 +167,7 @@ def compared(a: Measurement | None, b: Measurement | None) -> Comparison | None:
 
 
 def _facts(attempt: AttemptRow) -> Mapping[str, Any]:
-    facts: dict[str, Any] = dict(attempt.facts)
+    facts: dict[str, Any] = dict(known_facts(attempt.verdict.facts))
     counts = facts.pop("instructions", {})
     return facts | {f"{kind} instructions": count for kind, count in counts.items()}
 
@@ -216,7 +216,7 @@ def _best(history: History) -> AttemptRow | None:
 
 
 def _measurement(row: AttemptRow | None) -> Measurement | None:
-    return row.measurement if row else None
+    return row.verdict.measurement if row else None
 
 
 def _unequal(x: str, y: str) -> tuple[str, str] | None:

@@ -43,7 +43,7 @@ def replay_report(recorded: History, now: History) -> ReplayReport:
         recorded_device=recorded.device,
         now_device=now.device,
         attempts=attempts,
-        lost=tuple(each.number for each in attempts if each.recorded.measurement and not each.now.measurement),
+        lost=tuple(each.number for each in attempts if each.recorded.verdict.passed and not each.now.verdict.passed),
     )
 
 

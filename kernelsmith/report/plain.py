@@ -14,8 +14,8 @@ from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from kernelsmith.core.verdict import Measurement
-from kernelsmith.report.model_attempt import FLAT
+from kernelsmith.core.verdict import Measurement, Verdict
+from kernelsmith.report.model_attempt import FLAT, JUDGED, known_facts
 
 AS_IS = frozenset((str, int, float, bool, NoneType))
 Converter = Callable[[Any], Any]
@@ -64,8 +64,9 @@ _CONVERTERS: tuple[tuple[type, Converter], ...] = (
 def _object_converter(kind: type) -> Converter:
     """Return the converter of a dataclass: one key a field, the keys of a flat field among them."""
     hints = get_type_hints(kind, include_extras=True)
-    flat = [name for name in hints if _is_flat(hints[name])]
-    own = [each.name for each in fields(kind) if each.name not in flat]
+    flat = [name for name in hints if _is_marked(hints[name], FLAT)]
+    judged = [name for name in hints if _is_marked(hints[name], JUDGED)]
+    own = [each.name for each in fields(kind) if each.name not in (*flat, *judged)]
     converters = [(name, convert) for name in own if (convert := _converter_of_hint(hints[name]))]
     values_of, blank = _values_of(own), dict.fromkeys(_keys(kind))
 
@@ -76,6 +77,8 @@ def _object_converter(kind: type) -> Converter:
             data[name] = convert(data[name])
         for name in flat:
             data.update(_flat(getattr(value, name)))
+        for name in judged:
+            data.update(_judged(getattr(value, name)))
         return data
 
     return convert_object
@@ -87,12 +90,24 @@ def _values_of(names: list[str]) -> Converter:
 
 
 def _keys(kind: type) -> list[str]:
-    """The keys of a dataclass as a JSON object, those of its flat fields among them."""
+    """Return the keys of a dataclass as a JSON object, those of its flat fields among them."""
     hints = get_type_hints(kind, include_extras=True)
-    parts = [
-        _keys(_dataclass_in(hints[each.name])) if _is_flat(hints[each.name]) else [each.name] for each in fields(kind)
-    ]
-    return [key for part in parts for key in part]
+    return [key for each in fields(kind) for key in _keys_of_field(each.name, hints[each.name])]
+
+
+def _keys_of_field(name: str, hint: Any) -> list[str]:
+    if _is_marked(hint, JUDGED):
+        return [*_VERDICT_KEYS, "facts", *_keys(Measurement)]
+    return _keys(_dataclass_in(hint)) if _is_marked(hint, FLAT) else [name]
+
+
+_VERDICT_KEYS = [each.name for each in fields(Verdict) if each.name not in ("facts", "measurement", "batches")]
+
+
+def _judged(verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict of an attempt as keys of the attempt."""
+    data = {name: plain(getattr(verdict, name)) for name in _VERDICT_KEYS}
+    return data | {"facts": _mapping(known_facts(verdict.facts)), **_flat(verdict.measurement)}
 
 
 def _flat(value: Any) -> dict[str, Any]:
@@ -106,8 +121,8 @@ def _flat(value: Any) -> dict[str, Any]:
 # --- types of fields ---
 
 
-def _is_flat(hint: Any) -> bool:
-    return get_origin(hint) is Annotated and FLAT in get_args(hint)
+def _is_marked(hint: Any, mark: str) -> bool:
+    return get_origin(hint) is Annotated and mark in get_args(hint)
 
 
 def _dataclass_in(hint: Any) -> Any:

@@ -17,16 +17,16 @@ def replay_text(report: ReplayReport, *, width: int | None = None) -> str:
 
 def _cells(repeated: Repeated) -> tuple[str, ...]:
     now, speedup = repeated.now, repeated.speedup
-    reason = "" if now.measurement else one_line(now.detail)
+    reason = "" if now.verdict.measurement else one_line(now.verdict.detail)
     ratio = f"{speedup:.3f}" if speedup else ""
     return f"{repeated.number}", *_figures(repeated.recorded), *_figures(now), ratio, reason
 
 
 def _figures(attempt: AttemptRow) -> tuple[str, str]:
     """Utilization and time; of a failed attempt its status."""
-    if attempt.measurement is None:
-        return attempt.status, ""
-    return figures.percent(attempt.measurement.utilization), figures.interval(attempt.measurement)
+    if attempt.verdict.measurement is None:
+        return attempt.verdict.status, ""
+    return figures.percent(attempt.verdict.measurement.utilization), figures.interval(attempt.verdict.measurement)
 
 
 def _device(device: Device | None) -> str:

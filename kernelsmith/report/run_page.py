@@ -52,13 +52,13 @@ def _sweep_cells(attempt: AttemptRow) -> tuple[str, ...]:
 
 
 def _cells(attempt: AttemptRow) -> tuple[str, ...]:
-    measured = attempt.measurement
+    measured = attempt.verdict.measurement
     return (
         f"{attempt.number}",
         "" if attempt.parent is None else f"{attempt.parent}",
         attempt.stance,
-        attempt.status,
+        attempt.verdict.status,
         figures.percent(measured.utilization) if measured else "",
         figures.duration(measured.time_us) if measured else "",
-        figures.reason(attempt),
+        figures.reason(attempt.verdict),
     )

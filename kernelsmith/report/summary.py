@@ -24,9 +24,9 @@ def outcome_rows(outcome: Outcome) -> list[Row]:
 
 def _found_rows(outcome: Outcome) -> list[Row]:
     best = outcome.best
-    if best is None or best.measurement is None:
+    if best is None or best.verdict.measurement is None:
         return [("best", "none: no candidate passed")]
-    measured = best.measurement
+    measured = best.verdict.measurement
     peak = figures.rate(measured.peak, measured.unit)
     words = [f"{figures.percent(measured.utilization)} of {peak}", vendor_share(best)]
     words += [figures.interval(measured), f"attempt {best.number}"]

@@ -1,11 +1,11 @@
-"""The command line as a user has it: a real process in an empty folder."""
+"""The command line as a user has it: a real process in an empty folder, with a state folder that is not the user's."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
-from kernelsmith.core.run import Budget, Event, EventKind, RunConfig
+from kernelsmith import paths
+from kernelsmith.core.run import Budget, Event, EventKind, RunConfig, StopReason
+from kernelsmith.core.snapshot import snapshot_of
 from kernelsmith.core.verdict import Promotion, Status
 from kernelsmith.log.store import open_store
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
+MADE = "3 asks, 3 attempts"
 KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "KERNELSMITH_API_KEY")
 
 
@@ -38,8 +41,17 @@ def kernelsmith(
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that the trusted tasks are remembered in, instead of the user's own."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
+def environment(state_home: Path) -> dict[str, str]:
     """This process's environment without a configured model."""
     return {key: value for key, value in os.environ.items() if key not in KEYS}
 
@@ -75,6 +87,38 @@ def night(tmp_path: Path, small_run: tuple[Path, dict[str, Any]]) -> dict[str, A
     return summary
 
 
+@pytest.fixture
+def quick(tmp_path: Path) -> list[str]:
+    """Options that keep calibration short."""
+    (tmp_path / "quick.toml").write_text("calibration_s = 0.1\n")
+    return ["--config", "quick.toml"]
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A copy of the small task in the test's own folder."""
+    return Path(shutil.copytree(SMALL, tmp_path / "mine"))
+
+
+@pytest.fixture
+def own(cli: Cli, mine: Path, quick: list[str]) -> Path:
+    """The folder of the task of a run of two attempts, which is named own: the skeleton fails, the next one passes."""
+    done = cli("run", "mine", "--attempts", "2", "--name", "own", *quick)
+    assert done.returncode == 0, done.stderr
+    return mine
+
+
+@pytest.fixture
+def events_of(cli: Cli) -> Callable[[str], list[dict[str, Any]]]:
+    """Read the events of a run."""
+
+    def read(run: str) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = json.loads(cli("show", run, "--json").stdout)["events"]
+        return events
+
+    return read
+
+
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
@@ -89,10 +133,11 @@ def recorded(tmp_path, attempt_with, cpu_device) -> Path:
     )
     with open_store(path) as store:
         config = RunConfig("cpu_matmul", "tuner", budget=Budget(attempts=3))
-        run = store.create_run(config, name="night", task_digest="0" * 64)
+        task = snapshot_of(paths.tasks_folder() / "cpu_matmul")
+        run = store.create_run(config, name="night", task=task)
         store.note(run, Event(EventKind.OPENED, NOW, data=asdict(cpu_device)))
         for attempt in attempts:
             store.ask(run, attempt.ask.directive)
             store.record(run, attempt)
-        store.note(run, Event(EventKind.ENDED, NOW, data={"reason": "3 attempts made"}))
+        store.note(run, Event(EventKind.ENDED, NOW, data={"limit": StopReason.ATTEMPTS, "reason": MADE}))
     return path

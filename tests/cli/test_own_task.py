@@ -1,19 +1,11 @@
 """A task of the user's own: mistakes in its benchmark.py are one line, and a repaired task goes on."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
-
-
-@pytest.fixture
-def mine(tmp_path) -> Path:
-    """A copy of the small task, whole."""
-    (tmp_path / "quick.toml").write_text("calibration_s = 0.1\n")
-    return Path(shutil.copytree(SMALL, tmp_path / "mine"))
 
 
 @pytest.mark.parametrize(

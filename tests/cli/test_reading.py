@@ -52,9 +52,3 @@ def test_another_database_is_read_with_db(cli, recorded, tmp_path):
     assert cli("runs").returncode == 2
     for name in ("elsewhere/attempts.db", "sqlite:///elsewhere/attempts.db"):
         assert len(json.loads(cli("runs", "--db", name, "--json").stdout)) == 1
-
-
-def test_a_run_cannot_go_on_with_a_task_that_has_changed(cli, recorded):
-    done = cli("resume", "night", "--attempts", "1")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "changed" in done.stderr

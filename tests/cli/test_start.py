@@ -7,6 +7,7 @@ import sys
 HEAVY = ("pydantic", "sqlalchemy", "openai", "optuna", "numpy", "jinja2", "rich")
 COMMANDS = [
     "run", "resume", "runs", "show", "best", "judge", "duel", "diff", "replay", "tasks", "doctor", "selftest",
+    "migrate",
 ]  # fmt: skip
 
 

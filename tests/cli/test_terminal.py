@@ -33,9 +33,9 @@ def status_of(cli, name: str) -> str:
 
 def test_on_a_terminal_the_view_is_drawn_and_the_summary_stays(terminal):
     child = terminal("run", str(SMALL), "--attempts", "4", "--name", "seen", "--config", "quick.toml")
-    child.expect("of 4 attempts")
+    child.expect("of 4 asks")
     child.expect("of peak")
-    child.expect("4 attempts made")
+    child.expect("4 asks, 4 attempts")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
@@ -43,7 +43,7 @@ def test_on_a_terminal_the_view_is_drawn_and_the_summary_stays(terminal):
 
 def test_the_first_interrupt_ends_after_the_attempt_in_flight(cli, terminal):
     child = terminal("run", str(SMALL), "--attempts", "500", "--name", "long", "--config", "quick.toml")
-    child.expect(re.compile(r"[1-9]\d* of 500 attempts"))
+    child.expect(re.compile(r"[1-9]\d* of 500 asks"))
     child.sendintr()
     child.expect("stopping after the attempt in flight")
     child.expect("stopped by the user")
@@ -59,7 +59,7 @@ def test_the_first_interrupt_ends_after_the_attempt_in_flight(cli, terminal):
 
 def test_the_second_interrupt_ends_at_once_and_the_log_resumes(cli, terminal):
     child = terminal("run", str(SMALL), "--attempts", "500", "--name", "long", "--config", "quick.toml")
-    child.expect(re.compile(r"[1-9]\d* of 500 attempts"))
+    child.expect(re.compile(r"[1-9]\d* of 500 asks"))
     child.sendintr()
     child.sendintr()
     child.expect(pexpect.EOF)

@@ -19,7 +19,7 @@ def screen_of():
 
     def draw(history, *, ask=None, stage: str = "") -> str:
         console = Console(file=io.StringIO(), width=100, height=40, force_terminal=True, color_system=None)
-        view = LiveView("night", console)
+        view = LiveView(console)
         view.history(history)
         if ask:
             view.asked(ask)
@@ -39,7 +39,7 @@ def test_the_live_view_shows_budget_best_vendor_share_staircase_and_last_attempt
         attempt_with(2, utilization=0.4, promotion=Promotion.CLEAR),
     )
     screen = screen_of(history)
-    assert "3 of 10 attempts" in screen
+    assert "3 of 10 asks" in screen
     assert "40.0 % of peak · 50.0 % of OpenBLAS (Test) · 50.0 ms [49.5 ms, 50.5 ms] · attempt 2" in screen
     assert "▅█" in screen
     assert "worst element C[3,4]: 1.0, not 2.0" in screen
@@ -56,13 +56,13 @@ def test_a_long_detail_is_cut_and_leaves_the_other_columns_alone(screen_of, atte
 def test_the_live_view_says_stance_and_stage_in_progress(screen_of, attempt_with, history_with):
     asked = attempt_with(7, utilization=0.5).ask
     screen = screen_of(history_with(), ask=asked, stage="timing")
-    assert "now 7 refine: timing 0:00 (no duel won for 8 attempts)" in screen
+    assert "now 7 refine: timing 0:00 (no duel won for 8 asks)" in screen
 
 
 @pytest.mark.parametrize("budget", [Budget(attempts=None, hours=2.0), Budget(attempts=None, usd=3.0), Budget()])
 def test_the_live_view_knows_every_kind_of_budget(screen_of, attempt_with, history_with, budget):
     screen = screen_of(history_with(attempt_with(0, utilization=0.1, promotion=Promotion.FIRST), budget=budget))
-    said = {"hours": "of 2 h", "usd": "of $3", "attempts": "1 of 60 attempts"}
+    said = {"hours": "of 2 h", "usd": "of $3", "attempts": "1 of 60 asks"}
     assert said[next(key for key in said if getattr(budget, key))] in screen
 
 

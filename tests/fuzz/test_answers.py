@@ -20,12 +20,15 @@ from hypothesis import strategies as st
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.run import RunConfig
+from kernelsmith.core.snapshot import Snapshot
 from kernelsmith.errors import HarnessError, JudgeDied, KernelsmithError, MachineRefusal, TaskError
 from kernelsmith.judge_client import answers, wire
 from kernelsmith.judge_client.harness import HarnessProcess, doctor
 from kernelsmith.judge_client.process import JudgeProcess
 from kernelsmith.log.store import open_store
-from kernelsmith.report.attempt_page import attempt_page, full_data
+from kernelsmith.report.attempt_page import attempt_text
+from kernelsmith.report.model_attempt import attempt_report
+from kernelsmith.report.plain import plain
 
 MIB = 1 << 20
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -116,7 +119,7 @@ def shelf(tmp_path_factory) -> Iterator[Callable[[Attempt], None]]:
     with open_store(tmp_path_factory.mktemp("log") / "attempts.db") as store:
 
         def keep(attempt: Attempt) -> None:
-            run = store.create_run(RunConfig("cpu_matmul", "tuner"), name=None, task_digest="0" * 64)
+            run = store.create_run(RunConfig("cpu_matmul", "tuner"), name=None, task=Snapshot({"task.toml": b""}))
             store.ask(run, attempt.ask.directive)
             store.record(run, attempt)
             assert store.history(run).attempts[0].verdict.status is attempt.verdict.status
@@ -137,8 +140,9 @@ def test_what_the_wire_lets_through_can_be_stored_and_shown(history_with, shelf,
         assert isinstance(answer, wire.Judged)
         attempt = attempt_of(answer)
         shelf(attempt)
-        json.dumps(full_data(attempt, answer.verdict.batches, ()), allow_nan=False, default=str)
-        assert attempt_page(history_with(attempt), attempt, answer.verdict.batches, ())
+        report = attempt_report(history_with(attempt), attempt, batches=answer.verdict.batches)
+        json.dumps(plain(report), allow_nan=False)
+        assert attempt_text(report)
 
 
 @given(st.sampled_from(sorted(WHOLE)), st.data())

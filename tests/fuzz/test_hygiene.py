@@ -27,7 +27,8 @@ from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origi
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Device, Event, EventKind, RunConfig, VendorLine
-from kernelsmith.core.task import Unit
+from kernelsmith.core.snapshot import Snapshot
+from kernelsmith.core.task import DeviceKind, Unit
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Facts, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.llm.reading import Pieces
@@ -80,7 +81,7 @@ def assert_harmless(page: str, *, at_most: int = 200_000) -> None:
 
 def hostile_device(text: str) -> Device:
     vendor = VendorLine(text, 25_000.0, 0.8)
-    return Device(text, "cpu", 1e11, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor,
+    return Device(text, DeviceKind.CPU, 1e11, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor,
                   details={"sku": text, "compiler": text})  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def written(tmp_path_factory, text) -> Path:
     config = RunConfig(task=task, proposer=f"folder:{text[:500]}", model=text, base_url=text)
     with open_store(folder / "runs" / "attempts.db") as store:
         for name in ("one", "two"):
-            run = store.create_run(config, name=name, task_digest="0" * 64)
+            run = store.create_run(config, name=name, task=Snapshot({"task.toml": b""}))
             store.note(run, Event(EventKind.OPENED, NOW, data=asdict(hostile_device(text))))
             for number, status in enumerate(STATUSES):
                 store.ask(run, Directive(Stance.REFINE, None, text))
@@ -177,7 +178,7 @@ def history_of(database: Path) -> History:
 def test_the_live_view_shows_text_and_neither_markup_nor_controls(database, text):
     history = history_of(database)
     console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True, color_system=None)
-    view = LiveView(text, console)
+    view = LiveView(console, suffix=text)
     console.print(view.render())
     view.history(history)
     view.asked(history.attempts[0].ask)

@@ -25,7 +25,7 @@ def test_the_page_has_every_figure_with_its_denominator(rich, history_with):
     )
     for said in (
         "night:3  passed",
-        "ask 3, refine: no duel won for 8 attempts",
+        "ask 3, refine: no duel won for 8 asks",
         "tuner from attempt 0: family tiled, ROWS 4",
         "a hypothesis",
         "40.0 % of 100 GFLOP/s fp32",
@@ -56,8 +56,8 @@ def test_facts_that_are_zero_are_told_and_unknown_ones_are_left_out(rich, histor
 
 def test_a_sweep_trial_says_which_trial_of_its_ask_it_is(swept):
     pages = [attempt_text(attempt_report(swept, attempt)) for attempt in swept.attempts[1:3]]
-    assert "ask 1, refine: no duel won for 8 attempts" in pages[0]
-    assert "ask 1, trial 1, refine: no duel won for 8 attempts" in pages[1]
+    assert "ask 1, refine: no duel won for 8 asks" in pages[0]
+    assert "ask 1, trial 1, refine: no duel won for 8 asks" in pages[1]
 
 
 def test_a_disturbed_vendor_ratio_is_marked(rich, history_with, json_of):
