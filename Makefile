@@ -1,16 +1,21 @@
-# make run: the main job on this machine; make test: the whole suite; make check: style, types, layers.
+# make run: the main job on this machine; make test: the whole suite; make quick: its fast part; make check: style, types,
+# layers.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check soak bench test-gpu bench-gpu clean
+.PHONY: run test quick check soak bench test-gpu bench-gpu clean
 
 run: $(VENV)/.installed
 	$(BIN)/kernelsmith run cpu_matmul
 
 test: $(VENV)/.developed
 	$(BIN)/python -m pytest -m "not soak and not gpu"
+
+# The inner loop: no compiler, no judge, no model server; half a minute on two cores.
+quick: $(VENV)/.developed
+	$(BIN)/python -m pytest -m "not soak and not gpu and not server and not judge"
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check .

@@ -13,15 +13,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from kernelsmith.app.session import Opening, Parts, Session
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
-from kernelsmith.core.history import History
+from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.core.history import History, Opponent
 from kernelsmith.core.run import Budget, Device, Event, EventKind, Run, RunConfig, VendorLine
-from kernelsmith.core.task import Task
+from kernelsmith.core.snapshot import snapshot_of
+from kernelsmith.core.task import DeviceKind, Task, Unit
 from kernelsmith.core.task_folder import find_task
 from kernelsmith.core.verdict import Batch, Duel, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.log.store import Store, open_store
@@ -35,9 +39,9 @@ NAME = "synthetic"
 PEAK = 100e9
 DEVICE = Device(
     name="synthetic CPU",
-    kind="cpu",
+    kind=DeviceKind.CPU,
     peak=PEAK,
-    unit="fp32",
+    unit=Unit.FP32,
     isolation=3,
     spread=0.01,
     overhead_us=10.0,
@@ -53,7 +57,7 @@ def write(path: Path, task: Task, *, attempts: int) -> None:
     family = read_family(task.families[-1])
     with open_store(path) as store:
         config = RunConfig(task=task.name, proposer="tuner", budget=Budget(attempts=attempts + 1))
-        run = store.create_run(config, name=NAME, task_digest=task.digest)
+        run = store.create_run(config, name=NAME, task=snapshot_of(task.folder))
         store.note(run, Event(EventKind.OPENED, datetime.now(UTC), data=asdict(DEVICE)))
         for number in range(attempts):
             record(store, run, attempt(number, family, promoted=number % max(attempts // PROMOTIONS, 1) == 1))
@@ -68,13 +72,13 @@ def record(store: Store, run: Run, made: Attempt) -> None:
 
 def attempt(number: int, family: Family, *, promoted: bool) -> Attempt:
     """A passed attempt with a source of its own; every tenth one is incorrect."""
-    ask = Ask(number, Directive(Stance.REFINE, parent=number - 1 if number else None, reason="synthetic"))
+    directive = Directive(Stance.REFINE, parent=number - 1 if number else None, reason="synthetic")
+    ask = Ask(number, directive, seen=number - 1)
     found = family.candidate(random.Random(number).choice(family.combinations))
     candidate = type(found)(f"// {number}\n{found.source}", found.language, found.params)
     verdict = passed(number, promoted=promoted) if number % 10 else Verdict(Status.INCORRECT, "worst element C[3,4]")
-    return Attempt(
-        ask, Proposal(Origin.TUNER, "synthetic", candidate, ask.directive.parent), verdict, datetime.now(UTC), 2.0
-    )
+    proposal = Proposal(Origin.TUNER, "synthetic", candidate, directive.parent)
+    return Attempt(number, ask, 0, proposal, verdict, datetime.now(UTC), 2.0)
 
 
 def passed(number: int, *, promoted: bool) -> Verdict:
@@ -82,7 +86,7 @@ def passed(number: int, *, promoted: bool) -> Verdict:
     time_us = 30_000.0 - number
     fraction = 2 * 1024**3 / (time_us * 1e-6) / PEAK
     around = Interval(time_us * 0.99, time_us * 1.01)
-    measurement = Measurement(time_us, around, fraction, fraction * PEAK, PEAK, "fp32", time_us, vendor_ratio=0.9)
+    measurement = Measurement(time_us, around, fraction, fraction * PEAK, PEAK, Unit.FP32, time_us, vendor_ratio=0.9)
     batches = tuple(Batch("main", 1, time_us + i, f"{number * 100 + i:032x}") for i in range(BATCHES))
     duel = Duel(1.02, Interval(1.011, 1.03), 24)
     return Verdict(
@@ -136,6 +140,49 @@ def steps(path: Path, task: Task, history: History) -> list[tuple[str, float]]:
         ]
 
 
+class InstantJudge:
+    """A harness whose every verdict is there at once."""
+
+    def __enter__(self) -> "InstantJudge":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def open(self) -> Device:
+        """Return the synthetic device."""
+        return DEVICE
+
+    def prepare(self, candidates: Sequence[Candidate]) -> None:
+        """Build nothing."""
+
+    def submit(self, candidate: Candidate, incumbent: Opponent | None) -> "Future[Verdict]":
+        """Return a verdict that promotes nobody but the first."""
+        verdict: Future[Verdict] = Future()
+        verdict.set_result(replace(passed(1, promoted=incumbent is None), duel=None))
+        return verdict
+
+
+class Numbered:
+    """A proposer that gives a source of its own for every ask."""
+
+    def propose(self, ask: Ask, history: History) -> Proposal:
+        """Return it."""
+        return Proposal(Origin.FOLDER, "", Candidate(f"// {ask.number}", Language.C), ask.directive.parent)
+
+
+def loop_s(folder: Path, task: Task, *, asks: int) -> float:
+    """Return the loop's seconds an attempt: ask, prompt-free proposal, verdict, log, with nothing to build or judge."""
+    config = RunConfig(task=task.name, proposer="tuner", budget=Budget(attempts=asks))
+    store = open_store(folder / "loop.db")
+    run = store.create_run(config, name="loop", task=snapshot_of(task.folder))
+    opening = Opening(store, run, task, (), "kernelsmith resume loop")
+    with Session(opening, parts=Parts(proposer=Numbered(), harness=InstantJudge())) as session:
+        start = time.perf_counter()
+        session.run()
+        return (time.perf_counter() - start) / asks
+
+
 def main() -> None:
     """Write the log, take the times, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -159,6 +206,8 @@ def main() -> None:
         with open_store(path, create=False) as store:
             history = store.history(store.run(NAME))
         rows += steps(path, task, history)
+        for asks in (100, arguments.attempts):
+            rows += [(f"loop, an attempt of {asks}", loop_s(Path(folder) / f"loop-{asks}", task, asks=asks))]
     for name, seconds in rows:
         print(f"{name:60s} {seconds * 1e3:8.1f} ms")
 

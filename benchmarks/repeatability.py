@@ -11,11 +11,11 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from kernelsmith.judge_client import gpu
-from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task
+from kernelsmith.judge_client import gpu
+from kernelsmith.judge_client.harness import HarnessProcess
 
 
 def vendor_ratios(task: Task, candidate: Candidate, *, judgings: int, one_judge: bool, folder: Path) -> list[float]:

@@ -23,6 +23,16 @@ pytest_plugins = ["endpoints"]
 os.environ |= SINGLE_THREADED
 
 HERE = Path(__file__).parent
+STARTS_PROGRAMS = ("cli", "fuzz", "gpu", "harness", "judge_client", "zoo", "test_examples", "test_kill", "test_wheel")
+"""Folders and files whose tests start a judge, a compiler or the program."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make quick` leaves out."""
+    for item in items:
+        if item.path.relative_to(HERE).parts[0].removesuffix(".py") in STARTS_PROGRAMS:
+            item.add_marker(pytest.mark.judge)
+
 
 SIGNATURE = "void matmul(const float *A, const float *B, float *C, int M, int N, int K)"
 

@@ -4,6 +4,7 @@ A writer runs SQLite in WAL mode with synchronous=FULL: a committed attempt surv
 A reader opens the file read-only: it writes nothing, not even a migration, and never waits for a writer.
 """
 
+import json
 import os
 import sqlite3
 import tempfile
@@ -52,7 +53,9 @@ def open_for_writing(url_or_path: str | Path, *, create: bool) -> Database:
     """
     path = file_of(url_or_path)
     _prepare(path, create=create)
-    engine = create_engine(f"{SQLITE}{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    engine = create_engine(
+        f"{SQLITE}{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, json_deserializer=_parsed
+    )
     event.listen(engine, "connect", _set_up_writer)
     event.listen(engine, "begin", _begin)
     with faults(str(path)):
@@ -162,7 +165,11 @@ def _reading_engine(path: Path) -> Engine:
     has_wal = wal.exists() and wal.stat().st_size > 0
     is_immutable = not has_wal and not os.access(path.parent, os.W_OK)
     uri = f"file:{quote(str(path.resolve()))}?mode=ro{'&immutable=1' if is_immutable else ''}"
-    engine = create_engine(SQLITE, creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False))
+    engine = create_engine(
+        SQLITE,
+        creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False),
+        json_deserializer=_parsed,
+    )
     event.listen(engine, "connect", _set_up_reader)
     event.listen(engine, "begin", _begin)
     return engine
@@ -189,6 +196,11 @@ def _copy(path: Path, target: Path) -> None:
         source.backup(destination)
     destination.close()
     engine.dispose()
+
+
+def _parsed(text: str) -> Any:
+    """Return the value of a JSON column. Most of a long run's are empty lists: they take no parser."""
+    return [] if text == "[]" else json.loads(text)
 
 
 def _set_up_writer(connection: Any, _: object) -> None:

@@ -21,7 +21,7 @@ def insert_attempt(connection: Connection, run: Run, attempt: Attempt) -> None:
     if attempt.candidate:
         insert_blob(connection, attempt.candidate.source.encode())
     _refuse_twice(connection, run, attempt)
-    done = connection.execute(tables.attempts.insert().values(run_id=run.id, **rows.attempt_row(attempt)))
+    done = connection.execute(tables.attempts.insert(), {"run_id": run.id, **rows.attempt_row(attempt)})
     assert done.inserted_primary_key is not None
     attempt_id = done.inserted_primary_key[0]
     if metrics := [{"attempt_id": attempt_id, **metric._asdict()} for metric in metrics_of(attempt.verdict)]:
@@ -41,15 +41,15 @@ def _refuse_twice(connection: Connection, run: Run, attempt: Attempt) -> None:
 
 def insert_events(connection: Connection, run: Run, events: Sequence[Event]) -> None:
     """Insert events in order."""
-    for event in events:
-        connection.execute(tables.events.insert().values(run_id=run.id, **rows.event_row(event)))
+    if events:
+        connection.execute(tables.events.insert(), [{"run_id": run.id, **rows.event_row(event)} for event in events])
 
 
 def insert_blob(connection: Connection, content: bytes) -> str:
     """Insert a content, unless it is there already, and return its digest."""
     row = rows.blob(content)
     if not connection.execute(select(tables.blobs.c.digest).where(tables.blobs.c.digest == row["digest"])).first():
-        connection.execute(tables.blobs.insert().values(row))
+        connection.execute(tables.blobs.insert(), row)
     return str(row["digest"])
 
 
@@ -60,4 +60,4 @@ def insert_snapshot(connection: Connection, snapshot: Snapshot) -> None:
         return
     for path, content in snapshot.files.items():
         row = {"digest": snapshot.digest, "path": path, "blob": insert_blob(connection, content)}
-        connection.execute(tables.snapshots.insert().values(row))
+        connection.execute(tables.snapshots.insert(), row)

@@ -1,11 +1,12 @@
 """Read a run back from the database: everything at first, then what was added since, in a handful of queries."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, ScalarSelect, Select, Table, bindparam, func, select
 
 from kernelsmith.core.attempt import Ask, Attempt
 from kernelsmith.core.history import History
@@ -19,6 +20,36 @@ PORTION = 500
 """Parameters that every database takes in one query."""
 
 
+class Ends(NamedTuple):
+    """The last row of a run in each table, by number or id; -1 = none."""
+
+    asks: int = -1
+    attempts: int = -1
+    events: int = -1
+    exchanges: int = -1
+
+
+NOTHING = Ends()
+ORDER = {"asks": "number", "attempts": "number", "events": "id", "exchanges": "id"}
+"""The column by which the rows of a run grow in each table."""
+
+
+def _end(table: Table) -> ScalarSelect[int]:
+    largest = select(func.max(table.c[ORDER[table.name]])).where(table.c.run_id == bindparam("run_id"))
+    return func.coalesce(largest.scalar_subquery(), -1)  # type: ignore[return-value]
+
+
+def _after(table: Table) -> Select[Any]:
+    order = table.c[ORDER[table.name]]
+    return select(table).where(table.c.run_id == bindparam("run_id"), order > bindparam("last")).order_by(order)
+
+
+TABLES = (tables.asks, tables.attempts, tables.events, tables.exchanges)
+ENDS = select(*(_end(table) for table in TABLES))
+NEW = {table.name: _after(table) for table in TABLES}
+"""Built once: SQLAlchemy takes longer to build these queries than SQLite to answer them."""
+
+
 @dataclass
 class LoadedRun:
     """What this process has read of a run; `refresh` adds what any process has written since."""
@@ -29,38 +60,49 @@ class LoadedRun:
     asks: dict[int, Ask] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     devices: list[tuple[datetime, Device]] = field(default_factory=list)
-    _last_event: int = 0
-    _last_exchange: int = 0
+    _seen: Ends = NOTHING
+    _history: History | None = None
 
     def refresh(self, connection: Connection) -> History:
-        """Read what is new and return the run as it stands; the connection holds one transaction."""
-        for row in self._new(connection, tables.asks, "number", max(self.asks, default=-1)):
-            self.asks[row["number"]] = rows.ask_of(row)
-        self._add_events(self._new(connection, tables.events, "id", self._last_event))
-        self._add_attempts(connection)
-        for row in self._new(connection, tables.exchanges, "id", self._last_exchange):
-            self._last_exchange, self.usage = row["id"], self.usage + rows.usage_of(row)
-        attempts, events, devices = tuple(self.attempts), tuple(self.events), tuple(self.devices)
-        return History(self.run, attempts, events, tuple(self.asks.values()), self.usage, devices)
+        """Return the run as it stands: the same object as before where nothing was added since.
 
-    def _new(self, connection: Connection, table: Any, order: str, last: int) -> Sequence[RowMapping]:
-        query = select(table).where(table.c.run_id == self.run.id, table.c[order] > last).order_by(table.c[order])
-        return connection.execute(query).mappings().all()
+        The connection holds one transaction, so that all of it is read at one moment.
+        """
+        ends = Ends._make(connection.execute(ENDS, {"run_id": self.run.id}).one())
+        if self._history is None or ends != self._seen:
+            self._read(connection, ends)
+            attempts, events, devices = tuple(self.attempts), tuple(self.events), tuple(self.devices)
+            self._history = History(self.run, attempts, events, tuple(self.asks.values()), self.usage, devices)
+        return self._history
+
+    def _read(self, connection: Connection, ends: Ends) -> None:
+        """Read the rows of each table that lie between what was seen and the present ends."""
+        for row in self._new(connection, tables.asks, ends):
+            self.asks[row["number"]] = rows.ask_of(row)
+        self._add_events(self._new(connection, tables.events, ends))
+        self._add_attempts(connection, self._new(connection, tables.attempts, ends))
+        for row in self._new(connection, tables.exchanges, ends):
+            self.usage = self.usage + rows.usage_of(row)
+        self._seen = ends
+
+    def _new(self, connection: Connection, table: Table, ends: Ends) -> Sequence[RowMapping]:
+        last, end = getattr(self._seen, table.name), getattr(ends, table.name)
+        if end == last:
+            return ()
+        return connection.execute(NEW[table.name], {"run_id": self.run.id, "last": last}).mappings().all()
 
     def _add_events(self, found: Sequence[RowMapping]) -> None:
         for row in found:
             event = rows.event_of(row)
-            self._last_event = row["id"]
             self.events.append(event)
             if event.kind is EventKind.OPENED:
                 self.devices.append((event.at, rows.device_of(event)))
 
-    def _add_attempts(self, connection: Connection) -> None:
+    def _add_attempts(self, connection: Connection, found: Sequence[RowMapping]) -> None:
         """Add the new attempts; they come with their batches where they were promoted."""
-        last = self.attempts[-1].number if self.attempts else -1
-        found = self._new(connection, tables.attempts, "number", last)
         if not found:
             return
+        last = self._seen.attempts
         sources = texts(connection, [row["source_digest"] for row in found if row["source_digest"]])
         figures = _figures(connection, self.run.id, last=last)
         batches = _promoted_batches(connection, self.run.id, last=last)
@@ -70,7 +112,7 @@ class LoadedRun:
                 ask=self.asks[row["ask_number"]],
                 source=sources.get(row["source_digest"]),
                 batches=tuple(batches.get(row["id"], ())),
-                figures=figures.get(row["id"]) or Figures(),
+                figures=figures[row["id"]],
             )
             for row in found
         ]
@@ -80,12 +122,9 @@ def _figures(connection: Connection, run_id: int, *, last: int) -> Mapping[int, 
     attempts, metrics = tables.attempts.c, tables.metrics
     query = select(metrics.c.attempt_id, metrics.c.name, metrics.c.value)
     query = query.join(tables.attempts, attempts.id == metrics.c.attempt_id)
-    found: dict[int, Figures] = {}
+    found: defaultdict[int, Figures] = defaultdict(Figures)
     for attempt_id, name, value in connection.execute(query.where(attempts.run_id == run_id, attempts.number > last)):
-        figures = found.get(attempt_id)
-        if figures is None:
-            figures = found[attempt_id] = Figures()
-        figures.add(name, value)
+        found[attempt_id].add(name, value)
     return found
 
 

@@ -6,8 +6,9 @@ entry of a table of Verdict, `measurement.pilot_us` a field of Measurement that 
 """
 
 import statistics
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from functools import cache
 from typing import Any, NamedTuple, get_origin, get_type_hints
 
@@ -19,7 +20,9 @@ UNITS = {"us": "us", "s": "s", "bytes": "B", "bits": "bit", "w": "W", "mhz": "MH
 TELEMETRY = "telemetry"
 _FACTS = get_type_hints(Facts)
 _MEASURED = get_type_hints(Measurement)
-_TABLES: tuple[str, ...] = tuple(name for name, kind in get_type_hints(Verdict).items() if get_origin(kind) is Mapping)
+_FACT_TABLES = tuple(name for name, kind in _FACTS.items() if get_origin(kind) is Mapping)
+"""The fields of Facts that are tables of counts."""
+_TABLES = tuple(name for name, kind in get_type_hints(Verdict).items() if get_origin(kind) is Mapping)
 """The fields of Verdict that are tables of seconds."""
 
 
@@ -41,35 +44,40 @@ def metrics_of(verdict: Verdict) -> Iterator[Metric]:
     yield from _entries(TELEMETRY, _medians(verdict.batches))
 
 
-@dataclass(slots=True)
 class Figures:
     """The metrics of one attempt by where they belong."""
 
-    facts: dict[str, Any] = field(default_factory=dict)
-    """Fields of Facts."""
-    measured: dict[str, float] = field(default_factory=dict)
-    """Fields of Measurement that have no column."""
-    tables: dict[str, dict[str, float]] = field(default_factory=lambda: {name: {} for name in _TABLES})
-    """Tables of Verdict, seconds, by field."""
+    __slots__ = ("_groups",)
+
+    def __init__(self) -> None:
+        self._groups: defaultdict[str, dict[str, float]] = defaultdict(dict)
 
     def add(self, name: str, value: float) -> None:
-        """Put one metric in its place; what this program does not know is passed over."""
+        """Put one metric in its place; a name that this program does not know is passed over."""
         place = _place(name)
-        match place.head:
-            case "facts" if place.key:
-                self.facts.setdefault(place.field, {})[place.key] = int(value)
-            case "facts":
-                self.facts[place.field] = int(value) if place.is_count else value
-            case "measurement":
-                self.measured[place.field] = value
-            case head if head in self.tables:
-                self.tables[head][place.key] = value
+        self._groups[place.group][place.key] = int(value) if place.is_count else value
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Fields of Facts."""
+        tables = {name: self._groups[f"facts.{name}"] for name in _FACT_TABLES}
+        return {**self._groups["facts"], **tables}
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """Fields of Measurement that have no column."""
+        return self._groups["measurement"]
+
+    @property
+    def tables(self) -> dict[str, dict[str, float]]:
+        """Tables of Verdict, seconds, by field."""
+        return {name: self._groups[name] for name in _TABLES}
 
 
 class _Place(NamedTuple):
-    head: str
-    field: str = ""
-    key: str = ""
+    group: str
+    """`facts`, `facts.instructions`, `measurement`, or a field of Verdict; empty where the name is not known."""
+    key: str
     is_count: bool = False
 
 
@@ -78,10 +86,12 @@ def _place(name: str) -> _Place:
     """Return where a metric of this name belongs."""
     head, _, rest = name.partition(".")
     if head in _TABLES:
-        return _Place(head, key=rest)
+        return _Place(head, rest)
     field, _, key = rest.partition(".")
+    if head == "facts" and field in _FACT_TABLES:
+        return _Place(f"facts.{field}", key, is_count=True)
     known = {"facts": _FACTS, "measurement": _MEASURED}.get(head, {})
-    return _Place(head, field, key, is_count=known[field] == int | None) if field in known else _Place("")
+    return _Place(head, field, is_count=known[field] == int | None) if field in known else _Place("", name)
 
 
 def _numbers(prefix: str, holder: Any, *, but: Sequence[str] = ()) -> Iterator[Metric]:

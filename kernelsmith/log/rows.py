@@ -208,7 +208,10 @@ def _duel_columns(duel: Duel | None) -> dict[str, Any]:
 
 def batch_rows(attempt: Attempt) -> list[dict[str, Any]]:
     """Return the rows of an attempt's batches in order, without its id."""
-    return [asdict(batch) | {"position": position} for position, batch in enumerate(attempt.verdict.batches)]
+    return [
+        {name: getattr(batch, name) for name in _BATCH} | {"position": position}
+        for position, batch in enumerate(attempt.verdict.batches)
+    ]
 
 
 def without_batches(attempt: Attempt) -> Attempt:

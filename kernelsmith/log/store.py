@@ -56,7 +56,7 @@ class Store(Reader):
         at, made = datetime.now(UTC), provenance or Provenance()
         run = Run(0, name, config, task.digest, at, str(uuid4()), made)
         with self._writing() as connection:
-            connection.execute(tables.runs.insert().values(rows.run_row(run)))
+            connection.execute(tables.runs.insert(), rows.run_row(run))
             insert_snapshot(connection, task)
         return self.run(name)
 
@@ -93,7 +93,7 @@ class Store(Reader):
         number = max((ask.number for ask in history.asks), default=-1) + 1
         ask = Ask(number, directive, history.highest_attempt)
         with self._writing() as connection:
-            connection.execute(tables.asks.insert().values(run_id=run.id, **rows.ask_row(ask)))
+            connection.execute(tables.asks.insert(), {"run_id": run.id, **rows.ask_row(ask)})
             insert_events(connection, run, events)
         return ask
 
@@ -125,7 +125,7 @@ class Store(Reader):
         with self._writing() as connection:
             for text in (exchange.prompt, exchange.reply, exchange.reasoning):
                 insert_blob(connection, text.encode())
-            connection.execute(tables.exchanges.insert().values(run_id=run.id, **rows.exchange_row(exchange)))
+            connection.execute(tables.exchanges.insert(), {"run_id": run.id, **rows.exchange_row(exchange)})
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

@@ -22,14 +22,6 @@ HARNESS = paths.harness_folder()
 PACKAGE = Path(paths.__file__).parent
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _harness_on_path():
-    """The harness is a program, not a package: its modules are imported by their own names."""
-    sys.path.insert(0, str(HARNESS))
-    yield
-    sys.path.remove(str(HARNESS))
-
-
 def module(name: str) -> ModuleType:
     return importlib.import_module(name)
 

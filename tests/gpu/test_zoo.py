@@ -8,7 +8,7 @@ import pytest
 from kernelsmith import paths
 from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.task_folder import load_task
-from kernelsmith.zoo import Examined, Exploit, examine, load_zoo
+from kernelsmith.app.zoo import Examined, Exploit, examine, load_zoo
 
 pytestmark = pytest.mark.gpu
 

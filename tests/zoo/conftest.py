@@ -3,7 +3,7 @@
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.zoo import Exploit, load_zoo
+from kernelsmith.app.zoo import Exploit, load_zoo
 
 ZOO = load_zoo(paths.exploits_folder(), device="cpu")
 
