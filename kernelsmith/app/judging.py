@@ -7,10 +7,15 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from kernelsmith.app.preflight import open_harness, require_machine
+from kernelsmith.app.references import attempt_of, history_of, parse
+from kernelsmith.core.candidate import Candidate
+from kernelsmith.core.candidate_file import read_candidate
 from kernelsmith.core.run import CALIBRATION_S, Device
 from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task
+from kernelsmith.errors import UsageError
 from kernelsmith.judge_client.harness import HarnessProcess
+from kernelsmith.log.reader import open_reader
 
 
 class Machine(NamedTuple):
@@ -65,3 +70,19 @@ def opened(
     """Hold a harness that has calibrated itself for the task. Raises what `open_harness` raises."""
     with harness_for(task, machine, on_progress=on_progress) as harness:
         yield harness, open_harness(harness)
+
+
+def candidate_of(name: str, task: Task, *, db: str | Path) -> Candidate:
+    """Return the candidate in the file of this name; where there is none, the recorded attempt RUN:N.
+
+    Raises:
+        UsageError: there is neither, or the attempt has no candidate.
+    """
+    if ":" not in name or Path(name).exists():
+        return read_candidate(Path(name), task.languages)
+    reference = parse(name)
+    with open_reader(db) as log:
+        attempt = attempt_of(history_of(log, reference.run), reference.number or 0)
+    if attempt.candidate is None:
+        raise UsageError(f"{name}: this attempt has no candidate: {attempt.verdict.detail}")
+    return attempt.candidate

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from kernelsmith.app.places import database
 from kernelsmith.app.references import Reference, attempt_of, history_of, parse
-from kernelsmith.app.start import database
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
 from kernelsmith.errors import UsageError

@@ -1,15 +1,11 @@
 """`RUN` and `RUN:N` as the user writes them, and what they name in the log."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from kernelsmith.core.attempt import Attempt
-from kernelsmith.core.candidate import Candidate
-from kernelsmith.core.candidate_file import read_candidate
 from kernelsmith.core.history import History
-from kernelsmith.core.task import Task
 from kernelsmith.errors import UsageError
-from kernelsmith.log.reader import Reader, open_reader
+from kernelsmith.log.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +45,3 @@ def attempt_of(history: History, number: int) -> Attempt:
         return found
     has = f"its attempts are 0 to {history.highest_attempt}" if history.attempts else "it has none yet"
     raise UsageError(f"{history.run.name}:{number}: the run has no such attempt; {has}")
-
-
-def candidate_of(name: str, task: Task, *, db: str | Path) -> Candidate:
-    """Return the candidate in the file of this name; where there is none, the recorded attempt RUN:N.
-
-    Raises:
-        UsageError: there is neither, or the attempt has no candidate.
-    """
-    if ":" not in name or Path(name).exists():
-        return read_candidate(Path(name), task.languages)
-    reference = parse(name)
-    with open_reader(db) as log:
-        attempt = attempt_of(history_of(log, reference.run), reference.number or 0)
-    if attempt.candidate is None:
-        raise UsageError(f"{name}: this attempt has no candidate: {attempt.verdict.detail}")
-    return attempt.candidate

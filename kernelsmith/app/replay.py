@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from kernelsmith.app import interpreter
+from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
 from kernelsmith.app.session import Session
-from kernelsmith.app.start import database, opening_of
+from kernelsmith.app.start import opening_of
 from kernelsmith.app.task_source import recorded_task
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, RunConfig

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kernelsmith.app import identity, interpreter
+from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
 from kernelsmith.app.session import Opening, Parts, Session
 from kernelsmith.app.settings import limits_given
-from kernelsmith.app.start import check, database, resume_command
+from kernelsmith.app.start import check, resume_command
 from kernelsmith.app.task_source import recorded_task, task_on_disk, written
 from kernelsmith.core.budget import spent
 from kernelsmith.core.history import History

@@ -81,7 +81,7 @@ class Session:
         self,
         opening: Opening,
         *,
-        parts: Parts = Parts(),  # noqa: B008 (frozen)
+        parts: Parts = Parts(),
         observer: Observer | None = None,
         stopped: Callable[[], bool] = lambda: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kernelsmith import paths
 from kernelsmith.app import identity
+from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
 from kernelsmith.app.proposers import check_opening, spec_of
 from kernelsmith.app.session import Opening, Parts, Session
@@ -69,8 +69,3 @@ def opening_of(store: Store, config: RunConfig, task: Snapshot, *, name: str | N
 def resume_command(run: Run, db: str | Path | None) -> str:
     """Return the command that goes on with a run."""
     return f"kernelsmith resume {run.name}{f' --db {db}' if db else ''}"
-
-
-def database(given: str | Path | None) -> str | Path:
-    """Return the given database, or the file that holds all runs started from the working directory."""
-    return given or paths.default_database()

@@ -11,7 +11,7 @@ from kernelsmith.core.run import Run
 from kernelsmith.core.snapshot import Snapshot, snapshot_of
 from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task, load_task
-from kernelsmith.errors import TaskError, UsageError
+from kernelsmith.errors import LogError, TaskError, UsageError
 from kernelsmith.log.store import Store
 
 
@@ -34,18 +34,15 @@ def recorded_task(store: Store, history: History, *, given: str | None, say: Cal
 
     Raises:
         UsageError: its code may not run here, or the log is from before schema 4 and the folder has changed.
+        LogError: the files in the log are not those that the digest belongs to.
     """
     run, digest = history.run, history.task_digest
     on_disk = _found(run.config.task)
-    snapshot = store.snapshot(digest)
-    if snapshot is None:
-        snapshot = _same_on_disk(run, digest, on_disk)
+    snapshot = store.snapshot(digest) or _same_on_disk(run, digest, on_disk)
+    _refuse_forged(snapshot, digest, run)
     trust.require(digest, name=Path(run.config.task).name, given=given)
     if on_disk is None or on_disk.digest != digest:
-        state = "is gone" if on_disk is None else "has changed"
-        say(
-            f"{run.config.task}: the task {state} since {run.name} was started; the run goes on with the log's own copy"
-        )
+        say(_differs(run, "is gone" if on_disk is None else "has changed"))
     return written(snapshot, run, store)
 
 
@@ -63,6 +60,18 @@ def _write(snapshot: Snapshot, folder: Path) -> None:
         snapshot.write(folder)
     except OSError as error:
         raise UsageError(f"{folder}: {error.strerror}: a run needs its task's files there") from error
+
+
+def _refuse_forged(snapshot: Snapshot, digest: str, run: Run) -> None:
+    """Make sure that trust in a digest is trust in these files: a log from elsewhere may hold others under it."""
+    if snapshot.digest != digest:
+        raise LogError(f"the log's copy of the task of {run.name} was changed: its digest is not {digest[:12]}")
+
+
+def _differs(run: Run, state: str) -> str:
+    """Return the line for a folder that is gone or has changed; where it has changed it can be gone on with."""
+    line = f"{run.config.task}: the task {state} since {run.name} was started; the run goes on with the log's own copy"
+    return line if state == "is gone" else f"{line} (--task-from-disk: with the folder)"
 
 
 def _found(name: str) -> Task | None:

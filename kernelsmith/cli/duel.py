@@ -18,9 +18,8 @@ def duel(
     json: options.Json = False,
 ) -> None:
     """Say which of two candidates is faster, and by how much; `vendor` is the vendor line. Exit code 1: one fails."""
-    from kernelsmith.app.judging import Machine, opened, ready_task
-    from kernelsmith.app.references import candidate_of
-    from kernelsmith.app.start import database
+    from kernelsmith.app.judging import Machine, candidate_of, opened, ready_task
+    from kernelsmith.app.places import database
     from kernelsmith.core.verdict import Duel
     from kernelsmith.errors import UsageError
     from kernelsmith.report.checks_page import duel_text

@@ -5,7 +5,7 @@ from kernelsmith.cli import options, terminal
 
 def migrate(db: options.Database = None) -> None:
     """Convert an attempt log that an older kernelsmith wrote; `run` and `resume` do it by themselves."""
-    from kernelsmith.app.start import database
+    from kernelsmith.app.places import database
     from kernelsmith.log.store import open_store
 
     with open_store(database(db), create=False) as store:

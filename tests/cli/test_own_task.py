@@ -30,17 +30,18 @@ def test_a_mistake_in_benchmark_py_is_one_line(cli, mine, old, new, said):
     assert "doctor" not in done.stderr
 
 
-def test_a_run_that_never_began_goes_on_once_its_task_is_repaired(cli, mine):
+def test_a_run_that_never_began_goes_on_with_the_repaired_folder(cli, mine, quick):
     whole = (mine / "benchmark.py").read_text()
     (mine / "benchmark.py").write_text(whole.replace("def flops", "def flop"))
-    options = ["--attempts", "2", "--name", "own", "--config", "quick.toml"]
-    assert cli("run", "mine", *options).returncode == 2
+    assert cli("run", "mine", "--attempts", "2", "--name", "own", *quick).returncode == 2
     (mine / "benchmark.py").write_text(whole)
-    done = cli("resume", "own")
+    with_the_copy = cli("resume", "own")
+    assert with_the_copy.returncode == 2
+    assert "--task-from-disk" in with_the_copy.stderr.splitlines()[0]
+    assert "no function flops" in with_the_copy.stderr.splitlines()[-1]
+    done = cli("resume", "own", "--task-from-disk")
     assert done.returncode == 0, done.stderr
     assert json.loads(cli("runs", "--json").stdout)[0]["attempts"] == 2
-    (mine / "benchmark.py").write_text(whole + "\n")
-    assert "the task has changed" in cli("resume", "own", "--attempts", "1").stderr
 
 
 def declare_rows(mine: Path, *, reference: str = '{"C": a @ b.T}') -> None:

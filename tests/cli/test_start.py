@@ -1,8 +1,16 @@
 """What every use pays at the start: `--help` loads nothing heavy and lists exactly what exists."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
 
 HEAVY = ("pydantic", "sqlalchemy", "openai", "optuna", "numpy", "jinja2", "rich")
 COMMANDS = [
@@ -38,7 +46,44 @@ def test_every_command_has_help(cli):
         assert f"kernelsmith {command}" in done.stdout
 
 
-def test_the_version_is_the_packages(cli):
+def test_the_version_is_the_release_with_a_digest_of_the_source(cli):
     from kernelsmith import __version__
 
-    assert cli("--version").stdout == f"kernelsmith {__version__}\n"
+    said = cli("--version").stdout
+    assert re.fullmatch(rf"kernelsmith {re.escape(__version__)}\+[0-9a-f]{{12}}\n", said)
+
+
+@pytest.fixture
+def uninstalled(tmp_path) -> list[str]:
+    """What PYTHONPATH holds in a checkout that was never installed: a copy of it, and the packages it needs."""
+    checkout, packages = tmp_path / "checkout", tmp_path / "packages"
+    for name in ("kernelsmith", "harness", "templates", "tasks"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    packages.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if "kernelsmith" not in entry.name:
+            (packages / entry.name).symlink_to(entry)
+    return [str(checkout), str(packages)]
+
+
+def test_the_program_runs_from_a_checkout_that_was_never_installed(uninstalled, environment, tmp_path):
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        # -S: the interpreter reads no site-packages of its own, where kernelsmith may be installed.
+        command = [sys.executable, "-S", *arguments]
+        variables = environment | {"PYTHONPATH": os.pathsep.join(uninstalled)}
+        return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+
+    asked = "import kernelsmith, importlib.metadata as m; print(kernelsmith.__file__); m.version('kernelsmith')"
+    imported = run("-c", asked)
+    assert imported.stdout.startswith(uninstalled[0])
+    assert "PackageNotFoundError" in imported.stderr, "kernelsmith is installed there"
+    version = run("-m", "kernelsmith.cli", "--version")
+    assert (version.returncode, version.stderr) == (0, "")
+    assert version.stdout.startswith("kernelsmith ")
+    assert "cpu_matmul" in run("-m", "kernelsmith.cli", "tasks").stdout
+
+
+def test_attempts_are_asks_in_the_help(cli):
+    for command in ("run", "resume"):
+        said = " ".join(cli(command, "--help").stdout.split())
+        assert re.search(r"--attempts N [^-]*\basks\b", said), said

@@ -32,7 +32,7 @@ WRITER = textwrap.dedent("""
     with open_store(path) as store:
         names = [run.name for run in store.runs()]
         if name not in names:
-            store.create_run(RunConfig(task="t", proposer="tuner"), name=name, task_digest="0")
+            store.create_run(RunConfig(task="t", proposer="tuner"), name=name, task=task)
         run = store.run(name)
         with store.hold(run):
             while len(attempts := store.history(run).attempts) < count:
@@ -83,7 +83,7 @@ def test_two_processes_write_to_one_database(path) -> None:
 
 def test_two_processes_cannot_work_on_one_run(path) -> None:
     with open_store(path) as store:
-        run = store.create_run(CONFIG, name="r", task_digest="0")
+        run = store.create_run(CONFIG, name="r", task=task)
         with store.hold(run):
             other = open_store(path)
             with pytest.raises(UsageError, match=f"run r: process {os.getpid()} works on it"), other.hold(run):
@@ -178,7 +178,7 @@ FULL = textwrap.dedent("""
 
 def test_a_full_disk_is_one_line_and_loses_nothing(path) -> None:
     with open_store(path) as store:
-        store.create_run(CONFIG, name="r", task_digest="0")
+        store.create_run(CONFIG, name="r", task=task)
     done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     count, _, message = done.stdout.partition(" ")
@@ -199,7 +199,7 @@ READER = textwrap.dedent("""
     with open_store(sys.argv[1], create=False) as store:
         print(store.run("r").name)
         try:
-            store.create_run(RunConfig(task="t", proposer="tuner"), name="s", task_digest="0")
+            store.create_run(RunConfig(task="t", proposer="tuner"), name="s", task=task)
         except LogError as error:
             print(error)
 """)
@@ -207,7 +207,7 @@ READER = textwrap.dedent("""
 
 def test_a_read_only_database_can_be_read_and_says_so_when_written(path) -> None:
     with open_store(path) as store:
-        store.create_run(CONFIG, name="r", task_digest="0")
+        store.create_run(CONFIG, name="r", task=task)
     path.chmod(0o444)
     path.parent.chmod(0o555)
     done = subprocess.run([sys.executable, "-c", READER, str(path)], capture_output=True, text=True, check=False)

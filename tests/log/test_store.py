@@ -24,7 +24,7 @@ def write(store, run, make_attempt, verdict):
 
 
 def test_a_run_comes_back_with_every_setting(store, path, config) -> None:
-    run = store.create_run(config, name=None, task_digest="ab" * 32)
+    run = store.create_run(config, name=None, task=task)
     assert run.name == "cpu_matmul-1"
     assert run.config == config
     with open_store(path, create=False) as again:
@@ -33,7 +33,7 @@ def test_a_run_comes_back_with_every_setting(store, path, config) -> None:
 
 
 def test_attempts_of_every_kind_come_back_equal(store, path, config, verdicts, make_attempt) -> None:
-    run = store.create_run(config, name="all", task_digest="00")
+    run = store.create_run(config, name="all", task=task)
     written = [write(store, run, make_attempt, verdict) for verdict in verdicts.values()]
     with open_store(path) as again:
         read = again.history(again.run("all")).attempts
@@ -43,7 +43,7 @@ def test_attempts_of_every_kind_come_back_equal(store, path, config, verdicts, m
 
 
 def test_the_writer_and_a_later_reader_see_the_same_history(store, path, config, verdicts, make_attempt) -> None:
-    run = store.create_run(config, name="all", task_digest="00")
+    run = store.create_run(config, name="all", task=task)
     for verdict in verdicts.values():
         write(store, run, make_attempt, verdict)
     store.note(run, Event(EventKind.PLATEAU, AT, 3, {"reason": "no duel won"}))
@@ -54,7 +54,7 @@ def test_the_writer_and_a_later_reader_see_the_same_history(store, path, config,
 
 
 def test_a_history_is_a_snapshot(store, config, verdicts, make_attempt) -> None:
-    run = store.create_run(config, name="r", task_digest="00")
+    run = store.create_run(config, name="r", task=task)
     before = store.history(run)
     write(store, run, make_attempt, verdicts["passed"])
     assert len(before.attempts) == 0
@@ -62,7 +62,7 @@ def test_a_history_is_a_snapshot(store, config, verdicts, make_attempt) -> None:
 
 
 def test_an_ask_has_one_attempt_only(store, config, verdicts, make_attempt) -> None:
-    run = store.create_run(config, name="r", task_digest="00")
+    run = store.create_run(config, name="r", task=task)
     attempt = write(store, run, make_attempt, verdicts["passed"])
     with pytest.raises(LogError, match="ask 0 has its attempt already"):
         store.record(run, attempt)
@@ -70,7 +70,7 @@ def test_an_ask_has_one_attempt_only(store, config, verdicts, make_attempt) -> N
 
 
 def test_the_promoted_attempt_keeps_its_batches_for_the_next_duel(store, path, config, verdicts, make_attempt) -> None:
-    run = store.create_run(config, name="r", task_digest="00")
+    run = store.create_run(config, name="r", task=task)
     write(store, run, make_attempt, verdicts["promoted"])
     with open_store(path) as again:
         incumbent = again.history(run).incumbent
@@ -79,7 +79,7 @@ def test_the_promoted_attempt_keeps_its_batches_for_the_next_duel(store, path, c
 
 
 def test_the_device_is_the_one_last_opened(store, path, config) -> None:
-    run = store.create_run(config, name="r", task_digest="00")
+    run = store.create_run(config, name="r", task=task)
     device = Device(
         "EPYC", "cpu", 1.1e11, "fp32", 3, 0.01, 40.0, 1, VendorLine("OpenBLAS", 2e4, 0.9), {"compiler": "cc"}
     )
@@ -91,7 +91,7 @@ def test_the_device_is_the_one_last_opened(store, path, config) -> None:
 
 
 def test_model_calls_are_kept_and_summed(store, path, config) -> None:
-    run = store.create_run(config, name="r", task_digest="00")
+    run = store.create_run(config, name="r", task=task)
     usage = Usage(100, 20, 5, 50, 0.25)
     calls = [
         Exchange(0, "m", "[]", f"reply {i} ✓", "", usage, 1.5, "stop", i, AT + timedelta(seconds=i)) for i in range(2)
@@ -107,7 +107,7 @@ def test_model_calls_are_kept_and_summed(store, path, config) -> None:
 
 
 def test_an_unknown_price_makes_the_sum_unknown(store, config) -> None:
-    run = store.create_run(config, name="r", task_digest="00")
+    run = store.create_run(config, name="r", task=task)
     store.keep(run, Exchange(0, "m", "[]", "r", "", Usage(1, 1, cost_usd=None), 1.0, "stop", 0, AT))
     assert store.history(run).usage.cost_usd is None
 
@@ -116,20 +116,20 @@ def test_an_unknown_price_makes_the_sum_unknown(store, config) -> None:
 def test_a_name_that_cannot_be_a_folder_is_refused(store, config, name) -> None:
     if name:
         with pytest.raises(UsageError, match="--name"):
-            store.create_run(config, name=name, task_digest="00")
+            store.create_run(config, name=name, task=task)
 
 
 def test_a_name_is_given_once(store, config) -> None:
-    store.create_run(config, name="mine", task_digest="00")
+    store.create_run(config, name="mine", task=task)
     with pytest.raises(UsageError, match="kernelsmith resume mine"):
-        store.create_run(config, name="mine", task_digest="00")
-    assert store.create_run(RunConfig(task="some/where/t", proposer="tuner"), name=None, task_digest="0").name == "t-1"
+        store.create_run(config, name="mine", task=task)
+    assert store.create_run(RunConfig(task="some/where/t", proposer="tuner"), name=None, task=task).name == "t-1"
 
 
 def test_an_unknown_run_is_answered_with_close_names(store, config) -> None:
     with pytest.raises(UsageError, match="there is none yet"):
         store.run("nightly")
-    store.create_run(config, name="nightly", task_digest="00")
+    store.create_run(config, name="nightly", task=task)
     with pytest.raises(UsageError, match=r"no run 'nigthly'.*nightly"):
         store.run("nigthly")
 
@@ -146,7 +146,7 @@ def test_an_unknown_run_is_answered_with_close_names(store, config) -> None:
     ],
 )
 def test_a_runs_status_follows_from_its_last_event(store, config, last, status) -> None:
-    run = store.create_run(config, name="r", task_digest="00")
+    run = store.create_run(config, name="r", task=task)
     store.note(run, Event(EventKind.ENDED, AT))
     store.note(run, Event(EventKind.STARTED, AT))
     if last:
@@ -158,8 +158,8 @@ def test_a_runs_status_follows_from_its_last_event(store, config, last, status) 
 
 
 def test_the_list_of_runs_has_figures(store, config, verdicts, make_attempt) -> None:
-    run = store.create_run(config, name="first", task_digest="00")
-    store.create_run(config, name="second", task_digest="00")
+    run = store.create_run(config, name="first", task=task)
+    store.create_run(config, name="second", task=task)
     for name in ("passed", "promoted", "crashed"):
         write(store, run, make_attempt, verdicts[name])
     first, second = store.summaries()
@@ -169,4 +169,4 @@ def test_the_list_of_runs_has_figures(store, config, verdicts, make_attempt) -> 
 
 def test_a_task_folder_of_any_name_gets_a_run_name_that_is_fit_for_a_folder(store) -> None:
     config = RunConfig(task="/home/me/tä sk (2)", proposer="tuner")
-    assert store.create_run(config, name=None, task_digest="0").name == "t-sk-2-1"
+    assert store.create_run(config, name=None, task=task).name == "t-sk-2-1"
