@@ -27,8 +27,8 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.run import Device, Run, RunConfig, VendorLine
-from kernelsmith.core.task import DeviceKind, Unit
 from kernelsmith.log import rows, tables
 from kernelsmith.log.reader import open_reader
 from kernelsmith.log.store import open_store

@@ -23,9 +23,10 @@ from kernelsmith.app.session import Opening, Parts, Session
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History, Opponent
+from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.run import Budget, Device, Event, EventKind, Run, RunConfig, VendorLine
 from kernelsmith.core.snapshot import snapshot_of
-from kernelsmith.core.task import DeviceKind, Task, Unit
+from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task
 from kernelsmith.core.verdict import Batch, Duel, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.log.store import Store, open_store

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from kernelsmith.judge_client.harness import HarnessProcess
-from kernelsmith.judge_client.process import SINGLE_THREADED
 from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
+from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.run import Budget, Device, Event, Run, RunConfig, VendorLine
-from kernelsmith.core.task import DeviceKind, Task, Unit
+from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
+from kernelsmith.judge_client.harness import HarnessProcess
+from kernelsmith.judge_client.process import SINGLE_THREADED
 
 pytest_plugins = ["endpoints"]
 
@@ -90,7 +91,9 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 def cpu_device() -> Device:
     """A device with a vendor line, as a harness would have found it."""
     vendor = VendorLine("OpenBLAS (Test)", 25_000.0, 0.8)
-    return Device("Test CPU", DeviceKind.CPU, 100e9, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor)
+    return Device(
+        "Test CPU", DeviceKind.CPU, 100e9, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor
+    )
 
 
 @pytest.fixture

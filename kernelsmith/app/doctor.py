@@ -14,7 +14,7 @@ from typing import Any
 
 from kernelsmith import paths
 from kernelsmith.app import interpreter
-from kernelsmith.core.task import Unit
+from kernelsmith.core.kinds import Unit
 from kernelsmith.errors import ConfigError, HarnessError, ModelError
 from kernelsmith.judge_client import gpu
 from kernelsmith.report import figures

@@ -2,9 +2,10 @@
 
 from kernelsmith.app import interpreter
 from kernelsmith.core.candidate import Language
+from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.run import Device
 from kernelsmith.core.seams import Harness
-from kernelsmith.core.task import DeviceKind, Task
+from kernelsmith.core.task import Task
 from kernelsmith.errors import MachineRefusal, UsageError
 from kernelsmith.judge_client import gpu
 

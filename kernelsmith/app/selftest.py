@@ -9,8 +9,9 @@ from kernelsmith.app import interpreter
 from kernelsmith.app.judging import Machine, harness_for
 from kernelsmith.app.preflight import needed_by, open_harness
 from kernelsmith.app.zoo import Examined, examine, harmless, load_zoo
+from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.run import Device
-from kernelsmith.core.task import DeviceKind, Task
+from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.errors import UsageError
 from kernelsmith.judge_client import gpu

@@ -42,7 +42,7 @@ def recorded_task(store: Store, history: History, *, given: str | None, say: Cal
     _refuse_forged(snapshot, digest, run)
     trust.require(digest, name=Path(run.config.task).name, given=given)
     if on_disk is None or on_disk.digest != digest:
-        say(_differs(run, "is gone" if on_disk is None else "has changed"))
+        say(_difference(run, on_disk))
     return written(snapshot, run, store)
 
 
@@ -68,10 +68,11 @@ def _refuse_forged(snapshot: Snapshot, digest: str, run: Run) -> None:
         raise LogError(f"the log's copy of the task of {run.name} was changed: its digest is not {digest[:12]}")
 
 
-def _differs(run: Run, state: str) -> str:
-    """Return the line for a folder that is gone or has changed; where it has changed it can be gone on with."""
-    line = f"{run.config.task}: the task {state} since {run.name} was started; the run goes on with the log's own copy"
-    return line if state == "is gone" else f"{line} (--task-from-disk: with the folder)"
+def _difference(run: Run, on_disk: Task | None) -> str:
+    """Return the line for a task folder that is gone or differs from the log's copy."""
+    state = "is gone" if on_disk is None else "has changed"
+    remedy = "" if on_disk is None else "; --task-from-disk goes on with the folder"
+    return f"{run.config.task}: the task {state} since {run.name} was started; the log's own copy is used{remedy}"
 
 
 def _found(name: str) -> Task | None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from kernelsmith.core.candidate import Candidate, Language
-from kernelsmith.core.task import DeviceKind
+from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.verdict import Duel, Status, Verdict
 from kernelsmith.judge_client.harness import HarnessProcess
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kernelsmith.core.task import DeviceKind
+from kernelsmith.core.kinds import DeviceKind
 
 TASK_HELP = "A task's name (`kernelsmith tasks`), or a task folder."
 

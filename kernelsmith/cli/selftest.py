@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kernelsmith.cli import options, terminal
-from kernelsmith.core.task import DeviceKind
+from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.errors import UsageError
 
 if TYPE_CHECKING:

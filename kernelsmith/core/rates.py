@@ -1,6 +1,6 @@
 """Rates as text, for prompts and reports."""
 
-from kernelsmith.core.task import Unit
+from kernelsmith.core.kinds import Unit
 
 
 def rate(units_per_s: float, unit: Unit) -> str:

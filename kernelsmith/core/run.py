@@ -8,7 +8,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Interval, MinLen
 
-from kernelsmith.core.task import DeviceKind, Unit
+from kernelsmith.core.kinds import DeviceKind, Unit
 
 Limit = Annotated[float, Interval(gt=0, lt=1e12)]
 Amount = Annotated[int, Ge(1)]

@@ -1,11 +1,11 @@
 """The seams of the program: what its parts need from one another, as protocols with as few methods as will do.
 
-    Session     what a run offers to the loop, to a proposer's caller and to an agent; app/session.py implements it
-    Strategy    history -> directive
-    Proposer    ask -> proposal
-    Harness     candidate -> verdict
-    AttemptLog  everything that is kept
-    Observer    what is shown of a run while it goes on
+Session     what a run offers to the loop, to a proposer's caller and to an agent; app/session.py implements it
+Strategy    history -> directive
+Proposer    ask -> proposal
+Harness     candidate -> verdict
+AttemptLog  everything that is kept
+Observer    what is shown of a run while it goes on
 """
 
 from collections.abc import Sequence

@@ -4,49 +4,10 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from kernelsmith.core.candidate import Candidate, Language
-
-
-class DeviceKind(StrEnum):
-    """The kind of device that a task runs on."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class Unit(StrEnum):
-    """Which dense peak of the device utilization is a fraction of."""
-
-    FP8 = "fp8"
-    BF16 = "bf16"
-    FP16 = "fp16"
-    TF32 = "tf32"
-    FP32 = "fp32"
-    DRAM = "dram"
-
-    @property
-    def per_second(self) -> str:
-        """What a rate in this unit counts: `FLOP/s`, or `B/s` for memory."""
-        return "B/s" if self is Unit.DRAM else "FLOP/s"
-
-
-class Role(StrEnum):
-    """What an argument of the entry function is for."""
-
-    INPUT = "input"
-    OUTPUT = "output"
-    SIZE = "size"
-
-
-class DataKind(StrEnum):
-    """How a case's inputs are drawn."""
-
-    NORMAL = "normal"
-    SMALL_INTEGERS = "small_integers"
-    WIDE_RANGE = "wide_range"
+from kernelsmith.core.kinds import DataKind, DeviceKind, Role, Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from pydantic_core import core_schema
 from kernelsmith import paths
 from kernelsmith.core import caps, contract
 from kernelsmith.core.candidate import Candidate, Language
-from kernelsmith.core.task import Argument, Case, DataKind, DeviceKind, Role, Task, Unit
+from kernelsmith.core.kinds import DataKind, DeviceKind, Role, Unit
+from kernelsmith.core.task import Argument, Case, Task
 from kernelsmith.core.text_file import read_text, read_toml, shown
 from kernelsmith.errors import TaskError
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from kernelsmith.core import contract
 from kernelsmith.core.bounds import Calls, Count, Finite, Fraction, Key, Level, Name, Positive, Text
-from kernelsmith.core.task import Unit
+from kernelsmith.core.kinds import Unit
 
 
 class Status(StrEnum):

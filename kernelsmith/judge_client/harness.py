@@ -18,8 +18,9 @@ from kernelsmith import paths
 from kernelsmith.core import contract
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import Opponent
+from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.run import Device
-from kernelsmith.core.task import DeviceKind, Task
+from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Duel, Verdict
 from kernelsmith.errors import HarnessError, JudgeDied, UsageError
 from kernelsmith.judge_client import wire

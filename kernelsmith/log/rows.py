@@ -11,8 +11,8 @@ from sqlalchemy import RowMapping
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.run import Budget, Device, Event, EventKind, Provenance, Run, RunConfig, VendorLine
-from kernelsmith.core.task import DeviceKind, Unit
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Duel, Facts, Figure, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import UsageError

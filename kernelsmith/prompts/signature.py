@@ -2,7 +2,8 @@
 
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.contract import dtypes
-from kernelsmith.core.task import Argument, Role, Task
+from kernelsmith.core.kinds import Role
+from kernelsmith.core.task import Argument, Task
 
 
 def signature(task: Task, language: Language) -> str:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from kernelsmith.core.attempt import Ask, Attempt, Proposal
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import History
+from kernelsmith.core.kinds import Unit
 from kernelsmith.core.seams import Proposer, Strategy
-from kernelsmith.core.task import Unit
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import Exhausted, UsageError
 

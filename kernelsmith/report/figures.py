@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from kernelsmith.core import rates
+from kernelsmith.core.kinds import Unit
 from kernelsmith.core.run import Device
-from kernelsmith.core.task import Unit
 from kernelsmith.core.verdict import Duel, Measurement, Promotion, Verdict
 from kernelsmith.report.model_attempt import is_vendor_disturbed
 from kernelsmith.report.text import one_line

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from kernelsmith.core.candidate import Language
+from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.run import Device
-from kernelsmith.core.task import Argument, Case, DeviceKind, Task, Unit
+from kernelsmith.core.task import Argument, Case, Task
 from kernelsmith.core.verdict import Duel, Verdict
 from kernelsmith.report.model_attempt import FLAT, is_vendor_disturbed
 from kernelsmith.report.telemetry import Telemetry, telemetry_of

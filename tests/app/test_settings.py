@@ -1,15 +1,13 @@
-"""A run's settings: the command line over the file over the defaults, and a reader for every key."""
+"""A run's settings: options override the file, the file overrides the defaults, and paths are kept absolute."""
 
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from kernelsmith.cli.config import BudgetKeys, ConfigKeys, configured, fraction
+from kernelsmith.app.settings import configured, fraction, limits_given, names_proposer
 from kernelsmith.core.run import Budget, RunConfig
 from kernelsmith.errors import ConfigError
-
-PACKAGE = Path(__file__).parents[2] / "kernelsmith"
 
 
 @pytest.fixture
@@ -24,18 +22,12 @@ def file_of(tmp_path):
     return write
 
 
-def test_the_file_knows_exactly_the_keys_of_a_run_config():
-    assert set(ConfigKeys.model_fields) == {field.name for field in fields(RunConfig)}
-    assert set(BudgetKeys.model_fields) == {field.name for field in fields(Budget)}
-
-
-@pytest.mark.parametrize(
-    "key", [field.name for field in (*fields(RunConfig), *fields(Budget)) if field.name != "budget"]
-)
-def test_every_setting_has_a_reader(key):
-    sources = [path for path in PACKAGE.rglob("*.py") if path.name not in ("config.py",) and path.parent.name != "core"]
-    sources.append(PACKAGE / "core" / "budget.py")
-    assert any(f".{key}" in path.read_text() for path in sources), f"nothing reads {key}"
+def test_the_file_knows_exactly_the_keys_of_a_run_config(file_of):
+    for table, holder in (("", RunConfig), ("[budget]\n", Budget)):
+        with pytest.raises(ConfigError) as refused:
+            configured(file_of(f"{table}nonsense = 1\n"), {"task": "t"})
+        known = str(refused.value).partition("known are ")[2].split(", ")
+        assert known == [field.name for field in fields(holder)]
 
 
 def test_options_override_the_file_and_the_file_the_defaults(file_of):
@@ -74,3 +66,22 @@ def test_a_target_is_a_fraction_or_a_percentage(text, value):
 def test_a_target_that_is_neither_is_refused(text):
     with pytest.raises(ConfigError, match="--target"):
         fraction(text)
+
+
+def test_the_tuner_takes_another_rung_sooner_than_a_model_wherever_its_run_is_started():
+    assert configured(None, {"task": "t"}).plateau == 3
+    assert configured(None, {"task": "t", "model": "m"}).plateau == RunConfig("t", "model").plateau
+    assert configured(None, {"task": "t", "plateau": 5}).plateau == 5
+
+
+def test_the_model_of_a_file_is_left_out_where_the_proposer_asks_none(file_of):
+    path = file_of('task = "t"\nmodel = "m"\n')
+    assert configured(path, {"proposer": "tuner"}).model is None
+    assert names_proposer(path)
+    assert not names_proposer(file_of('task = "t"\n'))
+
+
+def test_a_resumed_run_takes_limits_and_refuses_what_is_none():
+    assert limits_given({"attempts": 3, "hours": None, "target": 0.5}) == {"attempts": 3, "target": 0.5}
+    with pytest.raises(ConfigError, match="--usd"):
+        limits_given({"usd": float("nan")})

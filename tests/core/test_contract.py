@@ -14,7 +14,7 @@ import pytest
 from kernelsmith import paths
 from kernelsmith.core import caps, contract, run, verdict
 from kernelsmith.core.candidate import Language
-from kernelsmith.core.task import DataKind, DeviceKind, Role, Unit
+from kernelsmith.core.kinds import DataKind, DeviceKind, Role, Unit
 from kernelsmith.core.task_folder import TaskFile
 from kernelsmith.judge_client.wire import Fault
 

@@ -28,7 +28,7 @@ from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Device, Event, EventKind, RunConfig, VendorLine
 from kernelsmith.core.snapshot import Snapshot
-from kernelsmith.core.task import DeviceKind, Unit
+from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Facts, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.llm.reading import Pieces

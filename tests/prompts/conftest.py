@@ -10,7 +10,8 @@ from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origi
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, Device, Run, RunConfig, VendorLine
-from kernelsmith.core.task import Argument, Case, DataKind, DeviceKind, Role, Task, Unit
+from kernelsmith.core.kinds import DataKind, DeviceKind, Role, Unit
+from kernelsmith.core.task import Argument, Case, Task
 from kernelsmith.core.verdict import Duel, Facts, Interval, Measurement, Promotion, Status, Verdict
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

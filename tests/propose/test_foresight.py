@@ -11,7 +11,8 @@ from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, 
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Run, RunConfig
-from kernelsmith.core.task import Task, Unit
+from kernelsmith.core.kinds import Unit
+from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import Exhausted

@@ -13,7 +13,8 @@ import pytest
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Run, RunConfig
-from kernelsmith.core.task import Task, Unit
+from kernelsmith.core.kinds import Unit
+from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import Exhausted, UsageError
 from kernelsmith.propose.knobs import FAMILY, read_family

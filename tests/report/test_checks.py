@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kernelsmith.core.task import Unit
+from kernelsmith.core.kinds import Unit
 from kernelsmith.core.verdict import Duel, Figure, Interval, Status, Verdict
 from kernelsmith.report.checks_page import duel_text, reproduction_text, verdict_text
 from kernelsmith.report.model_checks import ReproductionReport, duel_report, task_report, verdict_report

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelsmith.core.task import Unit
+from kernelsmith.core.kinds import Unit
 from kernelsmith.core.verdict import Duel, Figure, Interval, Promotion, Status
 from kernelsmith.report import figures
 from kernelsmith.report.model import climb
