@@ -1,36 +1,22 @@
-"""All the wiring of a run in one page, without the command line: the tuner on cpu_matmul, a dozen attempts.
+"""A search in one page, without the command line: the tuner on cpu_matmul, a dozen asks, and two more.
 
-python examples/hello.py [TASK] [ATTEMPTS]
+python examples/hello.py [TASK] [ASKS]
 """
 
 import sys
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
 
-from kernelsmith.judge_client.harness import HarnessProcess
-from kernelsmith.core.run import Budget, Event, EventKind, RunConfig
-from kernelsmith.core.task_folder import find_task
-from kernelsmith.log.store import open_store
-from kernelsmith.loop import Parts, optimize
-from kernelsmith.propose.opening import Opening
-from kernelsmith.propose.tuner import Tuner
-from kernelsmith.report.summary import summary_text
-from kernelsmith.search import Ladder
+import kernelsmith
 
 
-def main(name: str = "cpu_matmul", attempts: int = 12) -> None:
-    """Run, and print what came of it; `kernelsmith show hello-1` reads the same log."""
-    task = find_task(name)
-    config = RunConfig(task=name, proposer="tuner", budget=Budget(attempts=attempts), plateau=3)
-    with open_store(Path("runs") / "attempts.db") as log:
-        run = log.create_run(config, name=log.free_name("hello"), task_digest=task.digest)
-        with log.hold(run), HarnessProcess(task, folder=Path("runs") / run.name) as harness:
-            device = harness.open()
-            log.note(run, Event(EventKind.OPENED, datetime.now(UTC), data=asdict(device)))
-            proposer = Opening(task, from_file=None, then=Tuner(task, seed=config.seed))
-            history = optimize(run, Parts(Ladder(config), proposer, harness, log))
-    print(summary_text(history))
+def main(task: str = "cpu_matmul", asks: int = 12) -> None:
+    with kernelsmith.start(task, attempts=asks) as session:
+        run = session.run().run.name
+    with kernelsmith.resume(run, attempts=2) as session:
+        session.run()
+    history = kernelsmith.history(run)
+    for attempt in history.attempts:
+        print(f"{attempt.number:3}  {attempt.stance:<11}  {attempt.verdict.status:<9}  {attempt.verdict.utilization}")
+    print(f"best: attempt {history.incumbent and history.incumbent.number}; `kernelsmith show {run}` reads the same log")
 
 
 if __name__ == "__main__":

@@ -135,19 +135,27 @@ def open_task(task: Task, *, workplace: Workplace, calibration_s: float) -> Open
     workplace.calibrate(calibration_s)
     workplace.peak(task.unit)
     opened = _with_arena(task, workplace=workplace)
+    if fault := _calibrate(opened):
+        opened.close()
+        raise fault
+    return opened
+
+
+def _calibrate(opened: Opened) -> Exception | None:
+    """Measure what is deducted and compared with; return what keeps it from being measured.
+
+    The fault is a new exception: the traceback of the first one holds views of the arena, which then cannot be closed.
+    """
     try:
         _measure_overheads(opened)
         _measure_vendor(opened)
     except Failed as error:
-        opened.close()
-        raise OpeningError(f"a trusted program failed during calibration: {error}") from error
+        return OpeningError(f"a trusted program failed during calibration: {error}")
     except (WorkerDied, WorkerOverdue) as error:
-        opened.close()
-        raise MachineError(f"a trusted program failed during calibration: {error}") from error
-    except (MachineError, OpeningError, TaskFault):
-        opened.close()
-        raise
-    return opened
+        return MachineError(f"a trusted program failed during calibration: {error}")
+    except (MachineError, OpeningError, TaskFault) as error:
+        return type(error)(str(error))
+    return None
 
 
 def _with_arena(task: Task, *, workplace: Workplace) -> Opened:

@@ -1,18 +1,34 @@
 """The examples run as they stand, and leave a log that the command line reads."""
 
+import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+HELLO = Path(__file__).parents[1] / "examples" / "hello.py"
+CLI = [sys.executable, "-m", "kernelsmith.cli"]
 
 
-def test_hello_wires_a_run_that_show_reads_back(tmp_path, small_task):
-    command = [sys.executable, str(ROOT / "examples" / "hello.py"), str(small_task.folder), "4"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_hello_searches_resumes_and_reads_its_history(tmp_path, small_task):
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        variables = os.environ | {"XDG_STATE_HOME": str(tmp_path / "state")}
+        return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+
+    done = run(sys.executable, str(HELLO), str(small_task.folder), "2")
     assert done.returncode == 0, done.stderr
-    assert "4 attempts made" in done.stdout
-    show = [sys.executable, "-m", "kernelsmith.cli", "show", "hello-1", "--json"]
-    told = subprocess.run(show, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert len(json.loads(told.stdout)["attempts"]) == 4
+    *attempts, last = done.stdout.splitlines()
+    assert [line.split()[:3] for line in attempts[:2]] == [["0", "open", "incorrect"], ["1", "repair", "passed"]]
+    assert len(attempts) == 4
+    assert "`kernelsmith show small_matmul-1` reads the same log" in last
+    shown = json.loads(run(*CLI, "show", "small_matmul-1", "--json").stdout)
+    assert [attempt["number"] for attempt in shown["attempts"]] == [0, 1, 2, 3]
+    assert [event["kind"] for event in shown["events"]].count("resume") == 1
+
+
+def test_hello_is_a_script_of_20_lines():
+    text = HELLO.read_text()
+    docstring = ast.get_docstring(ast.parse(text), clean=False)
+    code = text.removeprefix(f'"""{docstring}"""').strip().splitlines()
+    assert len(code) <= 20

@@ -8,6 +8,11 @@ from kernelsmith.core.contract import timing_policy
 from kernelsmith.core.run import Provenance
 from kernelsmith.core.snapshot import Snapshot, snapshot_of
 
+PROGRAMS = frozenset({".py", ".c", ".cu", ".toml"})
+"""Endings of the files that decide what a program does."""
+INSTALLED = "_data/"
+"""Where a wheel keeps harness, tasks and templates inside the agent's package."""
+
 
 def program() -> str:
     """Return the release and a digest of the agent's source: `0.2.0+3fa1b2c4d5e6`."""
@@ -31,6 +36,6 @@ def provenance() -> Provenance:
 
 @cache
 def _digest(folder: Path) -> str:
-    """Return the digest of a folder's programs and tables; data that the installation adds does not count."""
-    found = snapshot_of(folder).files
-    return Snapshot({path: text for path, text in found.items() if not path.startswith("_data/")}).digest
+    """Return the digest of the programs in a folder, without what an installation puts beside them."""
+    programs = {path: text for path, text in snapshot_of(folder).files.items() if Path(path).suffix in PROGRAMS}
+    return Snapshot({path: text for path, text in programs.items() if not path.startswith(INSTALLED)}).digest

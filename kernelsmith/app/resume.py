@@ -76,6 +76,7 @@ def _opening(
     events = _events(history, task, limits=limits)
     check(replace(run.config, budget=replace(history.budget, **limits)), task, store)
     _refuse_spent(replace(history, events=(*history.events, *events)))
+    store.keep_snapshot(identity.templates())
     return Opening(store, run, task, events, resume_command(run, db))
 
 

@@ -6,16 +6,17 @@ A reader opens the file read-only: it writes nothing, not even a migration, and 
 
 import json
 import os
+import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
 from kernelsmith.errors import LogError, UsageError
@@ -35,7 +36,7 @@ class Database:
     engine: Engine
     path: Path
     copy: "tempfile.TemporaryDirectory[str] | None" = None
-    """Holds the migrated copy that the engine reads, where the database is of an older schema."""
+    """Holds the copy that the engine reads, where the database cannot be read as it lies."""
 
     def close(self) -> None:
         """Give the connections back, and remove the copy."""
@@ -54,18 +55,23 @@ def open_for_writing(url_or_path: str | Path, *, create: bool) -> Database:
     path = file_of(url_or_path)
     _prepare(path, create=create)
     engine = create_engine(
-        f"{SQLITE}{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, json_deserializer=_parsed
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
+        json_deserializer=_parsed,
     )
     event.listen(engine, "connect", _set_up_writer)
     event.listen(engine, "begin", _begin)
-    with faults(str(path)):
+    with _closed_on_failure(engine.dispose), faults(str(path)):
         if _version(engine, path) < VERSION:
             _migrate(engine, path)
     return Database(engine, path)
 
 
 def open_for_reading(url_or_path: str | Path) -> Database:
-    """Open an existing database read-only; one of an older schema is read through a private migrated copy.
+    """Open an existing database read-only.
+
+    A private copy is read where the database is of an older schema, or where a WAL file lies beside it in a folder that
+    cannot be written.
 
     Raises:
         UsageError: there is none, it is not an attempt log, a newer one, or an older one of more than 256 MB.
@@ -73,15 +79,16 @@ def open_for_reading(url_or_path: str | Path) -> Database:
     """
     path = file_of(url_or_path)
     _prepare(path, create=False)
+    if _lacks_wal_index(path):
+        return _open_copy(path, _copy_files)
     engine = _reading_engine(path)
-    with faults(str(path)):
+    with _closed_on_failure(engine.dispose), faults(str(path)):
         version = _version(engine, path)
     if version == VERSION:
         return Database(engine, path)
     engine.dispose()
-    if version == 0:
-        raise UsageError(f"{path}: empty; `kernelsmith run` writes an attempt log, --db names another one")
-    return _migrated_copy(path, version)
+    _refuse_to_copy(path, version)
+    return _open_copy(path, _backup)
 
 
 def file_of(url_or_path: str | Path) -> Path:
@@ -119,6 +126,14 @@ def faults(where: str) -> Iterator[None]:
             raise UsageError(f"{where}: not a database; give another path with --db") from error
         remedy = _REMEDIES.get(reason, "")
         raise LogError(f"{where}: {reason}{remedy}; what was written before is kept") from error
+
+
+@contextmanager
+def _closed_on_failure(close: Callable[[], None]) -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.callback(close)
+        yield
+        stack.pop_all()
 
 
 _REMEDIES = {
@@ -161,9 +176,7 @@ def _reading_engine(path: Path) -> Engine:
     SQLite keeps a WAL file beside a database that it reads. Where there is none and the folder cannot be written, no
     process writes to the database either, and it is read as an immutable file.
     """
-    wal = path.with_name(f"{path.name}-wal")
-    has_wal = wal.exists() and wal.stat().st_size > 0
-    is_immutable = not has_wal and not os.access(path.parent, os.W_OK)
+    is_immutable = not _beside(path, "-wal").exists() and not _is_writable(path)
     uri = f"file:{quote(str(path.resolve()))}?mode=ro{'&immutable=1' if is_immutable else ''}"
     engine = create_engine(
         SQLITE,
@@ -175,21 +188,47 @@ def _reading_engine(path: Path) -> Engine:
     return engine
 
 
-def _migrated_copy(path: Path, version: int) -> Database:
+def _lacks_wal_index(path: Path) -> bool:
+    """Return whether SQLite cannot read the WAL file where it lies: its index is missing and cannot be written."""
+    return _beside(path, "-wal").exists() and not _beside(path, "-shm").exists() and not _is_writable(path)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    database = path.resolve()
+    return database.with_name(f"{database.name}{suffix}")
+
+
+def _is_writable(path: Path) -> bool:
+    """Return whether this process may make files beside the database."""
+    return os.access(path.resolve().parent, os.W_OK)
+
+
+def _refuse_to_copy(path: Path, version: int) -> None:
+    if version == 0:
+        raise UsageError(f"{path}: empty; `kernelsmith run` writes an attempt log, --db names another one")
     if path.stat().st_size > LARGEST_COPY_BYTES:
         raise UsageError(
             f"{path}: written by an older kernelsmith (schema {version}, this one reads {VERSION}) and too large to be "
             f"converted for one look; convert it once with `kernelsmith migrate --db {path}`"
         )
+
+
+def _open_copy(path: Path, copy: Callable[[Path, Path], None]) -> Database:
+    """Return a private copy of this program's schema, which is removed when it is closed."""
     folder = tempfile.TemporaryDirectory(prefix="kernelsmith-")
     copied = Path(folder.name) / path.name
-    with faults(str(path)):
-        _copy(path, copied)
+    with _closed_on_failure(folder.cleanup), faults(str(path)):
+        copy(path, copied)
         engine = open_for_writing(copied, create=False).engine
     return Database(engine, path, folder)
 
 
-def _copy(path: Path, target: Path) -> None:
+def _copy_files(path: Path, target: Path) -> None:
+    shutil.copyfile(path, target)
+    shutil.copyfile(_beside(path, "-wal"), target.with_name(f"{target.name}-wal"))
+
+
+def _backup(path: Path, target: Path) -> None:
     engine = _reading_engine(path)
     with engine.connect() as connection, sqlite3.connect(target) as destination:
         source: Any = connection.connection.dbapi_connection

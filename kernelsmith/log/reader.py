@@ -96,9 +96,12 @@ class Reader(AbstractContextManager["Reader"]):
 
         Attempts come with their batches where they were promoted; `batches` has the others.
         """
-        loaded = self._loaded.setdefault(run.id, LoadedRun(run))
+        # What a query that failed had read in part is read again.
+        loaded = self._loaded.pop(run.id, None) or LoadedRun(run)
         with self._reading() as connection:
-            return loaded.refresh(connection)
+            history = loaded.refresh(connection)
+        self._loaded[run.id] = loaded
+        return history
 
     # --- one attempt, one ask ---
 

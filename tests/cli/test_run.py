@@ -32,6 +32,13 @@ def test_the_summary_in_json_names_the_best_with_its_denominators(night):
     assert night["promotions"][0]["by"] == "first"
 
 
+def test_asks_and_attempts_are_told_apart_in_summary_and_log(night, events_of):
+    assert (night["ended"], night["made"], night["limit"]) == (*["3 asks, 3 attempts"] * 2, "attempts")
+    assert (night["asks"], night["attempts"], night["sweep_trials"]) == (3, 3, 0)
+    ended = events_of("night")[-1]
+    assert (ended["kind"], ended["data"]) == ("ended", {"limit": "attempts", "reason": "3 asks, 3 attempts"})
+
+
 def test_reading_commands_find_the_run(cli, night):
     (listed,) = json.loads(cli("runs", "--json").stdout)
     assert (listed["name"], listed["status"], listed["attempts"]) == ("night", "ended", 3)

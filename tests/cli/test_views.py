@@ -8,7 +8,9 @@ from rich.console import Console
 from kernelsmith.cli.lines import Lines
 from kernelsmith.cli.live import LiveView
 from kernelsmith.core.run import Budget
-from kernelsmith.core.verdict import Promotion, Status
+from kernelsmith.core.verdict import Figure, Promotion, Status
+from kernelsmith.report.model import summary_report
+from kernelsmith.report.summary import summary_text
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[bold red]error[/bold red] [/nonsense] \u202eevil\r\n" + "x" * 500
 
@@ -83,3 +85,31 @@ def test_without_a_terminal_an_attempt_is_one_line(capsys, attempt_with, history
     assert shown[1] == (
         "[1/10]  passed  refine  40.0 % of peak  50.0 % of OpenBLAS (Test)  50.0 ms  new best: the first that passes"
     )
+
+
+@pytest.mark.parametrize(("disturbed", "mark"), [((), ""), ((Figure.VENDOR,), " (disturbed)")])
+def test_a_vendor_ratio_that_was_disturbed_carries_a_mark_wherever_it_is_shown(
+    screen_of, capsys, attempt_with, history_with, disturbed, mark
+):
+    best = attempt_with(0, utilization=0.4, promotion=Promotion.FIRST, disturbed=disturbed)
+    history = history_with(best)
+    lines = Lines()
+    lines.history(history)
+    lines.attempted(best)
+    for shown in (capsys.readouterr().err, screen_of(history), summary_text(summary_report(history))):
+        assert f"50.0 % of OpenBLAS (Test){mark} " in shown.replace("\n", " ")
+
+
+def test_the_summary_compares_the_best_with_the_attempt_that_it_was_made_from(attempt_with, history_with):
+    history = history_with(
+        attempt_with(0, utilization=0.1, promotion=Promotion.FIRST),
+        attempt_with(1, utilization=0.2, promotion=Promotion.CLEAR, parent=0),
+        attempt_with(2, utilization=0.4, promotion=Promotion.CLEAR, parent=1),
+    )
+    said = summary_text(summary_report(history), options=" --db here.db")
+    assert said.endswith("| kernelsmith diff night:1 night:2 --db here.db")
+
+
+def test_a_best_without_a_parent_is_compared_with_nothing(attempt_with, history_with):
+    said = summary_text(summary_report(history_with(attempt_with(0, utilization=0.1, promotion=Promotion.FIRST))))
+    assert "kernelsmith diff" not in said

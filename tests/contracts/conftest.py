@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("contracts.model", "contracts.proposer")
+pytest.register_assert_rewrite("contracts.log", "contracts.model", "contracts.proposer")

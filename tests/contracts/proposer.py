@@ -12,9 +12,9 @@ import pytest
 
 from kernelsmith.core.attempt import Ask, Attempt, Proposal
 from kernelsmith.core.history import History
+from kernelsmith.core.kinds import Unit
 from kernelsmith.core.run import Run
 from kernelsmith.core.seams import Proposer
-from kernelsmith.core.kinds import Unit
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import Exhausted
 from kernelsmith.search import Ladder

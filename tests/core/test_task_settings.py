@@ -229,7 +229,12 @@ def edited(folder: Path, name: str, edits: tuple[Edit, ...]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("key", SETTINGS)
+def marked(key: str) -> object:
+    """The key, marked where a real judge is started."""
+    return key if SETTINGS[key].seen in WITHOUT_A_JUDGE else pytest.param(key, marks=pytest.mark.judge)
+
+
+@pytest.mark.parametrize("key", [marked(key) for key in SETTINGS])
 def test_a_setting_that_is_changed_changes_what_happens(key, tmp_path):
     setting = SETTINGS[key]
     before = setting.seen(edited(tmp_path / "task", setting.task, setting.before))

@@ -26,9 +26,9 @@ from kernelsmith.core import caps
 from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
+from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.run import Device, Event, EventKind, RunConfig, VendorLine
 from kernelsmith.core.snapshot import Snapshot
-from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Facts, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.llm.reading import Pieces

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
-from kernelsmith.core.snapshot import Snapshot
 from kernelsmith.core.kinds import Unit
+from kernelsmith.core.snapshot import Snapshot
 from kernelsmith.core.verdict import (
     Batch,
     Duel,

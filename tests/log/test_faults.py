@@ -183,29 +183,24 @@ libc = ctypes.CDLL(None)
 # Root without capabilities is bound by permissions like everybody else.
 assert libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
 """
-WRITES_TO_READ_ONLY = """
-from kernelsmith.core.run import RunConfig
-from kernelsmith.core.snapshot import Snapshot
+OPENS_FOR_WRITING = """
 from kernelsmith.errors import LogError
 from kernelsmith.log.store import open_store
-with open_store(sys.argv[1], create=False) as store:
-    print(store.run("r").name)
-    try:
-        store.create_run(RunConfig(task="t", proposer="tuner"), name="s", task=Snapshot({"a": b"a"}))
-    except LogError as error:
-        print(error)
+try:
+    open_store(sys.argv[1], create=False)
+except LogError as error:
+    print(error)
 """
 
 
-def test_a_read_only_database_says_so_when_it_is_written(path, task) -> None:
+def test_a_read_only_database_says_so_when_it_is_opened_for_writing(path, task) -> None:
     with open_store(path) as store:
         store.create_run(CONFIG, name="r", task=task)
     path.chmod(0o444)
     path.parent.chmod(0o555)
-    command = [sys.executable, "-c", WITHOUT_CAPABILITIES + WRITES_TO_READ_ONLY, str(path)]
+    command = [sys.executable, "-c", WITHOUT_CAPABILITIES + OPENS_FOR_WRITING, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     path.parent.chmod(0o755)
     assert done.returncode == 0, done.stderr
-    name, message = done.stdout.splitlines()
-    assert name == "r"
+    (message,) = done.stdout.splitlines()
     assert "make it writable" in message

@@ -9,9 +9,9 @@ from log.plain import plain, query
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Stance
 from kernelsmith.core.history import History
+from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.run import Device, Event, EventKind, Provenance, Run, RunConfig, RunStatus, VendorLine
 from kernelsmith.core.snapshot import Snapshot, snapshot_of
-from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.task import Task
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Verdict

@@ -1,0 +1,72 @@
+"""Whose task code runs here: of a log from elsewhere none, unless the user says so; and reading a run never runs any."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def elsewhere(cli, own, tmp_path):
+    """Run a command on a machine on which the task of the run was never named; it has a name for what it remembers."""
+    shutil.rmtree(own)
+
+    def run(*arguments: str, machine: str = "first"):
+        return cli(*arguments, XDG_STATE_HOME=str(tmp_path / "machines" / machine))
+
+    return run
+
+
+COMMANDS = (["resume", "own", "--attempts", "1"], ["replay", "own", "--measure", "best"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_code_of_an_unknown_task_runs_once_it_is_trusted(elsewhere, tmp_path, command):
+    refused = elsewhere(*command)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    option = refused.stderr.split("give ")[1].split()
+    assert option[0] == "--trust-task"
+    assert not (tmp_path / "machines").exists()
+
+    wrong = elsewhere(*command, "--trust-task", "0" * 64)
+    assert (wrong.returncode, wrong.stderr) == (2, refused.stderr)
+    trusted = elsewhere(*command, *option)
+    assert trusted.returncode == 0, trusted.stderr
+    (remembered,) = (tmp_path / "machines").rglob("trusted-tasks")
+    assert remembered.read_text().split() == [option[1]]
+    assert elsewhere(*command).returncode == 0, "what was trusted once is remembered"
+    assert elsewhere(*command, machine="second").returncode == 2, "by the machine, and not by the log"
+
+
+def test_the_digest_of_a_trusted_task_does_not_cover_other_files(cli, own):
+    shutil.rmtree(own)
+    shutil.rmtree(own.parent / "runs" / "own")
+    with sqlite3.connect(own.parent / "runs" / "attempts.db") as log:
+        forged = "SELECT blob FROM snapshots WHERE path = 'description.md'"
+        log.execute(f"UPDATE snapshots SET blob = ({forged}) WHERE path = 'benchmark.py'")
+    log.close()
+    done = cli("resume", "own", "--attempts", "1")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "the log's copy of the task of own was changed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["show", "own"], ["show", "own:1"], ["diff", "own:0", "own:1"], ["diff", "own", "own"], ["best", "own"],
+     ["runs"], ["replay", "own"], ["tasks", "mine"]],
+)  # fmt: skip
+def test_reading_a_run_runs_none_of_its_code(loud, cli, command):
+    assert cli(*command).returncode == 0
+    assert not loud.exists()
+
+
+@pytest.fixture
+def loud(cli, mine, quick, tmp_path) -> Path:
+    """A file that the task of a run named own writes whenever its benchmark.py is imported; it is not there."""
+    written = tmp_path / "imported"
+    benchmark = mine / "benchmark.py"
+    benchmark.write_text(f"{benchmark.read_text()}\nopen({str(written)!r}, 'w').close()\n")
+    assert cli("run", "mine", "--attempts", "2", "--name", "own", *quick).returncode == 0
+    written.unlink()
+    return written
