@@ -16,7 +16,7 @@ def main(task: str = "cpu_matmul", asks: int = 12) -> None:
     history = kernelsmith.history(run)
     for attempt in history.attempts:
         print(f"{attempt.number:3}  {attempt.stance:<11}  {attempt.verdict.status:<9}  {attempt.verdict.utilization}")
-    print(f"best: attempt {history.incumbent and history.incumbent.number}; `kernelsmith show {run}` reads the same log")
+    print(f"`kernelsmith show {run}` and `kernelsmith best {run}` read the same log")
 
 
 if __name__ == "__main__":

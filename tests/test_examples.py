@@ -21,7 +21,7 @@ def test_hello_searches_resumes_and_reads_its_history(tmp_path, small_task):
     *attempts, last = done.stdout.splitlines()
     assert [line.split()[:3] for line in attempts[:2]] == [["0", "open", "incorrect"], ["1", "repair", "passed"]]
     assert len(attempts) == 4
-    assert "`kernelsmith show small_matmul-1` reads the same log" in last
+    assert "`kernelsmith show small_matmul-1`" in last
     shown = json.loads(run(*CLI, "show", "small_matmul-1", "--json").stdout)
     assert [attempt["number"] for attempt in shown["attempts"]] == [0, 1, 2, 3]
     assert [event["kind"] for event in shown["events"]].count("resume") == 1

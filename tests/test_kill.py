@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -22,6 +23,7 @@ class KilledRun:
     def __init__(self, folder: Path, task: Path, *, seed: int) -> None:
         self._folder = folder
         self._random = random.Random(seed)
+        self._environment = os.environ | {"XDG_STATE_HOME": str(folder / "state")}
         (folder / "config.toml").write_text("calibration_s = 0.1\n")
         options = ["--attempts", str(ATTEMPTS), "--config", "config.toml", "--name", "victim", "--seed", str(seed)]
         self._first = [*CLI, "run", str(task), "--proposer", "tuner", *options]
@@ -32,7 +34,7 @@ class KilledRun:
         command = [*CLI, "resume", "victim"] if self._exists() else self._first
         output = self._folder / "output.txt"
         with output.open("ab") as log:
-            process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
+            process = subprocess.Popen(command, cwd=self._folder, env=self._environment, stdout=log, stderr=log)
         deadline = time.monotonic() + self._random.uniform(0.4, 4.0)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -61,13 +63,19 @@ class KilledRun:
             time.sleep(self._random.uniform(0.0, 1.0))
             os.kill(agent, signal.SIGKILL)
 
-    def json(self, *arguments: str) -> list[dict[str, object]]:
-        """What a reading command says."""
+    def end(self) -> None:
+        """Resume without killing anybody."""
+        command = [*CLI, "resume", "victim"]
+        subprocess.run(command, cwd=self._folder, env=self._environment, capture_output=True, timeout=240, check=False)
+
+    def json(self, *arguments: str) -> Any:
+        """Return what a reading command prints."""
         command = [*CLI, *arguments, "--json"]
-        done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, cwd=self._folder, env=self._environment, capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 0, done.stderr
-        result: list[dict[str, object]] = json.loads(done.stdout)
-        return result
+        return json.loads(done.stdout)
 
 
 def survive(folder: Path, task: Path, *, seed: int, most_kills: int) -> int:
@@ -76,10 +84,11 @@ def survive(folder: Path, task: Path, *, seed: int, most_kills: int) -> int:
     while run.kills < most_kills:
         if run.go_on():
             break
-    subprocess.run([*CLI, "resume", "victim"], cwd=folder, capture_output=True, timeout=240, check=False)
-    shown = json.loads(json.dumps(run.json("show", "victim")))
+    run.end()
+    shown = run.json("show", "victim")
     numbers = [attempt["number"] for attempt in shown["attempts"]]
     assert numbers == list(range(ATTEMPTS))
+    assert [(attempt["ask"], attempt["trial"]) for attempt in shown["attempts"]] == [(n, 0) for n in range(ATTEMPTS)]
     assert shown["attempts"][0]["origin"] == "skeleton"
     assert all(attempt["status"] for attempt in shown["attempts"])
     assert not _leftovers(folder), "a judge or a worker outlived its agent"

@@ -16,11 +16,13 @@ RunOrAttempt = Annotated[str, typer.Argument(metavar="RUN[:N]", help="A run's na
 FileOrAttempt = Annotated[
     str, typer.Argument(metavar="FILE", help="A candidate's source file, or a recorded attempt RUN:N.")
 ]
-OtherFileOrAttempt = Annotated[str, typer.Argument(metavar="FILE", help="Another one, or `vendor`: the library.")]
+OtherFileOrAttempt = Annotated[
+    str, typer.Argument(metavar="FILE", help="Another candidate, or `vendor`: the task's vendor library.")
+]
 
 Database = Annotated[
     str | None,
-    typer.Option("--db", metavar="URL", help="Attempt log: a file or an SQLAlchemy URL.  [default: runs/attempts.db]"),
+    typer.Option("--db", metavar="FILE", help="Attempt log: a file, or sqlite:///FILE.  [default: runs/attempts.db]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Trust = Annotated[
@@ -28,7 +30,7 @@ Trust = Annotated[
 ]
 
 Selftest = Annotated[
-    bool, typer.Option("--selftest", help="Judge candidates that cheat first; refuse to start if one gains.")
+    bool, typer.Option("--selftest", help="First judge candidates that cheat; do not start if one of them gains by it.")
 ]
 
 
@@ -51,7 +53,8 @@ Proposer = Annotated[
     typer.Option(
         "--proposer",
         metavar="model|tuner|folder:DIR",
-        help="Who proposes.  [default: the model where one is named, else the tuner]",
+        help="What proposes candidates: a model, the built-in tuner, or the files of a folder."
+        "  [default: the model where one is named, else the tuner]",
     ),
 ]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model, as its endpoint names it.")]
@@ -69,28 +72,41 @@ Attempts = Annotated[
     typer.Option(
         "--attempts",
         metavar="N",
-        help="End after N asks; trials of a sweep do not count.  [default: 60, or the limits below]",
+        help="End after N asks, each for one new candidate; the further trials of a sweep do not count."
+        "  [default: 60, or the limits below]",
     ),
 ]
-Hours = Annotated[float | None, typer.Option("--hours", metavar="H", help="End after H hours of active time.")]
+Hours = Annotated[
+    float | None, typer.Option("--hours", metavar="H", help="End after H hours of work, summed over all resumes.")
+]
 Usd = Annotated[float | None, typer.Option("--usd", metavar="X", help="End once the model calls have cost X USD.")]
 Target = Annotated[
-    str | None, typer.Option("--target", metavar="U", help="End at this part of the device's peak: 0.85, or 85%.")
+    str | None,
+    typer.Option(
+        "--target", metavar="U", help="End once a candidate reaches this part of the device's peak: 0.85, or 85%."
+    ),
 ]
 Name = Annotated[
-    str | None, typer.Option("--name", metavar="N", help="The run's name.  [default: the task's, numbered]")
+    str | None, typer.Option("--name", metavar="NAME", help="The run's name.  [default: the task's, numbered]")
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="F", help="TOML file with the run's settings; options override them.")
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="TOML file with the run's settings; options override them."),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="S", help="Seed of every random choice.  [default: 0]")]
 FromFile = Annotated[
     Path | None,
-    typer.Option("--from", metavar="FILE", help="A kernel you own, judged as attempt 0 in the skeleton's place."),
+    typer.Option(
+        "--from", metavar="FILE", help="Start from this kernel instead of the task's skeleton; it is attempt 0."
+    ),
 ]
 Inputs = Annotated[
     str | None,
-    typer.Option("--inputs", metavar="CASE:CALLS:KEY", help="Run one batch again, unscored, as a verdict names it."),
+    typer.Option(
+        "--inputs",
+        metavar="CASE:CALLS:KEY",
+        help="Check the candidate on the inputs that a failed verdict names, without a score.",
+    ),
 ]
 MoreAttempts = Annotated[
     int | None, typer.Option("--attempts", metavar="N", min=1, help="Allow N asks more than the run was allowed.")

@@ -16,7 +16,7 @@ PLAY_S = 20.0
 """A history of any length is played back in at most this time ..."""
 STEP_S = 0.25
 """... and an attempt of a short one in this."""
-MEASURE = typer.Option("--measure", metavar="best|improvements|all", help="Judge these again: recorded against now.")
+MEASURE = typer.Option("--measure", metavar="best|improvements|all", help="Judge these candidates again, here and now.")
 
 
 def replay(

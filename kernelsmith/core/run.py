@@ -8,6 +8,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Interval, MinLen
 
+from kernelsmith.core.bounds import Count, Fraction, Level, Name, Positive, Text
 from kernelsmith.core.kinds import DeviceKind, Unit
 
 Limit = Annotated[float, Interval(gt=0, lt=1e12)]
@@ -71,31 +72,31 @@ class RunConfig:
 class VendorLine:
     """The vendor library, measured through the same worker path on the same inputs."""
 
-    name: str
+    name: Name
     """`OpenBLAS (Haswell)`, `cuBLASLt`."""
-    time_us: float
-    utilization: float
+    time_us: Positive
+    utilization: Fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
     """What the run is measured on, as the harness found it when it opened the task."""
 
-    name: str
+    name: Name
     kind: DeviceKind
-    peak: float
+    peak: Positive
     """Dense peak for the task's unit, units per second."""
     unit: Unit
-    isolation: int
+    isolation: Level
     """Sandbox level, 0 to 3."""
-    spread: float
+    spread: Fraction
     """Between-process spread by A/A at start, as a fraction of the time."""
-    overhead_us: float
+    overhead_us: Fraction
     """Constant deducted from every batch, calibrated with a no-op worker."""
-    worker_core: int | None = None
+    worker_core: Count | None = None
     """The CPU core kept free for candidates; None on a GPU, or where there is only one core."""
     vendor: VendorLine | None = None
-    details: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[Name, Text] = field(default_factory=dict)
     """Cores, caches, compiler, clocks: what a reader of the number may ask for."""
 
 

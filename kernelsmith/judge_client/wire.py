@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kernelsmith.core import caps, contract
-from kernelsmith.core.bounds import Count, Fraction, Level, Name, Positive, Text
+from kernelsmith.core.bounds import Name, Text
 from kernelsmith.core.run import Device
 from kernelsmith.core.verdict import Duel, Verdict
 from kernelsmith.errors import HarnessError
@@ -29,23 +29,6 @@ class Fault(StrEnum):
     """The machine cannot judge now, whatever the candidate."""
     TASK = "task"
     """A file of the task folder is wrong."""
-
-
-def _plausible(device: Device) -> Device:
-    """Refuse a device with a number or a text out of bounds; core/run.py declares its fields without bounds."""
-    line = device.vendor
-    _FRACTIONS.validate_python([device.spread, device.overhead_us, *([line.utilization] if line else [])])
-    _POSITIVES.validate_python([device.peak, *([line.time_us] if line else [])])
-    _COUNTS.validate_python([] if device.worker_core is None else [device.worker_core])
-    _LEVEL.validate_python(device.isolation)
-    _NAMES.validate_python([device.name, *device.details, *([line.name] if line else [])])
-    _TEXTS.validate_python([*device.details.values()])
-    return device
-
-
-_FRACTIONS, _POSITIVES = TypeAdapter(list[Fraction]), TypeAdapter(list[Positive])
-_COUNTS, _LEVEL = TypeAdapter(list[Count]), TypeAdapter(Level)
-_NAMES, _TEXTS = TypeAdapter(list[Name]), TypeAdapter(list[Text])
 
 
 class _Answer(BaseModel):
@@ -65,7 +48,7 @@ class ProgressAnswer(_Answer):
 
 class _OpenedAnswer(_Answer):
     kind: Literal["opened"]
-    device: Annotated[Device, AfterValidator(_plausible)]
+    device: Device
 
 
 class _VerdictAnswer(_Answer):

@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,8 +238,12 @@ def _backup(path: Path, target: Path) -> None:
 
 
 def _parsed(text: str) -> Any:
-    """Return the value of a JSON column. Most of a long run's are empty lists: they take no parser."""
-    return [] if text == "[]" else json.loads(text)
+    """Return the value of a JSON column. Most of a long run's are empty lists and tables: they take no parser."""
+    empty = _EMPTY.get(text)
+    return empty() if empty else json.loads(text)
+
+
+_EMPTY: Mapping[str, Callable[[], object]] = {"[]": list, "{}": dict}
 
 
 def _set_up_writer(connection: Any, _: object) -> None:

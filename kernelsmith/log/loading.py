@@ -1,7 +1,9 @@
 """Read a run back from the database: everything at first, then what was added since, in a handful of queries."""
 
+import gc
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -80,7 +82,8 @@ class LoadedRun:
         for row in self._new(connection, tables.asks, ends):
             self.asks[row["number"]] = rows.ask_of(row)
         self._add_events(self._new(connection, tables.events, ends))
-        self._add_attempts(connection, self._new(connection, tables.attempts, ends))
+        with _collector_paused():
+            self._add_attempts(connection, self._new(connection, tables.attempts, ends))
         for row in self._new(connection, tables.exchanges, ends):
             self.usage = self.usage + rows.usage_of(row)
         self._seen = ends
@@ -116,6 +119,18 @@ class LoadedRun:
             )
             for row in found
         ]
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause Python's cyclic garbage collector, which would look through a long run's objects again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _figures(connection: Connection, run_id: int, *, last: int) -> Mapping[int, Figures]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kernelsmith.core.candidate import Candidate
-from kernelsmith.core.run import Device
 from kernelsmith.core.kinds import DeviceKind, Unit
+from kernelsmith.core.run import Device
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 
 DEVICE = Device("Test CPU", DeviceKind.CPU, 1e9, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0)

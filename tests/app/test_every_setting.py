@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from endpoints import FakeEndpoint
+
 from kernelsmith.app.session import Parts
 from kernelsmith.app.start import start
 from kernelsmith.core.history import History

@@ -7,7 +7,9 @@ from kernelsmith.core.verdict import Status
 from kernelsmith.errors import UsageError
 
 
-@pytest.mark.parametrize(("text", "run", "number"), [("night", "night", None), ("night:0", "night", 0), ("a:17", "a", 17)])
+@pytest.mark.parametrize(
+    ("text", "run", "number"), [("night", "night", None), ("night:0", "night", 0), ("a:17", "a", 17)]
+)
 def test_a_reference_names_a_run_or_one_of_its_attempts(text, run, number):
     assert parse(text) == Reference(run, number)
 

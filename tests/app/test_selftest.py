@@ -15,7 +15,7 @@ from kernelsmith.judge_client import gpu
 
 @pytest.fixture
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A zoo of three, for the CPU: an honest candidate, a cheat, and one that would harm a machine without a sandbox."""
+    """A zoo for the CPU: an honest candidate, a cheat, and one that would harm a machine without a sandbox."""
     folder, whole = tmp_path / "exploits", paths.exploits_folder()
     folder.mkdir()
     shutil.copy(whole / "honest.c", folder)

@@ -1,4 +1,4 @@
-"""A harness that is broken fails the run with exit code 1 and one line; a machine that lacks something is exit code 2."""
+"""A broken harness ends a command with exit code 1 and one line; a machine that lacks something, with exit code 2."""
 
 import shutil
 import sys

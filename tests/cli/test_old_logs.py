@@ -13,7 +13,7 @@ OLD = sorted([*DATABASES.glob("v[123].db"), *DATABASES.glob("recorded/*.db")])
 
 
 BOOKKEEPING = ("attempts.db-shm", "attempts.db-wal")
-"""SQLite makes both beside a database in WAL mode that it reads; the second one holds what is not in the database yet."""
+"""SQLite makes both beside a database in WAL mode that it reads; the second holds what the database lacks."""
 
 
 def version(path: Path) -> int:

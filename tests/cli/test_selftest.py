@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.judge_client import gpu
 from kernelsmith.cli.app import run_command
+from kernelsmith.judge_client import gpu
 
 
 @pytest.fixture

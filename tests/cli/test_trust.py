@@ -1,4 +1,4 @@
-"""Whose task code runs here: of a log from elsewhere none, unless the user says so; and reading a run never runs any."""
+"""Code of a task in a log from elsewhere runs once the user trusts its digest; reading a run never runs code."""
 
 import shutil
 import sqlite3
