@@ -40,10 +40,11 @@ def recorded_task(store: Store, history: History, *, given: str | None, say: Cal
     on_disk = _found(run.config.task)
     snapshot = store.snapshot(digest) or _same_on_disk(run, digest, on_disk)
     _refuse_forged(snapshot, digest, run)
-    trust.require(digest, name=Path(run.config.task).name, given=given)
+    task = written(snapshot, run, store)
+    trust.require(digest, benchmark=task.folder / "benchmark.py", given=given)
     if on_disk is None or on_disk.digest != digest:
         say(_difference(run, on_disk))
-    return written(snapshot, run, store)
+    return task
 
 
 def written(snapshot: Snapshot, run: Run, store: Store) -> Task:
@@ -63,9 +64,13 @@ def _write(snapshot: Snapshot, folder: Path) -> None:
 
 
 def _refuse_forged(snapshot: Snapshot, digest: str, run: Run) -> None:
-    """Make sure that trust in a digest is trust in these files: a log from elsewhere may hold others under it."""
-    if snapshot.digest != digest:
-        raise LogError(f"the log's copy of the task of {run.name} was changed: its digest is not {digest[:12]}")
+    """Make sure that trust in a digest is trust in these files, and that they lie in one folder.
+
+    A log from elsewhere may hold other files under the digest, or files whose names lead out of the folder.
+    """
+    leads_out = any(Path(path).is_absolute() or ".." in Path(path).parts for path in snapshot.files)
+    if snapshot.digest != digest or leads_out:
+        raise LogError(f"the log's copy of the task of {run.name} is not the task with the digest {digest[:12]}")
 
 
 def _difference(run: Run, on_disk: Task | None) -> str:

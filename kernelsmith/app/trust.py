@@ -29,8 +29,10 @@ def remember(digest: str) -> None:
         raise UsageError(f"{path}: {error.strerror}: the tasks that may run here are listed in it") from error
 
 
-def require(digest: str, *, name: str, given: str | None) -> None:
+def require(digest: str, *, benchmark: Path, given: str | None) -> None:
     """Make sure that the code of a task may run here; a digest that the user gave now is remembered.
+
+    `benchmark` is the program that would run, for the user to read.
 
     Raises:
         UsageError: the task is not installed, and the user has named neither its folder nor its digest.
@@ -40,8 +42,8 @@ def require(digest: str, *, name: str, given: str | None) -> None:
     if digest in _remembered() or digest in _installed():
         return None
     raise UsageError(
-        f"task {name} of this run is neither installed nor from a folder that was named on this machine, and its "
-        f"benchmark.py would run here; read it, then give --trust-task {digest}"
+        "the task of this run is neither installed nor from a folder that was named on this machine, and its "
+        f"benchmark.py would run here; read {benchmark}, then give --trust-task {digest}"
     )
 
 

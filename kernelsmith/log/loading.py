@@ -72,7 +72,8 @@ class LoadedRun:
         """
         ends = Ends._make(connection.execute(ENDS, {"run_id": self.run.id}).one())
         if self._history is None or ends != self._seen:
-            self._read(connection, ends)
+            with _collector_paused():
+                self._read(connection, ends)
             attempts, events, devices = tuple(self.attempts), tuple(self.events), tuple(self.devices)
             self._history = History(self.run, attempts, events, tuple(self.asks.values()), self.usage, devices)
         return self._history
@@ -82,8 +83,7 @@ class LoadedRun:
         for row in self._new(connection, tables.asks, ends):
             self.asks[row["number"]] = rows.ask_of(row)
         self._add_events(self._new(connection, tables.events, ends))
-        with _collector_paused():
-            self._add_attempts(connection, self._new(connection, tables.attempts, ends))
+        self._add_attempts(connection, self._new(connection, tables.attempts, ends))
         for row in self._new(connection, tables.exchanges, ends):
             self.usage = self.usage + rows.usage_of(row)
         self._seen = ends
@@ -138,7 +138,9 @@ def _figures(connection: Connection, run_id: int, *, last: int) -> Mapping[int, 
     query = select(metrics.c.attempt_id, metrics.c.name, metrics.c.value)
     query = query.join(tables.attempts, attempts.id == metrics.c.attempt_id)
     found: defaultdict[int, Figures] = defaultdict(Figures)
-    for attempt_id, name, value in connection.execute(query.where(attempts.run_id == run_id, attempts.number > last)):
+    # The driver's own rows: SQLAlchemy takes as long to wrap so many of them as SQLite takes to find them.
+    cursor: Any = connection.execute(query.where(attempts.run_id == run_id, attempts.number > last)).cursor
+    for attempt_id, name, value in cursor:
         found[attempt_id].add(name, value)
     return found
 

@@ -54,8 +54,8 @@ class Figures:
 
     def add(self, name: str, value: float) -> None:
         """Put one metric in its place; a name that this program does not know is passed over."""
-        place = _place(name)
-        self._groups[place.group][place.key] = int(value) if place.is_count else value
+        group, key, is_count = _place(name)
+        self._groups[group][key] = int(value) if is_count else value
 
     @property
     def facts(self) -> dict[str, Any]:

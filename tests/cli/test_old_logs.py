@@ -79,14 +79,15 @@ def test_a_run_without_a_copy_of_its_task_is_refused_where_the_folder_is_another
     assert cli("show", "recorded", "--db", "old.db").returncode == 0
 
 
-def test_a_run_without_a_copy_of_its_task_takes_the_folder_that_is_the_same(cli, old_run):
+def test_a_run_without_a_copy_of_its_task_takes_the_folder_that_is_the_same(cli, old_run, tmp_path):
     from kernelsmith.core.snapshot import snapshot_of
 
     folder = old_run(snapshot_of(Path(__file__).parents[1] / "tasks" / "small_matmul").digest)
-    refused = cli("replay", "recorded", "--measure", "all", "--db", "old.db")
+    command = ["replay", "recorded", "--measure", "all", "--db", "old.db"]
+    refused = cli(*command, XDG_STATE_HOME=str(tmp_path / "state"))
     assert refused.returncode == 2
     digest = refused.stderr.split("--trust-task ")[1].split()[0]
     assert digest == snapshot_of(folder).digest
-    done = cli("replay", "recorded", "--measure", "all", "--db", "old.db", "--trust-task", digest)
+    done = cli(*command, "--trust-task", digest, XDG_STATE_HOME=str(tmp_path / "state"))
     assert done.returncode == 1, "the recorded candidates of that log are no kernels"
     assert "passed when recorded, not now" in done.stderr

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
+
 
 @pytest.fixture
 def elsewhere(cli, own, tmp_path):
@@ -28,6 +30,8 @@ def test_the_code_of_an_unknown_task_runs_once_it_is_trusted(elsewhere, tmp_path
     option = refused.stderr.split("give ")[1].split()
     assert option[0] == "--trust-task"
     assert not (tmp_path / "machines").exists()
+    benchmark = tmp_path / refused.stderr.split("; read ")[1].split(", then")[0]
+    assert benchmark.read_bytes() == (SMALL / "benchmark.py").read_bytes(), "what would run can be read"
 
     wrong = elsewhere(*command, "--trust-task", "0" * 64)
     assert (wrong.returncode, wrong.stderr) == (2, refused.stderr)
@@ -48,7 +52,7 @@ def test_the_digest_of_a_trusted_task_does_not_cover_other_files(cli, own):
     log.close()
     done = cli("resume", "own", "--attempts", "1")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "the log's copy of the task of own was changed" in done.stderr
+    assert "the log's copy of the task of own is not the task with the digest" in done.stderr
 
 
 @pytest.mark.parametrize(

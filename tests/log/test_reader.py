@@ -190,6 +190,17 @@ def test_a_reader_writes_nothing(path, store, run) -> None:
     assert (path.read_bytes(), path.stat().st_mtime_ns) == (before, at)
 
 
+def test_a_reader_leaves_the_wal_of_a_killed_writer_to_the_next_writer(path, store, run, tmp_path) -> None:
+    write_into_the_wal(store, run, path)
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{path}{suffix}", tmp_path / f"killed.db{suffix}")
+    files = [tmp_path / "killed.db", tmp_path / "killed.db-wal"]
+    before = [file.read_bytes() for file in files]
+    with open_reader(files[0]) as log:
+        assert len(log.history(run).asks) == 2
+    assert [file.read_bytes() for file in files] == before
+
+
 @pytest.mark.parametrize("content", [b"", None])
 def test_an_empty_or_missing_file_is_one_line_and_stays_as_it_was(tmp_path, content) -> None:
     path = tmp_path / "none.db"
@@ -225,6 +236,14 @@ with open_reader(sys.argv[1]) as log:
 """
 
 
+def read_as_a_user(path: Path) -> list[str]:
+    """Read a log in a folder that cannot be written, and return the number of attempts, of asks, and its files."""
+    command = [sys.executable, "-c", READS_IN_READ_ONLY, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
 @pytest.fixture
 def read_in_read_only_folder(tmp_path) -> Iterator[Callable[[Path], list[str]]]:
     """Read a copy of a folder that cannot be written, as a user whom permissions bind; return what it holds."""
@@ -234,10 +253,7 @@ def read_in_read_only_folder(tmp_path) -> Iterator[Callable[[Path], list[str]]]:
         shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("r"))
         for entry in (*folder.iterdir(), folder):
             entry.chmod(entry.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
-        command = [sys.executable, "-c", READS_IN_READ_ONLY, str(folder / source.name)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.split()
+        return read_as_a_user(folder / source.name)
 
     yield read
     if folder.exists():
@@ -282,8 +298,9 @@ def test_a_linked_log_is_read_with_the_wal_that_lies_beside_the_log(path, store,
     link = tmp_path / "links" / "log.db"
     link.parent.mkdir()
     os.symlink(path, link)
-    with open_reader(link) as log:
-        assert len(log.history(run).asks) == 2
+    link.parent.chmod(0o555)
+    assert read_as_a_user(link) == ["1", "2", "log.db"]
+    link.parent.chmod(0o755)
 
 
 def test_a_url_names_the_same_log(path, store, run) -> None:

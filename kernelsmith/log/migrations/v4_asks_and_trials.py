@@ -126,7 +126,8 @@ VIEWS = (
     """CREATE VIEW best_attempts AS
         SELECT runs.name AS run, a.number AS attempt, a.utilization, a.time_us, a.vendor_ratio, a.card
         FROM runs JOIN attempts a ON a.run_id = runs.id
-        WHERE a.number = (SELECT max(number) FROM attempts p WHERE p.run_id = runs.id AND p.promotion IS NOT NULL)""",
+        WHERE a.promotion IS NOT NULL AND a.number = (
+            SELECT max(number) FROM attempts p WHERE p.run_id = runs.id AND p.promotion IS NOT NULL)""",
     """CREATE VIEW attempt_list AS
         SELECT runs.name AS run, a.number AS attempt, a.ask_number AS ask, a.trial, asks.stance, a.parent, a.line,
             a.status, a.promotion, a.utilization, a.time_us, a.hypothesis, a.detail
