@@ -1,6 +1,7 @@
 """Fixtures of every test: the small task, one judge for a whole session, and attempts and histories made by hand."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,9 @@ from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.judge_client.process import SINGLE_THREADED
 
 pytest_plugins = ["endpoints"]
+
+# The digests of the tasks that a user named are remembered there.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="kernelsmith-state-")
 
 # Once the session's judge is open, this process has a core less: threads of numpy's would wait for one another.
 os.environ |= SINGLE_THREADED

@@ -21,7 +21,7 @@ from kernelsmith.core.run import Event, EventKind, Run, StopReason
 from kernelsmith.core.seams import Harness, Observer, Proposer, Receipt, ReceiptState, Strategy
 from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Verdict
-from kernelsmith.errors import HarnessError, JudgeDied, KernelsmithError, LogError, UsageError
+from kernelsmith.errors import HarnessError, JudgeDied, KernelsmithError, LogError, TaskError, UsageError
 from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.log.store import Store
 from kernelsmith.propose.foresight import Foresight
@@ -128,6 +128,8 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         way_on = f"go on with `{self._opening.resume_command}`"
+        if isinstance(error, TaskError):
+            way_on += " (with --task-from-disk after you have changed the task's folder)"
         if isinstance(error, KernelsmithError):
             self._note_trouble(error)
             error.args = (f"{error}; nothing is lost, {way_on}",)

@@ -1,0 +1,70 @@
+"""A run while it goes on, as rich draws it: budget, best, staircase, latest attempts.
+
+Whatever a candidate or a model wrote is shown as Text, which knows no markup, and on one line without controls.
+"""
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from kernelsmith.core.verdict import Status
+from kernelsmith.report import figures
+from kernelsmith.report.attempt_line import vendor_share
+from kernelsmith.report.model_live import LiveReport
+from kernelsmith.report.text import one_line
+
+COLOURS = {Status.PASSED: "green", Status.NO_CANDIDATE: "yellow", Status.REJECTED: "yellow", Status.TAMPERED: "magenta"}
+
+
+def live_page(report: LiveReport, now: Text, *, suffix: str = "") -> RenderableType:
+    """Return the view; `now` is its last line, and `suffix` takes the proposer's place in the title."""
+    title = one_line(f"{report.task} · {report.run} · {suffix or report.proposer}")
+    return Group(_head(report, title), _spent(report), _best(report), _latest(report), now)
+
+
+def _head(report: LiveReport, title: str) -> Text:
+    device = report.device
+    if device is None:
+        return Text(title, style="bold")
+    vendor = f" · {device.vendor.name} {figures.percent(device.vendor.utilization)}" if device.vendor else ""
+    about = one_line(f"{device.name} · peak {figures.rate(device.peak, device.unit)}{vendor}")
+    return Text.assemble((title, "bold"), " · ", about)
+
+
+def _spent(report: LiveReport) -> Table:
+    """Return a bar against the limit that is nearest, with the spent amounts beside it."""
+    budget, outcome = report.budget, report.outcome
+    parts = [outcome.asks / budget.attempts] if budget.attempts else []
+    parts += [outcome.active_s / 3600 / budget.hours] if budget.hours else []
+    parts += [(outcome.cost_usd or 0) / budget.usd] if budget.usd else []
+    words = [figures.spent(outcome.asks, budget.attempts, "ask"), figures.clock(outcome.active_s)]
+    words += [f"of {budget.hours:g} h"] if budget.hours else []
+    words += [figures.cost(outcome.cost_usd) + (f" of ${budget.usd:g}" if budget.usd else "")]
+    row = Table.grid(padding=(0, 2))
+    row.add_row(ProgressBar(total=1.0, completed=min(max(parts), 1.0), width=30), Text("  ".join(words)))
+    return row
+
+
+def _best(report: LiveReport) -> RenderableType:
+    best = report.outcome.best
+    measured = best.verdict.measurement if best else None
+    if best is None or measured is None:
+        return Text("best  none yet")
+    words = [f"{figures.percent(measured.utilization)} of peak", vendor_share(best)]
+    words += [figures.interval(measured), f"attempt {best.number}"]
+    line = Text.assemble("best  ", (one_line(" · ".join(word for word in words if word)), "bold green"))
+    return Group(line, Text(f"      {figures.staircase(report.outcome.climb)}", style="green", no_wrap=True))
+
+
+def _latest(report: LiveReport) -> Table:
+    table = Table.grid(padding=(0, 2), expand=True)
+    for justify in ("right", "left", "right", "left"):
+        table.add_column(justify=justify, no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    for attempt in report.latest:
+        verdict = attempt.verdict
+        style = COLOURS.get(verdict.status, "red") + (" bold" if verdict.promotion else "")
+        cells = [figures.percent(verdict.utilization), attempt.stance, figures.reason(verdict)]
+        table.add_row(Text(str(attempt.number)), Text(verdict.status, style=style), *map(Text, cells))
+    return table
