@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kernelsmith.cli import options, terminal
+from kernelsmith.cli import options
 
 NO_MODEL = (
     "no model configured: the tuner proposes; to ask a model, give --model NAME --base-url URL and KERNELSMITH_API_KEY"
@@ -57,7 +57,7 @@ def run(
     with watched() as (view, stop):
         session = start(task, db=db, name=name, observer=view, stopped=stop, **settings)
         if not (proposer or model or names_proposer(config)):
-            terminal.progress(NO_MODEL)
+            view.say(NO_MODEL)
         with session:
             history = session.run()
     tell(history, json=json, db=db)
