@@ -200,6 +200,15 @@ def test_a_run_that_was_paused_goes_on_where_it_stopped(search):
     assert [attempt.number for attempt in history.attempts] == [0, 1, 2, 3]
 
 
+def test_a_second_session_on_a_run_is_refused_and_writes_nothing(search):
+    run = search(attempts=2)
+    with run.session(Scripted()):
+        before = run.read().events
+        with pytest.raises(UsageError, match=r"run night: process \d+ works on it; wait for it to end, or stop it$"):
+            run.go()
+        assert run.read().events == before
+
+
 # --- verdicts ---
 
 

@@ -94,6 +94,7 @@ class Session:
         self._parts = parts
         self._strategy: Strategy = parts.strategy or Ladder(opening.run.config)
         self._stack = ExitStack()
+        self._is_held = False
         self._since: dict[int, datetime] = {}
         """When each open ask was handed out, UTC."""
 
@@ -116,6 +117,7 @@ class Session:
         """
         self._stack.callback(self._store.close)
         self._stack.enter_context(self._store.hold(self._run))
+        self._is_held = True
         self.history()
         self._harness = self._stack.enter_context(self._parts.harness or self._judge())
         device = open_harness(self._harness)
@@ -127,6 +129,12 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error and self._is_held:  # what another process holds is not ours to write to
+            self._tell(error)
+        self._stack.close()
+
+    def _tell(self, error: BaseException) -> None:
+        """Write a fault down, and say how to go on."""
         way_on = f"go on with `{self._opening.resume_command}`"
         if isinstance(error, TaskError):
             way_on += " (with --task-from-disk after you have changed the task's folder)"
@@ -135,7 +143,6 @@ class Session:
             error.args = (f"{error}; nothing is lost, {way_on}",)
         elif isinstance(error, KeyboardInterrupt):
             self._observer.say(f"stopped at once; {way_on}")
-        self._stack.close()
 
     def _judge(self) -> HarnessProcess:
         config = self._run.config

@@ -181,6 +181,16 @@ def test_the_card_of_an_old_attempt_is_the_device_that_was_opened_before_it(copi
                 assert attempt.card == device.name
 
 
+def test_an_old_attempt_without_a_candidate_has_no_card(copied) -> None:
+    path = copied(RECORDED[0])
+    with plain(path) as connection:
+        connection.execute(
+            "update attempts set source_digest = null, status = 'no_candidate', time_us = null, promotion = null"
+        )
+    with open_reader(path) as log:
+        assert {attempt.card for history in histories(log).values() for attempt in history.attempts} == {""}
+
+
 @every_old_database
 def test_a_migrated_run_has_a_uuid_that_every_copy_gives(copied, committed) -> None:
     uuids = []

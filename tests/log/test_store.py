@@ -281,11 +281,12 @@ def test_an_attempt_is_found_by_its_number_whatever_its_place(store, again, run,
     assert history.highest_attempt == 7
 
 
-def test_the_promoted_attempt_keeps_its_batches_for_the_next_duel(again, run, write, verdicts) -> None:
+def test_a_history_has_the_batches_of_the_promoted_attempt_for_the_next_duel(again, run, write, verdicts) -> None:
+    write(verdicts["tampered"])
     write(verdicts["promoted"])
-    incumbent = again.history(run).incumbent
-    assert incumbent is not None
-    assert len(incumbent.verdict.batches) == 3
+    history = again.history(run)
+    assert [len(attempt.verdict.batches) for attempt in history.attempts] == [0, 3]
+    assert [len(again.batches(run, number)) for number in (0, 1, 2)] == [3, 3, 0]
 
 
 # --- devices and model calls ---
