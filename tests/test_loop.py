@@ -12,9 +12,9 @@ from kernelsmith.app.session import Opening, Parts, Session
 from kernelsmith.core.attempt import Ask, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
+from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.run import Budget, Device, Event, EventKind, Run, RunConfig, RunStatus
 from kernelsmith.core.snapshot import snapshot_of
-from kernelsmith.core.kinds import DeviceKind, Unit
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import Exhausted, HarnessError, JudgeDied, MachineRefusal, UsageError

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Status
 from kernelsmith.errors import HarnessError
+from kernelsmith.judge_client.harness import HarnessProcess
 
 pytestmark = pytest.mark.gpu
 

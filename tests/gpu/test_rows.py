@@ -2,10 +2,10 @@
 
 import pytest
 
-from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.task_folder import find_task
 from kernelsmith.core.verdict import Status
+from kernelsmith.judge_client.harness import HarnessProcess
 
 pytestmark = pytest.mark.gpu
 

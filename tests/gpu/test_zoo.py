@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.judge_client.harness import HarnessProcess
-from kernelsmith.core.task_folder import load_task
 from kernelsmith.app.zoo import Examined, Exploit, examine, load_zoo
+from kernelsmith.core.task_folder import load_task
+from kernelsmith.judge_client.harness import HarnessProcess
 
 pytestmark = pytest.mark.gpu
 

@@ -9,8 +9,8 @@ import pytest
 from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
-from kernelsmith.core.run import Budget, Device, Run, RunConfig, VendorLine
 from kernelsmith.core.kinds import DataKind, DeviceKind, Role, Unit
+from kernelsmith.core.run import Budget, Device, Run, RunConfig, VendorLine
 from kernelsmith.core.task import Argument, Case, Task
 from kernelsmith.core.verdict import Duel, Facts, Interval, Measurement, Promotion, Status, Verdict
 

@@ -10,8 +10,8 @@ import pytest
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
-from kernelsmith.core.run import Run, RunConfig
 from kernelsmith.core.kinds import Unit
+from kernelsmith.core.run import Run, RunConfig
 from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from kernelsmith.core.run import Device, RunStatus
 from kernelsmith.core.kinds import DeviceKind, Unit
+from kernelsmith.core.run import Device, RunStatus
 from kernelsmith.core.verdict import Batch, Facts
 from kernelsmith.report.attempt_page import attempt_text
 from kernelsmith.report.model import run_report

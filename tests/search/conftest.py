@@ -9,8 +9,8 @@ import pytest
 from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
-from kernelsmith.core.run import Budget, Run, RunConfig
 from kernelsmith.core.kinds import Unit
+from kernelsmith.core.run import Budget, Run, RunConfig
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.search import Ladder
 

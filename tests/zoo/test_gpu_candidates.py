@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from kernelsmith import paths
+from kernelsmith.app.zoo import Exploit, Kind, load_zoo
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Status
-from kernelsmith.app.zoo import Exploit, Kind, load_zoo
 
 sys.path.insert(0, str(paths.harness_folder()))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.core.verdict import Duel
 from kernelsmith.app.zoo import Kind, Outcome, _outcome, examine, load_zoo
+from kernelsmith.core.verdict import Duel
 
 THREATS = range(1, 44)
 THREAT_MODEL = Path(__file__).parents[2] / "harness" / "README.md"
