@@ -40,6 +40,7 @@ bench-gpu:
 bench: $(VENV)/.developed
 	$(BIN)/python benchmarks/main_job.py
 	$(BIN)/python benchmarks/overheads.py
+	$(BIN)/python benchmarks/attempt_log.py
 	$(BIN)/python benchmarks/repeatability.py
 	$(BIN)/python benchmarks/precision.py --emulate
 	$(BIN)/python benchmarks/timing_truth.py --task cpu_matmul

@@ -1,6 +1,6 @@
 """What a long attempt log costs its readers: opening it, and the commands that list, show and compare its runs.
 
-    python benchmarks/log.py [--rows 50000]
+    python benchmarks/attempt_log.py [--rows 50000]
 
 The log is synthetic: `--rows` attempts in runs of 5,000, written straight into a new database of this schema, with 20
 metrics an attempt, two sources in five attempts, and batches for promoted attempts. A second log holds one run of 1,000
