@@ -1,6 +1,8 @@
 """Fixtures of every test: the small task, one judge for a whole session, and attempts and histories made by hand."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -21,8 +23,13 @@ from kernelsmith.judge_client.process import SINGLE_THREADED
 
 pytest_plugins = ["endpoints"]
 
+STATE = Path(tempfile.mkdtemp(prefix="kernelsmith-tests-"))
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)
 # The digests of the tasks that a user named are remembered there.
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="kernelsmith-state-")
+os.environ["XDG_STATE_HOME"] = str(STATE)
+# Tests start the program hundreds of times: it is compiled once, wherever the environment says to keep no bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["PYTHONPYCACHEPREFIX"] = str(STATE / "bytecode")
 
 # Once the session's judge is open, this process has a core less: threads of numpy's would wait for one another.
 os.environ |= SINGLE_THREADED
