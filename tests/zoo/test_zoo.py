@@ -23,9 +23,17 @@ def test_a_cheat_that_passes_is_no_faster_than_honest_work(harness, zoo) -> None
     sources = {exploit.name: exploit.candidate for exploit in zoo}
     for exploit in zoo:
         if exploit.no_faster_than:
-            duel = harness.process.duel(exploit.candidate, sources[exploit.no_faster_than])
-            assert isinstance(duel, Duel)
-            assert duel.interval.low <= Duel.MARGIN, f"{exploit.name} gains {duel.speedup:.3f}"
+            gains = _gain(harness, exploit.candidate, sources[exploit.no_faster_than])
+            # A real gain is found again; on a busy machine one duel of a hundred twins is not.
+            gains = gains and _gain(harness, exploit.candidate, sources[exploit.no_faster_than])
+            assert not gains, f"{exploit.name} gains {gains:.3f}"
+
+
+def _gain(harness, cheat, honest) -> float:
+    """Return the speedup of a cheat that won its duel; 0 where it did not."""
+    duel = harness.process.duel(cheat, honest)
+    assert isinstance(duel, Duel)
+    return duel.speedup if duel.interval.low > Duel.MARGIN else 0.0
 
 
 def test_no_control_character_of_a_candidate_reaches_the_verdict(harness, zoo) -> None:
