@@ -6,14 +6,16 @@ The text is what `--proposer` takes and what a run's config keeps: `model`, `tun
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from kernelsmith.core.candidate_file import read_candidate
 from kernelsmith.core.run import Run, RunConfig
 from kernelsmith.core.seams import Proposer
 from kernelsmith.core.task import Task
 from kernelsmith.errors import ConfigError, ModelError, UsageError
-from kernelsmith.log.store import Store
+
+if TYPE_CHECKING:
+    from kernelsmith.log.store import Store
 
 
 class Spec(Protocol):
@@ -27,11 +29,11 @@ class Spec(Protocol):
         """As a config keeps it: paths are absolute."""
         ...
 
-    def check(self, config: RunConfig, task: Task, log: Store) -> None:
+    def check(self, config: RunConfig, task: Task, log: "Store") -> None:
         """Find the user's faults before a run exists, or goes on. Raises UsageError."""
         ...
 
-    def build(self, run: Run, task: Task, log: Store) -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
         """Return the proposer of a run. Raises UsageError: what it needs is missing."""
         ...
 
@@ -55,7 +57,7 @@ class ModelSpec:
     asks_a_model: ClassVar[bool] = True
     text: str = "model"
 
-    def check(self, config: RunConfig, task: Task, log: Store) -> None:
+    def check(self, config: RunConfig, task: Task, log: "Store") -> None:
         """Ask the endpoint whether it is there: it must not be found dead after a run's patience with it."""
         from kernelsmith.llm.choice import open_model
         from kernelsmith.llm.price import cost_known
@@ -68,7 +70,7 @@ class ModelSpec:
         if config.base_url:
             _reach(config.base_url)
 
-    def build(self, run: Run, task: Task, log: Store) -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
         """Return the proposer with the replies that the run has had already behind it."""
         from kernelsmith.propose.model import model_proposer
 
@@ -83,14 +85,14 @@ class TunerSpec:
     asks_a_model: ClassVar[bool] = False
     text: str = "tuner"
 
-    def check(self, config: RunConfig, task: Task, log: Store) -> None:
+    def check(self, config: RunConfig, task: Task, log: "Store") -> None:
         """Read the families."""
         from kernelsmith.propose.tuner import Tuner
 
         _refuse_usd(config)
         Tuner(task, seed=config.seed)
 
-    def build(self, run: Run, task: Task, log: Store) -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
         """Return the tuner."""
         from kernelsmith.propose.tuner import Tuner
 
@@ -109,14 +111,14 @@ class FolderSpec:
         """As a config keeps it."""
         return f"folder:{self.folder}"
 
-    def check(self, config: RunConfig, task: Task, log: Store) -> None:
+    def check(self, config: RunConfig, task: Task, log: "Store") -> None:
         """Look for the folder."""
         from kernelsmith.propose.folder import FolderProposer
 
         _refuse_usd(config)
         FolderProposer(task, self.folder)
 
-    def build(self, run: Run, task: Task, log: Store) -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
         """Return the proposer."""
         from kernelsmith.propose.folder import FolderProposer
 
@@ -136,16 +138,16 @@ class ReplaySpec:
         """As a config keeps it."""
         return f"replay:{self.run}:{self.selection}"
 
-    def check(self, config: RunConfig, task: Task, log: Store) -> None:
+    def check(self, config: RunConfig, task: Task, log: "Store") -> None:
         """Look for the run in the same log."""
         _refuse_usd(config)
         self._proposer(log)
 
-    def build(self, run: Run, task: Task, log: Store) -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
         """Return the proposer."""
         return self._proposer(log)
 
-    def _proposer(self, log: Store) -> Proposer:
+    def _proposer(self, log: "Store") -> Proposer:
         from kernelsmith.propose.replay import ReplayProposer, selection_named
 
         return ReplayProposer(log.history(log.run(self.run)), selection_named(self.selection))
