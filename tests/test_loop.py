@@ -2,39 +2,26 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from scripted import BROKEN, FIRST, SLOWER, ScriptedHarness, passed
 
 from kernelsmith.app.session import Opening, Parts, Session
 from kernelsmith.core.attempt import Ask, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
-from kernelsmith.core.kinds import DeviceKind, Unit
-from kernelsmith.core.run import Budget, Device, Event, EventKind, Run, RunConfig, RunStatus
+from kernelsmith.core.run import Budget, Event, EventKind, Run, RunConfig, RunStatus
 from kernelsmith.core.snapshot import snapshot_of
 from kernelsmith.core.task_folder import load_task
-from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
+from kernelsmith.core.verdict import Promotion, Status
 from kernelsmith.errors import Exhausted, HarnessError, JudgeDied, MachineRefusal, UsageError
 from kernelsmith.log.reader import open_reader
 from kernelsmith.log.store import open_store
 
 SMALL = Path(__file__).parent / "tasks" / "small_matmul"
 BEGAN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-BROKEN = Verdict(Status.INCORRECT, "C[0,0] is 1, not 2")
-
-
-def passed(utilization: float, promotion: Promotion | None = None) -> Verdict:
-    """A verdict with a score."""
-    time_us = 1000 / utilization
-    figures = Measurement(time_us, Interval(time_us, time_us), utilization, utilization * 1e9, 1e9, Unit.FP32, time_us)
-    return Verdict(Status.PASSED, "", figures, promotion)
-
-
-FIRST = passed(0.1, Promotion.FIRST)
-SLOWER = passed(0.05)
 
 
 class Scripted:
@@ -64,39 +51,6 @@ class Short:
         return Proposal(Origin.FOLDER, "", Candidate(f"/* {ask.number} */", Language.C))
 
 
-DEVICE = Device("Test CPU", DeviceKind.CPU, 1e9, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0)
-
-
-class Judge:
-    """A harness that gives these verdicts in turn, the last one for ever; an exception is raised by the future."""
-
-    def __init__(self, *verdicts: Verdict | BaseException) -> None:
-        self.judged: list[str] = []
-        self.incumbents: list[str | None] = []
-        self.prepared: list[tuple[int, int]] = []
-        self._verdicts = itertools.chain(verdicts, itertools.repeat(verdicts[-1]))
-
-    def __enter__(self) -> "Judge":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def open(self) -> Device:
-        return DEVICE
-
-    def prepare(self, candidates: Sequence[Candidate]) -> None:
-        self.prepared.append((len(self.judged), len(candidates)))
-
-    def submit(self, candidate: Candidate, incumbent) -> Future[Verdict]:
-        self.judged.append(candidate.source)
-        self.incumbents.append(incumbent.candidate.source if incumbent else None)
-        answer: Future[Verdict] = Future()
-        verdict = next(self._verdicts)
-        answer.set_exception(verdict) if isinstance(verdict, BaseException) else answer.set_result(verdict)
-        return answer
-
-
 class Search:
     """One run in one log; every `go` is a process of its own, which knows nothing but what is on disk."""
 
@@ -111,7 +65,7 @@ class Search:
         opening = Opening(open_store(self.path), self.run, load_task(SMALL), (), "kernelsmith resume night")
         return Session(
             opening,
-            parts=Parts(strategy, proposer, harness or Judge(FIRST, SLOWER)),
+            parts=Parts(strategy, proposer, harness or ScriptedHarness(FIRST, SLOWER)),
             stopped=stopped,
             now=lambda: BEGAN + timedelta(seconds=next(ticks)),
         )
@@ -159,7 +113,7 @@ def test_the_budget_ends_a_run_and_the_diary_says_which(search):
 
 
 def test_the_target_ends_a_run(search):
-    history = search(attempts=9, target=0.3).go(harness=Judge(FIRST, passed(0.31, Promotion.DUEL)))
+    history = search(attempts=9, target=0.3).go(harness=ScriptedHarness(FIRST, passed(0.31, Promotion.DUEL)))
     assert len(history.attempts) == 2
     assert events(history, EventKind.ENDED) == [
         (None, {"limit": "target", "reason": "target reached: 31.0% of peak at attempt 1"})
@@ -213,7 +167,7 @@ def test_a_second_session_on_a_run_is_refused_and_writes_nothing(search):
 
 
 def test_every_promotion_is_an_event_that_says_how(search):
-    history = search(attempts=3).go(harness=Judge(FIRST, SLOWER, passed(0.2, Promotion.DUEL)))
+    history = search(attempts=3).go(harness=ScriptedHarness(FIRST, SLOWER, passed(0.2, Promotion.DUEL)))
     assert events(history, EventKind.PROMOTION) == [
         (0, {"by": "first", "attempt": 0}),
         (2, {"by": "duel", "attempt": 2}),
@@ -221,13 +175,13 @@ def test_every_promotion_is_an_event_that_says_how(search):
 
 
 def test_the_harness_is_given_the_incumbent_of_the_moment(search):
-    judge = Judge(BROKEN, FIRST, SLOWER, passed(0.2, Promotion.DUEL), SLOWER)
+    judge = ScriptedHarness(BROKEN, FIRST, SLOWER, passed(0.2, Promotion.DUEL), SLOWER)
     search(attempts=5).go(harness=judge)
     assert judge.incumbents == [None, None, "/* 1 */", "/* 1 */", "/* 3 */"]
 
 
 def test_a_proposal_without_a_candidate_is_recorded_and_the_run_goes_on(search):
-    judge = Judge(FIRST, SLOWER)
+    judge = ScriptedHarness(FIRST, SLOWER)
     history = search(attempts=3).go(Scripted(at_1=None), judge)
     assert [attempt.verdict.status for attempt in history.attempts] == ["passed", "no_candidate", "passed"]
     assert history.attempts[1].verdict.detail == "no fenced block"
@@ -236,7 +190,7 @@ def test_a_proposal_without_a_candidate_is_recorded_and_the_run_goes_on(search):
 
 
 def test_a_candidate_that_was_judged_before_is_rejected_without_asking_the_harness(search):
-    judge = Judge(BROKEN, FIRST, SLOWER)
+    judge = ScriptedHarness(BROKEN, FIRST, SLOWER)
     history = search(attempts=4).go(Scripted(at_2="/* 0 */", at_3="/* 1 */"), judge)
     assert [attempt.verdict.status for attempt in history.attempts[2:]] == ["rejected", "rejected"]
     assert history.attempts[2].verdict.detail == "identical to 0, which is incorrect"
@@ -256,7 +210,7 @@ def test_an_attempt_takes_the_time_from_its_ask_to_its_verdict(search):
 
 
 def test_every_change_of_stance_is_a_rung_event(search):
-    history = search(attempts=4).go(harness=Judge(BROKEN, FIRST, SLOWER))
+    history = search(attempts=4).go(harness=ScriptedHarness(BROKEN, FIRST, SLOWER))
     steps = [(number, data["from"], data["to"]) for number, data in events(history, EventKind.RUNG)]
     assert steps == [(0, "", "open"), (1, "open", "repair"), (2, "repair", "refine")]
     assert events(history, EventKind.RUNG)[1][1]["reason"] == "attempt 0 is incorrect"
@@ -271,7 +225,7 @@ def test_every_plateau_is_an_event_before_the_rung_it_leads_to(search):
 
 
 def test_a_plateau_that_falls_into_a_row_of_repairs_is_an_event_too(search):
-    history = search(attempts=5, plateau=2).go(harness=Judge(FIRST, BROKEN))
+    history = search(attempts=5, plateau=2).go(harness=ScriptedHarness(FIRST, BROKEN))
     assert [attempt.stance for attempt in history.attempts] == ["open", "refine", "repair", "repair", "repair"]
     assert events(history, EventKind.PLATEAU) == [(3, {"attempts": 2})]
 
@@ -299,7 +253,7 @@ def test_the_start_of_the_judging_is_on_disk_before_the_harness_is_asked(search)
     run = search(attempts=2)
     seen = []
 
-    class Watching(Judge):
+    class Watching(ScriptedHarness):
         def submit(self, candidate, incumbent):
             seen.append([number for number, _ in events(run.read(), EventKind.JUDGING)])
             return super().submit(candidate, incumbent)
@@ -312,7 +266,7 @@ def test_after_a_crash_the_pending_ask_is_answered_and_not_asked_again(search):
     run = search(attempts=3)
     proposer = Scripted()
     with pytest.raises(HarnessError):
-        run.go(proposer, Judge(FIRST, HarnessError("the judge is gone")))
+        run.go(proposer, ScriptedHarness(FIRST, HarnessError("the judge is gone")))
     (pending,) = run.read().open_asks
     assert pending.number == 1
 
@@ -321,7 +275,7 @@ def test_after_a_crash_the_pending_ask_is_answered_and_not_asked_again(search):
             assert ask_number != 1, "asked again"
             return Directive(Stance.RESTART)
 
-    history = run.go(proposer, Judge(SLOWER), strategy=Other())
+    history = run.go(proposer, ScriptedHarness(SLOWER), strategy=Other())
     assert [ask.number for ask in proposer.asked] == [0, 1, 1, 2]
     assert history.attempts[1].ask == pending
     assert [attempt.stance for attempt in history.attempts] == ["open", "refine", "restart"]
@@ -331,7 +285,7 @@ def test_after_a_crash_the_pending_ask_is_answered_and_not_asked_again(search):
 def test_a_harness_that_fails_is_never_a_verdict(search):
     run = search(attempts=3)
     with pytest.raises(HarnessError, match="nothing is lost, go on with `kernelsmith resume night`"):
-        run.go(harness=Judge(HarnessError("the judge is gone")))
+        run.go(harness=ScriptedHarness(HarnessError("the judge is gone")))
     assert run.read().attempts == ()
     assert run.status is RunStatus.PAUSED
     assert events(run.read(), EventKind.PAUSED)[0][1]["limit"] == "trouble"
@@ -339,10 +293,10 @@ def test_a_harness_that_fails_is_never_a_verdict(search):
 
 def test_a_candidate_that_took_the_judge_along_twice_is_recorded_as_crashed(search):
     run = search(attempts=2)
-    for killed in (Judge(FIRST, JudgeDied("gone")), Judge(JudgeDied("gone"))):
+    for killed in (ScriptedHarness(FIRST, JudgeDied("gone")), ScriptedHarness(JudgeDied("gone"))):
         with pytest.raises(JudgeDied):
             run.go(harness=killed)
-    judge = Judge(SLOWER)
+    judge = ScriptedHarness(SLOWER)
     history = run.go(harness=judge)
     assert judge.judged == []
     assert history.attempts[1].verdict.status is Status.CRASHED
@@ -355,7 +309,7 @@ def test_a_harness_that_failed_cleanly_never_becomes_a_verdict_however_often(sea
     run = search(attempts=1)
     for _ in range(3):
         with pytest.raises(type(end)):
-            run.go(harness=Judge(end))
+            run.go(harness=ScriptedHarness(end))
     assert run.go().attempts[0].verdict.passed
 
 
@@ -363,22 +317,22 @@ def test_a_candidate_that_the_machine_could_not_judge_is_judged_however_often_th
     run = search(attempts=1)
     for _ in range(3):
         with pytest.raises(HarnessError):
-            run.go(harness=Judge(MachineRefusal("another process computes on the GPU")))
+            run.go(harness=ScriptedHarness(MachineRefusal("another process computes on the GPU")))
     assert run.go().attempts[0].verdict.passed
 
 
 def test_a_candidate_whose_judging_began_once_without_a_verdict_is_judged(search):
     run = search(attempts=1)
     with pytest.raises(HarnessError):
-        run.go(harness=Judge(JudgeDied("gone")))
+        run.go(harness=ScriptedHarness(JudgeDied("gone")))
     assert run.go().attempts[0].verdict.passed
 
 
 def test_an_interrupted_run_makes_the_same_attempts_as_one_that_was_not(search, tmp_path):
     whole = search(attempts=8, plateau=2).go()
     other = Search(tmp_path / "other.db", whole.run.config)
-    other.go(harness=Judge(FIRST), stopped=iter([False, True]).__next__)
-    while len((pieces := other.go(harness=Judge(SLOWER), stopped=iter([False, True]).__next__)).attempts) < 8:
+    other.go(harness=ScriptedHarness(FIRST), stopped=iter([False, True]).__next__)
+    while len((pieces := other.go(harness=ScriptedHarness(SLOWER), stopped=iter([False, True]).__next__)).attempts) < 8:
         pass
     assert [_told(attempt) for attempt in pieces.attempts] == [_told(attempt) for attempt in whole.attempts]
 
@@ -392,7 +346,7 @@ def _told(attempt):
 
 def test_what_may_follow_is_built_while_the_verdict_is_awaited(tmp_path):
     config = RunConfig("cpu_matmul", "tuner", Budget(attempts=3))
-    judge = Judge(BROKEN, FIRST, SLOWER)
+    judge = ScriptedHarness(BROKEN, FIRST, SLOWER)
     with Search(tmp_path / "attempts.db", config).session(None, judge) as session:
         session.run()
     assert [number for number, _ in judge.prepared] == [1, 2, 3]
@@ -411,7 +365,7 @@ class Sweeping:
 
 
 def test_every_trial_of_a_proposal_is_an_attempt_of_its_ask(search):
-    judge = Judge(FIRST, SLOWER)
+    judge = ScriptedHarness(FIRST, SLOWER)
     history = search(attempts=2).go(Sweeping(), judge)
     places = [(attempt.number, attempt.ask_number, attempt.trial) for attempt in history.attempts]
     assert places == [(0, 0, 0), (1, 0, 1), (2, 0, 2), (3, 1, 0), (4, 1, 1), (5, 1, 2)]
@@ -431,9 +385,9 @@ def test_plateaus_count_asks(search):
 def test_a_sweep_that_was_interrupted_goes_on_with_the_trial_that_lacks_a_verdict(search):
     run = search(attempts=2)
     with pytest.raises(HarnessError):
-        run.go(Sweeping(), Judge(FIRST, SLOWER, SLOWER, SLOWER, HarnessError("gone")))
+        run.go(Sweeping(), ScriptedHarness(FIRST, SLOWER, SLOWER, SLOWER, HarnessError("gone")))
     assert [ask.number for ask in run.read().open_asks] == [1]
-    judge = Judge(SLOWER)
+    judge = ScriptedHarness(SLOWER)
     history = run.go(Sweeping(), judge)
     assert judge.judged == ["/* 1.1 */", "/* 1.2 */"]
     assert [attempt.trial for attempt in history.attempts] == [0, 1, 2, 0, 1, 2]
@@ -481,7 +435,7 @@ def test_under_another_harness_the_incumbent_is_measured_again_first(search):
     run = search(attempts=2)
     run.go(stopped=iter([False, True]).__next__)
     _resume_under(run, harness_digest="other")
-    judge = Judge(passed(0.2, Promotion.FIRST), SLOWER)
+    judge = ScriptedHarness(passed(0.2, Promotion.FIRST), SLOWER)
     history = run.go(harness=judge)
     assert judge.judged == ["/* 0 */", "/* 1 */"]
     assert len(history.attempts) == 2
@@ -494,7 +448,7 @@ def test_under_another_harness_the_incumbent_is_measured_again_first(search):
 def test_under_the_same_harness_nothing_is_measured_again(search):
     run = search(attempts=2)
     run.go(stopped=iter([False, True]).__next__)
-    judge = Judge(SLOWER)
+    judge = ScriptedHarness(SLOWER)
     run.go(harness=judge)
     assert judge.judged == ["/* 1 */"]
 
@@ -504,7 +458,7 @@ def test_an_incumbent_that_does_not_pass_any_more_stops_the_run_in_one_line(sear
     run.go(stopped=iter([False, True]).__next__)
     _resume_under(run, harness_digest="other")
     with pytest.raises(UsageError, match="attempt 0, the best of night, is incorrect now"):
-        run.go(harness=Judge(BROKEN))
+        run.go(harness=ScriptedHarness(BROKEN))
 
 
 def _resume_under(run: Search, **changed: str) -> None:

@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 from endpoints import FakeEndpoint
+from scripted import FIRST, SLOWER, ScriptedHarness
 
 from kernelsmith.app.session import Parts
 from kernelsmith.app.start import start
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, RunConfig
 from kernelsmith.errors import HarnessError
-
-from .conftest import ScriptedHarness
 
 SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
 KERNEL = "void matmul(const float *A, const float *B, float *C, int M, int N, int K) {}\n"
@@ -38,7 +37,7 @@ class Workplace:
         """Run a search of at most 12 asks with a harness that judges nothing."""
         given = {"task": str(SMALL), "proposer": "tuner", **settings}
         limits = {"attempts": 12} if not {"attempts", "hours", "usd"} & given.keys() else {}
-        with start(parts=Parts(harness=ScriptedHarness()), **given, **limits) as session:
+        with start(parts=Parts(harness=ScriptedHarness(FIRST, SLOWER)), **given, **limits) as session:
             return session.run()
 
     def ask(self, settings: Mapping[str, Any]) -> History:
@@ -78,7 +77,7 @@ def number_of_paid_asks(at: Workplace, settings: Mapping[str, Any]) -> object:
 def prompt(at: Workplace, settings: Mapping[str, Any]) -> object:
     """The length of the next prompt after 12 attempts."""
     with start(
-        str(SMALL), proposer="tuner", parts=Parts(harness=ScriptedHarness()), attempts=12, **settings
+        str(SMALL), proposer="tuner", parts=Parts(harness=ScriptedHarness(FIRST, SLOWER)), attempts=12, **settings
     ) as session:
         session.run()
         return len(session.prompt(session.ask()))
@@ -140,7 +139,7 @@ SETTINGS: dict[str, tuple[Any, Any, Observe]] = {
     "attempts": (2, 3, number_of_asks),
     "hours": (1e-9, 10.0, number_of_asks),
     "usd": (3.0, 5.0, number_of_paid_asks),
-    "target": (0.4, 0.9, number_of_asks),
+    "target": (0.09, 0.9, number_of_asks),
 }
 """Every setting with two values, and where their difference is seen."""
 

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted import BROKEN, FIRST, ScriptedHarness
 
 from kernelsmith import paths
+from kernelsmith.app.session import Parts
+from kernelsmith.app.start import start
 from kernelsmith.core.run import Budget, Event, EventKind, RunConfig, StopReason
 from kernelsmith.core.snapshot import snapshot_of
 from kernelsmith.core.verdict import Promotion, Status
@@ -101,10 +104,15 @@ def mine(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def own(cli: Cli, mine: Path, quick: list[str]) -> Path:
-    """The folder of the task of a run of two attempts, which is named own: the skeleton fails, the next one passes."""
-    done = cli("run", "mine", "--attempts", "2", "--name", "own", *quick)
-    assert done.returncode == 0, done.stderr
+def own(environment: dict[str, str], mine: Path) -> Path:
+    """The folder of the task of a run of two attempts, which is named own: the skeleton fails, the next one passes.
+
+    A scripted harness gives the verdicts; the commands under test start the real one.
+    """
+    parts = Parts(harness=ScriptedHarness(BROKEN, FIRST))
+    limits = {"attempts": 2, "calibration_s": 0.1}
+    with start(str(mine), db=mine.parent / "runs" / "attempts.db", name="own", parts=parts, **limits) as session:
+        session.run()
     return mine
 
 
