@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+QUICK := tests/test_loop.py $(addprefix tests/,app contracts core llm log prompts propose report search)
+
 .PHONY: run test quick check soak bench test-gpu bench-gpu clean
 
 run: $(VENV)/.installed
@@ -15,7 +17,7 @@ test: $(VENV)/.developed
 
 # The inner loop: no compiler, no judge, no model server; half a minute on two cores.
 quick: $(VENV)/.developed
-	$(BIN)/python -m pytest -m "not soak and not gpu and not server and not judge"
+	$(BIN)/python -m pytest -m "not soak and not server and not judge" $(QUICK)
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check .

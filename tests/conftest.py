@@ -35,14 +35,18 @@ os.environ["PYTHONPYCACHEPREFIX"] = str(STATE / "bytecode")
 os.environ |= SINGLE_THREADED
 
 HERE = Path(__file__).parent
-STARTS_PROGRAMS = ("cli", "fuzz", "gpu", "harness", "judge_client", "zoo", "test_examples", "test_kill", "test_wheel")
-"""Folders and files whose tests start a judge, a compiler or the program."""
+STARTS_PROGRAMS = (
+    "app/test_doctor.py", "app/test_every_setting.py", "app/test_interpreter.py", "app/test_selftest.py", "cli",
+    "fuzz", "gpu", "harness", "judge_client", "log/test_faults.py", "log/test_migrations.py", "test_examples.py",
+    "test_kill.py", "test_wheel.py", "zoo",
+)  # fmt: skip
+"""Folders and files whose tests start a judge, a compiler or other programs."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `make quick` leaves out."""
     for item in items:
-        if item.path.relative_to(HERE).parts[0].removesuffix(".py") in STARTS_PROGRAMS:
+        if item.path.relative_to(HERE).as_posix().startswith(STARTS_PROGRAMS):
             item.add_marker(pytest.mark.judge)
 
 
