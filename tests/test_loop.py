@@ -453,6 +453,32 @@ def test_under_the_same_harness_nothing_is_measured_again(search):
     assert judge.judged == ["/* 1 */"]
 
 
+def test_the_target_is_held_against_the_latest_figure(search):
+    run = search(attempts=3, target=0.5)
+    run.go(stopped=iter([False, True]).__next__)
+    _resume_under(run, harness_digest="other")
+    history = run.go(harness=ScriptedHarness(passed(0.6, Promotion.FIRST), SLOWER))
+    assert events(history, EventKind.ENDED)[0][1]["reason"] == "target reached: 60.0% of peak at attempt 0"
+    assert len(history.attempts) == 1
+
+
+def test_an_agent_that_was_killed_while_it_judged_blames_nobody(search):
+    run = search(attempts=1)
+    with run.session(Scripted()) as session:
+        ask = session.ask()
+        for _ in range(3):
+            session.note(EventKind.JUDGING, ask, trial=0)
+    assert run.go().attempts[0].verdict.passed
+
+
+def test_an_answer_that_shrinks_when_it_is_given_again_stops_the_run(search):
+    run = search(attempts=2)
+    with pytest.raises(HarnessError):
+        run.go(Sweeping(), ScriptedHarness(FIRST, HarnessError("gone")))
+    with pytest.raises(UsageError, match="ask 0: its answer has fewer trials now"):
+        run.go(Scripted())
+
+
 def test_an_incumbent_that_does_not_pass_any_more_stops_the_run_in_one_line(search):
     run = search(attempts=2)
     run.go(stopped=iter([False, True]).__next__)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from kernelsmith.app import interpreter
+from kernelsmith.app import interpreter, trust
 from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
 from kernelsmith.app.session import Session
@@ -56,7 +56,9 @@ def _config(
     from kernelsmith.app.proposers import ReplaySpec
 
     spec = ReplaySpec(recorded.run.name, selection)
-    python = machine.get("harness_python") or recorded.run.config.harness_python
+    python = machine.get("harness_python")
+    if not python and trust.knows_run(recorded.run):
+        python = recorded.run.config.harness_python
     config = replace(
         recorded.run.config,
         proposer=spec.text,

@@ -6,18 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kernelsmith.app import identity, interpreter
+from kernelsmith.app import identity, interpreter, trust
 from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
 from kernelsmith.app.session import Opening, Parts, Session
 from kernelsmith.app.settings import limits_given
 from kernelsmith.app.start import check, resume_command
-from kernelsmith.app.task_source import recorded_task, task_on_disk, written
+from kernelsmith.app.task_source import changed_task, recorded_task
 from kernelsmith.core.budget import spent
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Event, EventKind
 from kernelsmith.core.seams import Observer
-from kernelsmith.core.snapshot import snapshot_of
 from kernelsmith.core.task import Task
 from kernelsmith.errors import UsageError
 from kernelsmith.log.store import Store, open_store
@@ -33,6 +32,8 @@ class TaskChoice(NamedTuple):
     """The folder's, although they differ from those that the log keeps."""
     trusted: str | None = None
     """Digest of a task whose code the user trusts now."""
+    with_its_settings: bool = False
+    """Follow what the log says of interpreter, endpoint and sandbox, although the run was started elsewhere."""
 
 
 def resume(
@@ -58,8 +59,11 @@ def resume(
     given = limits_given(more)
     store = open_store(database(db), create=False)
     try:
-        history = _under(store.history(store.run(run)), python)
         say = observer.say if observer else lambda text: None
+        history = store.history(store.run(run))
+        if not (task.with_its_settings or trust.knows_run(history.run)):
+            history = _without_foreign_settings(history, python)
+        history = _under(history, python)
         found = _task(store, history, choice=task, say=say)
         opening = _opening(store, history, found, limits=_limits(history, given), db=db)
     except BaseException:
@@ -80,6 +84,23 @@ def _opening(
     return Opening(store, run, task, events, resume_command(run, db))
 
 
+def _without_foreign_settings(history: History, python: str | None) -> History:
+    """Return a run that was started elsewhere without what its log says of this machine.
+
+    Raises:
+        UsageError: it asks a model at an endpoint, which would get the user's key.
+    """
+    run, config = history.run, history.run.config
+    if config.base_url:
+        raise UsageError(
+            f"{run.name} was started on another machine or by an older kernelsmith, and names the endpoint "
+            f"{config.base_url}, which would get your key; --trust-run goes on with it"
+        )
+    told = [event for event in history.events if not (event.kind is EventKind.RESUME and HARNESS_PYTHON in event.data)]
+    here = replace(config, harness_python=python, trust_candidates=False)
+    return replace(history, run=replace(run, config=here), events=told)
+
+
 def _under(history: History, python: str | None) -> History:
     """Return the run under the interpreter that is given now, else the last given one, else that of its start."""
     told = history.last_told(HARNESS_PYTHON)
@@ -89,11 +110,9 @@ def _under(history: History, python: str | None) -> History:
 
 
 def _task(store: Store, history: History, *, choice: TaskChoice, say: Callable[[str], None]) -> Task:
-    if not choice.from_disk:
-        return recorded_task(store, history, given=choice.trusted, say=say)
-    snapshot = snapshot_of(task_on_disk(history.run.config.task).folder)
-    store.keep_snapshot(snapshot)
-    return written(snapshot, history.run, store)
+    if choice.from_disk:
+        return changed_task(store, history, given=choice.trusted)
+    return recorded_task(store, history, given=choice.trusted, say=say)
 
 
 def _limits(history: History, given: Mapping[str, float]) -> dict[str, Any]:

@@ -129,9 +129,11 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error and self._is_held:  # what another process holds is not ours to write to
-            self._tell(error)
-        self._stack.close()
+        try:
+            if error and self._is_held:  # what another process holds is not ours to write to
+                self._tell(error)
+        finally:
+            self._stack.close()
 
     def _tell(self, error: BaseException) -> None:
         """Write a fault down, and say how to go on."""
@@ -168,7 +170,7 @@ class Session:
     def _note_trouble(self, error: KernelsmithError) -> None:
         """Write the fault down, unless the log itself is at fault."""
         what = {"limit": StopReason.TROUBLE, "reason": f"{type(error).__name__}: {error}"}
-        with suppress(LogError):
+        with suppress(LogError, UsageError):
             for kind in (EventKind.TROUBLE, EventKind.PAUSED):
                 self._store.note(self._run, Event(kind, self._now(), data=what))
 
@@ -208,15 +210,16 @@ class Session:
 
     def answer(self, ask: Ask, proposal: Proposal) -> None:
         """Judge every trial of a proposal that has no verdict yet, and record each verdict."""
-        history = self._store.history(self._run)
+        made = {attempt.trial for attempt in self._store.history(self._run).trials_of(ask.number)}
+        missing = [trial for trial in proposal.trials if trial.number not in made]
+        if made and not missing:
+            raise UsageError(f"ask {ask.number}: its answer has fewer trials now than when it was given first")
         if proposal.candidate is None:
             return self._record(ask, 0, proposal, loop.verdict_on_nothing(proposal))
-        made = {attempt.trial for attempt in history.trials_of(ask.number)}
         if proposal.sweep and not made:
             self.note(EventKind.SWEEP, ask, trials=len(proposal.trials))
-        for trial in proposal.trials:
-            if trial.number not in made:
-                self._record(ask, trial.number, proposal.of(trial), self._verdict(ask, trial, proposal))
+        for trial in missing:
+            self._record(ask, trial.number, proposal.of(trial), self._verdict(ask, trial, proposal))
         return None
 
     def tell(self, ask: Ask, *, hypothesis: str, source: str, parent: int | None = None) -> Receipt:

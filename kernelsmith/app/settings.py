@@ -27,6 +27,7 @@ OPTION_NAMES = {"from_file": "from"}
 """Options that are not called like their key."""
 WANTED = {"budget": "a table `[budget]`", "price_per_mtok": "a list [PROMPT, COMPLETION] in USD"}
 BUDGET = "budget"
+LIMITS = tuple(limit.name for limit in fields(Budget))
 
 
 def configured(path: Path | None, options: Mapping[str, Any]) -> RunConfig:
@@ -47,7 +48,10 @@ def limits_given(options: Mapping[str, Any]) -> dict[str, float]:
     Raises:
         ConfigError: one is not a number above 0.
     """
-    limits: dict[str, float] = _checked(_nested(options), "--").get(BUDGET, {})
+    given = _checked(_nested(options), "--")
+    limits: dict[str, float] = given.pop(BUDGET, {})
+    if given:
+        raise ConfigError(f"{next(iter(given))}: a resumed run keeps its own; {', '.join(LIMITS)} can be extended")
     return limits
 
 
@@ -128,10 +132,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are given in the shape of a file: flat, with a table for the budget."""
-    limits = {field.name for field in fields(Budget)}
     given = {key: value for key, value in options.items() if value is not None}
-    flat = {key: value for key, value in given.items() if key not in limits}
-    budget = {key: value for key, value in given.items() if key in limits}
+    flat = {key: value for key, value in given.items() if key not in LIMITS}
+    budget = {key: value for key, value in given.items() if key in LIMITS}
     return flat | ({BUDGET: budget} if budget else {})
 
 

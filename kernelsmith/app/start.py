@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kernelsmith.app import identity
+from kernelsmith.app import identity, trust
 from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
 from kernelsmith.app.proposers import check_opening, spec_of
@@ -62,6 +62,7 @@ def opening_of(store: Store, config: RunConfig, task: Snapshot, *, name: str | N
     """Write a new run down with its task's files and the prompt templates, and return what its session opens."""
     store.keep_snapshot(identity.templates())
     run = store.create_run(config, name=name, task=task, provenance=identity.provenance())
+    trust.remember_run(run)
     started = (Event(EventKind.STARTED, run.created_at),)
     return Opening(store, run, written(task, run, store), started, resume_command(run, db))
 

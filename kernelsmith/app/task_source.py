@@ -24,9 +24,24 @@ def lasting_name(task: Task) -> str:
 def task_on_disk(name: str) -> Task:
     """Return the task that the user names, whose code may run here from now on. Raises TaskError, UsageError."""
     task = find_task(name)
-    if "/" in lasting_name(task):
-        trust.remember(task.digest)
+    trust.remember_task(snapshot_of(task.folder))
     return task
+
+
+def changed_task(store: Store, history: History, *, given: str | None) -> Task:
+    """Return the task of a run as its folder is now, and keep its files in the log.
+
+    Raises:
+        TaskError: the folder is gone or malformed.
+        UsageError: the run was started elsewhere, and the folder's code may not run here.
+    """
+    folder = find_task(history.run.config.task).folder
+    snapshot = snapshot_of(folder)
+    if trust.knows_run(history.run):
+        trust.remember_task(snapshot)
+    trust.require_task(snapshot, benchmark=folder / "benchmark.py", given=given)
+    store.keep_snapshot(snapshot)
+    return written(snapshot, history.run, store)
 
 
 def recorded_task(store: Store, history: History, *, given: str | None, say: Callable[[str], None]) -> Task:
@@ -41,7 +56,7 @@ def recorded_task(store: Store, history: History, *, given: str | None, say: Cal
     snapshot = store.snapshot(digest) or _same_on_disk(run, digest, on_disk)
     _refuse_forged(snapshot, digest, run)
     task = written(snapshot, run, store)
-    trust.require(digest, benchmark=task.folder / "benchmark.py", given=given)
+    trust.require_task(snapshot, benchmark=task.folder / "benchmark.py", given=given)
     if on_disk is None or on_disk.digest != digest:
         say(_difference(run, on_disk))
     return task
@@ -49,7 +64,10 @@ def recorded_task(store: Store, history: History, *, given: str | None, say: Cal
 
 def written(snapshot: Snapshot, run: Run, store: Store) -> Task:
     """Return the task of a snapshot, from a copy in the run's folder that is made anew where it was changed."""
-    folder = paths.run_folder(store.path, run.name) / "task" / snapshot.digest[:16] / Path(run.config.task).name
+    name = Path(run.config.task).name
+    if name in ("", ".", ".."):
+        raise LogError(f"run {run.name}: {run.config.task!r} is no task's name")
+    folder = paths.run_folder(store.path, run.name) / "task" / snapshot.digest[:16] / name
     if not folder.is_dir() or snapshot_of(folder).digest != snapshot.digest:
         shutil.rmtree(folder, ignore_errors=True)
         _write(snapshot, folder)
@@ -59,8 +77,9 @@ def written(snapshot: Snapshot, run: Run, store: Store) -> Task:
 def _write(snapshot: Snapshot, folder: Path) -> None:
     try:
         snapshot.write(folder)
-    except OSError as error:
-        raise UsageError(f"{folder}: {error.strerror}: a run needs its task's files there") from error
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{folder}: {reason}: a run needs its task's files there") from error
 
 
 def _refuse_forged(snapshot: Snapshot, digest: str, run: Run) -> None:

@@ -125,6 +125,14 @@ TrustTask = Annotated[
     str | None,
     typer.Option("--trust-task", metavar="DIGEST", help="Let the code of the recorded task with this digest run here."),
 ]
+TrustRun = Annotated[
+    bool,
+    typer.Option(
+        "--trust-run",
+        help="Use the endpoint, interpreter and sandbox setting that the log names, although the run was not started "
+        "on this machine.",
+    ),
+]
 
 
 def repeated(given: str | None) -> str:

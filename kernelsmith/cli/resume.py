@@ -14,6 +14,7 @@ def resume(
     harness_python: options.HarnessPython = None,
     task_from_disk: options.TaskFromDisk = False,
     trust_task: options.TrustTask = None,
+    trust_run: options.TrustRun = False,
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
@@ -34,7 +35,7 @@ def resume(
             db=db,
             observer=view,
             stopped=stop,
-            task=TaskChoice(task_from_disk, trust_task),
+            task=TaskChoice(task_from_disk, trust_task, trust_run),
             target=fraction(target) if target is not None else None,
             **more,
         )

@@ -5,6 +5,7 @@ It knows nothing of runs or attempts.
 
 import shutil
 import sys
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -38,10 +39,11 @@ def _json_escaped(line: str) -> str:
 
 
 def progress(text: str) -> None:
-    """Print one line of progress on stderr; its spaces stay."""
+    """Print one line of progress on stderr; its spaces stay. Progress that nobody reads any more is dropped."""
     from kernelsmith.report.text import visible
 
-    typer.echo(caps.cut(visible(" ".join(text[: 8 * caps.LINE].splitlines())), caps.LINE), err=True)
+    with suppress(BrokenPipeError):
+        typer.echo(caps.cut(visible(" ".join(text[: 8 * caps.LINE].splitlines())), caps.LINE), err=True)
 
 
 def fault(text: str) -> None:

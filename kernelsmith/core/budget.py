@@ -11,9 +11,9 @@ def spent(history: History) -> Ending | None:
     """
     if history.open_asks:
         return None
-    budget, best = history.budget, history.incumbent
-    if best and budget.target is not None and (best.verdict.utilization or 0) >= budget.target:
-        reached = f"{best.verdict.utilization:.1%} of peak at attempt {best.number}"
+    budget, best, reaches = history.budget, history.incumbent, history.best_utilization or 0
+    if best and budget.target is not None and reaches >= budget.target:
+        reached = f"{reaches:.1%} of peak at attempt {best.number}"
         return Ending(StopReason.TARGET, f"target reached: {reached}")
     if budget.attempts is not None and history.answered >= budget.attempts:
         return Ending(StopReason.ATTEMPTS, made(history))

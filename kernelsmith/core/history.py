@@ -1,14 +1,14 @@
 """A run as the log tells it: the one argument of strategies, proposers and reports."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from kernelsmith.core.attempt import Ask, Attempt, Proposal, Stance
 from kernelsmith.core.candidate import Candidate
-from kernelsmith.core.run import Budget, Device, Event, EventKind, Run
+from kernelsmith.core.run import Budget, Device, Event, EventKind, Provenance, Run
 from kernelsmith.core.usage import Usage
 
 BEGINS_A_LINE = (Stance.OPEN, Stance.RESTRUCTURE, Stance.RESTART)
@@ -86,6 +86,20 @@ class History:
         fastest_us = min((batch.time_us for batch in best.verdict.batches), default=time_us)
         return Opponent(best.candidate, time_us, fastest_us)
 
+    @property
+    def best_utilization(self) -> float | None:
+        """The incumbent's utilization as it was measured last; None where nothing has passed."""
+        best = self.incumbent
+        again = self.remeasured(best) if best else None
+        return float(str(again["utilization"])) if again else best.verdict.utilization if best else None
+
+    @property
+    def provenance(self) -> Provenance:
+        """What made the latest figures: as the run was started, or as its latest `resume` event says."""
+        made = self.run.provenance
+        told: dict[str, Any] = {f.name: self.last_told(f.name) or getattr(made, f.name) for f in fields(Provenance)}
+        return Provenance(**told)
+
     def remeasured(self, attempt: Attempt) -> Mapping[str, object] | None:
         """What the latest `remeasured` event of an attempt holds, if there is one."""
         told = (e.data for e in reversed(self.events) if e.kind is EventKind.REMEASURED)
@@ -161,10 +175,9 @@ class History:
         return replace(self.run.config.budget, **limits)
 
     def deadly_judgings(self, ask_number: int, trial: int) -> int:
-        """How often a trial was handed to a judge and neither a verdict nor a clean failure of the harness followed."""
-        told = [e for e in self.events if e.ask_number == ask_number and e.data.get("trial", 0) == trial]
-        kinds = [event.kind for event in told]
-        return kinds.count(EventKind.JUDGING) - kinds.count(EventKind.TROUBLE)
+        """How often the judge died while it judged a trial."""
+        deaths = (event for event in self.events if event.kind is EventKind.JUDGE_DIED)
+        return sum(death.ask_number == ask_number and death.data.get("trial", 0) == trial for death in deaths)
 
     # --- indexes ---
 

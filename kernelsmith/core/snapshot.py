@@ -28,6 +28,14 @@ class Snapshot:
             digest.update(os.fsencode(path) + b"\0" + self.files[path] + b"\0")
         return digest.hexdigest()
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the lengths too, hex. Files of other folders cannot be cut so that they give the same one."""
+        fingerprint = hashlib.sha256()
+        for part in (part for path in sorted(self.files) for part in (path.encode(), self.files[path])):
+            fingerprint.update(len(part).to_bytes(8) + part)
+        return fingerprint.hexdigest()
+
     def write(self, folder: Path) -> None:
         """Write every file below a folder. Raises OSError."""
         for path, content in self.files.items():

@@ -162,8 +162,11 @@ class HarnessProcess:
     def _write(self, candidate: Candidate) -> dict[str, str]:
         """The candidate as a file, named by its digest."""
         path = self._folder / "candidates" / f"{candidate.digest[:16]}{candidate.language.suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(candidate.source.encode())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(candidate.source.encode())
+        except OSError as error:
+            raise HarnessError(f"{path}: {error.strerror}: a candidate cannot be written for the judge") from error
         return {"path": str(path.resolve()), "language": candidate.language}
 
     def _ask(self, op: str, **body: Any) -> wire.Answer:

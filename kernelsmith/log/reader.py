@@ -15,7 +15,7 @@ from kernelsmith.core.run import EventKind, Run, RunStatus
 from kernelsmith.core.snapshot import Snapshot
 from kernelsmith.core.usage import Exchange
 from kernelsmith.core.verdict import Batch
-from kernelsmith.errors import UsageError
+from kernelsmith.errors import LogError, UsageError
 from kernelsmith.log import database, lock, rows, tables
 from kernelsmith.log.loading import LoadedRun, contents, texts
 
@@ -69,7 +69,8 @@ class Reader(AbstractContextManager["Reader"]):
             close = difflib.get_close_matches(name, names, n=3) or names[-3:]
             hint = f"; there is {', '.join(close)}" if close else "; there is none yet: `kernelsmith run TASK`"
             raise UsageError(f"no run {name!r} in {self._where}{hint}")
-        return rows.run_of(found)
+        with _understood(self._where):
+            return rows.run_of(found)
 
     def names(self) -> list[str]:
         """Return the names of all runs, oldest first."""
@@ -98,7 +99,7 @@ class Reader(AbstractContextManager["Reader"]):
         """
         # What a query that failed had read in part is read again.
         loaded = self._loaded.pop(run.id, None) or LoadedRun(run)
-        with self._reading() as connection:
+        with self._reading() as connection, _understood(self._where):
             history = loaded.refresh(connection)
         self._loaded[run.id] = loaded
         return history
@@ -138,7 +139,7 @@ class Reader(AbstractContextManager["Reader"]):
         return RunSummary(row["name"], task, row["config"]["proposer"], status, count, best, at)
 
     def _status(self, run_id: int, name: str) -> RunStatus:
-        if lock.is_held(self._lock_file(name)):
+        if rows.NAME.fullmatch(name) and lock.is_held(self._lock_file(name)):
             return RunStatus.RUNNING
         query = select(tables.events.c.kind).where(tables.events.c.run_id == run_id)
         with self._reading() as connection:
@@ -153,6 +154,15 @@ class Reader(AbstractContextManager["Reader"]):
         """Hold one transaction, so that several queries see one state of the log."""
         with database.faults(self._where), self._database.engine.connect() as connection, connection.begin():
             yield connection
+
+
+@contextmanager
+def _understood(where: str) -> Iterator[None]:
+    """Turn a row that this program cannot read into one line. Raises LogError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise LogError(f"{where}: holds what this kernelsmith does not understand: {error}; a newer one may") from error
 
 
 _STATUS_AFTER = {

@@ -1,9 +1,10 @@
 """Rows from the domain's types and back. What was written comes back equal."""
 
 import hashlib
+import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,8 @@ from kernelsmith.log import tables
 from kernelsmith.log.metrics import Figures
 
 Row = RowMapping
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+"""Run names become folder names."""
 
 _MEASURED = [f.name for f in fields(Measurement) if f.name in tables.attempts.c]
 _CONFIG = frozenset(f.name for f in fields(RunConfig))
@@ -56,6 +59,8 @@ def run_of(row: Row) -> Run:
     Raises:
         UsageError: its config has a key that this program does not know.
     """
+    if not NAME.fullmatch(row["name"]):
+        raise UsageError(f"run {row['name']!r}: no kernelsmith gives a run such a name; the log was changed")
     made = Provenance(**{f.name: row[f.name] for f in fields(Provenance)})
     at = datetime.fromisoformat(row["created_at"])
     return Run(row["id"], row["name"], _config_of(row), row["task_digest"], at, row["uuid"], made)
@@ -212,11 +217,6 @@ def batch_rows(attempt: Attempt) -> list[dict[str, Any]]:
         {name: getattr(batch, name) for name in _BATCH} | {"position": position}
         for position, batch in enumerate(attempt.verdict.batches)
     ]
-
-
-def without_batches(attempt: Attempt) -> Attempt:
-    """Return the attempt as it is read back when it was not promoted."""
-    return replace(attempt, verdict=replace(attempt.verdict, batches=()))
 
 
 def batch_of(row: Row) -> Batch:

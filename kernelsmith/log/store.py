@@ -22,8 +22,6 @@ from kernelsmith.log import database, lock, rows, tables
 from kernelsmith.log.inserting import insert_attempt, insert_blob, insert_events, insert_snapshot
 from kernelsmith.log.reader import Reader
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-"""Run names become folder names."""
 UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -61,7 +59,7 @@ class Store(Reader):
         return self.run(name)
 
     def _refuse_name(self, name: str) -> None:
-        if not NAME.fullmatch(name):
+        if not rows.NAME.fullmatch(name):
             raise UsageError(f"--name {name!r}: letters, digits, dots, dashes and underscores only, at most 80")
         if name in self.names():
             raise UsageError(f"--name {name}: there is a run of this name; `kernelsmith resume {name}` goes on with it")

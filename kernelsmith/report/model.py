@@ -116,7 +116,7 @@ def run_report(history: History, status: RunStatus) -> RunReport:
         budget=history.budget,
         device=history.device,
         usage=history.usage,
-        provenance=run.provenance,
+        provenance=history.provenance,
         outcome=outcome_of(history),
     )
     attempts = tuple(attempt_row(attempt, history.device_of(attempt)) for attempt in history.attempts)

@@ -198,7 +198,7 @@ def runs_diff(a: History, b: History) -> RunsDiff:
 
 def provenance_diff(a: History, b: History) -> ProvenanceDiff:
     """Return what differs in the programs and rules that made the figures of two runs."""
-    x, y = a.run.provenance, b.run.provenance
+    x, y = a.provenance, b.provenance
     return ProvenanceDiff(
         program=_unequal(x.program, y.program),
         harness_digest=_unequal(x.harness_digest, y.harness_digest),

@@ -1,9 +1,11 @@
 """Where the task of a run comes from: a log's copy is taken only if it is what its digest says, in one folder."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from kernelsmith import paths
 from kernelsmith.app import trust
 from kernelsmith.app.task_source import recorded_task, task_on_disk
 from kernelsmith.core.run import RunConfig
@@ -38,14 +40,31 @@ def test_a_file_whose_name_leads_out_of_the_folder_is_refused_even_if_it_is_trus
 
 
 def test_a_folder_is_trusted_once_the_user_has_named_it(tmp_path):
-    digest, benchmark = snapshot_of(SMALL).digest, SMALL / "benchmark.py"
-    with pytest.raises(UsageError, match=f"--trust-task {digest}"):
-        trust.require(digest, benchmark=benchmark, given=None)
-    assert task_on_disk(str(SMALL)).digest == digest
-    trust.require(digest, benchmark=benchmark, given=None)
-    assert (tmp_path / "state" / "kernelsmith" / "trusted-tasks").read_text() == f"{digest}\n"
+    task, benchmark = snapshot_of(SMALL), SMALL / "benchmark.py"
+    with pytest.raises(UsageError, match=f"--trust-task {task.digest}"):
+        trust.require_task(task, benchmark=benchmark, given=None)
+    assert task_on_disk(str(SMALL)).digest == task.digest
+    trust.require_task(task, benchmark=benchmark, given=None)
+    assert (tmp_path / "state" / "kernelsmith" / "trusted-tasks").read_text() == f"{task.fingerprint}\n"
 
 
-def test_an_installed_task_is_trusted_and_not_remembered(tmp_path):
-    trust.require(task_on_disk("cpu_matmul").digest, benchmark=Path("benchmark.py"), given=None)
-    assert not (tmp_path / "state").exists()
+def test_an_installed_task_is_trusted():
+    trust.require_task(snapshot_of(paths.tasks_folder() / "cpu_matmul"), benchmark=Path("benchmark.py"), given=None)
+
+
+def test_an_installed_task_that_was_named_is_trusted_after_it_has_changed(tmp_path, monkeypatch):
+    shutil.copytree(paths.tasks_folder() / "cpu_matmul", tmp_path / "tasks" / "cpu_matmul")
+    monkeypatch.setattr(paths, "tasks_folder", lambda: tmp_path / "tasks")
+    before = snapshot_of(task_on_disk("cpu_matmul").folder)
+    (tmp_path / "tasks" / "cpu_matmul" / "description.md").write_text("another one")
+    trust.require_task(before, benchmark=Path("benchmark.py"), given=None)
+
+
+def test_files_that_are_cut_at_other_places_are_another_task():
+    one = Snapshot({"a": b"x\0b\0EVIL\0c\0junk", "b": b"GOOD"})
+    other = Snapshot({"a": b"x", "b": b"EVIL", "c": b"junk\0b\0GOOD"})
+    assert one.digest == other.digest, "the digest holds no lengths"
+    assert one.fingerprint != other.fingerprint
+    trust.remember_task(one)
+    with pytest.raises(UsageError, match="--trust-task"):
+        trust.require_task(other, benchmark=Path("b"), given=None)
