@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kernelsmith.core.snapshot import snapshot_of
+
 SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
 
 
@@ -38,7 +40,7 @@ def test_the_code_of_an_unknown_task_runs_once_it_is_trusted(elsewhere, tmp_path
     trusted = elsewhere(*command, *option)
     assert trusted.returncode == 0, trusted.stderr
     (remembered,) = (tmp_path / "machines").rglob("trusted-tasks")
-    assert remembered.read_text().split() == [option[1]]
+    assert remembered.read_text().split() == [snapshot_of(SMALL).fingerprint]
     assert elsewhere(*command).returncode == 0, "what was trusted once is remembered"
     assert elsewhere(*command, machine="second").returncode == 2, "by the machine, and not by the log"
 
