@@ -1,4 +1,4 @@
-"""What a long attempt log costs its readers: opening it, and the commands that list, show and compare its runs.
+"""Measure commands on a long attempt log: opening it, and listing, showing and comparing its runs.
 
     python benchmarks/attempt_log.py [--rows 50000]
 

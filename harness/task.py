@@ -112,7 +112,7 @@ class Task:
     forbidden: tuple[str, ...]
     vendor: str | None
     arch: str | None
-    """What candidates are built for, `sm_90a`; None on a CPU."""
+    """The GPU architecture of candidates, `sm_90a`; None on a CPU."""
     benchmark: Any
     """benchmark.py as a module."""
     takes_rows_of_calls: bool = False

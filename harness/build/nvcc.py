@@ -51,7 +51,7 @@ def target(arch: str) -> str:
 
 
 ARCHITECTURE = (target(str(architecture("cuda"))),)
-"""What our own kernels are built for; a candidate is built for its task's architecture."""
+"""nvcc's option for the judge's own kernels; a candidate is built for its task's architecture."""
 
 
 @functools.cache

@@ -1,4 +1,5 @@
-"""What a program does with the parts: start, resume and replay a run, judge a file, look at the machine.
+"""Start, resume and replay runs, judge files, and look at the machine: the functions behind every face.
 
-The command line, a web page and an agent's tools are faces of these functions: they parse, call and show.
+A face (the command line; later a web page and an agent's tools) parses its input, calls these functions, and shows
+the result.
 """

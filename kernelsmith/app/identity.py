@@ -1,4 +1,4 @@
-"""What this program is, so that a log can say what made its figures."""
+"""Name this program's version and sources, so that a log can say which program made its figures."""
 
 from functools import cache
 from pathlib import Path

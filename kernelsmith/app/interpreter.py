@@ -20,7 +20,7 @@ TIMEOUT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What keeps an interpreter from running the harness."""
+    """A reason why an interpreter cannot run the harness, with the remedy."""
 
     found: str
     remedy: str

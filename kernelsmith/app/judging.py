@@ -19,7 +19,7 @@ from kernelsmith.log.reader import open_reader
 
 
 class Machine(NamedTuple):
-    """How candidates are judged on this machine."""
+    """Settings of the judge on this machine."""
 
     harness_python: str | None = None
     """The interpreter that runs the harness; None = our own."""

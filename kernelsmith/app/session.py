@@ -49,7 +49,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a session needs to open a run."""
+    """Everything that a session needs to open a run."""
 
     store: Store
     """The session closes it."""
@@ -64,7 +64,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a session is made of where it is not what the run's config names."""
+    """Parts that replace those which the run's config names."""
 
     strategy: Strategy | None = None
     """None = the plateau ladder."""

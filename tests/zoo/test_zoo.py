@@ -24,7 +24,7 @@ def test_a_cheat_that_passes_is_no_faster_than_honest_work(harness, zoo) -> None
     for exploit in zoo:
         if exploit.no_faster_than:
             gains = _gain(harness, exploit.candidate, sources[exploit.no_faster_than])
-            # A real gain is found again; on a busy machine one duel of a hundred twins is not.
+            # A second duel confirms a real gain; other work on the machine can fake one duel.
             gains = gains and _gain(harness, exploit.candidate, sources[exploit.no_faster_than])
             assert not gains, f"{exploit.name} gains {gains:.3f}"
 
