@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rounding import Values, rounded
+from harness.checking.rounding import Values, rounded
 
 Product = Callable[[Values, Values], NDArray[np.floating]]
 """C = A Bᵀ as accumulated, not yet rounded to the output's type."""

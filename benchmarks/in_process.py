@@ -2,30 +2,26 @@
 
 import functools
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "harness"), str(ROOT)]
-
-from kernelsmith.judge_client.process import SINGLE_THREADED  # noqa: E402
+from kernelsmith.judge_client.process import SINGLE_THREADED
 
 # As a judge is started: threads of numpy's on the judge's one core would wait for one another. What times anything
 # imports this module before numpy.
 os.environ |= SINGLE_THREADED
 
-import machine  # noqa: E402
-import opened as opening  # noqa: E402
-import rehearsal  # noqa: E402
-import sandbox  # noqa: E402
-from build.built import Built  # noqa: E402
-from kernelsmith.judge_client import gpu  # noqa: E402
-from kernelsmith.judge_client.lease import leased  # noqa: E402
-from opened import Opened  # noqa: E402
-from workplace import Workplace  # noqa: E402
+from harness.checking import rehearsal
+from harness.compiling.built import Built
+from harness.devices import Workplace, machine
+from harness.judging import opened as opening
+from harness.judging.opened import Opened
+from harness.sandbox import launcher as sandbox
+from kernelsmith.judge_client import gpu
+from kernelsmith.judge_client.lease import leased
 
+ROOT = Path(__file__).resolve().parent.parent
 DEVICES = {"cpu": "cpu", "cuda": "cuda:0"}
 SUFFIXES = {".c": "c", ".cu": "cuda", ".py": "triton"}
 """Languages by a source's suffix."""
@@ -55,10 +51,10 @@ def _workplace(device: str, cache: Path) -> Workplace:
     cores, isolation = machine.split_cores(), sandbox.probe()
     machine.take_place(cores)
     if device == "cpu":
-        from workplace.cpu import CpuWorkplace
+        from harness.devices.cpu import CpuWorkplace
 
         return CpuWorkplace(cache, isolation=isolation, cores=cores)
-    from workplace.cuda import CudaWorkplace
+    from harness.devices.cuda import CudaWorkplace
 
     return CudaWorkplace(cache, ordinal=0, isolation=isolation, cores=cores)
 

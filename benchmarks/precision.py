@@ -23,25 +23,25 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from harness import task as tasks
+from harness.checking import (
+    inputs,
+    rounding,
+    verify,
+)
+from harness.checking.verify import Errors, Mistake, Residuals
+from harness.judging import judge
+from harness.judging.opened import Opened
+from harness.task import Arrays, Case, Task, Tolerance
+from harness.timing import clock
+from harness.wire import messages as wire
+from in_process import SUFFIXES, built, opened_task
+from kernelsmith.judge_client import gpu
+from variants import VARIANTS, Variant
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "harness"))
-
-import numpy as np  # noqa: E402
-
-import clock  # noqa: E402
-import inputs  # noqa: E402
-import judge  # noqa: E402
-import rounding  # noqa: E402
-import task as tasks  # noqa: E402
-import verify  # noqa: E402
-import wire  # noqa: E402
-from in_process import SUFFIXES, built, opened_task  # noqa: E402
-from kernelsmith.judge_client import gpu  # noqa: E402
-from opened import Opened  # noqa: E402
-from task import Arrays, Case, Task, Tolerance  # noqa: E402
-from variants import VARIANTS, Variant  # noqa: E402
-from verify import Errors, Mistake, Residuals  # noqa: E402
-
 KERNELS = Path(__file__).parent / "kernels"
 HEAD = f"{'':38s} {'frob':>8s} {'element':>8s} {'rms':>6s} {'misround':>8s} {'coarse':>6s} {'z':>8s}  verdict"
 NOT_WATCHED = 1e-3
@@ -179,7 +179,7 @@ def measured(opened: Opened, artifact: Path, variant: Variant) -> tuple[float, E
 def _found(opened: Opened, stand: clock.Stand) -> tuple[float, Errors, Residuals | None]:
     import cupy
 
-    from arena.cuda import CudaArena
+    from harness.memory.cuda import CudaArena
 
     task, arena = opened.task, stand.arena
     assert isinstance(arena, CudaArena)

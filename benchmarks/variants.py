@@ -10,7 +10,7 @@ from functools import partial
 
 import arithmetic as how
 from arithmetic import Product
-from rounding import Values
+from harness.checking.rounding import Values
 
 Compute = Callable[..., Values]
 Switches = Mapping[str, int | float | str]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-import inputs
-import opened as opening
-from build import signature
-from clock import Stand
+from harness.checking import inputs
+from harness.compiling import signature
+from harness.judging import opened as opening
+from harness.judging.opened import Opened
+from harness.task import Task
+from harness.timing.clock import Stand
 from in_process import SUFFIXES, built
-from opened import Opened
-from task import Task
 
 LENGTHS_S = (0.0002, 0.001, 0.005)
 PAUSES_S = (0.0, 0.02, 0.1)

@@ -1,7 +1,7 @@
 """Kernels that last longer by a known time: an honest one, and after it a wait by the device's own timer."""
 
-from build import signature
-from task import Task
+from harness.compiling import signature
+from harness.task import Task
 
 _C = """\
 #define {entry} of_kernel

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-import audit
-import inputs
-import promote
-from duel import MARGIN, Duel
+from harness.checking import inputs
+from harness.judging import audit, promote
+from harness.judging.duel import MARGIN, Duel
+from harness.judging.opened import Opened, opened_plan
 from in_process import SUFFIXES, built
-from opened import Opened, opened_plan
 from timing.delays import delayed
 
 DELAYS = {"cpu": (0.0, 0.005, 0.01, 0.02, 0.03, 0.05), "cuda": (0.0, 0.0025, 0.005, 0.01, 0.02)}

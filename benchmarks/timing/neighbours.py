@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import judge
-import wire
-from build import signature
+from harness.compiling import signature
+from harness.errors import MachineError
+from harness.judging import judge
+from harness.judging.opened import Opened
+from harness.wire import messages as wire
 from in_process import SUFFIXES
-from opened import Opened
-from workplace import MachineError
 
 JUDGINGS = 3
 """Of each situation; the quiet ones are the first and the last."""
@@ -107,7 +107,7 @@ class Neighbour:
     """Another process that computes on the GPU."""
 
     def __init__(self, folder: Path) -> None:
-        from build import nvcc
+        from harness.compiling import nvcc
 
         source, self._code = folder / "neighbour.cu", folder / "neighbour.cubin"
         source.write_text(signature.CUDA_WAIT, encoding="utf-8")

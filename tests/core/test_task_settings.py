@@ -16,23 +16,20 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-import clock
-import failure
-import judge
-import promote
-import rehearsal
-import task as tasks
-import verify
-from build import cuda, nvcc
-from doorbell import WorkerDied
-from findings import Findings
+from harness import task as tasks
+from harness.checking import rehearsal, verify
+from harness.compiling import cuda, nvcc
+from harness.devices import cpu
+from harness.judging import judge, promote
+from harness.judging.findings import Findings
+from harness.timing import clock, failure
+from harness.worker.doorbell import WorkerDied
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.run import Device
 from kernelsmith.core.task_folder import TaskFile, load_task
 from kernelsmith.core.verdict import Status, Verdict
 from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.prompts.prompt import brief
-from workplace import cpu
 
 TASKS = Path(__file__).parents[1] / "tasks"
 Edit = tuple[str, str]

@@ -1,21 +1,15 @@
-"""Examples are drawn the same way every time, so that a failure in CI is a failure here; `make soak` draws many more.
-
-The harness is a program, not a package: its modules are imported by their own names.
-"""
+"""Examples are drawn the same way every time, so that a failure in CI is a failure here; `make soak` draws more."""
 
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from kernelsmith.core.attempt import Ask, Directive, Stance
 from kernelsmith.core.history import History
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "harness"))
 
 settings.register_profile(
     "fuzz",

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-import hygiene
-import wire
+from harness.wire import messages as wire
+from harness.wire import text as hygiene
 from kernelsmith.cli import terminal
 from kernelsmith.cli.app import run_command
 from kernelsmith.cli.live import LiveView

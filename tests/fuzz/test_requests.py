@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import reading
-import wire
+from harness.wire import messages as wire
+from harness.wire import requests as reading
 from kernelsmith import paths
 from kernelsmith.judge_client import wire as agent_wire
 
@@ -113,9 +113,9 @@ def test_lines_are_those_that_were_written_and_long_ones_are_one(noise):
 
 
 def test_a_line_without_an_end_takes_no_memory(grown_bytes):
-    prepared = f"""
-import sys; sys.path.insert(0, {str(HARNESS)!r})
-import io, reading
+    prepared = """
+import io
+from harness.wire import requests as reading
 class Endless(io.RawIOBase):
     left = 200 << 20
     def readable(self): return True

@@ -11,11 +11,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from in_process import opened_task
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "benchmarks"))
-
-from in_process import opened_task  # noqa: E402
-
 SIZES = [(1, 7, 33), (33, 257, 71), (128, 129, 8), (130, 264, 96), (257, 520, 1104), (300, 1201, 40)]
 """m, n, k; rows of bf16 are read by eights where they are aligned to 16 bytes, columns where k is a multiple of 8."""
 CALLS, SPOILT = 3, 1
@@ -34,9 +32,8 @@ def verdicts(opened, sizes: tuple[int, int, int]) -> list[bool]:
     """Of each call, whether the check accuses it; the spoilt one has a row of zeros."""
     import numpy as np
 
-    import inputs
-    import verify
-    from arena.layout import lay_out
+    from harness.checking import inputs, verify
+    from harness.memory.layout import lay_out
 
     task, case = opened.task, replace(opened.main, sizes=dict(zip("MNK", sizes, strict=True)))
     layout = lay_out(task, case, sets=CALLS)

@@ -1,4 +1,4 @@
-"""The harness and the benchmarks are programs, not packages: their modules import each other by their own names."""
+"""Fixtures of the judge's own tests."""
 
 import os
 import subprocess
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "harness"), str(ROOT / "benchmarks")]
 
 
 @pytest.fixture(scope="session")

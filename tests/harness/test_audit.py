@@ -1,13 +1,8 @@
 """What a single call may take before a candidate is scored by it."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "harness"))
-
-import audit
+from harness.judging import audit
 
 
 @pytest.mark.parametrize("vendor_ratio", [0.5, 0.92, 1.0])

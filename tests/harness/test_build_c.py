@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import sandbox
-from build import c, disassembly, toolchain
-from build.c import BuildFailure, Built
+from harness.compiling import c, disassembly, toolchain
+from harness.compiling.c import BuildFailure, Built
+from harness.sandbox import launcher as sandbox
 
 DECLARATION = "void scale(const float *X, float *Y, int N);"
 SHIM = f"""#include <stdint.h>

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import sandbox
-import task as tasks
-from build import cuda, inspection, nvcc, toolchain
-from build.built import BuildFailure, Built
+from harness import task as tasks
+from harness.compiling import cuda, inspection, nvcc, toolchain
+from harness.compiling.built import BuildFailure, Built
+from harness.sandbox import launcher as sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 TASK = tasks.load(ROOT / "tasks" / "hopper_bf16_matmul")

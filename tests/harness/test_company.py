@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-import duel
-import promote
-from failure import Failed
-from workplace import MachineError
+from harness.errors import MachineError
+from harness.judging import duel, promote
+from harness.timing.failure import Failed
 
 
 class Shared:

@@ -2,16 +2,13 @@
 
 import ctypes
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "harness"))
-
-import device
-import telemetry
-from task import TaskFault
+from harness.devices import cards as device
+from harness.devices import telemetry
+from harness.errors import TaskFault
 
 GIB = 1 << 30
 

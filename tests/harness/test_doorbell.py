@@ -3,7 +3,7 @@
 import os
 import threading
 
-import doorbell
+from harness.worker import doorbell
 
 
 def test_the_threads_of_a_process_are_counted_and_of_one_that_has_ended_there_are_none():

@@ -5,9 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import duel
-import promote
-from opened import Overhead
+from harness.judging import duel, promote
+from harness.judging.opened import Overhead
 
 
 class Side:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from findings import Findings
-from wire import Figure
+from harness.judging.findings import Findings
+from harness.wire.messages import Figure
 
 
 @pytest.mark.parametrize(

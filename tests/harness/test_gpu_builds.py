@@ -1,23 +1,21 @@
 """GPU candidates are built on a machine without a GPU: artifacts, facts, and the words for every build fault."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
+from harness import task as tasks
+from harness.compiling import cuda, inspection, nvcc, sass, signature, toolchain, triton, trusted
+from harness.compiling.built import BuildFailure, Built
+from harness.sandbox import launcher as sandbox
+from harness.wire import messages as wire
+from kernelsmith.core.task_folder import load_task
+from kernelsmith.propose.knobs import read_family
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "harness"))
-
-import sandbox  # noqa: E402
-import task as tasks  # noqa: E402
-import wire  # noqa: E402
-from build import cuda, inspection, nvcc, sass, signature, toolchain, triton, trusted  # noqa: E402
-from build.built import BuildFailure, Built  # noqa: E402
-from kernelsmith.core.task_folder import load_task  # noqa: E402
-from kernelsmith.propose.knobs import read_family  # noqa: E402
-
+MEMORY = ROOT / "harness" / "harness" / "memory"
 BF16, FP8 = (tasks.load(ROOT / "tasks" / name) for name in ("hopper_bf16_matmul", "hopper_fp8_matmul"))
 HEAD = "const __nv_bfloat16 *A, const __nv_bfloat16 *B, __nv_bfloat16 *C, int M, int N, int K, cudaStream_t stream"
 
@@ -60,7 +58,7 @@ def files(pattern: str) -> list[Path]:
 
 @needs_nvcc
 def test_the_judges_own_kernels_compile_and_are_found_again(tmp_path: Path) -> None:
-    source = ROOT / "harness" / "arena" / "kernels.cu"
+    source = MEMORY / "kernels.cu"
     found = trusted.cubin(source, cache=tmp_path)
     code = found.read_bytes()
     assert all(
@@ -72,7 +70,7 @@ def test_the_judges_own_kernels_compile_and_are_found_again(tmp_path: Path) -> N
 
 
 def test_the_judge_launches_its_kernels_as_they_are_written() -> None:
-    folder = ROOT / "harness" / "arena"
+    folder = MEMORY
     launched = dict(re.findall(r"^(\w+(?:, \w+)*) = (\d+(?:, \d+)*)$", (folder / "kernels.py").read_text(), re.M))
     numbers = {
         name: int(value)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from doorbell import CALLS, IS_OUTPUT, N_BUFFERS, OFFSETS, SIZES
-from worker import gpu
+from harness.worker.doorbell import CALLS, IS_OUTPUT, N_BUFFERS, OFFSETS, SIZES
+from harness.worker.runtime import gpu
 
 
 def test_calls_are_read_one_by_one_where_their_buffers_lie() -> None:

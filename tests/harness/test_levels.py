@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from kernelsmith import paths
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.verdict import Status
 from kernelsmith.errors import UsageError
@@ -95,7 +94,7 @@ def tried(request, secret, listening, tmp_path_factory) -> tuple[int, dict[str, 
         "loader": re.findall(r"(?<=\s)(/\S+)", linked),
         "attempts": [[places.get(word, word) for word in a.split()] for a in ["environment", "descriptors", *attempts]],
     }
-    command = [sys.executable, PROBES / "at_level.py", paths.harness_folder(), str(request.param)]
+    command = [sys.executable, PROBES / "at_level.py", str(request.param)]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import task as tasks
-import verify
+from harness import task as tasks
+from harness.checking import verify
+from harness.judging.opened import Indulgent
 from kernelsmith import paths
-from opened import Indulgent
 
 
 @pytest.mark.parametrize("name", ["cpu_matmul", "hopper_rmsnorm"])

@@ -9,9 +9,8 @@ import pytest
 
 import arithmetic
 import precision
-import rounding
-import task as tasks
-import verify
+from harness import task as tasks
+from harness.checking import rounding, verify
 from variants import VARIANTS, Variant
 
 ROOT = Path(__file__).resolve().parents[2]

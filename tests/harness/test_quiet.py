@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-import quiet
-from quiet import Counts
+from harness.devices import quiet
+from harness.devices.quiet import Counts
 
 BEFORE = Counts(100.0, {0: 50.0, 1: 50.0}, worker_ran_s=1.0, worker_waited_s=0.1, judge_ran_s=9.0, judge_waited_s=0.5)
 QUIET = replace(

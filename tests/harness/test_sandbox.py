@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import privileges
-import sandbox
-from sandbox import Isolation, Level, Policy, SandboxError
+from harness.sandbox import launcher as sandbox
+from harness.sandbox import privileges
+from harness.sandbox.launcher import Isolation, Level, Policy, SandboxError
 
 PROBE = Path(__file__).with_name("probes") / "attempts.c"
 ROOT = os.geteuid() == 0

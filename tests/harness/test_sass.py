@@ -2,7 +2,7 @@
 
 import pytest
 
-from build import diagnostics, ptx, sass
+from harness.compiling import diagnostics, ptx, sass
 
 SAID = """\
 candidate.cu(12): warning #177-D: variable "unused" was declared but never referenced

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-import wire
-from build import store
-from build.bench import BuildFault
+from harness.compiling import store
+from harness.compiling.bench import BuildFault
+from harness.wire import messages as wire
 
 FACTS = wire.Facts(registers=4, warnings=("a",), instructions={"FFMA": 2})
 

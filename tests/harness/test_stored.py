@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import rehearsal
-import task as tasks
-from arena.layout import Layout, lay_out
+from harness import task as tasks
+from harness.checking import rehearsal
+from harness.checking.rounding import rounded
+from harness.memory.layout import Layout, lay_out
 from kernelsmith import paths
-from rounding import rounded
 
 SETS, ROWS, COLS = 5, 1000, 64
 TASK = rehearsal.load(paths.tasks_folder() / "hopper_rmsnorm")
@@ -101,8 +101,8 @@ class Memory:
     """Inputs and honest outputs of some sets where a GPU's would lie, and what looks at them."""
 
     def __init__(self, task: tasks.Task) -> None:
-        from arena.examiner import Examiner
-        from arena.stored import Stored
+        from harness.memory.examiner import Examiner
+        from harness.memory.stored import Stored
 
         self.layout: Layout = lay_out(task, CASE, sets=SETS)
         self.inputs, self.outputs = (

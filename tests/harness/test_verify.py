@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import task as tasks
-import verify
-from inputs import fill, generator, poison_word
-from rounding import rounded
+from harness import task as tasks
+from harness.checking import verify
+from harness.checking.inputs import fill, generator, poison_word
+from harness.checking.rounding import rounded
 
 TASK = tasks.load(Path(__file__).parent.parent.parent / "tasks" / "cpu_matmul")
 POISON = 0x7FC01234

@@ -1,22 +1,18 @@
 """GPU candidates where there is no GPU: well described, and built by the real builders, or refused as they say."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
+from harness import task as tasks
+from harness.compiling import cuda, nvcc, toolchain, triton
+from harness.compiling.built import BuildFailure, Built
+from harness.sandbox import launcher as sandbox
 from kernelsmith import paths
 from kernelsmith.app.zoo import Exploit, Kind, load_zoo
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Status
-
-sys.path.insert(0, str(paths.harness_folder()))
-
-import sandbox
-import task as tasks
-from build import cuda, nvcc, toolchain, triton
-from build.built import BuildFailure, Built
 
 ZOO = load_zoo(paths.exploits_folder(), device="cuda")
 TASK = tasks.load(paths.selftest_task_folder("cuda"))

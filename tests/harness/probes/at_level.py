@@ -1,6 +1,6 @@
 """A judge of its own for attempts at one level: without a sandbox they change who started them.
 
-    at_level.py HARNESS LEVEL    on stdin {"program": ..., "loader": [...], "attempts": [[name, target], ...]}
+    at_level.py LEVEL    on stdin {"program": ..., "loader": [...], "attempts": [[name, target], ...]}
 
 Says as JSON the level that was had, and what came of each attempt.
 """
@@ -12,11 +12,10 @@ from pathlib import Path
 
 
 def main() -> None:
-    sys.path.insert(0, sys.argv[1])
-    import sandbox
+    from harness.sandbox import launcher as sandbox
 
     asked = json.load(sys.stdin)
-    isolation = sandbox.probe(at_most=sandbox.Level(int(sys.argv[2])))
+    isolation = sandbox.probe(at_most=sandbox.Level(int(sys.argv[1])))
     said = {" ".join(words): _said(sandbox, isolation, asked, words) for words in asked["attempts"]}
     print(json.dumps({"level": int(isolation.level), "why": isolation.why_not_higher, "said": said}))
 

@@ -1,9 +1,9 @@
-"""Write a small database of the present schema: `python tests/log/databases/make.py`, once, when a version is born.
+"""Write a small database of the present schema: `PYTHONPATH=.:tests python tests/log/databases/make.py`,
+once, when a version is born.
 
 What it wrote is committed and never made again: tests/log/test_migrations.py migrates every one of them.
 """
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +18,6 @@ PROVENANCE = Provenance("0.2.0+3fa1b2c4d5e6", "ab" * 32, "cd" * 32, {"duel": {"m
 
 def main() -> None:
     """Record three attempts: broken, first, better."""
-    sys.path.insert(0, str(HERE.parent.parent))
     from log.attempts import TASK, VERDICTS, attempt
 
     with open_store(HERE / f"v{VERSION}.db") as store:

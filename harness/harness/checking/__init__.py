@@ -1,0 +1,1 @@
+"""A task's inputs and references, and whether outputs are right."""

@@ -1,0 +1,143 @@
+"""From a C candidate to a shared object with an entry the worker can call, and the facts that the build tells.
+
+The compiler reads whatever a candidate's text names, so it runs in the sandbox, in three stages that each see only
+what they need: compile (headers, no library), link (libraries, none of the candidate's text), disassemble. The cache
+is keyed by everything that the result depends on.
+"""
+
+import functools
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from harness.compiling import diagnostics, disassembly, store, toolchain
+from harness.compiling.bench import Bench, BuildFault, content, memory_file, place, set_up
+from harness.compiling.built import BuildFailure, Built
+from harness.compiling.toolchain import Toolchain
+from harness.sandbox import launcher as sandbox
+from harness.wire import messages as wire
+
+FLAGS = (
+    "-std=gnu17",
+    "-O3",
+    "-march=native",
+    "-fno-math-errno",
+    "-fPIC",
+    "-fno-semantic-interposition",
+    "-Wall",
+    "-Wextra",
+)
+"""Fixed: no flag of a candidate's, and none that changes a result. Without the two negated ones a square root is not
+vectorized and a helper function not inlined."""
+LINK_FLAGS = ("-shared", "-fno-lto", "-Wl,-z,defs", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-Bsymbolic")
+"""Every symbol must be found now: a missing entry is a build error. -fno-lto: an object is code, not compiler input."""
+LIBRARIES = ("-lm",)
+MAX_LISTING_BYTES = 16 << 20
+"""Of a disassembly; code longer than that goes without counts."""
+_ERRORS_SHOWN = 5
+_CANDIDATE, _SHIM, _DECLARATION = "candidate", "shim", "declaration.h"
+
+
+def build_c(
+    source: Path,
+    *,
+    shim: str,
+    cache: Path,
+    isolation: sandbox.Isolation,
+    deadline_s: float,
+    declaration: str = "",
+    cores: tuple[int, ...] | None = None,
+) -> Built | BuildFailure:
+    """Build a candidate with the shim that defines `ks_call`, or take it from the cache.
+
+    `declaration` is the entry's prototype; where it is given, a candidate that defines the entry with other
+    arguments is a compile error.
+
+    Raises:
+        NoCompiler: no compiler, or a broken one.
+        SandboxError: a guard could not be put up, or the compiler does not work inside the sandbox.
+    """
+    tools = toolchain.toolchain(toolchain.find_compiler())
+    text = source.read_bytes()
+    entry = cache / _key(text, shim, declaration, tools=tools)
+    if built := store.stored(entry):
+        return built
+    begin = time.monotonic()
+    try:
+        with _bench(tools, isolation, deadline_s=deadline_s, cores=cores) as bench:
+            facts = _build(bench, tools, text, shim=shim, declaration=declaration)
+            output = bench.folder / f"{_CANDIDATE}.so"
+            return store.store(entry, output, facts=facts, seconds=time.monotonic() - begin)
+    except BuildFault as fault:
+        _check_compiler_works(tools, isolation)
+        return BuildFailure(str(fault), time.monotonic() - begin)
+
+
+def _bench(
+    tools: Toolchain, isolation: sandbox.Isolation, *, deadline_s: float, cores: tuple[int, ...] | None = None
+) -> AbstractContextManager[Bench]:
+    environment = {"PATH": tools.search_path}
+    return set_up(isolation, deadline_s=deadline_s, programs=tools.programs, environment=environment, cores=cores)
+
+
+# --- the stages ----------------------------------------------------------------------------------------------------
+
+
+def _build(bench: Bench, tools: Toolchain, text: bytes, *, shim: str, declaration: str) -> wire.Facts:
+    place(bench.folder / f"{_CANDIDATE}.c", text)
+    place(bench.folder / f"{_SHIM}.c", shim.encode())
+    place(bench.folder / _DECLARATION, f"{declaration}\n".encode())
+    said = _compile(bench, tools)
+    said += _link(bench, tools)
+    return _facts(bench, tools, diagnostics.warnings(said))
+
+
+def _compile(bench: Bench, tools: Toolchain) -> str:
+    """Names without a folder, so that messages and __FILE__ say `candidate.c`."""
+    sources = (f"{_CANDIDATE}.c", f"{_SHIM}.c")
+    limits = (f"-fmax-errors={_ERRORS_SHOWN}",)
+    command = (tools.compiler.path, *FLAGS, *limits, "-include", _DECLARATION, "-c", *sources)
+    return bench.run(command, readable=tools.headers)
+
+
+def _link(bench: Bench, tools: Toolchain) -> str:
+    objects = (f"{_CANDIDATE}.o", f"{_SHIM}.o")
+    command = (tools.compiler.path, *LINK_FLAGS, "-o", f"{_CANDIDATE}.so", *objects, *LIBRARIES)
+    return bench.run(command, readable=(*tools.headers, *tools.libraries))
+
+
+def _facts(bench: Bench, tools: Toolchain, warnings: tuple[str, ...]) -> wire.Facts:
+    """Facts of the candidate's own object; where the machine has no objdump, or it fails on it, only the warnings."""
+    if tools.objdump is None:
+        return wire.Facts(warnings=warnings)
+    command = (tools.objdump, "-h", "-d", "--no-show-raw-insn", f"{_CANDIDATE}.o")
+    with memory_file() as listing:
+        try:
+            bench.run(command, readable=tools.headers, listing=listing)
+        except BuildFault:
+            return wire.Facts(warnings=warnings)
+        raw = content(listing, MAX_LISTING_BYTES + 1)
+    if len(raw) > MAX_LISTING_BYTES:
+        return wire.Facts(warnings=warnings)
+    found = disassembly.read(raw.decode("utf-8", "replace").splitlines())
+    return wire.Facts(
+        text_bytes=found.text_bytes,
+        vector_bits=found.vector_bits,
+        warnings=warnings,
+        instructions=found.instructions,
+    )
+
+
+@functools.cache
+def _check_compiler_works(tools: Toolchain, isolation: sandbox.Isolation) -> None:
+    """A build that fails is the candidate's fault only if an empty one succeeds."""
+    with _bench(tools, isolation, deadline_s=60) as bench:
+        try:
+            _build(bench, tools, b"#include <math.h>\n", shim="void ks_call(void) {}\n", declaration="")
+        except BuildFault as fault:
+            raise sandbox.SandboxError(f"{tools.compiler.path} does not work inside the sandbox: {fault}") from fault
+
+
+def _key(text: bytes, shim: str, declaration: str, *, tools: Toolchain) -> str:
+    flags = " ".join((*FLAGS, *LINK_FLAGS, *LIBRARIES))
+    return store.key(text, shim, declaration, flags, f"{tools.compiler.path} {tools.compiler.version} {tools.target}")

@@ -1,0 +1,175 @@
+"""From a CUDA C++ candidate to a shared object with an entry the worker can call, and the compiler's facts.
+
+As in c.py the compiler runs in the sandbox, in stages that each see only what they need: nvcc (headers, among them
+those of the toolkit, harmless without a library), the shim (a host file without a CUDA header, 20 ms), the linker
+(libraries, none of the candidate's text). What the machine code tells is inspection.py's to find.
+"""
+
+import functools
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.compiling import diagnostics, nvcc, ptx, sass, signature, store
+from harness.compiling.bench import Bench, BuildFault, place, set_up
+from harness.compiling.built import BuildFailure, Built
+from harness.compiling.nvcc import Toolkit
+from harness.sandbox import launcher as sandbox
+from harness.task import Task
+from harness.wire import messages as wire
+
+FLAGS = (
+    "-std=c++17", "-O3", "-Xptxas=-v", "-Xcompiler=-fPIC,-Wall", "-lineinfo", "--keep",
+    "--threads=2",
+)  # fmt: skip
+"""No flag is a candidate's; the task's architecture is added. -lineinfo and the kept PTX give the assembler's messages
+lines of candidate.cu. Host and device code are compiled side by side."""
+LINK_FLAGS = ("-shared", "-Wl,-z,defs", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-Bsymbolic")
+LIBRARIES = (
+    "-Wl,-Bstatic", "-lstdc++", "-Wl,-Bdynamic", "-static-libgcc", "-lm", "-lpthread", "-ldl", "-lrt",
+)  # fmt: skip
+"""The runtimes, CUDA's first, are linked in: a candidate opens the C library and the driver, and nothing else."""
+MAX_MEMORY_BYTES = 8 << 30
+MAX_FILE_BYTES = 64 << 20
+"""Of one file between the stages: a preprocessed source with all of the toolkit's templates takes 20 MB."""
+_CANDIDATE, _SHIM, _DECLARATION = "candidate", "shim", "declaration.h"
+_TRIVIAL_DECLARATION = '#include <cuda_runtime.h>\nextern "C" void entry(cudaStream_t stream);\n'
+_TRIVIAL = (
+    '__global__ void kernel() {}\nextern "C" void entry(cudaStream_t stream) { kernel<<<1, 1, 0, stream>>>(); }\n'
+)
+_TRIVIAL_SHIM = "void entry(void *); int ks_call(void *stream) { entry(stream); return 0; }\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What is compiled."""
+
+    candidate: bytes
+    declaration: str
+    shim: str
+    entry: str
+    arch: str
+
+
+def build_cuda(
+    source: Path, *, task: Task, cache: Path, isolation: sandbox.Isolation, deadline_s: float
+) -> Built | BuildFailure:
+    """Build a candidate with the shim that defines `ks_call`, or take it from the cache. No GPU is needed.
+
+    Raises:
+        NoCompiler: no toolkit, or no host compiler.
+        SandboxError: a guard could not be put up, or nvcc does not work inside the sandbox.
+    """
+    tools = nvcc.toolkit()
+    sources = _Sources(
+        source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry,
+        arch=_architecture(task),
+    )  # fmt: skip
+    entry = cache / _key(sources, tools)
+    with store.turn(entry):
+        if built := store.stored(entry):
+            return built
+        begin = time.monotonic()
+        try:
+            with _bench(tools, isolation, deadline_s=deadline_s) as bench:
+                facts = _build(bench, tools, sources)
+                output = bench.folder / f"{_CANDIDATE}.so"
+                return store.store(entry, output, facts=facts, seconds=time.monotonic() - begin, is_inspected=False)
+        except BuildFault as fault:
+            seconds = time.monotonic() - begin
+            _check_compiler_works(isolation, sources.arch)
+            return BuildFailure(str(fault), seconds)
+
+
+def _architecture(task: Task) -> str:
+    assert task.arch is not None, "a GPU task has an architecture"
+    return task.arch
+
+
+def _bench(tools: Toolkit, isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:
+    return set_up(
+        isolation, deadline_s=deadline_s, programs=tools.programs, environment={"PATH": tools.search_path},
+        memory_bytes=MAX_MEMORY_BYTES, file_bytes=MAX_FILE_BYTES,
+    )  # fmt: skip
+
+
+# --- the stages ----------------------------------------------------------------------------------------------------
+
+
+def _build(bench: Bench, tools: Toolkit, sources: _Sources) -> wire.Facts:
+    place(bench.folder / f"{_CANDIDATE}.cu", sources.candidate)
+    place(bench.folder / f"{_SHIM}.c", sources.shim.encode())
+    place(bench.folder / _DECLARATION, sources.declaration.encode())
+    shim = (tools.host.compiler.path, "-O2", "-fPIC", "-c", f"{_SHIM}.c")
+    with bench.started(shim, readable=tools.headers) as finish:
+        said, assembly = _compile(bench, tools, arch=sources.arch)
+        if finish()[0] != 0:
+            raise sandbox.SandboxError(f"{shim[0]} cannot compile the worker's own part of a candidate")
+    _link(bench, tools, sources)
+    return _facts(said, assembly)
+
+
+def _compile(bench: Bench, tools: Toolkit, *, arch: str) -> tuple[str, str]:
+    """What the compiler said, and the PTX it made."""
+    command = (
+        tools.nvcc,
+        *FLAGS,
+        nvcc.target(arch),
+        "-ccbin",
+        tools.host.compiler.path,
+        "-include",
+        _DECLARATION,
+        "-c",
+        f"{_CANDIDATE}.cu",
+    )
+    code, said, end = bench.tried(command, readable=tools.headers)
+    kept = bench.folder / f"{_CANDIDATE}.ptx"
+    assembly = store.read_output(kept).decode("utf-8", "replace") if kept.exists() else ""
+    if code != 0:
+        said = ptx.located(said, assembly)
+        raise BuildFault(diagnostics.first_error(said) or f"the compiler {end} without a message")
+    return said, assembly
+
+
+def _link(bench: Bench, tools: Toolkit, sources: _Sources) -> None:
+    host = tools.host.compiler.path
+    objects = (f"{_CANDIDATE}.o", f"{_SHIM}.o", tools.runtime)
+    command = (host, *LINK_FLAGS, "-o", f"{_CANDIDATE}.so", *objects, *LIBRARIES)
+    code, said, end = bench.tried(command, readable=(*tools.headers, *tools.libraries))
+    if f"undefined reference to `{sources.entry}'" in said:
+        raise BuildFault(f"candidate.cu does not define the entry {sources.declaration.splitlines()[-1].rstrip(';')}")
+    if code != 0:
+        raise BuildFault(diagnostics.first_error(said) or f"the linker {end} without a message")
+
+
+def _facts(said: str, assembly: str) -> wire.Facts:
+    """What the assembler said."""
+    used = sass.resources(said)
+    warnings = [*sass.warnings(ptx.located(said, assembly)), *diagnostics.warnings(said)]
+    return wire.Facts(
+        registers=used.registers,
+        spill_bytes=used.spill_bytes,
+        stack_bytes=used.stack_bytes,
+        shared_bytes=used.shared_bytes,
+        occupancy=sass.lowest_occupancy(said, block_sizes=ptx.block_sizes(assembly)),
+        warnings=tuple(warning[: diagnostics.MAX_WARNING] for warning in warnings[: diagnostics.MAX_WARNINGS]),
+    )
+
+
+@functools.cache
+def _check_compiler_works(isolation: sandbox.Isolation, arch: str) -> None:
+    """A build that fails is the candidate's fault only if a trivial one succeeds."""
+    tools = nvcc.toolkit()
+    trivial = _Sources(_TRIVIAL.encode(), _TRIVIAL_DECLARATION, _TRIVIAL_SHIM, entry="entry", arch=arch)
+    with _bench(tools, isolation, deadline_s=60) as bench:
+        try:
+            _build(bench, tools, trivial)
+        except BuildFault as fault:
+            raise sandbox.SandboxError(f"{tools.nvcc} does not work inside the sandbox: {fault}") from fault
+
+
+def _key(sources: _Sources, tools: Toolkit) -> str:
+    flags = " ".join((*FLAGS, nvcc.target(sources.arch), *LINK_FLAGS, *LIBRARIES))
+    host = f"{tools.host.compiler.path} {tools.host.compiler.version}"
+    return store.key(sources.candidate, sources.declaration, sources.shim, flags, f"{tools.nvcc} {tools.version}", host)

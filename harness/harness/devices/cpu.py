@@ -1,0 +1,178 @@
+"""A CPU core on which C candidates are judged: its measured peak, its compiled worker, its arena of shared memory."""
+
+import shutil
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+from harness.compiling import c as c_builder
+from harness.compiling import signature, toolchain, trusted
+from harness.compiling.built import BuildFailure, Built
+from harness.contract import TIMING, pace
+from harness.devices import machine, quiet
+from harness.devices.vendor import Vendor, openblas_variants
+from harness.errors import TaskFault
+from harness.memory import Arena
+from harness.memory.cpu import CpuArena
+from harness.sandbox import launcher as sandbox
+from harness.sandbox import libraries
+from harness.task import Task
+from harness.timing.clock import Pace
+from harness.wire import messages as wire
+from harness.worker import runtime
+from harness.worker.doorbell import Manner, Profile, Worker, hired
+
+PACE = Pace(**pace("cpu"))
+"""The low quantile of many short batches: the noise of other programs hardly moves it."""
+PHYSICS: float = TIMING["calibration"]["physics"]
+"""A rate above this multiple of a re-measured peak cannot be honest."""
+READY_S = 10.0
+
+
+class CpuWorkplace:
+    """See workplace.Workplace."""
+
+    def __init__(self, cache: Path, *, isolation: sandbox.Isolation, cores: machine.Cores) -> None:
+        self.isolation = isolation
+        self.cache_bytes = machine.last_level_cache_bytes()
+        self._cache = cache
+        self._cores = cores
+        self._runtime = trusted.program(runtime.FOLDER / "cpu.c", cache, libraries=("-ldl",))
+        self._libraries = (*libraries.linked(self._runtime), *_mathematics(self._runtime))
+        self._peaks: list[float] = []
+
+    @property
+    def name(self) -> str:
+        """The processor's."""
+        return trusted.cpu_name()
+
+    @property
+    def worker_core(self) -> int | None:
+        """None where the judge must share the only one."""
+        return None if self._cores.shared else self._cores.worker
+
+    def pace(self, task: Task) -> Pace:
+        """One for every task."""
+        return PACE
+
+    def calibrate(self, seconds: float) -> None:
+        """Probe the peak; a faster probe raises the denominator for all that follows."""
+        self._peaks += machine.measure_peak(self._cache, core=self._cores.worker, seconds=seconds)
+
+    def peak(self, unit: str) -> float:
+        """Dense fp32 peak of the candidates' core, FLOP/s: the fastest probe."""
+        if unit != "fp32":
+            raise TaskFault(f"task.toml: unit {unit}: a cpu is measured in fp32 so far")
+        return max(self._peaks)
+
+    def ceiling(self, unit: str, *, suspected: float) -> float:
+        """The peak is measured again before anybody is accused, unless the judge would disturb the only core."""
+        if suspected > PHYSICS * self.peak(unit) and not self._cores.shared:
+            self.calibrate(1.0)
+        return PHYSICS * self.peak(unit)
+
+    def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
+        """C is the only language here."""
+        return c_builder.build_c(
+            source,
+            shim=signature.shim(task),
+            declaration=signature.declaration(task),
+            cache=self._cache / "candidates",
+            isolation=self.isolation,
+            deadline_s=task.limits.build_s,
+        )
+
+    def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
+        """The builder has found out all: with two cores nothing runs beside a worker."""
+        return nullcontext(lambda: built.facts)
+
+    def standards(self, task: Task) -> dict[str, str]:
+        """It does nothing."""
+        return {"c": signature.standard(task)}
+
+    def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CpuArena:
+        """Sealed shared memory."""
+        return CpuArena(input_bytes=input_bytes, output_bytes=output_bytes, seats=seats)
+
+    @contextmanager
+    def hired(self, artifact: Path, *, arena: Arena, seat: int, profile: Profile) -> Iterator[Worker]:
+        """The compiled worker on a shared object."""
+        assert isinstance(arena, CpuArena)
+        given = (arena.inputs.fd, arena.outputs[seat].fd)
+
+        def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
+            return self._launch(artifact, folder, fds=(orders_fd, status_fd, *given), profile=profile)
+
+        manner = Manner(
+            READY_S, shares_core=self._cores.shared, host_bytes=None, fault=lambda number: f"fault {number}",
+            language="c",
+        )  # fmt: skip
+        with hired(launch, isolation=self.isolation, manner=manner) as worker:
+            yield worker
+
+    def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, ...], profile: Profile) -> sandbox.Process:
+        runtime, candidate = folder / "worker", folder / "candidate.so"
+        shutil.copy(self._runtime, runtime)
+        shutil.copy(artifact, candidate)
+        for path in (runtime, candidate):
+            path.chmod(0o755)
+        policy = sandbox.Policy(
+            readable=(*self._libraries, *profile.readable, runtime, candidate),
+            executable=(runtime, candidate, *self._libraries),
+            writable=(),
+            may_fork=False,
+            cores=None if self.worker_core is None else (self.worker_core,),
+            memory_bytes=profile.memory_bytes,
+            environment=dict(profile.environment or {}),
+        )
+        command = [str(runtime), *map(str, fds), str(candidate)]
+        return sandbox.launch(command, policy, isolation=self.isolation, folder=folder, keep_fds=fds)
+
+    def vendor_source(self, task: Task) -> Path:
+        """A C file."""
+        return task.folder / "vendor.c"
+
+    def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
+        """OpenBLAS with each of its kernels worth trying."""
+        return openblas_variants(artifact, memory_bytes=memory_bytes)
+
+    def yardstick(self, task: Task) -> None:
+        """The peak probe serves."""
+
+    def share_at(self, unit: str, *, clock_mhz: float) -> None:
+        """No clock is sampled."""
+
+    def probe_rates(self, processes: int) -> list[float]:
+        """The peak probe, each process's fastest."""
+        core = self._cores.worker
+        return [max(machine.measure_peak(self._cache, core=core, seconds=0.3)) for _ in range(processes)]
+
+    def observe(self) -> Mapping[str, float]:
+        """A CPU is not asked."""
+        return {}
+
+    def refuse_company(self, *, workers: int = 0) -> None:
+        """A CPU is never alone; the low quantile and the duels bear it, and `watch` tells when it is too much."""
+
+    def watch(self, *workers: Worker) -> quiet.Watch:
+        """By the kernel's counts of our cores; where there is only one, judge and worker are each other's noise."""
+        cores = () if self._cores.shared else (self._cores.worker, *self._cores.judge)
+        return quiet.Watch(cores, workers=[worker.pid for worker in workers], core=self._cores.worker)
+
+    def details(self) -> dict[str, str]:
+        """Compiler, cores, cache and probes."""
+        cores = self._cores
+        return {
+            "compiler": toolchain.find_compiler().version,
+            "flags": " ".join(c_builder.FLAGS),
+            "cores": f"candidates on core {cores.worker}, judge on {', '.join(map(str, cores.judge))}",
+            "last_level_cache": f"{self.cache_bytes >> 20} MiB",
+            "peak_probes": f"{len(self._peaks)} probes, median {statistics.median(self._peaks):.4g}, fastest taken",
+        }
+
+
+def _mathematics(runtime: Path) -> tuple[Path, ...]:
+    """libm, which candidates are linked with and the runtime is not; it lies beside the C library."""
+    beside = [path.with_name("libm.so.6") for path in libraries.linked(runtime) if path.name == "libc.so.6"]
+    return tuple(path for name in beside for path in (name, name.resolve()) if path.exists())

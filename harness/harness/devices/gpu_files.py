@@ -1,0 +1,81 @@
+"""What a sandboxed process must reach to compute on a GPU: device nodes, the driver's libraries, parts of /proc."""
+
+import ctypes
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.errors import MachineError
+from harness.sandbox import libraries
+from harness.worker.runtime.driver import MULTIPROCESSORS
+
+# What cuInit opens under Landlock; without one of them it answers error 304.
+_PROC = ("driver", "devices", "cpuinfo", "meminfo", "filesystems", "sys", "modules", "stat", "version")
+_LIBRARIES = ("libcuda.so*", "libnvidia-*.so*", "libcudadebugger.so*")
+
+
+@functools.cache
+def devices() -> tuple[Path, ...]:
+    """The nodes of all GPUs; CUDA_VISIBLE_DEVICES says which one is used."""
+    nodes = (*Path("/dev").glob("nvidia*"), *Path("/dev/nvidia-caps").glob("*"))
+    return tuple(node for node in sorted(nodes) if not node.is_dir())
+
+
+@functools.cache
+def readable() -> tuple[Path, ...]:
+    """The driver's libraries with what they are linked with, /sys, and what cuInit reads in /proc."""
+    places = [*(Path("/proc") / name for name in _PROC), Path("/sys"), Path("/dev/null"), Path("/dev/urandom")]
+    driver = driver_library()
+    found = [path for pattern in _LIBRARIES for path in sorted(driver.parent.glob(pattern))]
+    real = [path.resolve() for path in found]
+    linked = libraries.linked(driver)
+    return tuple(p for p in dict.fromkeys((*places, *found, *real, *linked)) if p.exists())
+
+
+@functools.cache
+def driver_library() -> Path:
+    """Where the loader finds libcuda. Raises OSError: there is none."""
+    ctypes.CDLL("libcuda.so.1")
+    mapped = re.search(r"(/\S*libcuda\.so\S*)", Path("/proc/self/maps").read_text(encoding="utf-8"))
+    if mapped is None:
+        raise OSError("libcuda.so.1 is loaded, but not from a file")
+    return Path(mapped[1])
+
+
+def uuid(ordinal: int) -> str:
+    """`GPU-...`, as NVML and CUDA_VISIBLE_DEVICES name the card. Raises MachineError: the driver has no such device."""
+    driver = ctypes.CDLL("libcuda.so.1")
+    device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
+    calls: tuple[tuple[str, Callable[[], int]], ...] = (
+        ("cuInit", lambda: int(driver.cuInit(0))),
+        ("cuDeviceGet", lambda: int(driver.cuDeviceGet(ctypes.byref(device), ordinal))),
+        ("cuDeviceGetUuid", lambda: int(driver.cuDeviceGetUuid_v2(raw, device))),
+    )
+    for name, call in calls:
+        if error := call():
+            raise MachineError(f"no GPU {ordinal}: {name}: {error_words(error)}")
+    digits = bytes(raw).hex()
+    return "GPU-" + "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def size(ordinal: int) -> tuple[int, int]:
+    """Memory in bytes and multiprocessors of a card, asked without a context."""
+    driver = ctypes.CDLL("libcuda.so.1")
+    device, memory, count = ctypes.c_int(), ctypes.c_size_t(), ctypes.c_int()
+    driver.cuInit(0)
+    driver.cuDeviceGet(ctypes.byref(device), ordinal)
+    driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
+    driver.cuDeviceGetAttribute(ctypes.byref(count), MULTIPROCESSORS, device)
+    return memory.value, count.value
+
+
+def error_words(number: int) -> str:
+    """The driver's name and sentence for an error number."""
+    driver = ctypes.CDLL("libcuda.so.1")
+    words = []
+    for function in (driver.cuGetErrorName, driver.cuGetErrorString):
+        text = ctypes.c_char_p()
+        if function(number, ctypes.byref(text)) == 0 and text.value:
+            words.append(text.value.decode())
+    return ": ".join(words) or "unknown"

@@ -1,0 +1,62 @@
+"""The machine as the judge finds it: its cores, its last-level cache, and the peak of a CPU core."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.compiling import trusted
+from harness.contract import TIMING
+from harness.errors import MachineError
+
+HERE = Path(__file__).resolve().parent
+PROBES_PER_S: int = TIMING["calibration"]["probes_per_s"]
+"""At least 100 probes of 3 ms in the 2 s that DESIGN asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Which core is the candidates' and which are the judge's; one and the same where there is only one."""
+
+    worker: int
+    judge: tuple[int, ...]
+
+    @property
+    def shared(self) -> bool:
+        """Whether judge and worker must share the only core."""
+        return self.judge == (self.worker,)
+
+
+def split_cores() -> Cores:
+    """The last core this process may use is the candidates', the rest is ours."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return Cores(allowed[-1], tuple(allowed[:-1]) or (allowed[-1],))
+
+
+def take_place(cores: Cores) -> None:
+    """Keep the judge, and every build it starts, off the candidates' core."""
+    os.sched_setaffinity(0, cores.judge)
+
+
+def last_level_cache_bytes() -> int:
+    """The size of the largest cache of core 0; 32 MiB where the kernel does not tell."""
+    sizes = [
+        int(path.read_text().strip().removesuffix("K")) << 10
+        for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
+    ]
+    return max(sizes, default=32 << 20)
+
+
+def measure_peak(cache: Path, *, core: int, seconds: float) -> list[float]:
+    """FLOP/s of fp32 FMA probes on one core, one figure a probe.
+
+    Raises:
+        MachineError: the probe cannot be built or run.
+    """
+    program = trusted.program(HERE / "fma.c", cache)
+    command = [str(program), str(max(10, round(PROBES_PER_S * seconds))), str(seconds)]
+    pin = lambda: os.sched_setaffinity(0, {core})  # noqa: E731
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin, timeout=60 + seconds, check=False)
+    if done.returncode != 0:
+        raise MachineError(f"the peak probe exited with {done.returncode}: {done.stderr.strip()[:200]}")
+    return [float(line) for line in done.stdout.split()]

@@ -1,0 +1,158 @@
+"""What the card says of itself while it computes: clocks, power, temperature, throttling; and who else computes on it.
+
+NVML by ctypes: no package is needed. Names and numbers: nvml.h of driver 580. A reading that this card or this driver
+does not offer is left out of a sample; what the judge cannot do without raises.
+"""
+
+import ctypes
+from ctypes import byref, c_char_p, c_int, c_longlong, c_uint, c_ulonglong, c_void_p
+from pathlib import Path
+
+from harness.errors import MachineError
+
+LIBRARY = "libnvidia-ml.so.1"
+_SM, _MEMORY = 1, 2
+"""nvmlClockType_t."""
+_GPU_TEMPERATURE = 0
+_POWER_INSTANT = 186
+"""NVML_FI_DEV_POWER_INSTANT. nvmlDeviceGetPowerUsage tells the average of a second on these cards: twenty batches."""
+_NOT_FOUND, _INSUFFICIENT_SIZE, _FUNCTION_MISSING = 6, 7, 13
+"""nvmlReturn_t."""
+_ROOMS = (64, 4096)
+"""For processes: the second where the first is too small."""
+_NAME_BYTES = 96
+_REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
+"""Today's name and the one before driver 535."""
+
+
+class NoTelemetry(MachineError):
+    """NVML cannot be asked; the message says why."""
+
+
+class _ProcessInfo(ctypes.Structure):
+    _fields_ = (
+        ("pid", c_uint),
+        ("used_bytes", c_ulonglong),
+        ("gpu_instance", c_uint),
+        ("compute_instance", c_uint),
+    )
+
+
+class _FieldValue(ctypes.Structure):
+    _fields_ = (
+        ("field", c_uint),
+        ("scope", c_uint),
+        ("timestamp", c_longlong),
+        ("latency_us", c_longlong),
+        ("value_type", c_int),
+        ("code", c_int),
+        ("value", c_ulonglong),
+    )
+
+
+class Telemetry:
+    """One card, by its UUID. Raises NoTelemetry where it is made, and from `processes`."""
+
+    def __init__(self, uuid: str, *, library: str = LIBRARY) -> None:
+        try:
+            self._nvml = ctypes.CDLL(library)
+        except OSError as error:
+            raise NoTelemetry(f"{library} cannot be loaded: {error}") from error
+        self._call("nvmlInit_v2")
+        self._handle = c_void_p()
+        self._find(uuid)
+        self.name = self._text("nvmlDeviceGetName", self._handle)
+        self.driver_version = self._text("nvmlSystemGetDriverVersion")
+        self.power_limit_w = self._number("nvmlDeviceGetEnforcedPowerLimit") / 1000
+
+    def sample(self) -> dict[str, float]:
+        """sm_clock_mhz, mem_clock_mhz, power_w, temperature_c, throttle_reasons (a bit mask); what cannot be read is
+        left out."""
+        found = {
+            "sm_clock_mhz": self._read("nvmlDeviceGetClockInfo", c_int(_SM)),
+            "mem_clock_mhz": self._read("nvmlDeviceGetClockInfo", c_int(_MEMORY)),
+            "power_w": self._power_w(),
+            "temperature_c": self._read("nvmlDeviceGetTemperature", c_int(_GPU_TEMPERATURE)),
+            "throttle_reasons": self._reasons(),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def processes(self) -> dict[int, str]:
+        """Names by pid of what computes on the card; behind a container's wall pids are the host's, and nameless.
+
+        A process that the driver hides from this container is not among them.
+        """
+        for room in _ROOMS:
+            infos, count = (_ProcessInfo * room)(), c_uint(room)
+            code = self._code("nvmlDeviceGetComputeRunningProcesses_v3", self._handle, byref(count), infos)
+            if code != _INSUFFICIENT_SIZE:
+                break
+        self._refuse("nvmlDeviceGetComputeRunningProcesses_v3", code)
+        return {info.pid: _process_name(info.pid) for info in infos[: count.value]}
+
+    def _find(self, uuid: str) -> None:
+        code = self._code("nvmlDeviceGetHandleByUUID", c_char_p(uuid.encode()), byref(self._handle))
+        slice_of = uuid.replace("GPU-", "MIG-", 1).encode()
+        if code == _NOT_FOUND and not self._code("nvmlDeviceGetHandleByUUID", c_char_p(slice_of), byref(c_void_p())):
+            raise NoTelemetry(
+                "this GPU is a MIG slice: its neighbours would be timed with the candidate, and it has no peak of its "
+                "own; choose a whole GPU with CUDA_VISIBLE_DEVICES"
+            )
+        self._refuse("nvmlDeviceGetHandleByUUID", code)
+
+    def _power_w(self) -> float | None:
+        now = _FieldValue(field=_POWER_INSTANT)
+        if self._code("nvmlDeviceGetFieldValues", self._handle, c_int(1), byref(now)) == 0 and now.code == 0:
+            # Milliwatts, in the lower half of the union.
+            return float(now.value & 0xFFFFFFFF) / 1000
+        average = self._read("nvmlDeviceGetPowerUsage")
+        return None if average is None else average / 1000
+
+    def _reasons(self) -> float | None:
+        mask = c_ulonglong()
+        known = any(self._code(name, self._handle, byref(mask)) == 0 for name in _REASONS)
+        return float(mask.value) if known else None
+
+    def _number(self, function: str) -> int:
+        value = c_uint()
+        self._call(function, self._handle, byref(value))
+        return value.value
+
+    def _read(self, function: str, *arguments: object) -> float | None:
+        value = c_uint()
+        return None if self._code(function, self._handle, *arguments, byref(value)) else float(value.value)
+
+    def _text(self, function: str, *arguments: object) -> str:
+        text = ctypes.create_string_buffer(_NAME_BYTES)
+        self._call(function, *arguments, text, c_uint(_NAME_BYTES))
+        return text.value.decode("utf-8", "replace")
+
+    def _call(self, function: str, *arguments: object) -> None:
+        self._refuse(function, self._code(function, *arguments))
+
+    def _refuse(self, function: str, code: int) -> None:
+        if code == _FUNCTION_MISSING:
+            raise NoTelemetry(f"{function}: this driver's NVML does not have it; install driver 535 or later")
+        if code:
+            raise NoTelemetry(f"{function}: NVML error {code}: {self._words(code)}")
+
+    def _code(self, function: str, *arguments: object) -> int:
+        """NVML's answer; a function that an older library lacks answers as one that it does not support."""
+        try:
+            called = getattr(self._nvml, function)
+        except AttributeError:
+            return _FUNCTION_MISSING
+        code: int = called(*arguments)
+        return code
+
+    def _words(self, code: int) -> str:
+        self._nvml.nvmlErrorString.restype = c_char_p
+        words: bytes = self._nvml.nvmlErrorString(code)
+        return words.decode("utf-8", "replace")
+
+
+def _process_name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,17 @@
+"""The exceptions that end a request without a verdict; a candidate's own fault is `timing.failure.Failed`.
+
+MachineError            the machine cannot judge; the message says what is missing and the remedy
+├── NoCompiler          compiling/toolchain.py, with NoToolkit (nvcc.py) and NoTriton (triton.py)
+├── SandboxError        sandbox/spawn.py: a guard could not be set up
+├── NoTelemetry         devices/telemetry.py
+└── UnknownPeak         devices/cards.py
+TaskFault               a file of the task folder is wrong
+"""
+
+
+class MachineError(Exception):
+    """The machine cannot judge; the message says what is missing and the remedy."""
+
+
+class TaskFault(Exception):
+    """A file of the task folder is wrong; the message names file and line, key, or function."""

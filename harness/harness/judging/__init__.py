@@ -1,0 +1,1 @@
+"""From a candidate to its verdict; judge.py is the file to read first."""

@@ -1,0 +1,1 @@
+"""The launcher of builds and workers, and the guards that it sets up."""

@@ -1,0 +1,1 @@
+"""How a candidate is timed: plans, timing sessions, batches and scores."""

@@ -1,0 +1,1 @@
+"""The messages between the agent and the judge."""

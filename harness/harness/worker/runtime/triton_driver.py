@@ -1,0 +1,304 @@
+"""Triton without torch: a driver of our own on the CUDA driver's functions, and the call of one candidate.
+
+Kernels were compiled ahead of time by the build (build/record.py, through this very module); here they are only found,
+loaded and launched. Launchers and tensor maps are made by ctypes, so no compiler is needed where a candidate runs.
+Read against Triton 3.6: backends/nvidia/driver.py, compiler/compiler.py, runtime/jit.py.
+"""
+
+import importlib.util
+import json
+import os
+import struct
+import sys
+import types
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import driver as cuda
+from .tensor import DTYPES, Device, Tensor
+
+CAPABILITY = 90
+WARP = 32
+CACHE, SIGNATURE, CANDIDATE = "cache", "signature.json", "candidate.py"
+_HOST_TYPE = {**{i: i for i in range(16)}, 8: 10, 9: 8, 10: 9}
+"""Element types of tensor maps are numbered differently in device and host code."""
+_FLOAT_FORMAT = {"fp16": "<e", "fp32": "<f", "f32": "<f", "fp64": "<d"}
+_TORCH = "torch is not available: a candidate is given light tensor handles, and launches Triton kernels on them"
+
+
+ENVIRONMENT = {"TRITON_BACKENDS_IN_TREE": "1", "TRITON_DEFAULT_FP_FUSION": "1", "TRITON_STORE_BINARY_ONLY": "1"}
+"""The same for the build and for the worker: some of it enters the names of what is cached."""
+
+
+class NotCompiled(Exception):
+    """A kernel, or a specialisation of it, that the build did not see."""
+
+
+# --- Triton's driver ------------------------------------------------------------------------------------------------
+
+
+class Utils:
+    """What Triton's compiled helper module would offer."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    def load_binary(self, name: str, cubin: bytes, shared: int, device: int) -> tuple[int, int, int, int, int]:
+        """(module, function, registers, local words, most threads)."""
+        module = self._driver.load_module(cubin)
+        function = self._driver.function(module, name)
+        registers, local_bytes, most_threads = self._driver.function_attributes(function)
+        if shared > 48 << 10:
+            self._driver.allow_shared(function, shared)
+        return module, function, registers, local_bytes // 4, most_threads
+
+    def get_device_properties(self, device: int) -> dict[str, int]:
+        """The ones that Triton reads."""
+        return {
+            "max_shared_mem": self._driver.attribute(cuda.MAX_SHARED_OPTIN),
+            "max_num_regs": self._driver.attribute(cuda.MAX_REGISTERS),
+            "multiprocessor_count": self._driver.attribute(cuda.MULTIPROCESSORS),
+            "warpSize": WARP,
+            "sm_clock_rate": self._driver.attribute(cuda.CLOCK_KHZ),
+            "mem_clock_rate": self._driver.attribute(cuda.MEMORY_CLOCK_KHZ),
+            "mem_bus_width": self._driver.attribute(cuda.BUS_BITS),
+        }
+
+    def fill_tma_descriptor(self, pointer: int, swizzle: int, elem_size: int, elem_type: int, block: Sequence[int],
+                            shape: Sequence[int], strides: Sequence[int], padding: int) -> Any:  # fmt: skip
+        """A tensor map of a host-side descriptor; Triton lists dimensions outermost first."""
+        return self._driver.encode_tiled(
+            data_type=elem_type,
+            pointer=pointer,
+            shape=list(reversed(shape)),
+            strides_bytes=[elem_size * stride for stride in reversed(strides[:-1])],
+            box=list(reversed(block)),
+            swizzle=swizzle,
+            fill=padding,
+        )
+
+
+class Launcher:
+    """Launches one compiled kernel: turns its bound arguments into parameters, as its signature says."""
+
+    def __init__(self, source: Any, metadata: Any, *, driver: Any) -> None:
+        self._driver = driver
+        self._metadata = metadata
+        self._signature = list(source.signature.values())
+        self._maps = list(getattr(metadata, "tensordesc_meta", None) or [])
+        self._launch: Any = None
+
+    def __call__(self, x: int, y: int, z: int, stream: int, function: int, *rest: Any) -> None:
+        """As Triton's launchers are called; `rest` is packed metadata, launch metadata, two hooks, the arguments."""
+        values = self._values(rest[4:])
+        blocks = x * y * z * self._metadata.num_ctas
+        scratch = (self._metadata.global_scratch_size, self._metadata.global_scratch_align)
+        values += [("i64", self._scratch(blocks, *scratch, stream=stream)), ("i64", 0)]
+        if self._launch is None:
+            self._launch = self._prepared(function, len(values))
+        for slot, (kind, value) in enumerate(values):
+            if kind == "map":
+                self._launch.addresses[slot] = _address(value)
+            else:
+                self._launch.slots[slot] = _word(kind, value)
+        if blocks:
+            self._launch((x * self._metadata.num_ctas, y, z), stream)
+
+    def _prepared(self, function: int, slots: int) -> Any:
+        metadata = self._metadata
+        if metadata.num_ctas > 8:
+            self._driver.allow_large_clusters(function)
+        return self._driver.prepare(
+            function, threads=WARP * metadata.num_warps, shared_bytes=metadata.shared, slots=slots,
+            cluster=metadata.num_ctas, cooperative=bool(metadata.launch_cooperative_grid),
+            programmatic=bool(metadata.launch_pdl),
+        )  # fmt: skip
+
+    def _scratch(self, blocks: int, size: int, alignment: int, *, stream: int) -> int:
+        """Memory for descriptors that the kernel makes on the device."""
+        if not size:
+            return 0
+        from triton.runtime import _allocation
+
+        return int(_allocation._allocator.get()(blocks * size, alignment, stream).data_ptr())
+
+    def _values(self, arguments: Iterable[Any]) -> list[tuple[str, Any]]:
+        maps = iter(self._maps)
+        values: list[tuple[str, Any]] = []
+        for kind, argument in zip(self._signature, arguments, strict=True):
+            if isinstance(kind, str) and kind.startswith("tensordesc"):
+                values += self._descriptor(argument, next(maps, None))
+            else:
+                values += _flat(kind, argument)
+        return values
+
+    def _descriptor(self, argument: Any, map_of: Any) -> list[tuple[str, Any]]:
+        """A host-side descriptor: its map where the kernel uses the copy engine, its pointer where it does not."""
+        shape = [("i32", length) for length in argument.shape]
+        strides = [("i64", stride) for stride in argument.strides]
+        is_nan = argument.padding == "nan"
+        if map_of is None:
+            wide = [("i64", length) for length in (*argument.shape, *argument.strides)]
+            return [("*", argument.base), *wide, ("i1", is_nan), *shape, *strides]
+        utils = Utils(self._driver)
+        tensor_map = utils.fill_tma_descriptor(
+            argument.base.data_ptr(), map_of["swizzle"], map_of["elem_size"], _HOST_TYPE[map_of["elem_type"]],
+            map_of["block_size"], list(argument.shape), list(argument.strides), int(is_nan),
+        )  # fmt: skip
+        return [("map", tensor_map), *shape, *strides]
+
+
+def _flat(kind: Any, argument: Any) -> list[tuple[str, Any]]:
+    """Tuples as their members, constants not at all."""
+    if isinstance(kind, tuple):
+        return [value for k, a in zip(kind, argument, strict=True) for value in _flat(k, a)]
+    return [] if kind == "constexpr" else [(kind, argument)]
+
+
+def _word(kind: str, value: Any) -> int:
+    """A parameter as the first bytes of a 64-bit word."""
+    if kind[0] == "*":
+        return int(value.data_ptr()) if hasattr(value, "data_ptr") else int(value or 0)
+    if kind == "bf16":
+        return int.from_bytes(struct.pack("<f", value), "little") >> 16
+    if kind in _FLOAT_FORMAT:
+        return int.from_bytes(struct.pack(_FLOAT_FORMAT[kind], value), "little")
+    return int(value) & ((1 << 64) - 1)
+
+
+def _address(tensor_map: Any) -> int:
+    import ctypes
+
+    return ctypes.addressof(tensor_map)
+
+
+def install(driver: Any, *, stream: int) -> None:
+    """Make a driver of ours Triton's active one, for this process."""
+    from triton.backends.compiler import GPUTarget
+    from triton.backends.driver import DriverBase
+    from triton.backends.nvidia import compiler
+    from triton.runtime import cache
+    from triton.runtime.driver import driver as active
+
+    # Both are part of the names in the cache. To ask ptxas needs a fork, which a worker may not; to hash all of Triton
+    # takes a second. The builder's own cache is keyed by Triton's version.
+    compiler.get_ptxas_version = lambda arch=0: "as the build found it"
+    cache.triton_key = lambda: "as the build found it"
+
+    class TorchlessDriver(DriverBase):  # type: ignore[misc]
+        """See triton.backends.driver.DriverBase."""
+
+        def __init__(self) -> None:
+            self.utils = Utils(driver)
+            self.launcher_cls = lambda source, metadata: Launcher(source, metadata, driver=driver)
+
+        @classmethod
+        def is_active(cls) -> bool:
+            return True
+
+        def map_python_to_cpp_type(self, ty: str) -> str:
+            return ty
+
+        def get_current_target(self) -> Any:
+            return GPUTarget("cuda", CAPABILITY, WARP)
+
+        def get_current_device(self) -> int:
+            return 0
+
+        def get_current_stream(self, device: int) -> int:
+            return stream
+
+        def get_active_torch_device(self) -> Any:
+            raise ImportError(_TORCH)
+
+        def get_benchmarker(self) -> Any:
+            raise RuntimeError("nothing can be timed in a candidate: mark constants as knobs instead")
+
+    active.set_active(TorchlessDriver())
+
+
+# --- the candidate --------------------------------------------------------------------------------------------------
+
+
+class _NoTorch:
+    """Answers `import torch` with a sentence."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.partition(".")[0] == "torch":
+            raise ImportError(_TORCH, name="torch")
+
+
+def import_candidate(folder: Path) -> types.ModuleType:
+    """The candidate as a module. Raises whatever its own code raises."""
+    sys.meta_path.insert(0, _NoTorch())
+    spec = importlib.util.spec_from_file_location("candidate", folder / CANDIDATE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["candidate"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class Entry:
+    """The candidate's function with its buffers wrapped in handles."""
+
+    def __init__(self, module: types.ModuleType, signature: dict[str, Any], device: Device) -> None:
+        self._function = getattr(module, signature["entry"])
+        self._buffers = [argument for argument in signature["arguments"] if argument["role"] != "size"]
+        self._sizes = [argument["name"] for argument in signature["arguments"] if argument["role"] == "size"]
+        self._device = device
+
+    def __call__(self, pointers: Sequence[int], sizes: Sequence[int]) -> None:
+        """One call. Raises whatever the candidate's own code raises."""
+        lengths = dict(zip(self._sizes, sizes, strict=False))
+        handles = [
+            Tensor(pointer, [lengths[name] for name in argument["shape"]], DTYPES[argument["dtype"]])
+            for argument, pointer in zip(self._buffers, pointers, strict=True)
+        ]
+        self._function(*handles, self._device)
+        self._device.take_back()
+
+
+def load(folder: str, driver: cuda.Driver, stream: int) -> Callable[[list[int], list[int], int], int]:
+    """The worker's call of a candidate that build/triton.py has built."""
+    set_environment(Path(folder))
+    import triton
+    from triton import knobs
+
+    knobs.cache.manager_class = _found_only()
+    install(driver, stream=stream)
+    device = Device(driver, stream=stream)
+    triton.set_allocator(device.allocate)
+    signature = json.loads((Path(folder) / SIGNATURE).read_text(encoding="utf-8"))
+    entry = Entry(import_candidate(Path(folder)), signature, device)
+
+    def call(buffers: list[int], sizes: list[int], _: int) -> int:
+        entry(buffers, sizes)
+        return 0
+
+    return call
+
+
+def set_environment(folder: Path) -> None:
+    """Before Triton is imported."""
+    os.environ |= ENVIRONMENT | {"TRITON_HOME": str(folder), "TRITON_CACHE_DIR": str(folder / CACHE)}
+
+
+def _found_only() -> type:
+    """A cache that knows what the build stored, wherever it lies now, and stores nothing."""
+    from triton.runtime.cache import FileCacheManager
+
+    class BuiltCache(FileCacheManager):  # type: ignore[misc]
+        def __init__(self, key: str, **_: Any) -> None:
+            self.cache_dir = os.path.join(os.environ["TRITON_CACHE_DIR"], key)
+
+        def get_group(self, filename: str) -> dict[str, str]:
+            group = Path(self.cache_dir) / f"__grp__{filename}"
+            if not group.exists():
+                raise NotCompiled("a kernel is launched in a way that the build did not see")
+            names = json.loads(group.read_text(encoding="utf-8"))["child_paths"]
+            return {name: str(group.with_name(name)) for name in names}
+
+    return BuiltCache

@@ -1,1 +1,0 @@
-"""The untrusted side: what runs beside a candidate, in its sandbox."""
