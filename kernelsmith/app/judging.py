@@ -27,6 +27,8 @@ class Machine(NamedTuple):
     """Run candidates without a sandbox where the machine offers none."""
     calibration_s: float = CALIBRATION_S
     """Seconds over which the peak is probed."""
+    device: str | None = None
+    """`scripted:FILE`, or None for the device of the task's kind."""
     isolation_at_most: int | None = None
     """Lower the sandbox to this level; None = the best that the machine offers."""
 
@@ -39,7 +41,7 @@ def ready_task(name: str, machine: Machine) -> Task:
         UsageError: the device is missing, or the interpreter, or a package in it.
     """
     task = find_task(name)
-    require_machine(task, harness_python=machine.harness_python)
+    require_machine(task, harness_python=machine.harness_python, device=machine.device)
     return task
 
 
@@ -57,6 +59,7 @@ def harness_for(
             trust_candidates=machine.trust_candidates,
             isolation_at_most=machine.isolation_at_most,
             python=machine.harness_python,
+            device=machine.device,
             on_progress=on_progress,
         ) as harness,
     ):

@@ -1,5 +1,7 @@
 """Whether this machine can run a task: the device, the interpreter and its packages. Every fault is one line."""
 
+from pathlib import Path
+
 from kernelsmith.app import interpreter
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.kinds import DeviceKind
@@ -10,15 +12,34 @@ from kernelsmith.errors import MachineRefusal, UsageError
 from kernelsmith.judge_client import gpu
 
 
-def require_machine(task: Task, *, harness_python: str | None) -> None:
+def require_machine(task: Task, *, harness_python: str | None, device: str | None = None) -> None:
     """Make sure that this machine has the device and the interpreter that a task needs.
+
+    `device` is the config's: a scripted device needs its script and no other.
 
     Raises:
         UsageError: the device is missing, or the interpreter, or a package in it.
     """
+    if device is not None:
+        return require_script(device, harness_python=harness_python)
     if task.device is DeviceKind.CUDA and (missing := gpu.missing()):
         raise UsageError(f"{task.name} needs an NVIDIA GPU: {missing}; `kernelsmith run cpu_matmul` needs none")
-    if lack := interpreter.missing(harness_python, needed_by(task)):
+    _require_packages(needed_by(task), harness_python=harness_python)
+    return None
+
+
+def require_script(device: str, *, harness_python: str | None) -> None:
+    """Make sure that a scripted device has its script. Raises UsageError: it is no scripted device, or has no file."""
+    kind, _, place = device.partition(":")
+    if kind != "scripted" or not place:
+        raise UsageError(f"--device {device}: a scripted device is wanted, scripted:FILE")
+    if not Path(place).is_file():
+        raise UsageError(f"--device {device}: no such file")
+    _require_packages(("numpy",), harness_python=harness_python)
+
+
+def _require_packages(packages: tuple[str, ...], *, harness_python: str | None) -> None:
+    if lack := interpreter.missing(harness_python, packages):
         raise UsageError(lack.line)
 
 

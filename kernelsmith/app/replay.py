@@ -41,7 +41,7 @@ def judge_again(
         say = observer.say if observer else lambda text: None
         task = recorded_task(store, recorded, given=trusted_task, say=say)
         config = _config(recorded, selection, store=store, machine=machine)
-        require_machine(task, harness_python=config.harness_python)
+        require_machine(task, harness_python=config.harness_python, device=config.device)
         name = store.free_name(f"{run}-replay")
         opening = opening_of(store, config, snapshot_of(task.folder), name=name, db=db)
     except BaseException:
@@ -68,6 +68,7 @@ def _config(
         from_file=None,
         trust_candidates=bool(machine.get("trust_candidates")),
         harness_python=interpreter.lasting(str(python)) if python else None,
+        device=recorded.run.config.device if trust.knows_run(recorded.run) else None,
     )
     spec.check(config, None, store)  # type: ignore[arg-type]
     return config

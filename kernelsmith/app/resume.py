@@ -76,7 +76,7 @@ def _opening(
     store: Store, history: History, task: Task, *, limits: Mapping[str, Any], db: str | Path | None
 ) -> Opening:
     run = history.run
-    require_machine(task, harness_python=run.config.harness_python)
+    require_machine(task, harness_python=run.config.harness_python, device=run.config.device)
     events = _events(history, task, limits=limits)
     check(replace(run.config, budget=replace(history.budget, **limits)), task, store)
     _refuse_spent(replace(history, events=(*history.events, *events)))
@@ -88,13 +88,18 @@ def _without_foreign_settings(history: History, python: str | None) -> History:
     """Return a run that was started elsewhere without what its log says of this machine.
 
     Raises:
-        UsageError: it asks a model at an endpoint, which would get the user's key.
+        UsageError: it asks a model at an endpoint, which would get the user's key, or its device has a script.
     """
     run, config = history.run, history.run.config
     if config.base_url:
         raise UsageError(
             f"{run.name} was started on another machine or by an older kernelsmith, and names the endpoint "
             f"{config.base_url}, which would get your key; --trust-run goes on with it"
+        )
+    if config.device:
+        raise UsageError(
+            f"{run.name} was started on another machine or by an older kernelsmith, and names the script of its device, "
+            f"{config.device}; --trust-run goes on with it"
         )
     told = [event for event in history.events if not (event.kind is EventKind.RESUME and HARNESS_PYTHON in event.data)]
     here = replace(config, harness_python=python, trust_candidates=False)

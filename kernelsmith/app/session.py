@@ -154,6 +154,7 @@ class Session:
             calibration_s=config.calibration_s,
             trust_candidates=config.trust_candidates,
             python=config.harness_python,
+            device=config.device,
             on_progress=self._observer.stage,
         )
 

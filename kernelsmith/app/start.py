@@ -40,7 +40,7 @@ def start(
     """
     config = configured(settings.pop("config", None), {"task": task, **settings})
     found = task_on_disk(config.task)
-    require_machine(found, harness_python=config.harness_python)
+    require_machine(found, harness_python=config.harness_python, device=config.device)
     config = replace(config, task=lasting_name(found))
     store = open_store(database(db))
     try:

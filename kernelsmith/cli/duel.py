@@ -14,6 +14,7 @@ def duel(
     b: options.OtherFileOrAttempt,
     trust_candidates: options.Trust = False,
     harness_python: options.HarnessPython = None,
+    device: options.Device = None,
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
@@ -25,7 +26,7 @@ def duel(
     from kernelsmith.report.checks_page import duel_text
     from kernelsmith.report.model_checks import duel_report
 
-    machine = Machine(harness_python, trust_candidates)
+    machine = Machine(harness_python, trust_candidates, device=device)
     found, url = ready_task(task, machine), database(db)
     first, second = candidate_of(a, found, db=url), None if b == VENDOR else candidate_of(b, found, db=url)
     if second is None and found.vendor is None:

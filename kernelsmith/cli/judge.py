@@ -11,6 +11,7 @@ def judge(
     inputs: options.Inputs = None,
     trust_candidates: options.Trust = False,
     harness_python: options.HarnessPython = None,
+    device: options.Device = None,
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
@@ -21,18 +22,18 @@ def judge(
     from kernelsmith.report.checks_page import reproduction_text, verdict_text
     from kernelsmith.report.model_checks import ReproductionReport, verdict_report
 
-    machine = Machine(harness_python, trust_candidates)
+    machine = Machine(harness_python, trust_candidates, device=device)
     found = ready_task(task, machine)
     candidate = candidate_of(file, found, db=database(db))
     if inputs is not None:
         parse_inputs(inputs, found)  # before anything is measured
-    with opened(found, machine, on_progress=terminal.progress) as (harness, device):
+    with opened(found, machine, on_progress=terminal.progress) as (harness, found_device):
         if inputs is not None:
             again = ReproductionReport(*harness.reproduce(candidate, inputs))
             passed = again.correct
             terminal.result_json(again) if json else terminal.result(reproduction_text(again))
         else:
-            verdict = verdict_report(harness.submit(candidate, None).result(), device)
+            verdict = verdict_report(harness.submit(candidate, None).result(), found_device)
             passed = verdict.verdict.passed
             terminal.result_json(verdict) if json else terminal.result(verdict_text(verdict))
     if not passed:

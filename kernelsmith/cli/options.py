@@ -48,6 +48,15 @@ HarnessPython = Annotated[
     ),
 ]
 
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="scripted:FILE",
+        help="A device that does what a script says; its numbers are no measurements.  [default: the task's own kind]",
+    ),
+]
+
 Proposer = Annotated[
     str | None,
     typer.Option(

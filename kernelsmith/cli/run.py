@@ -26,6 +26,7 @@ def run(
     from_file: options.FromFile = None,
     trust_candidates: options.Trust = False,
     harness_python: options.HarnessPython = None,
+    device: options.Device = None,
     selftest: options.Selftest = False,
     json: options.Json = False,
 ) -> None:
@@ -51,6 +52,7 @@ def run(
         "from_file": str(from_file) if from_file else None,
         "trust_candidates": trust_candidates or None,
         "harness_python": harness_python,
+        "device": device,
     }
     if selftest:
         _selftest(task, settings)

@@ -13,6 +13,15 @@ class DeviceKind(StrEnum):
     CUDA = "cuda"
 
 
+class MeasuringKind(StrEnum):
+    """The kind of device that a run's numbers come from."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+    SCRIPTED = "scripted"
+    """A device that does what a script says: its numbers are no measurements."""
+
+
 class Unit(StrEnum):
     """Which dense peak of the device utilization is a fraction of."""
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from annotated_types import Ge, Interval, MinLen
 
 from kernelsmith.core.bounds import Count, Fraction, Level, Name, Positive, Text
-from kernelsmith.core.kinds import DeviceKind, Unit
+from kernelsmith.core.kinds import MeasuringKind, Unit
 
 Limit = Annotated[float, Interval(gt=0, lt=1e12)]
 Amount = Annotated[int, Ge(1)]
@@ -66,6 +66,8 @@ class RunConfig:
     """Run candidates without a sandbox where the machine offers none."""
     harness_python: Words | None = None
     """The interpreter that runs the harness; None = the agent's own."""
+    device: Words | None = None
+    """`scripted:FILE`: a device that does what a script says; None = the device of the task's kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Device:
     """What the run is measured on, as the harness found it when it opened the task."""
 
     name: Name
-    kind: DeviceKind
+    kind: MeasuringKind
     peak: Positive
     """Dense peak for the task's unit, units per second."""
     unit: Unit

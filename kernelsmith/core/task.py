@@ -59,6 +59,11 @@ class Task:
     """The GPU architecture that candidates are built for, `sm_90a`; None = the builder's own choice."""
 
     @property
+    def main(self) -> Case:
+        """The first timed case: duels, audit and vendor line use it."""
+        return next(case for case in self.cases if case.timed > 0)
+
+    @property
     def shown_cases(self) -> tuple[Case, ...]:
         """The cases a proposer may know of."""
         return tuple(case for case in self.cases if not case.hidden)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,11 +22,12 @@ from kernelsmith.core.history import Opponent
 from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.run import Device
 from kernelsmith.core.task import Task
-from kernelsmith.core.verdict import Duel, Verdict
+from kernelsmith.core.verdict import Batch, Duel, Verdict
 from kernelsmith.errors import HarnessError, JudgeDied, UsageError
 from kernelsmith.judge_client import wire
 from kernelsmith.judge_client.builders import Builders, affordable
 from kernelsmith.judge_client.lease import leased
+from kernelsmith.judge_client.merging import contended
 from kernelsmith.judge_client.process import JudgeProcess
 
 DOCTOR_S = 120.0
@@ -41,7 +43,8 @@ class HarnessProcess:
     """The agent's seam to one judge (core.seams.Harness); a context manager.
 
     `folder` receives the candidates as they were judged and the harness's log. Until `close`, this process keeps off
-    the core that candidates run on. `isolation_at_most` lowers the level of the sandbox, to see what each one stops:
+    the core that candidates run on. `device` is `scripted:FILE`, or None for the device of the task's kind.
+    `isolation_at_most` lowers the level of the sandbox, to see what each one stops:
     no run does that.
     """
 
@@ -54,11 +57,12 @@ class HarnessProcess:
         trust_candidates: bool = False,
         isolation_at_most: int | None = None,
         python: str | None = None,
+        device: str | None = None,
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
         self._task = task
         self._folder = folder
-        self._device = DEVICES[task.device]
+        self._device = device or DEVICES[task.device]
         self._options = [f"--device={self._device}", f"--calibration-s={calibration_s}"]
         self._options += ["--trust-candidates"] if trust_candidates else []
         self._options += [f"--isolation-at-most={isolation_at_most}"] if isolation_at_most is not None else []
@@ -101,7 +105,7 @@ class HarnessProcess:
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
         """Build ahead what may be judged next, where that disturbs nobody: for a GPU, and with cores to spare."""
-        if self._task.device is DeviceKind.CPU or affordable() < 1:
+        if self._device.partition(":")[0] != "cuda" or affordable() < 1:
             return
         if self._builders is None:
             self._builders = Builders(affordable(), start=self._start, task=str(self._task.folder))
@@ -147,17 +151,29 @@ class HarnessProcess:
         os.sched_setaffinity(0, self._affinity)
 
     def _judge(self, candidate: Candidate, incumbent: Opponent | None) -> Verdict:
-        body = {"candidate": self._write(candidate), **self._incumbent(incumbent)}
-        answer = _expect(wire.Judged, self._ask("judge", **body))
+        """Measure a candidate and, if it passes, let it contend; no other process gets the device in between."""
+        with leased(self._device):
+            measured = self._verdict("measure", candidate)
+            if measured.measurement is None:
+                return measured
+            claim = {
+                "measurement": asdict(measured.measurement),
+                "batches": [_on_wire(batch) for batch in measured.batches if batch.case == self._task.main.name],
+                "opponent": self._opponent(incumbent),
+            }
+            return contended(measured, self._verdict("contend", candidate, **claim))
+
+    def _verdict(self, op: str, candidate: Candidate, **body: Any) -> Verdict:
+        answer = _expect(wire.Judged, self._ask_leased(op, **body))
         if answer.source_digest != candidate.digest:
             raise HarnessError(f"judged {answer.source_digest[:12]}, asked for {candidate.digest[:12]}")
         return answer.verdict
 
-    def _incumbent(self, incumbent: Opponent | None) -> dict[str, Any]:
+    def _opponent(self, incumbent: Opponent | None) -> dict[str, Any] | None:
         if incumbent is None:
-            return {}
+            return None
         times = {"time_us": incumbent.time_us, "fastest_us": incumbent.fastest_us}
-        return {"incumbent": self._write(incumbent.candidate), "incumbent_time": times}
+        return {"role": "incumbent", "source": self._write(incumbent.candidate), **times}
 
     def _write(self, candidate: Candidate) -> dict[str, str]:
         """The candidate as a file, named by its digest."""
@@ -170,11 +186,14 @@ class HarnessProcess:
         return {"path": str(path.resolve()), "language": candidate.language}
 
     def _ask(self, op: str, **body: Any) -> wire.Answer:
-        """One request, under the device lease; runs in the pool's only thread."""
+        """Send one request under the device lease; this runs in the pool's only thread."""
         with leased(self._device):
-            if not (self._judge_process and self._judge_process.is_alive):
-                self._replace_judge(op)
-            return self._send(op, **body)
+            return self._ask_leased(op, **body)
+
+    def _ask_leased(self, op: str, **body: Any) -> wire.Answer:
+        if not (self._judge_process and self._judge_process.is_alive):
+            self._replace_judge(op)
+        return self._send(op, **body)
 
     def _replace_judge(self, op: str) -> None:
         """Start a judge. Before any other request it opens the task, so that a death in there is no candidate's doing.
@@ -199,6 +218,10 @@ class HarnessProcess:
 
     def _start(self) -> JudgeProcess:
         return JudgeProcess(python=self._python, options=self._options, log=self._folder / "harness.log")
+
+
+def _on_wire(batch: Batch) -> dict[str, Any]:
+    return {"case": batch.case, "calls": batch.calls, "time_us": batch.time_us, "key": batch.key}
 
 
 def _expect(kind: type[T], answer: object) -> T:

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
-from kernelsmith.core.kinds import DeviceKind, Unit
+from kernelsmith.core.kinds import MeasuringKind, Unit
 from kernelsmith.core.run import Budget, Device, Event, EventKind, Provenance, Run, RunConfig, VendorLine
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Duel, Facts, Figure, Interval, Measurement, Promotion, Status, Verdict
@@ -113,7 +113,7 @@ def device_of(event: Event) -> Device:
     """Return the device that an `opened` event holds."""
     data: dict[str, Any] = dict(event.data)
     vendor = data.pop("vendor", None)
-    data |= {"kind": DeviceKind(data["kind"]), "unit": Unit(data["unit"])}
+    data |= {"kind": MeasuringKind(data["kind"]), "unit": Unit(data["unit"])}
     return Device(**data, vendor=VendorLine(**vendor) if vendor else None)
 
 

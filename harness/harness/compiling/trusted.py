@@ -43,26 +43,26 @@ def cpu_name() -> str:
     return found[1].strip() if found else platform.machine()
 
 
-def program(source: Path, cache: Path, *, libraries: tuple[str, ...] = ()) -> Path:
-    """Compile one of our own C programs, once for each compiler, processor and text.
+def program(source: Path, cache: Path, *, options: tuple[str, ...] = ()) -> Path:
+    """Compile one of our own C programs, once for each compiler, processor, text and options (definitions, libraries).
 
     Raises:
         MachineError: the compiler fails on it.
         NoCompiler: there is none.
     """
     compiler = toolchain.find_compiler()
-    identity = "\0".join((source.read_text(encoding="utf-8"), compiler.version, cpu_name(), *FLAGS))
+    identity = "\0".join((source.read_text(encoding="utf-8"), compiler.version, cpu_name(), *FLAGS, *options))
     built = cache / f"{source.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     if not built.exists():
-        _compile(compiler, source, built=built, libraries=libraries)
+        _compile(compiler, source, built=built, options=options)
     return built
 
 
-def _compile(compiler: toolchain.Compiler, source: Path, *, built: Path, libraries: tuple[str, ...]) -> None:
+def _compile(compiler: toolchain.Compiler, source: Path, *, built: Path, options: tuple[str, ...]) -> None:
     built.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=built.parent) as folder:
         output = Path(folder) / "program"
-        command = [str(compiler.path), *FLAGS, "-o", str(output), str(source), *libraries]
+        command = [str(compiler.path), *FLAGS, "-o", str(output), str(source), *options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
             raise MachineError(f"{compiler.path} cannot build {source.name}: {done.stderr.strip()[:500]}")

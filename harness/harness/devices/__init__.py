@@ -1,5 +1,6 @@
-"""Where candidates are built and run: one device with its worker program, its peak and its pace."""
+"""A device on which candidates are built and run, with its memory, its workers, its clock and its peak."""
 
+import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -7,93 +8,105 @@ from typing import Protocol
 
 from harness.compiling.built import BuildFailure, Built
 from harness.devices.vendor import Vendor
-from harness.errors import MachineError
-from harness.memory import Arena
+from harness.memory import Memory
 from harness.sandbox import launcher as sandbox
 from harness.task import Task
-from harness.timing.clock import Pace
+from harness.timing.clock import Clock
+from harness.timing.plan import Pace
 from harness.wire import messages as wire
-from harness.worker.doorbell import Profile, Worker
+from harness.worker import Profile, Worker
 
 
-class Watch(Protocol):
-    """Watches a device while batches are timed."""
+class Monitor(Protocol):
+    """Looks for other work on a device while batches are timed."""
 
     def look(self, *, batches: int = 1) -> None:
-        """After so many more."""
+        """Look once more, after so many further batches."""
 
     def disturbance(self) -> str:
-        """What disturbed the batches since the watch began, in words; empty where nothing did."""
+        """Return what disturbed the batches since the monitor was made, in words; empty where nothing did."""
 
 
-class Workplace(Protocol):
+class Device(Protocol):
     """What the judge asks of a device."""
 
     isolation: sandbox.Isolation
     cache_bytes: int
-    """Of the last-level cache."""
+    """Size of the last-level cache."""
+
+    @property
+    def clock(self) -> Clock:
+        """Clock that times batches."""
+
+    @property
+    def chance(self) -> random.Random:
+        """Source of the judge's secrets."""
 
     @property
     def name(self) -> str:
-        """The device's name."""
+        """Name of the device."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of the device: `cpu`, `cuda` or `scripted`."""
 
     @property
     def worker_core(self) -> int | None:
-        """The CPU core kept for candidates; None where there is none."""
+        """CPU core that is kept for candidates; None where no core is."""
 
     def pace(self, task: Task) -> Pace:
-        """How a task is timed here."""
+        """Return how a task is timed on this device."""
 
-    def calibrate(self, seconds: float) -> None:
-        """Measure, or look up, what peaks are. Raises MachineError."""
+    def calibrate(self, seconds: float, *, unit: str) -> None:
+        """Measure, or look up, the peak of a unit. Raises MachineError, TaskFault."""
 
     def peak(self, unit: str) -> float:
-        """The denominator, units per second. Raises MachineError: none is known for the unit."""
+        """Return the peak of a unit, units per second. Raises TaskFault: the unit has none on this device."""
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """The highest rate that can be honest; a suspected rate above it may be reason to measure again."""
+        """Return the highest honest rate; a suspected rate above it may make the device measure its peak again."""
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """Build a candidate in the sandbox, or take it from the cache."""
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """Find out beside other work what the machine code tells; what is given waits for all facts."""
+        """Read the machine code beside other work; the function that is given waits for all facts and returns them."""
 
     def standards(self, task: Task) -> dict[str, str]:
-        """By language, the trusted one first: a candidate that lasts as long as the pace says (`standard_s`)."""
+        """Return trusted candidates of the duration `Pace.standard_s` by language, the most trusted one first."""
 
-    def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> Arena:
-        """Memory that workers here can map."""
+    def memory(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> Memory:
+        """Allocate memory that workers of this device can map."""
 
-    def hired(self, artifact: Path, *, arena: Arena, seat: int, profile: Profile) -> AbstractContextManager[Worker]:
-        """A fresh worker on an artifact."""
+    def worker(self, artifact: Path, *, memory: Memory, seat: int, profile: Profile) -> AbstractContextManager[Worker]:
+        """Start a worker on an artifact; it is killed at the end of the block."""
 
     def vendor_source(self, task: Task) -> Path:
-        """The vendor's candidate among the task's files."""
+        """Return the vendor's candidate among the task's files."""
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Ways to run the vendor's candidate here; empty where the library is not installed."""
+        """Return the ways to run the vendor's candidate; empty where the library is not installed."""
 
     def yardstick(self, task: Task) -> tuple[str, str] | None:
-        """(source, language) of trusted work as long as a good candidate's, for tasks without a vendor line."""
+        """Return (source, language) of trusted work as long as a good candidate's, for tasks without a vendor line."""
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """What part of the peak the device could reach at a clock; None where the unit does not depend on it."""
+        """Return the fraction of the peak that is reachable at a clock; None where the unit does not depend on it."""
 
-    def probe_rates(self, processes: int) -> list[float]:
-        """Without a vendor line: rates of a trusted probe, from which the spread is taken."""
+    def probe_rates(self, processes: int, *, unit: str) -> list[float]:
+        """Return the rate of a trusted probe in each of some processes; used where there is no yardstick."""
 
     def observe(self) -> Mapping[str, float]:
-        """Telemetry now; empty where there is none."""
+        """Return the telemetry of this moment; empty where there is none."""
 
     def refuse_company(self, *, workers: int = 0) -> None:
-        """Raises MachineError: somebody else computes on the device, beside so many workers of ours."""
+        """Raise MachineError if another process computes on the device beside so many workers of the judge."""
 
-    def watch(self, *workers: Worker) -> Watch:
-        """Watch for others on the device from now on; nobody but these workers runs here for us."""
+    def monitor(self, *workers: Worker) -> Monitor:
+        """Return a monitor that looks for others than these workers from now on."""
 
     def details(self) -> dict[str, str]:
-        """What a reader of the numbers may ask for."""
+        """Return what a reader of the numbers may ask for."""
 
 
-__all__ = ["MachineError", "Watch", "Workplace"]
+__all__ = ["Device", "Monitor"]

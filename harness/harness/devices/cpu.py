@@ -1,5 +1,6 @@
 """A CPU core on which C candidates are judged: its measured peak, its compiled worker, its arena of shared memory."""
 
+import secrets
 import shutil
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -13,15 +14,17 @@ from harness.contract import TIMING, pace
 from harness.devices import machine, quiet
 from harness.devices.vendor import Vendor, openblas_variants
 from harness.errors import TaskFault
-from harness.memory import Arena
-from harness.memory.cpu import CpuArena
+from harness.memory import Memory
+from harness.memory.cpu import CpuMemory
 from harness.sandbox import launcher as sandbox
 from harness.sandbox import libraries
 from harness.task import Task
-from harness.timing.clock import Pace
+from harness.timing.clock import SystemClock
+from harness.timing.plan import Pace
 from harness.wire import messages as wire
-from harness.worker import runtime
-from harness.worker.doorbell import Manner, Profile, Worker, hired
+from harness.worker import Profile, Worker, runtime
+from harness.worker.process import Manner, started
+from harness.worker.runtime import layout
 
 PACE = Pace(**pace("cpu"))
 """The low quantile of many short batches: the noise of other programs hardly moves it."""
@@ -30,15 +33,18 @@ PHYSICS: float = TIMING["calibration"]["physics"]
 READY_S = 10.0
 
 
-class CpuWorkplace:
-    """See workplace.Workplace."""
+class CpuDevice:
+    """A core of the CPU; see Device."""
+
+    kind = "cpu"
 
     def __init__(self, cache: Path, *, isolation: sandbox.Isolation, cores: machine.Cores) -> None:
         self.isolation = isolation
+        self.clock, self.chance = SystemClock(), secrets.SystemRandom()
         self.cache_bytes = machine.last_level_cache_bytes()
         self._cache = cache
         self._cores = cores
-        self._runtime = trusted.program(runtime.FOLDER / "cpu.c", cache, libraries=("-ldl",))
+        self._runtime = trusted.program(runtime.FOLDER / "cpu.c", cache, options=(*layout.c_definitions(), "-ldl"))
         self._libraries = (*libraries.linked(self._runtime), *_mathematics(self._runtime))
         self._peaks: list[float] = []
 
@@ -56,7 +62,7 @@ class CpuWorkplace:
         """One for every task."""
         return PACE
 
-    def calibrate(self, seconds: float) -> None:
+    def calibrate(self, seconds: float, *, unit: str) -> None:
         """Probe the peak; a faster probe raises the denominator for all that follows."""
         self._peaks += machine.measure_peak(self._cache, core=self._cores.worker, seconds=seconds)
 
@@ -69,7 +75,7 @@ class CpuWorkplace:
     def ceiling(self, unit: str, *, suspected: float) -> float:
         """The peak is measured again before anybody is accused, unless the judge would disturb the only core."""
         if suspected > PHYSICS * self.peak(unit) and not self._cores.shared:
-            self.calibrate(1.0)
+            self.calibrate(1.0, unit=unit)
         return PHYSICS * self.peak(unit)
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
@@ -91,15 +97,15 @@ class CpuWorkplace:
         """It does nothing."""
         return {"c": signature.standard(task)}
 
-    def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CpuArena:
-        """Sealed shared memory."""
-        return CpuArena(input_bytes=input_bytes, output_bytes=output_bytes, seats=seats)
+    def memory(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CpuMemory:
+        """Allocate sealed shared memory."""
+        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, seats=seats)
 
     @contextmanager
-    def hired(self, artifact: Path, *, arena: Arena, seat: int, profile: Profile) -> Iterator[Worker]:
-        """The compiled worker on a shared object."""
-        assert isinstance(arena, CpuArena)
-        given = (arena.inputs.fd, arena.outputs[seat].fd)
+    def worker(self, artifact: Path, *, memory: Memory, seat: int, profile: Profile) -> Iterator[Worker]:
+        """Start the compiled worker on a shared object."""
+        assert isinstance(memory, CpuMemory)
+        given = (memory.inputs.fd, memory.outputs[seat].fd)
 
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd, *given), profile=profile)
@@ -108,7 +114,7 @@ class CpuWorkplace:
             READY_S, shares_core=self._cores.shared, host_bytes=None, fault=lambda number: f"fault {number}",
             language="c",
         )  # fmt: skip
-        with hired(launch, isolation=self.isolation, manner=manner) as worker:
+        with started(launch, isolation=self.isolation, manner=manner) as worker:
             yield worker
 
     def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, ...], profile: Profile) -> sandbox.Process:
@@ -143,7 +149,7 @@ class CpuWorkplace:
     def share_at(self, unit: str, *, clock_mhz: float) -> None:
         """No clock is sampled."""
 
-    def probe_rates(self, processes: int) -> list[float]:
+    def probe_rates(self, processes: int, *, unit: str) -> list[float]:
         """The peak probe, each process's fastest."""
         core = self._cores.worker
         return [max(machine.measure_peak(self._cache, core=core, seconds=0.3)) for _ in range(processes)]
@@ -153,12 +159,12 @@ class CpuWorkplace:
         return {}
 
     def refuse_company(self, *, workers: int = 0) -> None:
-        """A CPU is never alone; the low quantile and the duels bear it, and `watch` tells when it is too much."""
+        """A CPU is never alone; the low quantile and the duels bear it, and `monitor` tells when it is too much."""
 
-    def watch(self, *workers: Worker) -> quiet.Watch:
-        """By the kernel's counts of our cores; where there is only one, judge and worker are each other's noise."""
+    def monitor(self, *workers: Worker) -> quiet.CpuMonitor:
+        """Return a monitor of the kernel's counts of our cores; it sees nothing where there is only one core."""
         cores = () if self._cores.shared else (self._cores.worker, *self._cores.judge)
-        return quiet.Watch(cores, workers=[worker.pid for worker in workers], core=self._cores.worker)
+        return quiet.CpuMonitor(cores, workers=[worker.pid for worker in workers], core=self._cores.worker)
 
     def details(self) -> dict[str, str]:
         """Compiler, cores, cache and probes."""

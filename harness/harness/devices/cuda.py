@@ -1,6 +1,7 @@
 """An NVIDIA GPU on which CUDA C++ and Triton candidates are judged: its looked-up peak, its arena, its workers."""
 
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,16 +21,17 @@ from harness.devices import gpu_files, machine
 from harness.devices.telemetry import Telemetry
 from harness.devices.vendor import Vendor, cublaslt
 from harness.errors import MachineError
-from harness.memory import Arena, kernels
-from harness.memory.cuda import CudaArena
+from harness.memory import Memory, kernels
+from harness.memory.cuda import CudaMemory
 from harness.memory.kernels import Kernels
 from harness.sandbox import interpreter, libraries
 from harness.sandbox import launcher as sandbox
 from harness.task import Task
-from harness.timing.clock import Pace
+from harness.timing.clock import SystemClock
+from harness.timing.plan import Pace
 from harness.wire import messages as wire
-from harness.worker import copies
-from harness.worker.doorbell import Manner, Profile, Worker, hired
+from harness.worker import Profile, Worker, copies
+from harness.worker.process import Manner, started
 from harness.worker.runtime import faults
 
 PACE = Pace(**pace("cuda"))
@@ -50,13 +52,16 @@ HOST_BYTES = 8 << 30
 """Resident memory of a worker; the driver and Triton take some 0.5 GiB."""
 
 
-class CudaWorkplace:
-    """See workplace.Workplace."""
+class CudaDevice:
+    """A GPU; see Device."""
+
+    kind = "cuda"
 
     def __init__(self, cache: Path, *, ordinal: int, isolation: sandbox.Isolation, cores: machine.Cores) -> None:
         if isolation.level not in (sandbox.Level.FULL, sandbox.Level.BARE):
             raise MachineError(f"GPU candidates need isolation level 3: {isolation.why_not_higher}")
         self.isolation = isolation
+        self.clock, self.chance = SystemClock(), secrets.SystemRandom()
         self._cache = cache
         self._cores = cores
         self._own: set[int] = set()
@@ -92,7 +97,7 @@ class CudaWorkplace:
         share = int(self._properties["totalGlobalMem"]) // SHARE_OF_MEMORY
         return replace(usual, max_bytes=min(usual.max_bytes, share))
 
-    def calibrate(self, seconds: float) -> None:
+    def calibrate(self, seconds: float, *, unit: str) -> None:
         """The peak is looked up; what is measured is that nobody else computes here."""
         self.refuse_company()
 
@@ -123,15 +128,15 @@ class CudaWorkplace:
         }
         return {language: by_language[language] for language in dict.fromkeys(("cuda", *task.languages))}
 
-    def arena(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CudaArena:
-        """Dedicated allocations."""
-        return CudaArena(self._kernels, input_bytes=input_bytes, output_bytes=output_bytes, seats=seats)
+    def memory(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CudaMemory:
+        """Make allocations of the device that workers open by IPC."""
+        return CudaMemory(self._kernels, input_bytes=input_bytes, output_bytes=output_bytes, seats=seats)
 
     @contextmanager
-    def hired(self, artifact: Path, *, arena: Arena, seat: int, profile: Profile) -> Iterator[Worker]:
-        """The Python worker on a shared object or on the folder of a Triton build."""
-        assert isinstance(arena, CudaArena)
-        handles = (arena.inputs.handle.hex(), arena.outputs[seat].handle.hex())
+    def worker(self, artifact: Path, *, memory: Memory, seat: int, profile: Profile) -> Iterator[Worker]:
+        """Start the Python worker on a shared object or on the folder of a Triton build."""
+        assert isinstance(memory, CudaMemory)
+        handles = (memory.inputs.handle.hex(), memory.outputs[seat].handle.hex())
 
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd), handles=handles, profile=profile)
@@ -140,7 +145,7 @@ class CudaWorkplace:
             READY_S, shares_core=self._cores.shared, host_bytes=HOST_BYTES, fault=fault_words,
             language=TRITON if artifact.is_dir() else "cuda",
         )  # fmt: skip
-        with hired(launch, isolation=self.isolation, manner=manner) as worker:
+        with started(launch, isolation=self.isolation, manner=manner) as worker:
             yield worker
 
     def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, int], handles: tuple[str, str],
@@ -185,7 +190,7 @@ class CudaWorkplace:
         """Arithmetic goes with the clock; memory does not."""
         return self.sku.share_at(unit, clock_mhz=clock_mhz)
 
-    def probe_rates(self, processes: int) -> list[float]:
+    def probe_rates(self, processes: int, *, unit: str) -> list[float]:
         """Never asked: there is a yardstick."""
         raise MachineError("a GPU has a yardstick")
 
@@ -202,9 +207,9 @@ class CudaWorkplace:
             remedy = "end it, or choose another card with CUDA_VISIBLE_DEVICES"
             raise MachineError(f"another process computes on {self.name}: {told}; {remedy}")
 
-    def watch(self, *workers: Worker) -> "Company":
-        """By NVML's list of processes."""
-        return Company(lambda: len(self._others()) - len(workers))
+    def monitor(self, *workers: Worker) -> "GpuMonitor":
+        """Return a monitor of NVML's list of processes."""
+        return GpuMonitor(lambda: len(self._others()) - len(workers))
 
     def _others(self) -> dict[int, str]:
         """Names by pid of what computes here, this process left out."""
@@ -227,8 +232,8 @@ class CudaWorkplace:
         return f"our own runs came near it in {units}" if units else "never measured by us"
 
 
-class Company:
-    """Watches for processes beside our workers, whose own numbers may be others in the driver's list."""
+class GpuMonitor:
+    """Counts the processes beside the judge's workers, whose numbers may differ in the driver's list."""
 
     def __init__(self, others: Callable[[], int]) -> None:
         self._others = others

@@ -43,8 +43,8 @@ class Counts:
     judge_waited_s: float
 
 
-class Watch:
-    """From now on, over batches of these workers, on one core in turn; see workplace.Watch."""
+class CpuMonitor:
+    """Counts from now on, over batches of some workers that use one core in turn; see devices.Monitor."""
 
     def __init__(self, cores: Collection[int], *, workers: Collection[int], core: int) -> None:
         self._cores, self._workers = cores, workers

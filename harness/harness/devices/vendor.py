@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.sandbox import libraries
-from harness.worker.doorbell import Profile
+from harness.worker import Profile
 
 LIBRARY_VARIABLE = "KERNELSMITH_VENDOR_LIBRARY"
 """Where a task's vendor.c finds the library; set for the vendor's worker only."""

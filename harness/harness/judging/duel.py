@@ -1,6 +1,5 @@
-"""The duel: two workers in turn on the same secret inputs, A B B A; the only thing that calls a difference real."""
+"""The duel: two workers in turn on the same secret inputs, A B B A; only a duel calls a difference real."""
 
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,39 +9,31 @@ from numpy.typing import NDArray
 
 from harness.checking import inputs
 from harness.contract import TIMING
-from harness.devices import Watch
-from harness.timing.clock import Run, Stand
+from harness.devices import Monitor
+from harness.judging.judgement import IncumbentFailed
 from harness.timing.failure import Failed
+from harness.timing.session import TimedBatch, TimingSession
 from harness.wire import messages as wire
-from harness.worker.doorbell import WorkerDied, WorkerOverdue
+from harness.worker import WorkerDied, WorkerOverdue
 
 MARGIN: float = TIMING["duel"]["margin"]
-"""Promotion asks for a speedup whose interval lies above this."""
+"""A candidate is promoted if the interval of its speedup lies above this."""
 RESAMPLES: int = TIMING["duel"]["resamples"]
 TURNS = 4
-"""Of a quad."""
-
-
-class IncumbentFailed(Exception):
-    """The incumbent gave a wrong output, or none: it loses, whatever the contender's time."""
-
-    def __init__(self, failure: Exception) -> None:
-        super().__init__(str(failure))
-        of_death = "timed_out" if isinstance(failure, WorkerOverdue) else "crashed"
-        self.status = failure.status if isinstance(failure, Failed) else of_death
+"""Turns of a quad."""
 
 
 @dataclass(frozen=True)
 class Duel:
-    """The paired ratios of a duel: incumbent time / contender time, one a quad."""
+    """The paired ratios of a duel, one a quad: opponent's time / contender's time."""
 
     ratios: NDArray[np.float64]
     planned: int
-    """Quads that were to be fought; fewer ratios mean that it was given up."""
+    """Quads that were planned; fewer ratios mean that the duel was given up."""
     disturbance: str = ""
-    """What else ran on the device meanwhile, in words."""
+    """What else ran on the device during the duel, in words."""
     contender_s: float = 0.0
-    """The contender's seconds a call, median of its turns."""
+    """The contender's seconds per call, median of its turns."""
 
     @property
     def speedup(self) -> float:
@@ -63,74 +54,102 @@ class Duel:
         return len(self.ratios) == self.planned and self.interval[0] > MARGIN
 
     def on_wire(self) -> wire.Duel:
-        """As an answer."""
+        """Return the duel as an answer tells it."""
         return wire.Duel(self.speedup, wire.Interval(*self.interval), len(self.ratios))
 
 
-def fight(
-    contender: Stand, incumbent: Stand, *, quads: int, calls: int = 1, as_graph: bool = False, deadline_s: float,
-    futility_every: int, watch: Watch,
-) -> Duel:  # fmt: skip
-    """Run the quads, a turn of each being so many calls; every output of both sides is verified.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a duel is fought."""
 
-    A turn of either side goes before, and counts for nobody: it loads code, and one of them may have done so before.
-    The watch looks after every quad; noise makes the interval wide, and what made it is told.
+    quads: int
+    calls: int = 1
+    """Calls of a turn."""
+    as_graph: bool = False
+    """Whether the calls of a turn run as a CUDA graph where they can be captured."""
+    futility_every: int = 1 << 30
+    """Quads after which a duel that cannot be won any more is given up."""
+
+
+def fight(contender: TimingSession, opponent: TimingSession, terms: Terms, *, monitor: Monitor) -> Duel:
+    """Run the quads and verify every output of both sides.
+
+    One turn of each side goes before and is not counted, because it loads code, which one side may have loaded before.
+    The monitor looks after every quad: other work makes the interval wide, and the duel says what it was.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the contender's output was wrong, came late, or not at all.
-        IncumbentFailed: the incumbent's.
+        Failed, WorkerDied, WorkerOverdue: the contender's output was wrong, late or missing.
+        IncumbentFailed: the opponent's was.
     """
-    logs, contender_s = list[float](), list[float]()
-    sets = range(calls)
-    if as_graph:
-        contender = contender.capture(sets, deadline_s=deadline_s)
-        with _blame(is_incumbent=True):
-            incumbent = incumbent.capture(sets, deadline_s=deadline_s)
-    _pair((contender, incumbent), sets, contender=contender, deadline_s=deadline_s)
-    watch.look(batches=TURNS // 2)
-    for number in range(quads):
-        if number % futility_every == 0 and _is_lost(logs):
-            break
-        pairs = ((contender, incumbent), (incumbent, contender))
-        times = [_pair(pair, sets, contender=contender, deadline_s=deadline_s) for pair in pairs]
-        logs.append(float(np.mean([np.log(theirs / ours) for ours, theirs in times])))
-        contender_s += [ours for ours, _ in times]
-        watch.look(batches=TURNS)
-    return Duel(np.exp(np.array(logs)), quads, watch.disturbance(), float(np.median(contender_s)))
+    return _Fight(*_captured(contender, opponent, terms), terms, monitor).fought()
+
+
+def _captured(contender: TimingSession, opponent: TimingSession, terms: Terms) -> tuple[TimingSession, TimingSession]:
+    if not terms.as_graph:
+        return contender, opponent
+    contender = contender.capture(range(terms.calls))
+    with _blame(is_opponent=True):
+        return contender, opponent.capture(range(terms.calls))
+
+
+@dataclass(frozen=True)
+class _Fight:
+    """A duel under way."""
+
+    contender: TimingSession
+    opponent: TimingSession
+    terms: Terms
+    monitor: Monitor
+
+    def fought(self) -> Duel:
+        logs, contender_s = list[float](), list[float]()
+        self._pair(self.contender, self.opponent)
+        self.monitor.look(batches=TURNS // 2)
+        for number in range(self.terms.quads):
+            if number % self.terms.futility_every == 0 and _is_lost(logs):
+                break
+            times = [self._pair(self.contender, self.opponent), self._pair(self.opponent, self.contender)]
+            logs.append(float(np.mean([np.log(theirs / ours) for ours, theirs in times])))
+            contender_s += [ours for ours, _ in times]
+            self.monitor.look(batches=TURNS)
+        return Duel(np.exp(np.array(logs)), self.terms.quads, self.monitor.disturbance(), float(np.median(contender_s)))
+
+    def _pair(self, *sides: TimingSession) -> tuple[float, float]:
+        """Run a turn of each side in this order on fresh inputs; return the contender's, then the other's seconds."""
+        key, sets = inputs.fresh_key(), range(self.terms.calls)
+        self.contender.refresh(sets, key)
+        restore = self.contender.keep(sets, key)
+        seconds = {}
+        for side in sides:
+            # Without this the second side finds the inputs warm, or flushed by the first.
+            restore()
+            seconds[side is self.contender] = self._turn(side, key).time.call_s
+        return seconds[True], seconds[False]
+
+    def _turn(self, side: TimingSession, key: str) -> TimedBatch:
+        """Run one verified turn of one side."""
+        with _blame(is_opponent=side is not self.contender):
+            batch = side.run(range(self.terms.calls), key)
+            batch.verify()
+        return batch
 
 
 def _is_lost(logs: list[float]) -> bool:
     return bool(logs) and Duel(np.exp(np.array(logs)), len(logs)).interval[1] < MARGIN
 
 
-def _pair(pair: tuple[Stand, Stand], sets: range, *, contender: Stand, deadline_s: float) -> tuple[float, float]:
-    """One turn of each side in the given order on fresh inputs; (contender's, incumbent's) seconds a call."""
-    key = inputs.fresh_key()
-    contender.refresh(sets, key)
-    restore = contender.keep(sets, key)
-    seconds = {}
-    for stand in pair:
-        # Else whoever comes second finds them warm, or flushed by the first.
-        restore()
-        run = _one(stand, sets, key, is_incumbent=stand is not contender, deadline_s=deadline_s)
-        seconds[stand is contender] = run.reading.call_s
-    return seconds[True], seconds[False]
-
-
-def _one(stand: Stand, sets: range, key: str, *, is_incumbent: bool, deadline_s: float) -> Run:
-    """One verified turn of one side."""
-    with _blame(is_incumbent=is_incumbent):
-        run = stand.run(sets, key, deadline_s=deadline_s)
-        run.verify(np.random.default_rng(secrets.randbits(128)))
-    return run
-
-
 @contextmanager
-def _blame(*, is_incumbent: bool) -> Iterator[None]:
-    """A failure of the incumbent's is no verdict on the contender."""
+def _blame(*, is_opponent: bool) -> Iterator[None]:
+    """Keep a failure of the opponent's from being the contender's verdict."""
     try:
         yield
     except (Failed, WorkerDied, WorkerOverdue) as failure:
-        if is_incumbent:
-            raise IncumbentFailed(failure) from failure
+        if is_opponent:
+            raise failed_incumbent(failure) from failure
         raise
+
+
+def failed_incumbent(failure: Failed | WorkerDied | WorkerOverdue) -> IncumbentFailed:
+    """Return what an opponent's failure means for a duel."""
+    of_death = "timed_out" if isinstance(failure, WorkerOverdue) else "crashed"
+    return IncumbentFailed(failure, status=failure.status if isinstance(failure, Failed) else of_death)

@@ -1,32 +1,44 @@
 """What is known of a candidate while it is judged; every stage adds to it, whatever the status will be."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from harness.devices import Watch
-from harness.timing.clock import Reading, Score
+from harness.devices import Monitor
+from harness.timing.clock import Clock, SystemClock
 from harness.wire import messages as wire
 
-Progress = Callable[[str], None]
-"""Is told each stage as it begins."""
 DISTURBED = "disturbed, and once more when it was timed again"
-"""Begins what a verdict says of a figure that others may have moved."""
+"""Begins what a verdict says of a figure that other work may have moved."""
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Measurable(Generic[T]):
+    """A figure that other work on the device can disturb, and how it is measured."""
+
+    figure: wire.Figure
+    name: str
+    """What a note calls it, e.g. `case main`."""
+    measure: Callable[[Monitor], T]
+    monitor: Callable[[], Monitor]
+    is_settled: Callable[[T], bool]
+    """Whether a result stands even if something else ran meanwhile."""
 
 
 @dataclass
 class Findings:
     """Facts, batches and notes so far."""
 
+    clock: Clock = field(default_factory=SystemClock)
     source_digest: str = ""
     facts: wire.Facts = field(default_factory=wire.Facts)
     batches: list[wire.Batch] = field(default_factory=list)
     durations_s: dict[str, float] = field(default_factory=dict)
+    """Seconds by stage."""
     guards_s: dict[str, float] = field(default_factory=dict)
-    """By guard, a part of the durations; see guards.py."""
+    """Seconds by guard, a part of the durations; see guards.py."""
     notes: list[str] = field(default_factory=list)
     isolation: int | None = None
     disturbed: list[wire.Figure] = field(default_factory=list)
@@ -35,34 +47,27 @@ class Findings:
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Add the seconds of a stage."""
-        start = time.perf_counter()
+        start = self.clock.now_ns()
         try:
             yield
         finally:
-            self.durations_s[stage] = self.durations_s.get(stage, 0.0) + time.perf_counter() - start
+            seconds = (self.clock.now_ns() - start) * 1e-9
+            self.durations_s[stage] = self.durations_s.get(stage, 0.0) + seconds
 
-    def undisturbed(
-        self,
-        figure: wire.Figure,
-        measure: Callable[[Watch], T],
-        *,
-        name: str,
-        watch: Callable[[], Watch],
-        is_settled: Callable[[T], bool],
-    ) -> T:
-        """Return what `measure` found under a watch; measure once more where something else ran on the device.
+    def undisturbed(self, measurable: Measurable[T]) -> T:
+        """Return a measured figure; measure once more where something else ran on the device.
 
         A figure that was disturbed both times is named in the verdict. A result that is settled needs no second
         measurement, even if something else ran.
         """
-        found, disturbance = self._watched(measure, watch=watch, is_settled=is_settled)
+        found, disturbance = _monitored(measurable)
         if not disturbance:
             return found
-        found, again = self._watched(measure, watch=watch, is_settled=is_settled)
+        found, again = _monitored(measurable)
         if again:
-            self.disturb(figure, f"{name}: {DISTURBED}: {again}")
+            self.disturb(measurable.figure, f"{measurable.name}: {DISTURBED}: {again}")
         else:
-            self.notes.append(f"{name}: timed again, for it was disturbed: {disturbance}")
+            self.notes.append(f"{measurable.name}: timed again, for it was disturbed: {disturbance}")
         return found
 
     def disturb(self, figure: wire.Figure, note: str) -> None:
@@ -71,17 +76,8 @@ class Findings:
         if figure not in self.disturbed:
             self.disturbed.append(figure)
 
-    @staticmethod
-    def _watched(
-        measure: Callable[[Watch], T], *, watch: Callable[[], Watch], is_settled: Callable[[T], bool]
-    ) -> tuple[T, str]:
-        """Return one measurement, and what disturbed it; the latter is empty where the result is settled."""
-        watching = watch()
-        found = measure(watching)
-        return found, "" if is_settled(found) else watching.disturbance()
-
     def verdict(self, status: str, detail: str = "", **found: object) -> wire.Verdict:
-        """The verdict with all that was found."""
+        """Return the verdict with everything that was found."""
         return wire.Verdict(
             status=status,
             detail=detail,
@@ -97,10 +93,8 @@ class Findings:
         )
 
 
-@dataclass(frozen=True)
-class Timed:
-    """A candidate that passed: its readings and score by case."""
-
-    readings: dict[str, list[Reading]]
-    scores: dict[str, Score]
-    pilot_s: float
+def _monitored(measurable: Measurable[T]) -> tuple[T, str]:
+    """Return one measurement, and what disturbed it; the latter is empty where the result is settled."""
+    monitor = measurable.monitor()
+    found = measurable.measure(monitor)
+    return found, "" if measurable.is_settled(found) else monitor.disturbance()

@@ -1,45 +1,81 @@
-"""The arena of a CPU: inputs that the worker can only read, outputs between guard bands, all in sealed shared memory.
+"""The memory of a CPU: inputs that the worker can only read, outputs between guard bands, all in sealed shared memory.
 
 Inputs of all sets lie in one memfd, outputs in another; offsets are what the worker is told. Inputs are sealed against
 any new writable mapping, so nobody but the judge changes them.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.checking import inputs, verify
-from harness.memory import Restore
-from harness.memory.layout import Layout, spans
-from harness.memory.sealed import Memory
+from harness.memory import Check, Restore
+from harness.memory.layout import Layout, Spans, lay_out, spans
+from harness.memory.sealed import SealedMemory
 from harness.task import Array, Case, Task
 
 
-class CpuArena:
-    """See arena.Arena."""
+class CpuMemory:
+    """Sealed shared memory of a CPU's workers; see memory.Memory."""
 
     def __init__(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> None:
-        self.inputs = Memory("inputs", input_bytes, read_only_elsewhere=True)
-        self.outputs = [Memory("outputs", output_bytes, read_only_elsewhere=False) for _ in range(seats)]
+        self.inputs = SealedMemory("inputs", input_bytes, read_only_elsewhere=True)
+        self.outputs = [SealedMemory("outputs", output_bytes, read_only_elsewhere=False) for _ in range(seats)]
 
     @property
     def mapped_bytes(self) -> int:
-        """Inputs and one seat's outputs."""
+        """Bytes of the inputs and of one seat's outputs."""
         return len(self.inputs.bytes) + len(self.outputs[0].bytes)
 
-    def fill(self, task: Task, case: Case, *, layout: Layout, sets: range, key: str) -> None:
+    def operands(self, task: Task, case: Case, *, sets: int) -> "CpuOperandSets":
+        """Lay out so many sets of a case."""
+        return CpuOperandSets(task, case, lay_out(task, case, sets=sets), self)
+
+    def settle(self) -> None:
+        """Return at once: a CPU's memory has nothing pending."""
+
+    def tampered(self, *, sets: range) -> str:
+        """Return nothing: a seal of the kernel's keeps workers from writing to inputs."""
+        return ""
+
+    def busy(self) -> str:
+        """Return nothing: the worker is stopped."""
+        return ""
+
+    def excess(self, task: Task) -> str:
+        """Return nothing: a limit on the worker's address space keeps it from taking more."""
+        return ""
+
+    def close(self) -> None:
+        """Give all memory back."""
+        for memory in (self.inputs, *self.outputs):
+            memory.close()
+
+
+@dataclass(frozen=True)
+class CpuOperandSets:
+    """The operands of one case in a CPU's memory; see memory.OperandSets."""
+
+    task: Task
+    case: Case
+    layout: Layout
+    memory: CpuMemory
+
+    def fill(self, sets: range, key: str) -> None:
         """Fill these sets one after the other from one generator."""
         rng = inputs.generator(key)
         for index in sets:
-            inputs.fill(task, case, views=self._given(task, case, layout=layout, index=index), rng=rng)
+            inputs.fill(self.task, self.case, views=self._inputs(index), rng=rng)
 
-    def seal(self, task: Task, case: Case, *, layout: Layout, sets: range) -> None:
-        """The memory is sealed from the start."""
+    def seal(self, sets: range) -> None:
+        """Do nothing: the memory is sealed from the start."""
 
-    def keep(self, task: Task, case: Case, *, layout: Layout, sets: range, key: str) -> Restore:
-        """A private copy; written back, the judge's core owns their cache lines, warmed up or flushed as they were."""
-        views = [v for i in sets for v in self._given(task, case, layout=layout, index=i).values()]
+    def keep(self, sets: range, key: str) -> Restore:
+        """Keep a private copy. Written back, the lines are in the caches of the judge's core, whoever ran before."""
+        views = [view for index in sets for view in self._inputs(index).values()]
         kept = [view.copy() for view in views]
 
         def restore() -> None:
@@ -48,88 +84,60 @@ class CpuArena:
 
         return restore
 
-    def settle(self) -> None:
-        """Nothing is ever pending here."""
+    def region(self, sets: range, *, seat: int) -> "CpuRegion":
+        """Return the outputs of these sets at a seat."""
+        return CpuRegion(self.memory.outputs[seat], spans(self.task, self.case, layout=self.layout, sets=sets))
 
-    def region(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int) -> "CpuRegion":
-        """The outputs of these sets."""
-        return CpuRegion(task, case, memory=self.outputs[seat], layout=layout, sets=sets)
-
-    def tampered(self, *, sets: range) -> str:
-        """Inputs are sealed: nothing can show here."""
-        return ""
-
-    def busy(self) -> str:
-        """The worker stands still."""
-        return ""
-
-    def excess(self, task: Task) -> str:
-        """The worker's address space is limited: it cannot take more."""
-        return ""
-
-    def examine(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, poison: int,
-                rng: np.random.Generator, full: bool) -> verify.Mistake | None:  # fmt: skip
-        """One set after the other."""
+    def examine(self, sets: range, check: Check) -> verify.Mistake | None:
+        """Examine one set after the other."""
+        look = verify.compare if check.full else partial(verify.check_timed, rng=check.rng)
         for index in sets:
-            given = self._given(task, case, layout=layout, index=index)
-            made = self._views(task, case, layout=layout, index=index, memory=self.outputs[seat], outputs=True)
-            if full:
-                mistake = verify.compare(task, case, inputs=given, outputs=made, poison=poison)
-            else:
-                mistake = verify.check_timed(task, case, inputs=given, outputs=made, rng=rng, poison=poison)
-            if mistake:
+            made = self._views(index, self.memory.outputs[check.seat], outputs=True)
+            if mistake := look(self.task, self.case, inputs=self._inputs(index), outputs=made, poison=check.poison):
                 return mistake
         return None
 
-    def close(self) -> None:
-        """Give all memory back."""
-        for memory in (self.inputs, *self.outputs):
-            memory.close()
+    def _inputs(self, index: int) -> Mapping[str, Array]:
+        return self._views(index, self.memory.inputs, outputs=False)
 
-    def _given(self, task: Task, case: Case, *, layout: Layout, index: int) -> Mapping[str, Array]:
-        return self._views(task, case, layout=layout, index=index, memory=self.inputs, outputs=False)
-
-    @staticmethod
-    def _views(
-        task: Task, case: Case, *, layout: Layout, index: int, memory: Memory, outputs: bool
-    ) -> Mapping[str, Array]:
+    def _views(self, index: int, memory: SealedMemory, *, outputs: bool) -> Mapping[str, Array]:
         views = {}
-        for column, buffer in enumerate(task.buffers):
+        for column, buffer in enumerate(self.task.buffers):
             if buffer.is_output == outputs:
-                start = int(layout.offsets[index, column])
-                raw = memory.bytes[start : start + buffer.bytes_in(case.sizes)]
-                views[buffer.name] = raw.view(buffer.dtype).reshape(buffer.shape_in(case.sizes))
+                start = int(self.layout.offsets[index, column])
+                raw = memory.bytes[start : start + buffer.bytes_in(self.case.sizes)]
+                views[buffer.name] = raw.view(buffer.dtype).reshape(buffer.shape_in(self.case.sizes))
         return views
 
 
 class CpuRegion:
-    """See arena.Region."""
+    """Outputs in a CPU's memory; see memory.Region."""
 
-    def __init__(self, task: Task, case: Case, *, memory: Memory, layout: Layout, sets: range) -> None:
-        self._spans = spans(task, case, layout=layout, sets=sets)
+    def __init__(self, memory: SealedMemory, places: Spans) -> None:
+        self._spans = places
         self._words: NDArray[np.uint32] = memory.bytes[self._spans.begin : self._spans.end].view(np.uint32)
         self._places: NDArray[np.intp] = np.empty(0, np.intp)
         self._seen: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def poison(self, word: int) -> None:
-        """Overwrite everything, guard bands included."""
+        """Overwrite all outputs and guard bands with a 32-bit word."""
         self._words[...] = word
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
-        """Secret places."""
+        """Choose secret places."""
         self._places = self._spans.choose(rng, at_least=at_least)
         self._seen = np.empty(len(self._places), np.uint32)
 
     def read_samples(self) -> None:
-        """Into memory that is there already: nothing is allocated while the clock runs."""
+        """Read the samples into memory that exists already: nothing is allocated while the clock runs."""
         np.take(self._words, self._places, out=self._seen)
 
     def late_samples(self) -> tuple[int, int]:
-        """Compared with what was read."""
+        """Return how many samples have another value now, and how many there are."""
         return int(np.count_nonzero(self._words[self._places] != self._seen)), len(self._seen)
 
     def overrun(self, word: int) -> int:
-        """Bytes outside the outputs that no longer hold the poison."""
+        """Return the number of bytes outside the outputs that no longer hold the poison."""
         changed = self._words != word
         for first, count in self._spans.words:
             changed[first : first + count] = False

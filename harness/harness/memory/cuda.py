@@ -1,4 +1,4 @@
-"""The arena of a GPU: dedicated allocations that workers open by IPC, filled and examined by the judge's own kernels.
+"""The memory of a GPU: dedicated allocations that workers open by IPC, filled and examined by the judge's own kernels.
 
 A worker maps inputs writable, for IPC knows no other way: so a keyed checksum of them is taken when they are filled and
 again after the batch. References, keys, vectors and samples lie in memory that is never exported. An exported handle
@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checking import verify
-from harness.memory import Restore
+from harness.memory import Check, Restore
 from harness.memory.examiner import Examiner
 from harness.memory.kernels import THREADS, Kernels
-from harness.memory.layout import Layout, Spans, spans
+from harness.memory.layout import Layout, Spans, lay_out, spans
 from harness.memory.stored import Stored
 from harness.task import Buffer, Case, Task
 
@@ -40,7 +40,7 @@ _NOT_SUPPORTED = 801
 
 
 @dataclass(frozen=True, slots=True)
-class _Filled:
+class _Sealed:
     """The inputs that were filled last: which part of their memory, and its checksum under a secret key."""
 
     sets: range
@@ -68,95 +68,58 @@ class Allocation:
         cupy.cuda.runtime.free(self.pointer)
 
 
-class CudaArena:
-    """See arena.Arena."""
+class CudaMemory:
+    """Exported allocations of a GPU; see memory.Memory."""
 
     def __init__(self, kernels: Kernels, *, input_bytes: int, output_bytes: int, seats: int = 2) -> None:
-        self._kernels = kernels
-        self._examiner = Examiner(kernels)
+        self.kernels = kernels
+        self.examiner = Examiner(kernels)
         self.inputs = Allocation(input_bytes)
         self.outputs = [Allocation(output_bytes) for _ in range(seats)]
-        self._filled: _Filled | None = None
+        self._sealed: _Sealed | None = None
         self._free_at_start = _free_bytes()
 
     @property
     def mapped_bytes(self) -> int:
-        """Nothing of a worker's address space is limited here."""
+        """Return 0: a GPU worker's address space is not limited."""
         return 0
 
-    # --- inputs ---------------------------------------------------------------------------------------------------
-
-    def fill(self, task: Task, case: Case, *, layout: Layout, sets: range, key: str) -> None:
-        """Every buffer from its own part of the key's sequence."""
-        for index in sets:
-            if hasattr(task.benchmark, "inputs"):
-                self._fill_by_task(task, case, layout=layout, index=index, key=key)
-                continue
-            for column, buffer in enumerate(task.buffers):
-                if not buffer.is_output:
-                    self._fill_one(
-                        buffer, case, place=int(layout.offsets[index, column]), key=_part(key, index, column)
-                    )
-
-    def _fill_one(self, buffer: Buffer, case: Case, *, place: int, key: tuple[int, int]) -> None:
-        shape = buffer.shape_in(case.sizes)
-        row = math.prod(shape[1:])
-        self._kernels(
-            f"fill_{buffer.dtype}", self._kernels.wide, np.uint64(self.inputs.pointer + place),
-            np.uint64(math.prod(shape)), np.uint64(row), np.int32(KINDS[case.data]), np.int32(RANGES[buffer.dtype]),
-            np.uint64(key[0]), np.uint64(key[1]),
-        )  # fmt: skip
-
-    def _fill_by_task(self, task: Task, case: Case, *, layout: Layout, index: int, key: str) -> None:
-        seed = (int(key, 16) ^ index) & (_M64 >> 1)
-        values = task.benchmark.inputs(case.sizes, cupy.random.Generator(cupy.random.Philox4x3210(seed)), cupy)
-        for column, buffer in enumerate(task.buffers):
-            if not buffer.is_output:
-                source = cupy.ascontiguousarray(values[buffer.name], dtype="float32")
-                target = np.uint64(self.inputs.pointer + int(layout.offsets[index, column]))
-                self._kernels(f"encode_{buffer.dtype}", self._kernels.wide, source, target, np.uint64(source.size))
-
-    def keep(self, task: Task, case: Case, *, layout: Layout, sets: range, key: str) -> Restore:
-        """The key makes the same inputs again."""
-        return lambda: self.fill(task, case, layout=layout, sets=sets, key=key)
+    def operands(self, task: Task, case: Case, *, sets: int) -> "CudaOperandSets":
+        """Lay out so many sets of a case."""
+        return CudaOperandSets(task, case, lay_out(task, case, sets=sets), self)
 
     def settle(self) -> None:
         """Wait for the judge's stream."""
         cupy.cuda.get_current_stream().synchronize()
 
-    def seal(self, task: Task, case: Case, *, layout: Layout, sets: range) -> None:
-        """A checksum under a secret key."""
-        columns = [c for c, buffer in enumerate(task.buffers) if not buffer.is_output]
-        last = max(int(layout.offsets[sets[-1], c]) + task.buffers[c].bytes_in(case.sizes) for c in columns)
-        begin, end = int(layout.offsets[sets[0], columns[0]]), -(-last // 16) * 16
+    def seal(self, sets: range, *, begin: int, end: int) -> None:
+        """Take a checksum of a range of input bytes under a secret key."""
         key = (int.from_bytes(os.urandom(8), "little"), int.from_bytes(os.urandom(8), "little"))
-        self._filled = _Filled(sets, begin, end, key, self._checksum(begin, end, key=key))
+        self._sealed = _Sealed(sets, begin, end, key, self._checksum(begin, end, key=key))
 
     def _checksum(self, begin: int, end: int, *, key: tuple[int, int]) -> Any:
         total = cupy.zeros(1, "uint64")
         words = np.uint64(self.inputs.pointer + begin)
-        self._kernels(
-            "checksum", self._kernels.wide, words, np.uint64((end - begin) // 16), *map(np.uint64, key), total
-        )
+        self.kernels("checksum", self.kernels.wide, words, np.uint64((end - begin) // 16), *map(np.uint64, key), total)
         return total
 
     def tampered(self, *, sets: range) -> str:
-        """The checksum has changed."""
-        filled = self._filled
-        if filled and filled.sets == sets:
-            now = self._checksum(filled.begin, filled.end, key=filled.key)
-            if int(now[0]) != int(filled.sum[0]):
+        """Return what shows that the checksum of the inputs has changed; empty where it has not."""
+        sealed = self._sealed
+        if sealed and sealed.sets == sets:
+            now = self._checksum(sealed.begin, sealed.end, key=sealed.key)
+            if int(now[0]) != int(sealed.sum[0]):
                 return "the inputs were changed"
         return ""
 
     def busy(self) -> str:
-        """Kernels that still run after their worker has said that it is done slow down the judge's own."""
+        """Return what shows that kernels still run after their worker was done: they slow down the judge's own."""
         if (seconds := self._empty_kernel_s()) <= RESIDENT_S:
             return ""
         return f"the GPU was still at work after the calls had returned (an empty kernel took {seconds * 1e3:.1f} ms)"
 
     def excess(self, task: Task) -> str:
-        """What the device lacks since this arena was made, the judge's own pool and two contexts left out."""
+        """Return what shows that the device lacks more memory than at the start, two contexts left out."""
         taken = self._free_at_start - _free_bytes() - ALLOWANCE_BYTES
         if taken <= task.limits.memory_bytes:
             return ""
@@ -167,30 +130,14 @@ class CudaArena:
         )
 
     def _empty_kernel_s(self) -> float:
-        """The quickest of a few, so that one hiccup accuses nobody."""
+        """Return the shortest time of a few empty kernels, so that one hiccup accuses nobody."""
         times = []
         for _ in range(LOOKS):
             start = time.perf_counter()
-            self._kernels("nothing", 1, threads=1)
+            self.kernels("nothing", 1, threads=1)
             self.settle()
             times.append(time.perf_counter() - start)
         return min(times)
-
-    # --- outputs --------------------------------------------------------------------------------------------------
-
-    def region(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int) -> "CudaRegion":
-        """The outputs of these sets."""
-        return CudaRegion(self._kernels, self.outputs[seat], spans(task, case, layout=layout, sets=sets))
-
-    def examine(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int, poison: int,
-                rng: np.random.Generator, full: bool) -> verify.Mistake | None:  # fmt: skip
-        """See arena.stored."""
-        stored = self.stored(task, case, layout=layout, seat=seat)
-        return stored.examine(sets, poison=poison, rng=rng, full=full)
-
-    def stored(self, task: Task, case: Case, *, layout: Layout, seat: int) -> Stored:
-        """What the buffers of a case's sets hold."""
-        return Stored(self._examiner, task, case, layout, self.inputs.pointer, self.outputs[seat].pointer)
 
     def close(self) -> None:
         """Give all memory back."""
@@ -200,8 +147,77 @@ class CudaArena:
         cupy.get_default_memory_pool().free_all_blocks()
 
 
+@dataclass(frozen=True)
+class CudaOperandSets:
+    """The operands of one case on a GPU; see memory.OperandSets."""
+
+    task: Task
+    case: Case
+    layout: Layout
+    memory: CudaMemory
+
+    def fill(self, sets: range, key: str) -> None:
+        """Fill every buffer from its own part of the key's sequence."""
+        for index in sets:
+            if hasattr(self.task.benchmark, "inputs"):
+                self._fill_by_task(index, key)
+                continue
+            for column, buffer in enumerate(self.task.buffers):
+                if not buffer.is_output:
+                    self._fill_one(buffer, self._place(index, column), key=_part(key, index, column))
+
+    def _place(self, index: int, column: int) -> np.uint64:
+        return np.uint64(self.memory.inputs.pointer + int(self.layout.offsets[index, column]))
+
+    def _fill_one(self, buffer: Buffer, place: np.uint64, *, key: tuple[int, int]) -> None:
+        shape = buffer.shape_in(self.case.sizes)
+        self.memory.kernels(
+            f"fill_{buffer.dtype}", self.memory.kernels.wide, place, np.uint64(math.prod(shape)),
+            np.uint64(math.prod(shape[1:])), np.int32(KINDS[self.case.data]), np.int32(RANGES[buffer.dtype]),
+            np.uint64(key[0]), np.uint64(key[1]),
+        )  # fmt: skip
+
+    def _fill_by_task(self, index: int, key: str) -> None:
+        seed = (int(key, 16) ^ index) & (_M64 >> 1)
+        rng = cupy.random.Generator(cupy.random.Philox4x3210(seed))
+        values = self.task.benchmark.inputs(self.case.sizes, rng, cupy)
+        for column, buffer in enumerate(self.task.buffers):
+            if not buffer.is_output:
+                source = cupy.ascontiguousarray(values[buffer.name], dtype="float32")
+                size = np.uint64(source.size)
+                encode = f"encode_{buffer.dtype}"
+                self.memory.kernels(encode, self.memory.kernels.wide, source, self._place(index, column), size)
+
+    def keep(self, sets: range, key: str) -> Restore:
+        """Return a function that fills the sets again: the key makes the same inputs."""
+        return lambda: self.fill(sets, key)
+
+    def seal(self, sets: range) -> None:
+        """Take a checksum of the inputs under a secret key."""
+        buffers = self.task.buffers
+        columns = [column for column, buffer in enumerate(buffers) if not buffer.is_output]
+        offsets, sizes = self.layout.offsets, self.case.sizes
+        last = max(int(offsets[sets[-1], column]) + buffers[column].bytes_in(sizes) for column in columns)
+        self.memory.seal(sets, begin=int(offsets[sets[0], columns[0]]), end=-(-last // 16) * 16)
+
+    def region(self, sets: range, *, seat: int) -> "CudaRegion":
+        """Return the outputs of these sets at a seat."""
+        places = spans(self.task, self.case, layout=self.layout, sets=sets)
+        return CudaRegion(self.memory.kernels, self.memory.outputs[seat], places)
+
+    def examine(self, sets: range, check: Check) -> verify.Mistake | None:
+        """Examine all sets where they lie; see memory/stored.py."""
+        return self.stored(seat=check.seat).examine(sets, check)
+
+    def stored(self, *, seat: int) -> Stored:
+        """Return what the buffers of these sets hold at a seat."""
+        memory = self.memory
+        addresses = memory.inputs.pointer, memory.outputs[seat].pointer
+        return Stored(memory.examiner, self.task, self.case, self.layout, *addresses)
+
+
 class CudaRegion:
-    """See arena.Region."""
+    """Outputs on a GPU; see memory.Region."""
 
     def __init__(self, kernels: Kernels, memory: Allocation, places: Spans) -> None:
         self._kernels = kernels

@@ -11,7 +11,7 @@ F_ADD_SEALS, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_FUTURE_WRITE = 1033, 2, 4, 16
 """linux/fcntl.h; Python 3.11 names only the first three."""
 
 
-class Memory:
+class SealedMemory:
     """A memfd with the judge's own writable mapping of it; it can be neither shrunk nor grown under the judge."""
 
     def __init__(self, name: str, size: int, *, read_only_elsewhere: bool) -> None:

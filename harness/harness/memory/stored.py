@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from harness.checking import verify
 from harness.contract import ITEM_BYTES
+from harness.memory import Check
 from harness.memory.examiner import Examiner, Products
 from harness.memory.layout import Layout
 from harness.task import Buffer, Case, Task
@@ -34,15 +35,15 @@ class Stored:
 
     # --- whether outputs are right ------------------------------------------------------------------------------------
 
-    def examine(self, sets: range, *, poison: int, rng: np.random.Generator, full: bool) -> verify.Mistake | None:
-        """As verify.check_timed, all products at once and a secretly chosen one sampled; `full`: every element."""
-        if self.task.check.rule == "product" and self.case.data != "small_integers" and not full:
-            return self._check_products(sets, poison=poison, rng=rng)
-        if self.task.check.independent and not full:
-            return self._check_rows(sets, poison=poison, rng=rng)
+    def examine(self, sets: range, check: Check) -> verify.Mistake | None:
+        """Examine sets as verify.check_timed does: all products at once, and a secretly chosen one by samples."""
+        if self.task.check.rule == "product" and self.case.data != "small_integers" and not check.full:
+            return self._check_products(sets, poison=check.poison, rng=check.rng)
+        if self.task.check.independent and not check.full:
+            return self._check_rows(sets, poison=check.poison, rng=check.rng)
         for index in sets:
             given, lies = self.operands(index)
-            if mistake := self._compare([given], lies, poison=poison, calls=1):
+            if mistake := self._compare([given], lies, poison=check.poison, calls=1):
                 return mistake
         return None
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.task import Case
-from harness.worker.doorbell import WorkerDied, WorkerOverdue
+from harness.worker import WorkerDied, WorkerOverdue
 
 
 class Failed(Exception):
-    """A candidate's fault, on its way to the verdict; judge.py turns it into one. Never used for a fault of ours."""
+    """The candidate failed; judging/judge.py turns this into the verdict. A fault of the judge's is never one."""
 
     def __init__(self, status: str, detail: str) -> None:
         super().__init__(detail)
@@ -18,7 +18,7 @@ class Failed(Exception):
 
 @contextmanager
 def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
-    """Turn the end of a worker into the candidate's failure, placed in its case; a hidden case shows only its kind."""
+    """Turn the end of a worker into the candidate's failure in a case; None = while the candidate was loaded."""
     place = "while it was loaded" if case is None else f"in case {case.name}"
     try:
         yield
@@ -29,5 +29,5 @@ def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
 
 
 def _hidden(end: str, case: Case | None) -> str:
-    """What a hidden case tells: its kind. A candidate could spell the case out in its exit code, or in its signal."""
+    """Return what a hidden case tells: its kind alone, for an exit code or a signal could spell out the case."""
     return f"{end} in a hidden case: {case.kind}" if case and case.hidden else ""

@@ -2,7 +2,7 @@
 
 The reader's half is kernelsmith/judge_client/wire.py; requests are read by reading.py.
 
-    request   {"v": 1, "id": "...", "op": "open" | "judge" | "reproduce" | "duel" | "build", ...}
+    request   {"v": 1, "id": "...", "op": "open" | "measure" | "contend" | "reproduce" | "duel" | "build", ...}
     answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "built"
                                            | "error", ...}
 
@@ -50,13 +50,24 @@ class Source:
     language: str
 
 
-@dataclass(frozen=True, slots=True)
-class IncumbentTime:
-    """What the incumbent measured when it was judged, microseconds a call."""
+class Role(StrEnum):
+    """Who the opponent of a contention is."""
 
+    INCUMBENT = "incumbent"
+    """The best candidate so far: audit and duel, and the winner is promoted."""
+    LINE = "line"
+    """The head of the contender's own line: a short duel that promotes nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opponent:
+    """A candidate that passed, and what it measured in this session, microseconds per call."""
+
+    role: Role
+    source: Source
     time_us: float
     fastest_us: float
-    """Its fastest batch."""
+    """Time of its fastest batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +79,14 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """Judge one candidate; a contender is compared with the incumbent."""
+class Measure:
+    """Build, check and time one candidate, on any device."""
 
     id: str
     task: str
     candidate: Source
-    incumbent: Source | None = None
-    incumbent_time: IncumbentTime | None = None
+    racing_above_s: float | None = None
+    """Seconds per call: a candidate whose first batches are all slower is scored from those; None = no race."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +118,6 @@ class Build:
     id: str
     task: str
     candidate: Source
-
-
-Request = Open | Judge | Reproduce | DuelRequest | Build
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,15 +225,32 @@ class Device:
     details: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Contend:
+    """Compare a candidate that passed with its opponent, one candidate at a time."""
+
+    id: str
+    task: str
+    candidate: Source
+    measurement: Measurement
+    batches: tuple[Batch, ...]
+    """Its batches of the main case."""
+    opponent: Opponent | None = None
+    """None where no candidate has passed before."""
+
+
+Request = Open | Measure | Contend | Reproduce | DuelRequest | Build
+
+
 class Answers:
     """Writes answers to the private descriptor; a candidate never holds it."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
-    def progress(self, request_id: str, stage: str) -> None:
-        """A stage begins."""
-        self._write(request_id, "progress", {"stage": stage})
+    def progress(self, request_id: str, stage: str, step: str = "") -> None:
+        """Say that a stage, or a step of it, begins."""
+        self._write(request_id, "progress", {"stage": stage} | ({"step": step} if step else {}))
 
     def opened(self, request_id: str, device: Device) -> None:
         """The task is calibrated."""

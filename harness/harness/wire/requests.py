@@ -1,6 +1,6 @@
-"""How a request is read: one line, bounded, every key known and every value checked, for what it says is opened.
+"""How a request is read: one line, bounded, every key known and every value checked.
 
-It knows the form of a request, not what is done with it.
+This module knows the form of a request, not what is done with it.
 """
 
 import json
@@ -12,12 +12,31 @@ from typing import Any, BinaryIO, NoReturn
 
 from harness.contract import KEY_DIGITS, WIRE
 from harness.wire import text as hygiene
-from harness.wire.messages import VERSION, Build, DuelRequest, IncumbentTime, Judge, Open, Reproduce, Request, Source
+from harness.wire.messages import (
+    VERSION,
+    Batch,
+    Build,
+    Contend,
+    DuelRequest,
+    Interval,
+    Measure,
+    Measurement,
+    Open,
+    Opponent,
+    Reproduce,
+    Request,
+    Role,
+    Source,
+)
 
 MAX_LINE = 64 << 10
 """Bytes of a request: it holds a few paths."""
 MAX_CALLS: int = WIRE["most_calls"]
 """Of one batch that is run again."""
+
+MAX_BATCHES = 64
+"""Batches of a case that a contention names; a case has at most half as many."""
+MAX_NUMBER = 1e300
 
 Reader = Callable[[Any], Any]
 
@@ -57,7 +76,7 @@ def parse(line: str | bytes) -> Request:
     if not isinstance(op, str) or op not in _OPERATIONS:
         raise RequestError(f"unknown op {hygiene.shown(op)}; known are {', '.join(_OPERATIONS)}")
     kind, readers = _OPERATIONS[op]
-    return kind(**_read(message, readers, optional=("incumbent", "incumbent_time")))
+    return kind(**_read(message, readers, optional=("incumbent", "opponent", "racing_above_s")))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -132,17 +151,63 @@ def _source(value: Any) -> Source:
     return Source(**_read(value, {"path": _path, "language": _text}))
 
 
-def _incumbent_time(value: Any) -> IncumbentTime:
-    return IncumbentTime(**_read(value, {"time_us": _time, "fastest_us": _time}))
+def _number(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < MAX_NUMBER:
+        raise TypeError("positive number")
+    return float(value)
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("truth value")
+    return value
+
+
+def _role(value: Any) -> Role:
+    if value not in list(Role):
+        raise TypeError(f"role; known are {', '.join(Role)}")
+    return Role(value)
+
+
+def _opponent(value: Any) -> Opponent:
+    return Opponent(**_read(value, {"role": _role, "source": _source, "time_us": _time, "fastest_us": _time}))
+
+
+def _interval(value: Any) -> Interval:
+    return Interval(**_read(value, {"low": _not_negative, "high": _time}))
+
+
+def _not_negative(value: Any) -> float:
+    return 0.0 if value == 0 and not isinstance(value, bool) else _time(value)
+
+
+def _measurement(value: Any) -> Measurement:
+    return Measurement(**_read(value, _MEASUREMENT, optional=_OPTIONAL_FIGURES))
+
+
+def _batches(value: Any) -> tuple[Batch, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_BATCHES:
+        raise TypeError(f"list of 1 to {MAX_BATCHES} batches")
+    return tuple(
+        Batch(**_read(batch, {"case": _text, "calls": _calls, "time_us": _time, "key": _key})) for batch in value
+    )
+
+
+_OPTIONAL_FIGURES = ("vendor_ratio", "single_us", "sustained_us", "utilization_at_clock")
+_MEASUREMENT: dict[str, Reader] = {
+    "time_us": _time, "interval_us": _interval, "utilization": _number, "rate": _number, "peak": _number, "unit": _text,
+    "pilot_us": _time, "vendor_paired": _flag, **dict.fromkeys(_OPTIONAL_FIGURES, _number),
+}  # fmt: skip
 _BOTH: dict[str, Reader] = {"id": _text, "task": _path}
+_CANDIDATE: dict[str, Reader] = {**_BOTH, "candidate": _source}
 _OPERATIONS: dict[str, tuple[Callable[..., Request], dict[str, Reader]]] = {
     "open": (Open, _BOTH),
-    "judge": (
-        Judge, {**_BOTH, "candidate": _source, "incumbent": _source, "incumbent_time": _incumbent_time},
+    "measure": (Measure, {**_CANDIDATE, "racing_above_s": _number}),
+    "contend": (
+        Contend, {**_CANDIDATE, "measurement": _measurement, "batches": _batches, "opponent": _opponent},
     ),
-    "reproduce": (Reproduce, {**_BOTH, "candidate": _source, "case": _text, "calls": _calls, "key": _key}),
-    "duel": (DuelRequest, {**_BOTH, "candidate": _source, "incumbent": _source}),
-    "build": (Build, {**_BOTH, "candidate": _source}),
+    "reproduce": (Reproduce, {**_CANDIDATE, "case": _text, "calls": _calls, "key": _key}),
+    "duel": (DuelRequest, {**_CANDIDATE, "incumbent": _source}),
+    "build": (Build, _CANDIDATE),
 }  # fmt: skip

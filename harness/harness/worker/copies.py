@@ -7,7 +7,16 @@ from harness.worker import runtime
 
 PACKAGE = "worker"
 """What the files are called where they run: a worker imports `worker.driver`."""
-GPU_FILES = ("__init__.py", "gpu.py", "driver.py", "faults.py", "packages.py", "tensor.py", "triton_driver.py")
+GPU_FILES = (
+    "__init__.py",
+    "gpu.py",
+    "driver.py",
+    "faults.py",
+    "layout.py",
+    "packages.py",
+    "tensor.py",
+    "triton_driver.py",
+)
 GPU_PROGRAM = b"from worker.gpu import main\n\nmain()\n"
 
 

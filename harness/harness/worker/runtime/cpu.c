@@ -5,7 +5,7 @@
  *
  *     worker ORDERS_FD STATUS_FD INPUTS_FD OUTPUTS_FD CANDIDATE
  *
- * The layout of orders and status is harness/doorbell.py's.
+ * The layout of orders and status is layout.py's, which is given as definitions and checked below.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,7 +24,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MAX_BUFFERS = 16, MAX_SIZES = 16 };
+enum { MAX_BUFFERS = LAYOUT_MAX_BUFFERS, MAX_SIZES = LAYOUT_MAX_SIZES };
 
 struct orders { /* written by the judge, mapped read-only here */
     uint64_t sequence;
@@ -42,6 +42,18 @@ struct status { /* written here, never believed */
     uint64_t fault; /* of no use to a shared object on a CPU: it dies by a signal */
     char error[512];
 };
+
+#define LIES_AT(type, member, word)                                                                                    \
+    _Static_assert(offsetof(type, member) == 8 * (word), "layout.py places " #member " elsewhere")
+LIES_AT(struct orders, calls, LAYOUT_CALLS);
+LIES_AT(struct orders, n_buffers, LAYOUT_N_BUFFERS);
+LIES_AT(struct orders, is_output, LAYOUT_IS_OUTPUT);
+LIES_AT(struct orders, sizes, LAYOUT_SIZES);
+LIES_AT(struct orders, manner, LAYOUT_MANNER);
+LIES_AT(struct orders, offsets, LAYOUT_OFFSETS);
+LIES_AT(struct status, done, LAYOUT_DONE);
+LIES_AT(struct status, fault, LAYOUT_FAULT);
+LIES_AT(struct status, error, LAYOUT_ERROR);
 
 typedef void candidate_call(void *const *buffers, const int64_t *sizes);
 

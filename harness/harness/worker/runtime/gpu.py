@@ -4,7 +4,7 @@
 
 It is started inside the sandbox and never sees a seed, a reference, a clock or a path of the judge's. Nothing it writes
 is believed: `done` only tells the judge when to look at the outputs. The layout of orders and status is
-harness/doorbell.py's. CANDIDATE is a shared object with `ks_call`, or the folder of a Triton build; PACKAGES is the
+layout.py's. CANDIDATE is a shared object with `ks_call`, or the folder of a Triton build; PACKAGES is the
 folder in which Triton is found.
 """
 
@@ -17,13 +17,25 @@ from collections.abc import Callable, Iterator
 
 from . import driver as cuda
 from . import faults, packages
+from .layout import (
+    CALLS,
+    CAPTURE,
+    CAPTURED,
+    DONE,
+    ERROR,
+    FAULT,
+    IS_OUTPUT,
+    MANNER,
+    MAX_SIZES,
+    N_BUFFERS,
+    OFFSETS,
+    READY,
+    REPLAY,
+    SEQUENCE,
+    SIZES,
+    STATUS_BYTES,
+)
 
-SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, MANNER, OFFSETS = 0, 1, 2, 3, 19, 35, 36
-CAPTURE, REPLAY = 1, 2
-READY, DONE, FAULT, ERROR = 0, 1, 2, 3
-CAPTURED = ERROR
-STATUS_BYTES = 4096
-MAX_SIZES = 16
 EXIT_FAULT, EXIT_LOAD = 70, 71
 
 Call = Callable[[list[int], list[int], int], int]

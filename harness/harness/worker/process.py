@@ -1,12 +1,11 @@
-"""The judge's end of one worker: start it, hand it orders, let it go, see that it is done, stop it, kill it.
+"""The judge's handle of one worker process: start it, hand it orders, let it run, wait for it, stop it, kill it.
 
-Orders lie in memory the worker can only read; its status is read but never believed. The words of both are laid out as
-in worker/cpu.c.
+Orders lie in memory that the worker can only read; the judge reads its status and does not believe it.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,43 +14,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contract import WIRE
-from harness.memory.sealed import Memory
+from harness.memory.sealed import SealedMemory
 from harness.sandbox import launcher as sandbox
 from harness.wire import text as hygiene
+from harness.worker import WorkerDied, WorkerOverdue
+from harness.worker.orders import Orders
+from harness.worker.runtime.layout import (
+    CALLS,
+    CAPTURED,
+    DONE,
+    ERROR,
+    FAULT,
+    IS_OUTPUT,
+    MANNER,
+    MAX_BUFFERS,
+    N_BUFFERS,
+    OFFSETS,
+    READY,
+    SEQUENCE,
+    SIZES,
+    STATUS_BYTES,
+)
 
-SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT, SIZES, MANNER, OFFSETS = 0, 1, 2, 3, 19, 35, 36
-"""Word indices of `struct orders`."""
-CALL, CAPTURE, REPLAY = 0, 1, 2
-"""Manners: call the candidate; have its calls captured as a graph, not run; run the captured graph."""
-READY, DONE, FAULT, ERROR = 0, 1, 2, 3
-"""Word indices of `struct status`."""
-CAPTURED = ERROR
-"""Whether the last capture succeeded; once the candidate is loaded nobody reads an error there."""
-MAX_CALLS: int = WIRE["most_calls"]
-ORDERS_BYTES = 8 * (OFFSETS + MAX_CALLS * 16)
-STATUS_BYTES = 4096
+ORDERS_BYTES = 8 * (OFFSETS + WIRE["most_calls"] * MAX_BUFFERS)
 MAX_THREADS = 256
 """Of a worker whose host memory is watched; CUDA and Triton start some ten."""
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 POLLS_BETWEEN_LOOKS = 2000
 """Looks at the doorbell (some 50 ns each) between two looks at the deadline and at the worker's life."""
-
-
-class WorkerDied(Exception):
-    """The worker process ended; the message says how."""
-
-
-class WorkerOverdue(Exception):
-    """The worker did not answer before its deadline."""
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What one worker may have; the vendor's may read its library."""
-
-    memory_bytes: int
-    readable: tuple[Path, ...] = ()
-    environment: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +60,10 @@ class Manner:
     """What its candidate is written in: each has a runtime of its own, with a constant of its own."""
 
 
-class Worker:
-    """One candidate's process. Every method but `kill` raises WorkerDied or WorkerOverdue."""
+class WorkerProcess:
+    """One candidate's process; see Worker."""
 
-    def __init__(self, process: sandbox.Process, *, orders: Memory, status: Memory, manner: Manner) -> None:
+    def __init__(self, process: sandbox.Process, *, orders: SealedMemory, status: SealedMemory, manner: Manner) -> None:
         self._process = process
         self._manner = manner
         self._orders: NDArray[np.uint64] = orders.bytes.view(np.uint64)
@@ -97,18 +87,15 @@ class Worker:
         self._await(READY, 1, deadline_s=self._manner.ready_s)
         self._was_ready = True
 
-    def hand_orders(
-        self, sizes: Sequence[int], *, offsets: NDArray[np.uint64], outputs: Sequence[bool], manner: int = CALL
-    ) -> None:
-        """Write the next batch: sizes, and byte offsets [calls][buffers]. The worker must be stopped."""
-        calls, buffers = offsets.shape
-        orders = self._orders
-        orders[CALLS], orders[N_BUFFERS], orders[MANNER] = calls, buffers, manner
-        orders[IS_OUTPUT : IS_OUTPUT + buffers] = outputs
-        orders[SIZES : SIZES + len(sizes)].view(np.int64)[...] = sizes
-        orders[OFFSETS : OFFSETS + offsets.size] = offsets.ravel()
+    def hand_orders(self, orders: Orders) -> None:
+        """Write the next batch. The worker must be stopped."""
+        (calls, buffers), words = orders.offsets.shape, self._orders
+        words[CALLS], words[N_BUFFERS], words[MANNER] = calls, buffers, orders.manner
+        words[IS_OUTPUT : IS_OUTPUT + buffers] = orders.outputs
+        words[SIZES : SIZES + len(orders.sizes)].view(np.int64)[...] = orders.sizes
+        words[OFFSETS : OFFSETS + orders.offsets.size] = orders.offsets.ravel()
         self._sequence += 1
-        orders[SEQUENCE] = self._sequence
+        words[SEQUENCE] = self._sequence
 
     def go(self) -> None:
         """Let the worker run."""
@@ -199,14 +186,14 @@ Launch = Callable[[Path, int, int], sandbox.Process]
 
 
 @contextmanager
-def hired(launch: Launch, *, isolation: sandbox.Isolation, manner: Manner) -> Iterator[Worker]:
-    """A worker in a private folder of its own; it is killed and reaped on the way out."""
-    orders = Memory("orders", ORDERS_BYTES, read_only_elsewhere=True)
-    status = Memory("status", STATUS_BYTES, read_only_elsewhere=False)
+def started(launch: Launch, *, isolation: sandbox.Isolation, manner: Manner) -> Iterator[WorkerProcess]:
+    """Start a worker in a private folder of its own; kill and reap it at the end of the block."""
+    orders = SealedMemory("orders", ORDERS_BYTES, read_only_elsewhere=True)
+    status = SealedMemory("status", STATUS_BYTES, read_only_elsewhere=False)
     try:
         with sandbox.private_folder(isolation) as folder:
             process = launch(folder, orders.fd, status.fd)
-            worker = Worker(process, orders=orders, status=status, manner=manner)
+            worker = WorkerProcess(process, orders=orders, status=status, manner=manner)
             try:
                 yield worker
             finally:

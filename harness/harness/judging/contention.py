@@ -1,0 +1,348 @@
+"""A measured candidate against its opponent: audit, duel, vendor line, sustained run.
+
+Only a candidate that is about as fast as the incumbent or faster is a contender, and only a duel with the incumbent
+promotes it; the first candidate that passes, or one that is faster beyond any doubt, needs no duel.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from harness.checking import inputs
+from harness.compiling.built import BuildFailure
+from harness.contract import TIMING
+from harness.devices import Monitor
+from harness.judging import audit, duel
+from harness.judging.findings import Findings, Measurable
+from harness.judging.judgement import IncumbentFailed, Judgement, Progress, blamed_only_alone
+from harness.judging.measurement import slowed
+from harness.judging.open_task import OpenTask
+from harness.timing.failure import Failed
+from harness.timing.score import BatchTime, score
+from harness.wire import messages as wire
+from harness.worker import Profile, Worker, WorkerDied, WorkerOverdue
+
+CLEAR: float = TIMING["duel"]["clear_factor"]
+"""A contender whose slowest batch beats the incumbent's fastest by this factor needs no duel."""
+DUEL_S: float = TIMING["duel"]["most_s"]
+"""A duel of slow kernels has fewer quads, so that it takes no longer than this ..."""
+MIN_DUEL_QUADS: int = TIMING["duel"]["fewest_quads"]
+"""... but never fewer than these."""
+LINE_QUADS: int = TIMING["duel"]["line_quads"]
+"""Quads, at most, of a duel with the head of the contender's own line, which promotes nobody."""
+MIN_VENDOR_QUADS: int = TIMING["vendor"]["fewest_quads"]
+"""Fewer quads tell no more than the ratio of the scores."""
+
+
+@dataclass
+class Contention:
+    """A candidate that passed, on its way into, or past, a duel."""
+
+    judgement: Judgement
+    """The same candidate, admitted and built again: its artifact is in the cache."""
+    measurement: wire.Measurement
+    """What was measured of it; the audit may slow it, and a promotion adds to it."""
+    batches: list[BatchTime]
+    """Its batches of the main case."""
+    opponent: wire.Opponent | None
+    """None where no candidate has passed before."""
+    promotion: str | None = None
+    duel: wire.Duel | None = None
+    workers: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def opened(self) -> OpenTask:
+        """The open task."""
+        return self.judgement.opened
+
+    @property
+    def findings(self) -> Findings:
+        """What the verdict tells."""
+        return self.judgement.findings
+
+    @property
+    def progress(self) -> Progress:
+        """Is told each stage as it begins."""
+        return self.judgement.progress
+
+    @cached_property
+    def worker(self) -> Worker:
+        """The contender's worker, started when a stage first needs it."""
+        return self.workers.enter_context(self.opened.worker(self.judgement.built.artifact))
+
+    @property
+    def call_s(self) -> float:
+        """The contender's score in the main case, seconds per call."""
+        quantile = self.opened.pace.quantile
+        return score(self.batches, quantile=quantile, rng=np.random.default_rng(0)).call_s
+
+    @property
+    def is_in_line(self) -> bool:
+        """Whether the opponent is the head of the contender's own line."""
+        return self.opponent is not None and self.opponent.role is wire.Role.LINE
+
+    @property
+    def is_contender(self) -> bool:
+        """Whether the candidate is fast enough to be compared with its opponent."""
+        if self.opponent is None or self.is_in_line:
+            return True
+        margin = max(self.opened.pace.noise, 2 * self.opened.calibration.spread)
+        return self.measurement.time_us <= self.opponent.time_us * (1 + margin)
+
+    def allowed_single_s(self, call_s: float) -> float:
+        """Return the longest single call of a candidate that takes `call_s` per call in batches."""
+        calibration = self.opened.calibration
+        scatter_s = calibration.overheads[self.worker.language][0.0].scatter_s
+        return audit.allowed_s(call_s, vendor_ratio=calibration.single_ratio, scatter_s=scatter_s)
+
+
+# --- audit ----------------------------------------------------------------------------------------------------------
+
+
+def is_audited(contention: Contention) -> bool:
+    """Return whether the candidate may become the incumbent, so that its single calls are timed."""
+    return contention.is_contender and not contention.is_in_line
+
+
+def audit_calls(contention: Contention) -> None:
+    """Score a candidate by its single calls if they take longer than its batches justify.
+
+    Raises:
+        Failed: a single call is incorrect or tampered.
+        WorkerDied, WorkerOverdue: the worker ended, or was late.
+    """
+    worker = contention.worker
+    if all(batch.calls == 1 for batch in contention.batches):
+        return
+    batch_s = contention.call_s
+    allowed_s = contention.allowed_single_s(batch_s)
+    single_s = _single_call_s(contention, worker, allowed_s=allowed_s)
+    contention.measurement = replace(contention.measurement, single_us=single_s * 1e6)
+    if single_s > allowed_s:
+        factor = single_s / batch_s
+        contention.findings.notes.append(f"scored by its single calls: {factor:.2f} times its time in batches")
+        contention.measurement = slowed(contention.measurement, factor)
+
+
+def _single_call_s(contention: Contention, worker: Worker, *, allowed_s: float) -> float:
+    opened = contention.opened
+    session = opened.session(worker, opened.main).after(0.0)
+    look_again_from_s = allowed_s if opened.pace.graph_below_s else math.inf
+
+    def measure(monitor: Monitor) -> float:
+        single_s = audit.single_call_s(session, look_again_from_s=look_again_from_s)
+        monitor.look(batches=audit.SINGLE_CALLS)
+        return single_s
+
+    return contention.findings.undisturbed(
+        Measurable(
+            wire.Figure.AUDIT,
+            "the audit",
+            measure,
+            monitor=lambda: opened.device.monitor(worker),
+            is_settled=lambda single_s: single_s <= allowed_s,
+        )
+    )
+
+
+# --- duel -----------------------------------------------------------------------------------------------------------
+
+
+def is_contender(contention: Contention) -> bool:
+    """Return whether the candidate still is one: the audit may have slowed it."""
+    return contention.is_contender
+
+
+def fight(contention: Contention) -> None:
+    """Decide by a duel whether the contender becomes the incumbent; a duel within a line promotes nobody.
+
+    Raises:
+        Failed, WorkerDied, WorkerOverdue: the contender fails in the duel.
+        MachineError: a side failed while another process computed on the device.
+    """
+    opponent = contention.opponent
+    if opponent is None:
+        contention.promotion = "first"
+    elif not contention.is_in_line and _is_clear(contention, opponent):
+        contention.promotion = "clear"
+    else:
+        _fight_opponent(contention, opponent)
+
+
+def _is_clear(contention: Contention, opponent: wire.Opponent) -> bool:
+    slowest_us = 1e6 * max(batch.call_s for batch in contention.batches)
+    return slowest_us * CLEAR < opponent.fastest_us
+
+
+def _fight_opponent(contention: Contention, opponent: wire.Opponent) -> None:
+    findings = contention.findings
+    try:
+        with blamed_only_alone(contention.opened, workers=1):
+            fought = _duel(contention, opponent)
+    except IncumbentFailed as failure:
+        findings.notes.append(f"the {opponent.role} failed in the duel: {failure}")
+        contention.promotion = None if contention.is_in_line else "duel"
+        return
+    contention.duel = fought.on_wire()
+    if fought.disturbance:
+        findings.disturb(wire.Figure.DUEL, f"the duel was disturbed: {fought.disturbance}")
+    if not fought.won or contention.is_in_line:
+        return
+    if won_in_company(contention, fought):
+        findings.notes.append("the duel is not counted: its calls were quicker than single calls allow")
+    else:
+        contention.promotion = "duel"
+
+
+def won_in_company(contention: Contention, fought: duel.Duel) -> bool:
+    """Return whether a candidate that passed the audit was faster in its duel than its single calls justify."""
+    single_us = contention.measurement.single_us
+    return single_us is not None and single_us * 1e-6 > contention.allowed_single_s(fought.contender_s)
+
+
+def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
+    """Fight the opponent, built again where the cache has lost it."""
+    opened, worker = contention.opened, contention.worker
+    built = opened.build(Path(opponent.source.path), language=opponent.source.language)
+    if isinstance(built, BuildFailure):
+        detail = f"it does not build any more: {built.detail}"
+        raise duel.failed_incumbent(Failed("build_failed", detail))
+    calls_s = opponent.time_us * 1e-6 + contention.call_s
+    terms = duel_terms(opened, calls_s=calls_s, most_quads=LINE_QUADS if contention.is_in_line else None)
+    return fight_rival(opened, worker, Rival(built.artifact), terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """The other side of a comparison: what is run, and what its worker may have where that is not the usual."""
+
+    artifact: Path
+    profile: Profile | None = None
+
+
+def duel_terms(opened: OpenTask, *, calls_s: float, most_quads: int | None = None, give_up: bool = True) -> duel.Terms:
+    """Return the terms of a duel on the main case; `calls_s` is one call of either side together, seconds."""
+    pace = opened.pace
+    calls = _calls_in_a_turn(opened, calls_s, turn_s=pace.turn_s)
+    quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, pace.quads))
+    quads = min(quads, most_quads or quads)
+    is_short = calls_s / 2 < pace.graph_below_s
+    return duel.Terms(quads, calls, is_short, pace.futility_every if give_up else quads)
+
+
+def _calls_in_a_turn(opened: OpenTask, calls_s: float, *, turn_s: float) -> int:
+    """Return one, unless calls are so short that the deducted overhead would decide the duel."""
+    most = opened.plan(opened.main, pilot_s=calls_s / 2).calls
+    return int(np.clip(turn_s / (calls_s / 2), 1, most))
+
+
+def fight_rival(opened: OpenTask, contender: Worker, rival: Rival, terms: duel.Terms) -> duel.Duel:
+    """Fight a duel on the main case with another built candidate, which runs in the other seat.
+
+    Raises:
+        Failed, WorkerDied, WorkerOverdue: the contender fails.
+        IncumbentFailed: the rival fails.
+    """
+    with _worker_of(opened, rival) as other:
+        ours, theirs = (
+            opened.session(worker, opened.main, sets=terms.calls, seat=seat).after(opened.pace.turn_idle_s)
+            for seat, worker in enumerate((contender, other))
+        )
+        return duel.fight(ours, theirs, terms, monitor=opened.device.monitor(contender, other))
+
+
+@contextmanager
+def _worker_of(opened: OpenTask, rival: Rival) -> Iterator[Worker]:
+    with ExitStack() as stack:
+        try:
+            worker = stack.enter_context(opened.worker(rival.artifact, seat=1, profile=rival.profile))
+        except (WorkerDied, WorkerOverdue) as death:
+            raise duel.failed_incumbent(death) from death
+        yield worker
+
+
+# --- what is measured of promoted candidates only, and changes no score ---------------------------------------------
+
+
+def is_beside_vendor(contention: Contention) -> bool:
+    """Return whether the vendor line runs interleaved with the candidate: it is promoted and not much slower."""
+    return (
+        bool(contention.promotion) and (contention.measurement.vendor_ratio or 0.0) > contention.opened.pace.vendor_from
+    )
+
+
+def compare_with_vendor(contention: Contention) -> None:
+    """Replace the ratio of the scores by that of interleaved quads, where enough of them fit into their time.
+
+    Raises:
+        Failed, WorkerDied, WorkerOverdue: the candidate fails.
+    """
+    opened, findings, vendor = contention.opened, contention.findings, contention.opened.calibration.vendor
+    try:
+        paired = beside_vendor(opened, contention.worker, call_s=contention.measurement.time_us * 1e-6)
+    except IncumbentFailed as failure:
+        findings.notes.append(f"the vendor line failed beside it: {failure}")
+        return
+    if paired is None or vendor is None:
+        return
+    low, high = paired.interval
+    note = (
+        f"{paired.speedup:.4f} times as fast as {vendor.vendor.name} in {len(paired.ratios)} interleaved quads, 95 % "
+        f"interval {low:.4f} to {high:.4f}"
+    )
+    if paired.disturbance:
+        findings.disturb(wire.Figure.VENDOR, f"{note}; disturbed: {paired.disturbance}")
+    else:
+        findings.notes.append(note)
+    contention.measurement = replace(contention.measurement, vendor_ratio=paired.speedup, vendor_paired=True)
+
+
+def beside_vendor(opened: OpenTask, contender: Worker, *, call_s: float) -> duel.Duel | None:
+    """Run a candidate and the vendor line in turn; on a GPU a turn is as long as a batch that is scored.
+
+    Returns None where there is no vendor line, or enough quads would take too long.
+
+    Raises:
+        Failed, WorkerDied, WorkerOverdue: the candidate fails.
+        IncumbentFailed: the vendor line fails.
+    """
+    pace, measured = opened.pace, opened.calibration.vendor
+    if measured is None:
+        return None
+    calls_s = call_s + measured.call_s
+    calls = _calls_in_a_turn(opened, calls_s, turn_s=pace.vendor_turn_s)
+    quads = min(pace.vendor_quads, int(pace.vendor_s / (2 * calls * calls_s)))
+    if quads < MIN_VENDOR_QUADS:
+        return None
+    rival = Rival(measured.vendor.artifact, measured.vendor.profile)
+    return fight_rival(opened, contender, rival, duel.Terms(quads, calls, calls_s / 2 < pace.graph_below_s))
+
+
+def is_sustained(contention: Contention) -> bool:
+    """Return whether the candidate runs back to back: it is promoted, and heat slows the device."""
+    return bool(contention.promotion and contention.opened.pace.sustained_s)
+
+
+def sustain(contention: Contention) -> None:
+    """Measure the seconds per call of back-to-back calls.
+
+    Raises:
+        Failed, WorkerDied, WorkerOverdue: the candidate fails.
+    """
+    opened, call_s = contention.opened, contention.measurement.time_us * 1e-6
+    plan = opened.plan(opened.main, pilot_s=call_s)
+    session, key, sets = (
+        opened.session(contention.worker, opened.main, sets=plan.sets),
+        inputs.fresh_key(),
+        range(plan.sets),
+    )
+    session.refresh(sets, key)
+    seconds = min(opened.pace.sustained_s, opened.task.limits.timing_s)
+    batch = session.run(sets, key, calls=int(seconds / call_s) + 1)
+    batch.verify()
+    contention.measurement = replace(contention.measurement, sustained_us=1e6 * batch.time.call_s)

@@ -1,0 +1,89 @@
+"""The stage `correctness`: every case is called once, hidden ones too, and compared in full with the reference."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from harness.checking import inputs
+from harness.contract import TIMING
+from harness.judging.judgement import Judgement
+from harness.judging.open_task import OpenTask
+from harness.judging.timed_cases import time_batch
+from harness.task import Case, Task
+from harness.timing.failure import deaths_are_verdicts
+from harness.timing.plan import Plan
+from harness.wire import messages as wire
+from harness.worker import Worker
+
+LAUNCH_BOUND: float = TIMING["plan"]["launch_bound"]
+"""A pilot within this factor of what runs as a graph may be mostly launches, and is made again as a graph."""
+
+
+def check(judgement: Judgement) -> None:
+    """Start the candidate's worker and call every case once; the seconds of each call are its pilot.
+
+    Raises:
+        Failed: incorrect, tampered, crashed or timed_out.
+    """
+    judgement.workers.enter_context(_inspected(judgement))
+    with deaths_are_verdicts(None):
+        judgement.worker = judgement.workers.enter_context(judgement.opened.worker(judgement.built.artifact))
+        judgement.pilots_s = check_all(judgement.opened, judgement.worker, judgement)
+
+
+def check_all(opened: OpenTask, worker: Worker, judgement: Judgement) -> dict[str, float]:
+    """Return the seconds of one call of every case, each compared in full."""
+    pilots_s, cases = {}, opened.task.cases
+    for number, case in enumerate(cases, 1):
+        name = f"a hidden case, {case.kind}" if case.hidden else f"case {case.name}"
+        judgement.progress(f"correctness: {name}, {number} of {len(cases)}")
+        pilots_s[case.name] = _check(opened, worker, case)
+    if opened.pace.pilot_calls:
+        pilots_s[opened.main.name] = _pilot(opened, worker)
+    return pilots_s
+
+
+def _check(opened: OpenTask, worker: Worker, case: Case) -> float:
+    session, key = opened.session(worker, case).after(0.0), inputs.fresh_key()
+    with deaths_are_verdicts(case):
+        session.refresh(range(1), key)
+        batch = session.run(range(1), key)
+    batch.verify(full=True)
+    return batch.time.call_s
+
+
+def _pilot(opened: OpenTask, worker: Worker) -> float:
+    """Return the seconds per call of a short batch: a first call loads code, and one call alone is mostly latency."""
+    case = opened.main
+    calls = opened.plan(case, pilot_s=opened.pace.target_s / opened.pace.pilot_calls).calls
+    plan = Plan(calls, calls, 1, expected_s=0.0, as_graph=False)
+    session = opened.session(worker, case, sets=calls).after(0.0)
+    with deaths_are_verdicts(case):
+        pilot_s = time_batch(session, plan, index=0).call_s
+        if pilot_s < LAUNCH_BOUND * opened.pace.graph_below_s:
+            pilot_s = time_batch(session, replace(plan, as_graph=True), index=0).call_s
+    return pilot_s
+
+
+@contextmanager
+def _inspected(judgement: Judgement) -> Iterator[None]:
+    """Read the machine code beside the work of the judge, on cores that are free."""
+    findings, opened = judgement.findings, judgement.opened
+    with opened.device.inspected(judgement.built) as facts:
+        try:
+            yield
+        finally:
+            findings.facts = facts()
+            findings.notes += flags(opened.task, findings.facts)
+
+
+def flags(task: Task, facts: wire.Facts) -> list[str]:
+    """Return what the machine code says against the task's arithmetic; a reader decides what follows from it."""
+    if task.device != "cuda" or facts.text_bytes is None:
+        return []
+    has_fp8 = bool(facts.instructions.get("QGMMA"))
+    if task.unit == "fp8" and not has_fp8:
+        return ["flag: no QGMMA in the machine code: the fp8 tensor cores are not used"]
+    if task.unit in ("bf16", "fp16") and has_fp8:
+        return [f"flag: QGMMA in the machine code: fp8 arithmetic in a {task.unit} task"]
+    return []

@@ -1,0 +1,74 @@
+"""A task that is open on a device: its memory, its calibration, and the workers and timing sessions that it starts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.compiling.built import BuildFailure, Built
+from harness.devices import Device
+from harness.judging.calibration import Calibration
+from harness.memory import Memory
+from harness.task import Case, Task
+from harness.timing.plan import Pace, Plan, Planner
+from harness.timing.session import Bench, TimingSession
+from harness.worker import Profile, Worker
+
+
+@dataclass(frozen=True)
+class OpenTask:
+    """What every judgement of a task uses."""
+
+    task: Task
+    device: Device
+    memory: Memory
+    pace: Pace
+    calibration: Calibration
+
+    @property
+    def main(self) -> Case:
+        """The first timed case: duels, audit and vendor line use it."""
+        return self.task.timed[0]
+
+    @property
+    def profile(self) -> Profile:
+        """What a candidate's worker may have: its own memory beside the buffers that it maps."""
+        return Profile(memory_bytes=self.task.limits.memory_bytes + self.memory.mapped_bytes)
+
+    def utilization(self, case: Case, call_s: float) -> float:
+        """Return the achieved rate over the peak, a fraction, for calls that take so many seconds."""
+        return self.task.work(case) / call_s / self.calibration.peak
+
+    def build(self, source: Path, *, language: str) -> Built | BuildFailure:
+        """Build a candidate in the sandbox, or take it from the cache."""
+        return self.device.build(source, self.task, language=language)
+
+    @contextmanager
+    def worker(self, artifact: Path, *, seat: int = 0, profile: Profile | None = None) -> Iterator[Worker]:
+        """Start a worker on an artifact, wait until it is loaded, and stop it; it is killed at the end of the block."""
+        profile = profile or self.profile
+        with self.device.worker(artifact, memory=self.memory, seat=seat, profile=profile) as worker:
+            worker.wait_ready()
+            worker.stop()
+            yield worker
+
+    def session(self, worker: Worker, case: Case, *, sets: int = 1, seat: int = 0) -> TimingSession:
+        """Return a timing session of a worker on so many operand sets of a case, with the pace's idle time."""
+        device, calibration = self.device, self.calibration
+        bench = Bench(self.memory, device.clock, device.chance, observe=lambda: dict(device.observe()))
+        return TimingSession(
+            bench, self.memory.operands(self.task, case, sets=sets), worker, seat, self.pace.idle_s,
+            overheads_s=calibration.overheads_s(worker.language),
+            graph_overheads_s=calibration.overheads_s(calibration.trusted_language or worker.language),
+        )  # fmt: skip
+
+    def plan(self, case: Case, *, pilot_s: float) -> Plan:
+        """Return the plan of a case; no plan expects calls faster than physics allows."""
+        fastest_s = self.task.work(case) / self.device.ceiling(self.task.unit, suspected=0.0)
+        set_s, cache_bytes = self.calibration.set_s[case.name], self.device.cache_bytes
+        planner = Planner(self.task, case, self.pace, set_s, cache_bytes)
+        return planner.plan(max(pilot_s, fastest_s), chance=self.device.chance)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.memory.close()

@@ -1,0 +1,300 @@
+"""Opening a task: sizing its memory and measuring its calibration, before the first candidate is judged.
+
+Everything is measured through the same workers that candidates get.
+"""
+
+import math
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.checking import inputs
+from harness.compiling.built import BuildFailure
+from harness.contract import KEY_DIGITS, TIMING
+from harness.devices import Device
+from harness.devices.vendor import Vendor
+from harness.errors import MachineError, TaskFault
+from harness.judging import audit
+from harness.judging.calibration import Calibration, Overhead, VendorTime
+from harness.judging.open_task import OpenTask
+from harness.memory import Check
+from harness.memory.layout import lay_out, sets_that_fit
+from harness.task import Case, Task
+from harness.timing.failure import Failed
+from harness.timing.plan import Pace, Planner
+from harness.timing.score import BatchTime, score
+from harness.timing.session import TimingSession
+from harness.wire import messages as wire
+from harness.worker import WorkerDied, WorkerOverdue
+
+OVERHEAD_BATCHES: int = TIMING["calibration"]["overhead_batches"]
+NO_KEY = "0" * KEY_DIGITS
+"""Key of the inputs of the trusted candidate of known duration, which reads none."""
+VENDOR_TRIALS: int = TIMING["vendor"]["trials"]
+"""Batches by which the fastest of the library's kernels is chosen."""
+NORMAL_MAD = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
+SETS_MEASURED: int = TIMING["calibration"]["sets_measured"]
+"""Sets whose refresh and verification are timed; enough that work done once a batch does not count for a call's."""
+FASTEST_PILOT_S: float = TIMING["calibration"]["fastest_pilot_s"]
+"""Seconds per call below those of any kernel; a plan made from it is bounded by physics."""
+
+Progress = Callable[[str], None]
+"""Is told each step of the calibration as it begins."""
+
+
+class OpeningError(Exception):
+    """A trusted program of the harness's own does not build or run."""
+
+
+def open_task(task: Task, *, device: Device, calibration_s: float, progress: Progress = lambda step: None) -> OpenTask:
+    """Measure everything that a run's numbers stand beside.
+
+    Raises:
+        OpeningError: a trusted program of the harness failed.
+        TaskFault: the task's vendor file does not build or gives wrong outputs, or its unit has no peak here.
+        MachineError: no compiler, no peak, or a worker ended before it answered.
+    """
+    progress("peak")
+    device.calibrate(calibration_s, unit=task.unit)
+    device.peak(task.unit)
+    progress("memory")
+    opened = _with_memory(task, device=device)
+    try:
+        return _calibrated(opened, progress)
+    except (Failed, WorkerDied, WorkerOverdue, MachineError, OpeningError, TaskFault) as error:
+        fault = _fault(error)
+    # Raised anew: the first traceback holds views of the memory, which then could not be closed.
+    opened.close()
+    raise fault
+
+
+def _fault(error: Exception) -> Exception:
+    """Return a new exception without the traceback of the first; a failed candidate of ours is an OpeningError."""
+    if isinstance(error, Failed):
+        return OpeningError(f"a trusted program failed during calibration: {error}")
+    if isinstance(error, WorkerDied | WorkerOverdue):
+        return MachineError(f"a trusted program failed during calibration: {error}")
+    return type(error)(str(error))
+
+
+def _with_memory(task: Task, *, device: Device) -> OpenTask:
+    """Return the task with memory for the fastest kernel that physics allows; only peak and set times are measured."""
+    pace = device.pace(task)
+    set_s = {case.name: _measure_set(task, case, device=device, pace=pace) for case in task.timed}
+    layouts = [lay_out(task, case, sets=1) for case in task.cases]
+    for case in task.timed:
+        planner = Planner(task, case, pace, set_s[case.name], device.cache_bytes)
+        layouts.append(lay_out(task, case, sets=planner.plan(FASTEST_PILOT_S, chance=device.chance).sets))
+    memory = device.memory(
+        input_bytes=max(layout.input_bytes for layout in layouts),
+        output_bytes=max(layout.output_bytes for layout in layouts),
+    )
+    calibration = Calibration(device.name, datetime.now(UTC), device.peak(task.unit), set_s)
+    return OpenTask(task, device, memory, pace, calibration)
+
+
+def _measure_set(task: Task, case: Case, *, device: Device, pace: Pace) -> float:
+    """Return the seconds to refresh one set and to verify it as a timed call is verified; the second round counts."""
+    # The outputs are arbitrary, and to tell what is wrong with them would take longer than to find them right.
+    task, case = replace(task, benchmark=Indulgent(task.benchmark)), replace(case, data="normal")
+    sets = range(min(SETS_MEASURED, sets_that_fit(task, case, max_bytes=pace.max_bytes)))
+    layout = lay_out(task, case, sets=len(sets))
+    memory = device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, seats=1)
+    operands, check = memory.operands(task, case, sets=len(sets)), Check(0, 0, np.random.default_rng(0))
+    for _ in range(2):
+        start = device.clock.now_ns()
+        operands.fill(sets, inputs.fresh_key())
+        operands.seal(sets)
+        operands.examine(sets, check)
+        memory.settle()
+        seconds = (device.clock.now_ns() - start) * 1e-9
+    del operands
+    memory.close()
+    return seconds / len(sets)
+
+
+class Indulgent:
+    """A benchmark by which every output is right."""
+
+    def __init__(self, benchmark: Any) -> None:
+        self._benchmark = benchmark
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._benchmark, name)
+
+    def tolerance(self, sizes: Mapping[str, int]) -> dict[str, float]:
+        """Return a tolerance that no error exceeds."""
+        return {"max_element": math.inf, "rms": math.inf, "mismatch": 1.0, "coarse": 1.0}
+
+
+def _calibrated(opened: OpenTask, progress: Progress) -> OpenTask:
+    progress("dispatch overhead")
+    opened = _with(opened, overheads=_overheads(opened))
+    progress("vendor line")
+    vendor = _fastest_vendor(opened)
+    progress("process spread")
+    return _with_spread(opened, vendor)
+
+
+def _with(opened: OpenTask, **measured: Any) -> OpenTask:
+    return replace(opened, calibration=replace(opened.calibration, **measured))
+
+
+# --- dispatch overhead ----------------------------------------------------------------------------------------------
+
+
+def _overheads(opened: OpenTask) -> dict[str, dict[float, Overhead]]:
+    """Return the dispatch overheads by language and idle time, of trusted candidates of known duration."""
+    pauses_s = sorted({0.0, opened.pace.turn_idle_s, opened.pace.idle_s})
+    found = {}
+    for language, text in opened.device.standards(opened.task).items():
+        artifact = _trusted(opened, text, language=language, name=f"the candidate of known duration in {language}")
+        with opened.worker(artifact) as worker:
+            session = opened.session(worker, opened.main)
+            found[language] = {idle_s: _overhead(session.after(idle_s), opened.pace) for idle_s in pauses_s}
+    return found
+
+
+def _overhead(session: TimingSession, pace: Pace) -> Overhead:
+    """Return the dispatch overhead, as the quantile that makes a score.
+
+    It is measured after an input refresh, as batches are, because a worker that was stopped resumes slowly.
+    """
+    times = []
+    for _ in range(OVERHEAD_BATCHES):
+        session.refresh(range(1), NO_KEY)
+        times.append(session.run(range(1), NO_KEY).time.call_s)
+    around = min(0.25, pace.quantile)
+    low, typical, high = np.quantile(times, [pace.quantile - around, pace.quantile, pace.quantile + around])
+    return Overhead(max(0.0, float(typical) - pace.standard_s), float(high - low))
+
+
+def _trusted(opened: OpenTask, text: str, *, language: str, name: str) -> Path:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as source:
+        source.write(text)
+        source.flush()
+        built = opened.build(Path(source.name), language=language)
+    if isinstance(built, BuildFailure):
+        raise OpeningError(f"{name} does not build: {built.detail}")
+    return built.artifact
+
+
+# --- vendor line and process spread ---------------------------------------------------------------------------------
+
+
+def _fastest_vendor(opened: OpenTask) -> Vendor | None:
+    """Return the fastest of the ways to run the vendor's candidate; None where the task has none or it is missing."""
+    variants = _vendors(opened)
+    if len(variants) < 2:
+        return next(iter(variants), None)
+    return min(variants, key=lambda variant: _time_of(opened, variant, batches=VENDOR_TRIALS, is_vendor=True))
+
+
+def _vendors(opened: OpenTask) -> list[Vendor]:
+    if opened.task.vendor is None:
+        return []
+    source = opened.device.vendor_source(opened.task)
+    with _blame(source):
+        text, language = source.read_text(encoding="utf-8"), opened.calibration.trusted_language
+        artifact = _trusted(opened, text, language=language, name="the vendor line")
+    return opened.device.vendors(artifact, memory_bytes=opened.profile.memory_bytes)
+
+
+@contextmanager
+def _blame(source: Path) -> Iterator[None]:
+    """Turn a failure of the task's vendor file into a fault of the task."""
+    try:
+        yield
+    except (Failed, OpeningError, OSError) as error:
+        raise TaskFault(f"{source.name}: {error}") from error
+
+
+def _with_spread(opened: OpenTask, vendor: Vendor | None) -> OpenTask:
+    """Add the process spread, the ratio of single calls, and the vendor's time.
+
+    They are measured of the vendor line, else of other trusted work, else of the peak probe.
+    """
+    processes, batches = opened.pace.spread
+    trusted = vendor or _yardstick(opened)
+    if trusted is None:
+        return _with(opened, spread=spread_of(opened.device.probe_rates(processes, unit=opened.task.unit)))
+    times = [_time_of(opened, trusted, batches=batches, is_vendor=bool(vendor)) for _ in range(processes)]
+    call_s = statistics.median(times)
+    ratio = _single_ratio(opened, trusted, batch_s=call_s, is_vendor=bool(vendor))
+    return _with(
+        opened, spread=spread_of(times), single_ratio=ratio, vendor=VendorTime(vendor, call_s) if vendor else None
+    )
+
+
+def _yardstick(opened: OpenTask) -> Vendor | None:
+    """Return trusted work of about the length of a good candidate's, whatever its outputs; None where none exists."""
+    if (found := opened.device.yardstick(opened.task)) is None:
+        return None
+    text, language = found
+    return Vendor("yardstick", _trusted(opened, text, language=language, name="the yardstick"), opened.profile)
+
+
+def _time_of(opened: OpenTask, vendor: Vendor, *, batches: int, is_vendor: bool) -> float:
+    """Return the seconds per call of trusted work in a new process; outputs of a vendor's are verified."""
+    times: list[BatchTime] = []
+    plan = opened.plan(opened.main, pilot_s=FASTEST_PILOT_S)
+    with opened.worker(vendor.artifact, profile=vendor.profile) as worker:
+        session, sets = opened.session(worker, opened.main, sets=plan.calls), range(plan.calls)
+        for _ in range(batches + 1):
+            key = inputs.fresh_key()
+            session.refresh(sets, key)
+            batch = session.run(sets, key)
+            if is_vendor:
+                with _blame(opened.device.vendor_source(opened.task)):
+                    batch.verify()
+            times.append(batch.time)
+            if plan.as_graph:
+                session = session.capture(sets)
+    # The first batch loads the library's code and allocates its buffers.
+    return score(times[1:], quantile=opened.pace.quantile, rng=np.random.default_rng(0)).call_s
+
+
+def _single_ratio(opened: OpenTask, vendor: Vendor, *, batch_s: float, is_vendor: bool) -> float:
+    """Return the time of single calls over that in batches; 1 where a batch is a single call anyway."""
+    if opened.plan(opened.main, pilot_s=batch_s).calls == 1:
+        return 1.0
+    with opened.worker(vendor.artifact, profile=vendor.profile) as worker:
+        session = opened.session(worker, opened.main).after(0.0)
+        return audit.single_call_s(session, is_verified=is_vendor) / batch_s
+
+
+def spread_of(values: Sequence[float]) -> float:
+    """Return the standard deviation as a fraction of the median, estimated by the median absolute deviation.
+
+    One disturbed process of five does not widen every interval of the run.
+    """
+    middle = statistics.median(values)
+    return NORMAL_MAD * statistics.median(abs(value - middle) for value in values) / middle
+
+
+def describe(opened: OpenTask) -> wire.Device:
+    """Return what a reader of the run's numbers may ask for."""
+    calibration, device = opened.calibration, opened.device
+    vendor = calibration.vendor
+    return wire.Device(
+        name=device.name,
+        kind=device.kind,
+        peak=calibration.peak,
+        unit=opened.task.unit,
+        isolation=int(device.isolation.level),
+        spread=calibration.spread,
+        overhead_us=calibration.overheads_s(calibration.trusted_language)[opened.pace.idle_s] * 1e6,
+        worker_core=device.worker_core,
+        vendor=wire.VendorLine(
+            vendor.vendor.name, vendor.call_s * 1e6, opened.utilization(opened.main, vendor.call_s)
+        ) if vendor else None,
+        details=device.details(),
+    )  # fmt: skip

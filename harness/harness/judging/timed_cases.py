@@ -1,0 +1,137 @@
+"""The stage `timing`: batches of every timed case on rotating operand sets, each with fresh inputs and verified."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+from harness.checking import inputs
+from harness.contract import TIMING
+from harness.devices import Monitor
+from harness.judging.findings import Measurable
+from harness.judging.judgement import Judgement, Timed
+from harness.task import Case
+from harness.timing.failure import deaths_are_verdicts
+from harness.timing.plan import Plan
+from harness.timing.score import BatchTime, score
+from harness.timing.session import TimingSession
+from harness.wire import messages as wire
+
+MAX_PLANS: int = TIMING["plan"]["most_plans"]
+"""Plans of one case. A candidate that got faster after each is not scored below half of what the last one assumed."""
+REPLAN_FACTOR: float = TIMING["plan"]["replan_factor"]
+"""A batch that is faster than the pilot by more than this factor shows that the pilot was not typical."""
+RACING_BATCHES: int = TIMING["plan"]["racing_batches"]
+"""Batches after which a candidate that is slower than the race allows is scored."""
+AS_GRAPH = "calls are so short that each batch runs as a CUDA graph, where they can be captured"
+
+
+def time_cases(judgement: Judgement) -> None:
+    """Time every timed case; the worker is killed after the last batch, before its outputs are examined.
+
+    Raises:
+        Failed: incorrect, tampered, crashed or timed_out.
+    """
+    opened, batches = judgement.opened, {}
+    for case in opened.task.timed:
+        judgement.progress(f"timing: case {case.name}")
+        of_case = _time_case(judgement, case)
+        judgement.findings.batches += [as_wire(case, batch) for batch in of_case]
+        batches[case.name] = of_case
+    rng = opened.session(judgement.worker, opened.main).bench.generator()
+    scores = {name: score(of_case, quantile=opened.pace.quantile, rng=rng) for name, of_case in batches.items()}
+    judgement.timed = Timed(batches, scores, judgement.pilots_s[opened.main.name])
+
+
+def as_wire(case: Case, batch: BatchTime) -> wire.Batch:
+    """Return a batch as a verdict tells it."""
+    return wire.Batch(case.name, batch.calls, batch.call_s * 1e6, batch.key, batch.telemetry)
+
+
+def _time_case(judgement: Judgement, case: Case) -> list[BatchTime]:
+    """Return the batches of the first plan that is not made from untypical calls, or of the last plan."""
+    pilot_s, findings = judgement.pilots_s[case.name], judgement.findings
+    with deaths_are_verdicts(case):
+        for left in reversed(range(MAX_PLANS)):
+            timing = _planned(judgement, case, pilot_s=pilot_s, misled_below_s=pilot_s / REPLAN_FACTOR if left else 0.0)
+            least_s, batches = pilot_s / REPLAN_FACTOR, findings.undisturbed(timing.measurable(judgement))
+            pilot_s = min(batch.call_s for batch in batches)
+            if pilot_s >= least_s:
+                break
+            done = "planned again" if left else "not scored below half of the calls it was planned from"
+            findings.notes.append(f"case {case.name}: {done}, for its first calls were not typical")
+        is_last = case is judgement.opened.task.timed[-1]
+        batches.append(time_batch(timing.session, timing.plan, index=len(batches), is_last=is_last))
+    if timing.is_lost(batches[:-1]):
+        findings.notes.append(f"scored from {len(batches)} batches: all are slower than {timing.racing_above_s:.4g} s")
+    return [replace(batch, call_s=max(batch.call_s, least_s)) for batch in batches]
+
+
+def _planned(judgement: Judgement, case: Case, *, pilot_s: float, misled_below_s: float) -> "_CaseTiming":
+    opened = judgement.opened
+    plan = opened.plan(case, pilot_s=pilot_s)
+    if plan.as_graph:
+        judgement.findings.notes.append(f"case {case.name}: {AS_GRAPH}")
+    # A race is against one time per call: the mean of several cases says nothing about one of them.
+    races = len(opened.task.timed) == 1 and judgement.racing_above_s is not None
+    racing_above_s = (judgement.racing_above_s or 0.0) if races else float("inf")
+    session = opened.session(judgement.worker, case, sets=plan.sets)
+    return _CaseTiming(session, plan, misled_below_s, racing_above_s)
+
+
+@dataclass(frozen=True)
+class _CaseTiming:
+    """How the batches of one case are timed under one plan."""
+
+    session: TimingSession
+    plan: Plan
+    misled_below_s: float
+    """A batch below this, in seconds per call, shows that the plan was made from untypical calls."""
+    racing_above_s: float
+
+    def measurable(self, judgement: Judgement) -> Measurable[list[BatchTime]]:
+        """Return all batches but the last as a figure that can be disturbed."""
+        return Measurable(
+            wire.Figure.TIMING,
+            f"case {self.session.case.name}",
+            self._all_but_last,
+            partial(judgement.opened.device.monitor, judgement.worker),
+            self._is_misled,
+        )
+
+    def _all_but_last(self, monitor: Monitor) -> list[BatchTime]:
+        """Return timed batches; none follows one that shows the plan wrong, or the candidate too slow."""
+        batches: list[BatchTime] = []
+        for index in range(self.plan.batches - 1):
+            batches.append(time_batch(self.session, self.plan, index=index))
+            monitor.look()
+            if self._is_misled(batches) or self.is_lost(batches):
+                break
+        return batches
+
+    def _is_misled(self, batches: list[BatchTime]) -> bool:
+        return batches[-1].call_s < self.misled_below_s
+
+    def is_lost(self, batches: list[BatchTime]) -> bool:
+        """Return whether the first batches are all slower than the race allows."""
+        return len(batches) == RACING_BATCHES and all(batch.call_s > self.racing_above_s for batch in batches)
+
+
+def time_batch(session: TimingSession, plan: Plan, *, index: int, is_last: bool = False) -> BatchTime:
+    """Time one batch on the operand sets of its turn and verify its outputs.
+
+    The worker of the last batch is killed before the outputs are examined: what was still to be written never lands.
+
+    Raises:
+        Failed, WorkerDied, WorkerOverdue: the outputs are wrong, or the worker ended or was late.
+    """
+    first = index * plan.calls % (plan.sets - plan.calls + 1)
+    sets, key = range(first, first + plan.calls), inputs.fresh_key()
+    if plan.as_graph:
+        session = session.capture(sets)
+    session.refresh(sets, key)
+    batch = session.run(sets, key, expected_s=plan.expected_s)
+    if is_last:
+        session.worker.kill()
+    batch.verify()
+    if is_last and session.task.check.independent:
+        batch.verify_one()
+    return batch.time

@@ -1,0 +1,159 @@
+"""The server of requests: it keeps one task open and answers one request after the other."""
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.checking import rehearsal
+from harness.compiling import gpu as gpu_build
+from harness.devices import Device, machine
+from harness.devices.cpu import CpuDevice
+from harness.devices.scripted import ScriptedDevice
+from harness.errors import MachineError, TaskFault
+from harness.judging import judge, opening
+from harness.judging.open_task import OpenTask
+from harness.sandbox import launcher as sandbox
+from harness.timing.failure import Failed
+from harness.wire import messages as wire
+from harness.wire import requests
+
+BUILDS_AHEAD_NICE = 10
+"""Priority of builds ahead: what is judged meanwhile comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a judge was started."""
+
+    device: str
+    """`cpu`, `cuda:N` or `scripted:FILE`."""
+    cache: Path
+    isolation: sandbox.Isolation
+    calibration_s: float
+
+
+class Server:
+    """Keeps one task open and answers requests."""
+
+    def __init__(self, answers: wire.Answers, settings: Settings) -> None:
+        self._answers = answers
+        self._settings = settings
+        self._cores = machine.split_cores()
+        self._opened: OpenTask | None = None
+        self._loaded = functools.cache(rehearsal.load)
+
+    def serve(self) -> None:
+        """Answer until stdin closes."""
+        machine.take_place(self._cores)
+        for line in requests.lines(sys.stdin.buffer):
+            try:
+                request = requests.parse(line)
+            except requests.RequestError as error:
+                self._answers.error("", str(error))
+                continue
+            self._answer_or_explain(request)
+
+    def _answer_or_explain(self, request: wire.Request) -> None:
+        try:
+            self._answer(request)
+        except TaskFault as error:
+            self._answers.error(request.id, str(error), fault=wire.Fault.TASK)
+        except MachineError as error:
+            self._answers.error(request.id, str(error), fault=wire.Fault.MACHINE)
+        except opening.OpeningError as error:
+            self._answers.error(request.id, str(error))
+        except (OSError, KeyError, MemoryError) as error:
+            traceback.print_exc()
+            self._answers.error(request.id, f"{type(error).__name__}: {error}")
+
+    def _answer(self, request: wire.Request) -> None:
+        if isinstance(request, wire.Build):
+            self._build_ahead(request)
+            return
+        progress: Callable[[str], None] = functools.partial(self._announce, request.id)
+        opened = self._open(Path(request.task), progress)
+        match request:
+            case wire.Open():
+                self._answers.opened(request.id, opening.describe(opened))
+            case wire.Measure():
+                self._answers.verdict(request.id, judge.measure(opened, request, progress))
+            case wire.Contend():
+                self._answers.verdict(request.id, judge.contend(opened, request, progress))
+            case wire.Reproduce():
+                self._reproduce(opened, request)
+            case wire.DuelRequest():
+                self._duel(opened, request, progress)
+
+    def _announce(self, request_id: str, stage: str) -> None:
+        """Announce a stage, `timing`, or a step of one, `timing: case odd`."""
+        name, _, step = stage.partition(": ")
+        self._answers.progress(request_id, name, step)
+
+    def _build_ahead(self, request: wire.Build) -> None:
+        """Build without opening the task: a process that builds ahead has no device."""
+        settings, source = self._settings, request.candidate
+        task = self._loaded(Path(request.task))
+        with _niced(BUILDS_AHEAD_NICE):
+            gpu_build.build_ahead(
+                Path(source.path), task, language=source.language, cache=settings.cache, isolation=settings.isolation
+            )
+        self._answers.built(request.id)
+
+    def _duel(self, opened: OpenTask, request: wire.DuelRequest, progress: Callable[[str], None]) -> None:
+        result = judge.compare(opened, request, progress)
+        if isinstance(result, wire.Verdict):
+            self._answers.verdict(request.id, result)
+        else:
+            self._answers.duel(request.id, result.on_wire())
+
+    def _reproduce(self, opened: OpenTask, request: wire.Reproduce) -> None:
+        try:
+            judge.reproduce(opened, request)
+            self._answers.reproduced(request.id, is_correct=True, detail="all outputs of the batch are right")
+        except Failed as failed:
+            self._answers.reproduced(request.id, is_correct=False, detail=f"{failed.status}: {failed.detail}")
+
+    def _open(self, folder: Path, progress: Callable[[str], None]) -> OpenTask:
+        if self._opened is None or self._opened.task.folder != folder:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+            progress("calibration")
+            self._opened = opening.open_task(
+                self._loaded(folder),
+                device=device_named(self._settings, self._cores),
+                calibration_s=self._settings.calibration_s,
+                progress=lambda step: progress(f"calibration: {step}"),
+            )
+        return self._opened
+
+
+@contextmanager
+def _niced(priority: int) -> Iterator[None]:
+    """Lower the process's priority for a block; where the system lets nobody raise it again, it stays lower."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, max(before, priority))
+    try:
+        yield
+    finally:
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+def device_named(settings: Settings, cores: machine.Cores) -> Device:
+    """Return the device that a judge was started for. Raises MachineError: it cannot judge here."""
+    kind, _, place = settings.device.partition(":")
+    if kind == "scripted":
+        return ScriptedDevice.of_file(Path(place), isolation=settings.isolation)
+    if kind == "cpu":
+        return CpuDevice(settings.cache, isolation=settings.isolation, cores=cores)
+    try:
+        from harness.devices.cuda import CudaDevice
+    except ImportError as error:
+        raise MachineError(f"{sys.executable} lacks {error.name}; install kernelsmith[cuda,triton] there") from error
+    return CudaDevice(settings.cache, ordinal=int(place), isolation=settings.isolation, cores=cores)
