@@ -18,12 +18,12 @@ from kernelsmith.core.kinds import DataKind, DeviceKind, Role, Unit
 from kernelsmith.core.task_folder import TaskFile
 from kernelsmith.judge_client.wire import Fault
 
-HARNESS = paths.harness_folder()
+HARNESS = paths.harness_folder() / "harness"
 PACKAGE = Path(paths.__file__).parent
 
 
 def module(name: str) -> ModuleType:
-    return importlib.import_module(name)
+    return importlib.import_module(f"harness.{name}")
 
 
 def test_the_agents_enums_have_the_names_of_the_contract():
@@ -38,11 +38,11 @@ def test_the_agents_enums_have_the_names_of_the_contract():
 
 
 def test_the_harness_has_the_names_of_the_contract():
-    assert tuple(module("wire").Fault) == contract.names("wire", "faults")
-    assert tuple(module("wire").Figure) == contract.names("wire", "figures")
-    assert set(module("inputs")._DATA) == set(contract.names("task", "data_kinds"))
-    assert {*module("device").PER_CLOCK, "dram"} == set(contract.devices()["cuda"].units)
-    assert set(module("rounding").NARROW) <= set(contract.dtypes())
+    assert tuple(module("wire.messages").Fault) == contract.names("wire", "faults")
+    assert tuple(module("wire.messages").Figure) == contract.names("wire", "figures")
+    assert set(module("checking.inputs")._DATA) == set(contract.names("task", "data_kinds"))
+    assert {*module("devices.cards").PER_CLOCK, "dram"} == set(contract.devices()["cuda"].units)
+    assert set(module("checking.rounding").NARROW) <= set(contract.dtypes())
     limits = module("task").Limits
     assert {field.name: field.default for field in fields(limits)} == {
         name: limit.default for name, limit in contract.limits().items()
@@ -57,7 +57,7 @@ def test_the_table_of_limits_has_the_names_of_the_contract():
 
 
 def test_a_triton_worker_which_cannot_read_the_contract_knows_the_same_element_sizes():
-    known = module("worker.tensor").DTYPES
+    known = module("worker.runtime.tensor").DTYPES
     assert {name: known[name].itemsize for name in contract.dtypes()} == {
         name: dtype.bytes for name, dtype in contract.dtypes().items()
     }
@@ -65,14 +65,14 @@ def test_a_triton_worker_which_cannot_read_the_contract_knows_the_same_element_s
 
 def test_the_judge_takes_its_policy_from_the_contract():
     policy = contract.timing_policy()
-    margins = (module("duel").MARGIN, module("promote").CLEAR, module("audit").ALLOWED)
+    margins = (module("judging.duel").MARGIN, module("judging.contention").CLEAR, module("judging.audit").ALLOWED)
     assert margins == (policy["duel"]["margin"], policy["duel"]["clear_factor"], policy["audit"]["tolerance"])
-    assert module("workplace.cpu").PACE.noise == policy["cpu"]["noise"]
+    assert module("devices.cpu").PACE.noise == policy["cpu"]["noise"]
     assert policy["duel"]["margin"] == verdict.Duel.MARGIN
 
 
 def test_the_policy_names_every_setting_of_a_pace():
-    settings = {field.name for field in fields(module("clock").Pace)}
+    settings = {field.name for field in fields(module("timing.plan").Pace)}
     policy = contract.timing_policy()
     assert set(policy["cpu"]) == settings
     assert set(policy["cuda"]) == settings
@@ -105,7 +105,8 @@ def declarations(field: str, folder: Path) -> list[str]:
 
 def test_a_field_of_the_verdict_is_declared_once_for_the_agent_and_once_for_the_harness():
     assert declarations("guards_s", PACKAGE) == ["core/verdict.py"]
-    assert declarations("guards_s", HARNESS) == ["findings.py", "wire.py"]  # the stages fill findings
+    filled_by_stages = "judging/findings.py"
+    assert declarations("guards_s", HARNESS) == [filled_by_stages, "wire/messages.py"]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_a_field_of_the_verdict_is_declared_once_for_the_agent_and_once_for_the_
     ids=lambda part: part if isinstance(part, str) else "",
 )
 def test_both_programs_declare_the_same_fields(ours, theirs):
-    written = {field.name for field in fields(getattr(module("wire"), theirs))}
+    written = {field.name for field in fields(getattr(module("wire.messages"), theirs))}
     assert written - {"source_digest"} == {field.name for field in fields(ours)}
 
 

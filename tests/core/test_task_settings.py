@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from uuid import uuid4
 
 import numpy as np
@@ -20,10 +21,12 @@ from harness import task as tasks
 from harness.checking import rehearsal, verify
 from harness.compiling import cuda, nvcc
 from harness.devices import cpu
-from harness.judging import judge, promote
+from harness.judging import admission, measurement
 from harness.judging.findings import Findings
-from harness.timing import clock, failure
-from harness.worker.doorbell import WorkerDied
+from harness.timing import failure
+from harness.timing.plan import MIN_BATCHES, Planner
+from harness.wire.messages import Source
+from harness.worker import WorkerDied
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.run import Device
 from kernelsmith.core.task_folder import TaskFile, load_task
@@ -55,7 +58,7 @@ def admitted(folder: Path) -> object:
     source = folder / "candidate.c"
     source.write_text(f"{HEAD} {{ calloc(1, 1); }} // {'long ' * 100}\n")
     try:
-        judge._admit(tasks.load(folder), source, language="c", findings=Findings())
+        admission.admit_source(tasks.load(folder), Source(str(source), "c"), Findings())
     except failure.Failed as failed:
         return failed.detail
     return "admitted"
@@ -84,13 +87,13 @@ def rehearsed(folder: Path) -> object:
 def batches(folder: Path) -> object:
     """Whether a case is timed in more than the fewest batches."""
     task = tasks.load(folder)
-    plan = clock.plan(task, task.cases[0], pace=cpu.PACE, pilot_s=1e-3, set_s=1e-4, cache_bytes=1 << 20)
-    return plan.batches > clock.MIN_BATCHES
+    plan = Planner(task, task.cases[0], cpu.PACE, set_s=1e-4, cache_bytes=1 << 20).plan(1e-3, chance=Random(0))
+    return plan.batches > MIN_BATCHES
 
 
 def mean(folder: Path) -> object:
     """The score of two cases that take 1 and 2 seconds."""
-    return promote._mean(tasks.load(folder), {"main": 1.0, "odd": 2.0})
+    return measurement.weighted_mean(tasks.load(folder), {"main": 1.0, "odd": 2.0})
 
 
 def death(folder: Path) -> object:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from harness.worker.doorbell import CALLS, IS_OUTPUT, N_BUFFERS, OFFSETS, SIZES
 from harness.worker.runtime import gpu
+from harness.worker.runtime.layout import CALLS, IS_OUTPUT, N_BUFFERS, OFFSETS, SIZES
 
 
 def test_calls_are_read_one_by_one_where_their_buffers_lie() -> None:

@@ -15,6 +15,7 @@ import pytest
 from harness import task as tasks
 from harness.checking import rehearsal
 from harness.checking.rounding import rounded
+from harness.memory import Check
 from harness.memory.layout import Layout, lay_out
 from kernelsmith import paths
 
@@ -23,7 +24,7 @@ TASK = rehearsal.load(paths.tasks_folder() / "hopper_rmsnorm")
 CASE = replace(TASK.timed[0], sizes={"ROWS": ROWS, "COLS": COLS})
 
 
-EXAMINING = ("arena.examiner", "arena.stored")
+EXAMINING = ("harness.memory.examiner", "harness.memory.stored")
 
 
 class Array(np.ndarray):
@@ -126,20 +127,21 @@ class Memory:
 
     def look(self, seed: int, *, sets: range = range(SETS), full: bool = False) -> str:
         """What is found wrong with these sets."""
-        mistake = self.stored.examine(sets, poison=1, rng=np.random.default_rng(seed), full=full)
+        check = Check(0, 1, np.random.default_rng(seed), full=full)
+        mistake = self.stored.examine(sets, check)
         return mistake.detail if mistake else ""
 
 
 @pytest.fixture(params=[True, False], ids=["rows of all calls at once", "call by call"])
 def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Memory]:
-    library, kernels = Library("cupy"), ModuleType("arena.kernels")
+    library, kernels = Library("cupy"), ModuleType("harness.memory.kernels")
     vars(kernels).update(
         Kernels=Kernels, THREADS=256, WARP=32, ROWS_IN_A_BLOCK=32, SLAB=256, COLUMN_PACK=8, PACK_BYTES=16
     )
     for name in EXAMINING:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "cupy", library)
-    monkeypatch.setitem(sys.modules, "arena.kernels", kernels)
+    monkeypatch.setitem(sys.modules, "harness.memory.kernels", kernels)
     yield Memory(replace(TASK, takes_rows_of_calls=request.param))
     for name in EXAMINING:
         del sys.modules[name]
@@ -155,7 +157,7 @@ def test_calls_are_compared_in_as_many_parts_as_memory_asks_for(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = 128 * COLS if memory.stored.task.takes_rows_of_calls else COLS
-    monkeypatch.setattr(sys.modules["arena.stored"], "MAX_DECODED_BYTES", 2 * 4 * (128 * COLS + weights))
+    monkeypatch.setattr(sys.modules["harness.memory.stored"], "MAX_DECODED_BYTES", 2 * 4 * (128 * COLS + weights))
     assert memory.look(0) == ""
     assert memory.kernels.launched == (18 if memory.stored.task.takes_rows_of_calls else 17)
     memory.write(4, Y=np.ones((ROWS, COLS), np.float32))

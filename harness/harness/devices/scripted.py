@@ -39,6 +39,8 @@ class ScriptedClock:
 
     def __init__(self) -> None:
         self._now_ns = 0
+        self.next_ns = 0
+        """The moment at which a worker is done next."""
 
     def now_ns(self) -> int:
         """Return the nanoseconds since the clock was made."""
@@ -49,7 +51,9 @@ class ScriptedClock:
         self._now_ns += round(seconds * 1e9)
 
     def wait_until(self, moment_ns: int, *, or_until: Callable[[], bool]) -> None:
-        """Let time pass until a moment, unless a condition holds now."""
+        """Let time pass until a moment, or until a worker is done if the condition holds then."""
+        if self._now_ns < self.next_ns <= moment_ns:
+            self._now_ns = self.next_ns
         if not or_until():
             self._now_ns = max(self._now_ns, moment_ns)
 
@@ -252,6 +256,7 @@ class ScriptedWorker:
             return
         seconds = self._device.script.overhead_s + self._call_s * len(self._orders.offsets)
         self._done_ns = self._device.clock.now_ns() + round(self._device.scattered(seconds) * 1e9)
+        self._device.clock.next_ns = self._done_ns
 
     @property
     def is_done(self) -> bool:

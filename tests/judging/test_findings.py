@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.judging.findings import Findings
+from harness.judging.findings import Findings, Measurable
 from harness.wire.messages import Figure
 
 
@@ -30,15 +30,15 @@ def test_what_was_disturbed_is_measured_once_more(
     findings, left = Findings(), list(disturbances)
     measured: list[Any] = []
 
-    def watch() -> Any:
+    def monitor() -> Any:
         by = left.pop(0)
         return SimpleNamespace(disturbance=lambda: by)
 
-    def measure(watching: Any) -> int:
-        measured.append(watching)
+    def measure(monitored: Any) -> int:
+        measured.append(monitored)
         return len(measured)
 
-    found = findings.undisturbed(Figure.AUDIT, measure, name="the audit", watch=watch, is_settled=lambda _: settled)
+    found = findings.undisturbed(Measurable(Figure.AUDIT, "the audit", measure, monitor, lambda _: settled))
     assert found == len(measured) == taken
     assert findings.notes == said
     assert findings.verdict("passed").disturbed == tuple(figures)

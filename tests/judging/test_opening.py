@@ -8,7 +8,7 @@ import pytest
 
 from harness import task as tasks
 from harness.checking import verify
-from harness.judging.opened import Indulgent
+from harness.judging.opening import Indulgent
 from kernelsmith import paths
 
 

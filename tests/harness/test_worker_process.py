@@ -3,16 +3,16 @@
 import os
 import threading
 
-from harness.worker import doorbell
+from harness.worker import process
 
 
 def test_the_threads_of_a_process_are_counted_and_of_one_that_has_ended_there_are_none():
-    before, end = doorbell._threads(os.getpid()), threading.Event()
+    before, end = process._threads(os.getpid()), threading.Event()
     started = [threading.Thread(target=end.wait) for _ in range(5)]
     for thread in started:
         thread.start()
-    assert doorbell._threads(os.getpid()) == before + 5
+    assert process._threads(os.getpid()) == before + 5
     end.set()
     for thread in started:
         thread.join()
-    assert doorbell._threads(1 << 22) == 0
+    assert process._threads(1 << 22) == 0

@@ -1,0 +1,73 @@
+"""A judge over a scripted device: a whole judgement takes milliseconds, and no clock but the script's is read."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.devices.script import Behaviour, Event, Script
+from harness.devices.scripted import ScriptedDevice
+from harness.judging import judge, opening
+from harness.judging.open_task import OpenTask
+from harness.sandbox.launcher import Isolation, Level
+from harness.task import Task
+from harness.wire import messages as wire
+
+SMALL = Path(__file__).parent / "tasks" / "small_matmul"
+FULL = Isolation(Level.FULL, "")
+CASES = 3
+"""Cases of the small task, each of which is one batch before timing begins."""
+
+
+def at_timed(batch: int, **what: object) -> Event:
+    """Return an event in a timed batch of the candidate's first worker."""
+    return Event(worker=0, batch=CASES + batch, **what)  # type: ignore[arg-type]
+
+
+def in_contention(batch: int, **what: object) -> Event:
+    """Return an event in a batch of the candidate's second worker, which audit and duel use."""
+    return Event(worker=1, batch=batch, **what)  # type: ignore[arg-type]
+
+
+@dataclass
+class Court:
+    """An open task on a scripted device, and what a judge is asked about it."""
+
+    opened: OpenTask
+    device: ScriptedDevice
+    folder: Path
+    stages: list[str] = field(default_factory=list)
+    """Stages and steps that were announced since the court was made."""
+
+    def source(self, word: str) -> wire.Source:
+        """Write a candidate that is known by a word."""
+        path = self.folder / f"{word}.c"
+        path.write_text(f"void matmul(void) {{ /* {word} */ }}\n")
+        return wire.Source(str(path), "c")
+
+    def measure(self, word: str, *, racing_above_s: float | None = None) -> wire.Verdict:
+        """Measure a candidate."""
+        request = wire.Measure("1", str(SMALL), self.source(word), racing_above_s)
+        return judge.measure(self.opened, request, self.stages.append)
+
+    def claim(self, word: str, opponent: str | None = None, *, role: wire.Role = wire.Role.INCUMBENT) -> wire.Contend:
+        """Measure a candidate and its opponent; return the request that lets the candidate contend."""
+        measured = self.measure(word)
+        assert measured.measurement is not None, measured
+        against = None
+        if opponent is not None:
+            times = sorted(batch.time_us for batch in self.measure(opponent).batches)
+            against = wire.Opponent(role, self.source(opponent), times[len(times) // 2], times[0])
+        batches = tuple(batch for batch in measured.batches if batch.case == self.opened.main.name)
+        return wire.Contend("2", str(SMALL), self.source(word), measured.measurement, batches, against)
+
+    def contend(self, word: str, opponent: str | None = None, *, role: wire.Role = wire.Role.INCUMBENT) -> wire.Verdict:
+        """Let a candidate contend; only the stages of its contention are noted."""
+        claim = self.claim(word, opponent, role=role)
+        self.stages.clear()
+        return judge.contend(self.opened, claim, self.stages.append)
+
+
+def open_court(task: Task, folder: Path, script: Script, candidates: dict[str, Behaviour]) -> Court:
+    """Open a task on a device with this script; candidates are known by a word in their source."""
+    named = tuple(replace(behaviour, match=f"/. {word} ") for word, behaviour in candidates.items())
+    device = ScriptedDevice(replace(script, candidates=(*named, *script.candidates)), isolation=FULL)
+    return Court(opening.open_task(task, device=device, calibration_s=1.0), device, folder)

@@ -1,0 +1,204 @@
+"""Audit, duel, vendor line and promotion on a scripted device."""
+
+from dataclasses import replace
+
+import pytest
+from court import in_contention
+
+from harness.devices.script import Behaviour, Event, Failure, Script, VendorScript
+from harness.errors import MachineError
+from harness.judging import audit, contention, judge
+from harness.wire.messages import Figure, Role
+
+FAST, SLOW = Behaviour(call_s=1e-3), Behaviour(call_s=1.2e-3)
+
+
+def test_the_first_candidate_that_passes_is_promoted_without_a_duel(court):
+    verdict = court(fast=FAST).contend("fast")
+    assert (verdict.promotion, verdict.duel) == ("first", None)
+
+
+def test_a_faster_candidate_wins_its_duel(court):
+    verdict = court(Script(jitter=0.001), fast=FAST, slow=SLOW).contend("fast", "slow")
+    assert verdict.promotion == "duel"
+    assert verdict.duel.speedup == pytest.approx(1.2, rel=0.01)
+    assert verdict.duel.interval.low > 1.01
+
+
+def test_a_much_faster_candidate_needs_no_duel(court):
+    here = court(fast=FAST, slow=Behaviour(call_s=3e-3))
+    verdict = here.contend("fast", "slow")
+    assert (verdict.promotion, verdict.duel) == ("clear", None)
+
+
+def test_twins_are_not_promoted(court):
+    verdict = court(Script(jitter=0.004), one=FAST, other=FAST).contend("one", "other")
+    assert verdict.promotion is None
+    assert verdict.duel is not None
+
+
+def test_a_slower_candidate_is_no_contender_and_fights_nobody(court):
+    here = court(fast=FAST, slow=SLOW)
+    verdict = here.contend("slow", "fast")
+    assert (verdict.promotion, verdict.duel, here.stages) == (None, None, [])
+    assert verdict.measurement.time_us == pytest.approx(1200.0)
+    assert verdict.durations_s == {}
+
+
+def test_a_duel_that_cannot_be_won_is_given_up(court):
+    here = court(fast=FAST, slow=Behaviour(call_s=1.02e-3))
+    verdict = here.contend("slow", "fast")
+    assert verdict.duel.quads < here.opened.pace.quads
+
+
+def test_a_first_turn_that_loads_code_counts_for_nobody(court):
+    loads = in_contention(audit.SINGLE_CALLS, call_s=0.5)
+    here = court(fast=Behaviour(call_s=1e-3, events=(loads,)), slow=SLOW)
+    assert here.contend("fast", "slow").duel.speedup == pytest.approx(1.2, rel=0.01)
+
+
+# --- the audit ------------------------------------------------------------------------------------------------------
+
+
+def test_a_candidate_that_needs_company_is_scored_by_its_single_calls(court):
+    here = court(merging=Behaviour(call_s=1e-3, single_s=2e-3))
+    verdict = here.contend("merging")
+    assert any("scored by its single calls: 2.00 times" in note for note in verdict.notes)
+    assert verdict.measurement.time_us == pytest.approx(2000.0, rel=0.02)
+    assert verdict.measurement.single_us == pytest.approx(2000.0, rel=0.02)
+
+
+def test_scored_by_its_single_calls_it_may_be_no_contender_any_more(court):
+    here = court(merging=Behaviour(call_s=1e-3, single_s=2e-3), slow=SLOW)
+    verdict = here.contend("merging", "slow")
+    assert (verdict.promotion, verdict.duel) == (None, None)
+    assert here.stages == ["audit"]
+
+
+def test_single_calls_that_take_as_long_as_the_vendors_are_no_reason(court):
+    script = Script(vendor=VendorScript(1e-3))
+    verdict = court(script, honest=Behaviour(call_s=1e-3, single_s=1.05e-3)).contend("honest")
+    assert verdict.measurement.time_us == pytest.approx(1000.0, rel=0.01)
+    assert not any("single calls" in note for note in verdict.notes)
+
+
+def test_a_disturbed_audit_is_repeated(court):
+    disturbed = in_contention(3, disturbed="a load", call_s=5e-3)
+    slow_once = tuple(in_contention(n, call_s=5e-3) for n in range(audit.SINGLE_CALLS) if n != 3)
+    verdict = court(honest=Behaviour(call_s=1e-3, events=(disturbed, *slow_once))).contend("honest")
+    assert any(note.startswith("the audit: timed again") for note in verdict.notes)
+    assert verdict.measurement.time_us == pytest.approx(1000.0, rel=0.01)
+
+
+def test_who_wins_faster_than_its_single_calls_allow_has_won_in_company(court):
+    # The duel's calls alone are quicker than the audit's, so the speedup comes from what calls do together.
+    quick = tuple(in_contention(audit.SINGLE_CALLS + n, call_s=0.7e-3) for n in range(120))
+    verdict = court(sly=Behaviour(call_s=1e-3, events=quick), slow=SLOW).contend("sly", "slow")
+    assert "the duel is not counted: its calls were quicker than single calls allow" in verdict.notes
+    assert verdict.promotion is None
+    assert verdict.duel is not None
+
+
+# --- failures in the contention -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        (in_contention(0, mistake="C[0,0] is 1"), "incorrect"),
+        (in_contention(0, died="killed by SIGSEGV"), "crashed"),
+        (in_contention(audit.SINGLE_CALLS + 1, overdue=True), "timed_out"),
+        (in_contention(audit.SINGLE_CALLS + 1, tampered="the inputs were changed"), "tampered"),
+    ],
+)
+def test_a_contender_that_fails_in_audit_or_duel_has_failed(court, event, status):
+    verdict = court(bad=Behaviour(call_s=1e-3, events=(event,)), slow=SLOW).contend("bad", "slow")
+    assert (verdict.status, verdict.measurement, verdict.promotion) == (status, None, None)
+
+
+def test_an_incumbent_that_fails_in_the_duel_loses_it(court):
+    bad = Behaviour(call_s=1.2e-3, events=(Event(worker=1, batch=2, mistake="C[0,0] is 1"),))
+    verdict = court(fast=FAST, bad=bad).contend("fast", "bad")
+    assert verdict.promotion == "duel"
+    assert any("the incumbent failed in the duel" in note for note in verdict.notes)
+
+
+def test_an_incumbent_that_does_not_load_any_more_loses(court):
+    bad = Behaviour(call_s=1.2e-3, events=(Event(worker=1, batch=-1, died="exited with 127"),))
+    assert court(fast=FAST, bad=bad).contend("fast", "bad").promotion == "duel"
+
+
+def test_an_incumbent_that_fails_beside_others_does_not_lose(court):
+    bad = Behaviour(call_s=1.2e-3, events=(Event(worker=1, batch=2, died="killed by SIGKILL"),))
+    # Looks: two measurements, the contention's own, then the one after the incumbent's death.
+    with pytest.raises(MachineError, match="another process computes"):
+        court(Script(company=(3,)), fast=FAST, bad=bad).contend("fast", "bad")
+
+
+def test_a_disturbed_duel_is_told(court):
+    loads = in_contention(audit.SINGLE_CALLS + 3, disturbed="a load")
+    verdict = court(fast=Behaviour(call_s=1e-3, events=(loads,)), slow=SLOW).contend("fast", "slow")
+    assert verdict.disturbed == (Figure.DUEL,)
+
+
+# --- within a line --------------------------------------------------------------------------------------------------
+
+
+def test_a_duel_within_a_line_is_short_has_no_audit_and_promotes_nobody(court):
+    here = court(Script(jitter=0.001), fast=FAST, slow=SLOW)
+    verdict = here.contend("fast", "slow", role=Role.LINE)
+    assert verdict.promotion is None
+    assert verdict.duel.quads == contention.LINE_QUADS
+    assert verdict.duel.speedup == pytest.approx(1.2, rel=0.01)
+    assert here.stages == ["duel"]
+
+
+def test_within_a_line_a_slower_candidate_fights_too(court):
+    verdict = court(fast=FAST, slow=SLOW).contend("slow", "fast", role=Role.LINE)
+    assert verdict.duel.speedup == pytest.approx(1 / 1.2, rel=0.01)
+
+
+def test_the_head_of_a_line_that_fails_promotes_nobody(court):
+    bad = Behaviour(call_s=1.2e-3, events=(Event(worker=1, batch=1, mistake="C[0,0] is 1"),))
+    verdict = court(fast=FAST, bad=bad).contend("fast", "bad", role=Role.LINE)
+    assert verdict.promotion is None
+    assert any("the line failed" in note for note in verdict.notes)
+
+
+# --- what is measured of promoted candidates only -------------------------------------------------------------------
+
+
+def test_a_promoted_candidate_runs_interleaved_with_the_vendor_line(court):
+    verdict = court(Script(vendor=VendorScript(0.9e-3, "a library")), fast=FAST).contend("fast")
+    assert verdict.measurement.vendor_paired
+    assert verdict.measurement.vendor_ratio == pytest.approx(0.9, rel=0.01)
+    assert any("times as fast as a library in 12 interleaved quads" in note for note in verdict.notes)
+
+
+def test_beside_slow_kernels_the_ratio_of_the_scores_stands(court):
+    verdict = court(Script(vendor=VendorScript(2.0)), slow=Behaviour(call_s=2.0)).contend("slow")
+    assert not verdict.measurement.vendor_paired
+    assert verdict.measurement.vendor_ratio == pytest.approx(1.0, rel=0.01)
+
+
+def test_who_is_not_promoted_does_not_meet_the_vendor_line(court):
+    here = court(Script(vendor=VendorScript(0.9e-3), jitter=0.004), one=FAST, other=FAST)
+    assert not here.contend("one", "other").measurement.vendor_paired
+    assert "vendor" not in here.stages
+
+
+def test_a_promoted_candidate_runs_back_to_back_where_heat_slows_the_device(court):
+    verdict = court(Script(pace="cuda", vendor=VendorScript(1e-3)), fast=FAST).contend("fast")
+    assert verdict.measurement.sustained_us == pytest.approx(1000.0, rel=0.01)
+    assert court(fast=FAST).contend("fast").measurement.sustained_us is None
+
+
+def test_an_incumbent_that_does_not_build_any_more_loses(court):
+    here = court(fast=FAST, slow=SLOW)
+    claim = here.claim("fast", "slow")
+    fast, slow, *rest = here.device.script.candidates
+    gone = replace(slow, build=Failure("no such header"))
+    here.device.script = replace(here.device.script, candidates=(fast, gone, *rest))
+    verdict = judge.contend(here.opened, claim, here.stages.append)
+    assert verdict.promotion == "duel"
+    assert any("it does not build any more: no such header" in note for note in verdict.notes)
