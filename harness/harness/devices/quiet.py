@@ -63,8 +63,9 @@ class CpuMonitor:
 
 
 def count(cores: Collection[int], *, workers: Collection[int]) -> Counts:
-    """Now; `workers` are processes."""
-    (ran_s, waited_s), judge = map(sum, zip(*map(_scheduled, workers), strict=True)), _scheduled(os.getpid())
+    """Return the counts of this moment; `workers` are process numbers."""
+    scheduled, judge = [_scheduled(pid) for pid in workers], _scheduled(os.getpid())
+    ran_s, waited_s = (sum(times[column] for times in scheduled) for column in (0, 1))
     return Counts(time.monotonic(), _busy(cores), ran_s, waited_s, judge[0], judge[1])
 
 

@@ -1,0 +1,232 @@
+"""What every device, its memory and its workers have in common: contract classes that the tests of each subclass.
+
+A subclass gives a `rig`: the device, a task, and a source for each word in `WORDS`.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.checking import inputs
+from harness.compiling.built import BuildFailure, Built
+from harness.devices import Device
+from harness.memory import Check, Memory
+from harness.memory.layout import lay_out
+from harness.task import Task
+from harness.timing.clock import Clock
+from harness.timing.session import Bench, TimingSession
+from harness.worker import Profile, Worker, WorkerDied, WorkerOverdue
+
+WORDS = ("honest", "wrong", "dies", "hangs", "broken")
+"""An honest candidate, one with wrong outputs, one that ends in its call, one that never returns, one that fails to
+build."""
+SETS = 3
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A device with candidates."""
+
+    device: Device
+    task: Task
+    sources: Mapping[str, str]
+    language: str
+    folder: Path
+
+    def build(self, word: str) -> Built | BuildFailure:
+        """Build a candidate."""
+        path = self.folder / f"{word}.txt"
+        path.write_text(self.sources[word])
+        return self.device.build(path, self.task, language=self.language)
+
+    @contextmanager
+    def memory(self) -> Iterator[Memory]:
+        """Allocate memory for a few sets of the main case."""
+        layout = lay_out(self.task, self.task.timed[0], sets=SETS)
+        memory = self.device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes)
+        yield memory
+        memory.close()
+
+    @contextmanager
+    def session(self, word: str) -> Iterator[TimingSession]:
+        """Start a worker on a candidate and make it ready to be timed."""
+        built = self.build(word)
+        assert isinstance(built, Built), built
+        with self.memory() as memory, self._worker(built, memory) as worker:
+            worker.wait_ready()
+            worker.stop()
+            bench = Bench(memory, self.device.clock, self.device.chance)
+            session = TimingSession(bench, memory.operands(self.task, self.task.timed[0], sets=SETS), worker)
+            yield session
+            del session, bench
+
+    @contextmanager
+    def _worker(self, built: Built, memory: Memory) -> Iterator[Worker]:
+        profile = Profile(self.task.limits.memory_bytes + memory.mapped_bytes)
+        with self.device.worker(built.artifact, memory=memory, seat=0, profile=profile) as worker:
+            yield worker
+
+
+class DeviceContract:
+    """What the judge relies on, whatever the device."""
+
+    def test_its_peak_is_a_rate_and_no_honest_rate_is_below_the_ceiling(self, rig: Rig) -> None:
+        peak = rig.device.peak(rig.task.unit)
+        assert 0 < peak < math.inf
+        assert rig.device.ceiling(rig.task.unit, suspected=0.0) >= peak
+
+    def test_it_builds_a_candidate_once(self, rig: Rig) -> None:
+        first, second = rig.build("honest"), rig.build("honest")
+        assert isinstance(first, Built)
+        assert isinstance(second, Built)
+        assert (first.artifact, second.cached) == (second.artifact, True)
+
+    def test_a_build_that_fails_says_why(self, rig: Rig) -> None:
+        failure = rig.build("broken")
+        assert isinstance(failure, BuildFailure)
+        assert failure.status == "build_failed"
+        assert failure.detail
+
+    def test_it_has_a_trusted_candidate_in_every_language_of_the_task(self, rig: Rig) -> None:
+        assert set(rig.task.languages) <= set(rig.device.standards(rig.task))
+
+    def test_its_clock_goes_on_and_waits(self, rig: Rig) -> None:
+        clock: Clock = rig.device.clock
+        before = clock.now_ns()
+        clock.sleep(1e-3)
+        between = clock.now_ns()
+        clock.wait_until(between + 1_000_000, or_until=lambda: False)
+        assert between - before >= 1_000_000
+        assert clock.now_ns() - between >= 1_000_000
+
+    def test_a_wait_ends_early_where_its_condition_holds(self, rig: Rig) -> None:
+        rig.device.clock.wait_until(rig.device.clock.now_ns() + 10**15, or_until=lambda: True)
+
+    def test_its_secrets_differ(self, rig: Rig) -> None:
+        assert rig.device.chance.getrandbits(128) != rig.device.chance.getrandbits(128)
+
+    def test_nothing_disturbs_what_has_not_begun(self, rig: Rig) -> None:
+        assert rig.device.monitor().disturbance() == ""
+
+    def test_its_telemetry_and_details_can_be_told(self, rig: Rig) -> None:
+        assert all(math.isfinite(value) for value in rig.device.observe().values())
+        assert all(isinstance(text, str) for text in rig.device.details().values())
+        assert rig.device.name
+        assert rig.device.kind in ("cpu", "cuda", "scripted")
+
+    def test_the_facts_of_a_build_can_be_waited_for(self, rig: Rig) -> None:
+        built = rig.build("honest")
+        assert isinstance(built, Built)
+        with rig.device.inspected(built) as facts:
+            assert facts() is not None
+
+
+class MemoryContract:
+    """What the judge relies on, whatever the memory."""
+
+    def test_what_was_filled_and_sealed_has_not_been_tampered_with(self, rig: Rig) -> None:
+        with rig.memory() as memory:
+            operands = memory.operands(rig.task, rig.task.timed[0], sets=SETS)
+            operands.fill(range(SETS), inputs.fresh_key())
+            memory.settle()
+            operands.seal(range(SETS))
+            assert memory.tampered(sets=range(SETS)) == ""
+            del operands
+
+    def test_writing_the_same_inputs_again_is_no_change(self, rig: Rig) -> None:
+        with rig.memory() as memory:
+            operands, key = memory.operands(rig.task, rig.task.timed[0], sets=SETS), inputs.fresh_key()
+            operands.fill(range(SETS), key)
+            operands.seal(range(SETS))
+            operands.keep(range(SETS), key)()
+            memory.settle()
+            assert memory.tampered(sets=range(SETS)) == ""
+            del operands
+
+    def test_outputs_that_nobody_writes_hold_their_samples_and_guard_bands(self, rig: Rig) -> None:
+        with rig.memory() as memory:
+            region = memory.operands(rig.task, rig.task.timed[0], sets=SETS).region(range(1, SETS), seat=1)
+            word = inputs.poison_word(np.random.default_rng(0), item_bytes=rig.task.narrowest_output)
+            region.poison(word)
+            region.choose_samples(np.random.default_rng(0), at_least=64)
+            memory.settle()
+            region.read_samples()
+            late, samples = region.late_samples()
+            assert late == 0
+            assert samples >= 64
+            assert region.overrun(word) == 0
+            del region
+
+    def test_nobody_computes_or_takes_memory_where_nobody_runs(self, rig: Rig) -> None:
+        with rig.memory() as memory:
+            assert memory.busy() == ""
+            assert memory.excess(rig.task) == ""
+            assert memory.mapped_bytes >= 0
+
+    def test_a_layout_has_a_place_for_each_buffer_of_each_set(self, rig: Rig) -> None:
+        with rig.memory() as memory:
+            operands = memory.operands(rig.task, rig.task.timed[0], sets=SETS)
+            assert operands.layout.offsets.shape == (SETS, len(rig.task.buffers))
+            assert (operands.task, operands.case) == (rig.task, rig.task.timed[0])
+            del operands
+
+
+class WorkerContract:
+    """What the judge relies on, whatever runs the candidate."""
+
+    def test_an_honest_batch_takes_time_and_is_right(self, rig: Rig) -> None:
+        with rig.session("honest") as session:
+            key = inputs.fresh_key()
+            session.refresh(range(SETS), key)
+            batch = session.run(range(SETS), key)
+            batch.verify(full=True)
+            assert batch.time.calls == SETS
+            assert batch.time.call_s > 0
+            assert session.worker.is_done
+            del batch, session
+
+    def test_wrong_outputs_are_found(self, rig: Rig) -> None:
+        with rig.session("wrong") as session:
+            key = inputs.fresh_key()
+            session.refresh(range(1), key)
+            batch = session.run(range(1), key)
+            check = Check(session.seat, batch.poison, np.random.default_rng(0), full=True)
+            assert session.operands.examine(range(1), check) is not None
+            del batch, session
+
+    def test_a_worker_that_ends_in_a_call_has_died(self, rig: Rig) -> None:
+        with rig.session("dies") as session:
+            key = inputs.fresh_key()
+            session.refresh(range(1), key)
+            with pytest.raises(WorkerDied):
+                session.run(range(1), key)
+            del session
+
+    def test_a_worker_that_does_not_answer_is_overdue(self, rig: Rig) -> None:
+        with rig.session("hangs") as session:
+            key = inputs.fresh_key()
+            session.refresh(range(1), key)
+            with pytest.raises(WorkerOverdue, match="no answer within"):
+                session.run(range(1), key)
+            del session
+
+    def test_it_knows_its_language_and_can_be_killed_twice(self, rig: Rig) -> None:
+        with rig.session("honest") as session:
+            assert session.worker.language in rig.task.languages
+            session.worker.kill()
+            session.worker.kill()
+            del session
+
+    def test_calls_that_cannot_be_captured_are_called(self, rig: Rig) -> None:
+        with rig.session("honest") as session:
+            captured = session.capture(range(SETS)) if rig.device.kind != "cpu" else session
+            key = inputs.fresh_key()
+            captured.refresh(range(SETS), key)
+            batch = captured.run(range(SETS), key)
+            batch.verify(full=True)
+            del batch, captured, session
