@@ -9,8 +9,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,9 +42,9 @@ T = TypeVar("T")
 class HarnessProcess:
     """The agent's seam to one judge (core.seams.Harness); a context manager.
 
-    `folder` receives the candidates as they were judged and the harness's log. Until `close`, this process keeps off
-    the core that candidates run on. `isolation_at_most` lowers the level of the sandbox, to see what each one stops:
-    no run does that.
+    `folder` receives the candidates as they were judged and the harness's log. From `open` to `close`, the thread that
+    opened keeps off the core that candidates run on, and so do the threads and programs that it starts.
+    `isolation_at_most` lowers the level of the sandbox, to see what each one stops: no run does that.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class HarnessProcess:
         self._python = python or sys.executable
         self._on_progress = on_progress or (lambda stage: None)
         self._numbers = itertools.count()
-        self._affinity = os.sched_getaffinity(0)
+        self._moved: tuple[int, set[int]] | None = None
         self._judge_process: JudgeProcess | None = None
         self._builders: Builders | None = None
         # One thread speaks to the judge: requests keep their order, and the judge dies with it.
@@ -92,8 +94,21 @@ class HarnessProcess:
         """
         device = _expect(Device, self._pool.submit(self._ask, "open").result())
         if device.worker_core is not None:
-            os.sched_setaffinity(0, self._affinity - {device.worker_core} or self._affinity)
+            self._keep_off(device.worker_core)
         return device
+
+    def _keep_off(self, core: int) -> None:
+        """Keep this thread off a core, and note which cores it may use otherwise: Linux keeps them by thread."""
+        before = os.sched_getaffinity(0)
+        self._moved = self._moved or (threading.get_native_id(), before)
+        os.sched_setaffinity(0, before - {core} or before)
+
+    def _give_core_back(self) -> None:
+        if self._moved is not None:
+            thread, before = self._moved
+            with suppress(ProcessLookupError):  # the thread has ended
+                os.sched_setaffinity(thread, before)
+            self._moved = None
 
     def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
         """Judge a candidate; the future raises what JudgeProcess.ask raises, never for a candidate's fault."""
@@ -144,7 +159,7 @@ class HarnessProcess:
         if self._judge_process:
             self._judge_process.close()
             self._judge_process = None
-        os.sched_setaffinity(0, self._affinity)
+        self._give_core_back()
 
     def _judge(self, candidate: Candidate, incumbent: Opponent | None) -> Verdict:
         body = {"candidate": self._write(candidate), **self._incumbent(incumbent)}
