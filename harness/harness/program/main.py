@@ -51,14 +51,17 @@ class Server:
 
     def serve(self) -> None:
         """Answer until stdin closes."""
-        machine.take_place(self._cores)
-        for line in reading.lines(sys.stdin.buffer):
-            try:
-                request = reading.parse(line)
-            except reading.RequestError as error:
-                self._answers.error("", str(error))
-                continue
-            self._answer_or_explain(request)
+        with machine.take_place(self._cores):
+            for line in reading.lines(sys.stdin.buffer):
+                self._read_and_answer(line)
+
+    def _read_and_answer(self, line: bytes) -> None:
+        try:
+            request = reading.parse(line)
+        except reading.RequestError as error:
+            self._answers.error("", str(error))
+            return
+        self._answer_or_explain(request)
 
     def _answer_or_explain(self, request: wire.Request) -> None:
         try:
@@ -91,11 +94,12 @@ class Server:
 
     def _build_ahead(self, request: wire.Build) -> None:
         """Without opening the task: whoever builds ahead has no device."""
-        os.setpriority(os.PRIO_PROCESS, 0, BUILDS_AHEAD_NICE)
         task, source = self._loaded(Path(request.task)), request.candidate
-        gpu_build.build_ahead(
-            Path(source.path), task, language=source.language, cache=self._cache, isolation=self._isolation
-        )
+        build = functools.partial(
+            gpu_build.build_ahead, Path(source.path), task, language=source.language, cache=self._cache,
+            isolation=self._isolation,
+        )  # fmt: skip
+        machine.at_low_priority(build, nice=BUILDS_AHEAD_NICE)
         self._answers.built(request.id)
 
     def _duel(self, opened: Opened, request: wire.DuelRequest, progress: Callable[[str], None]) -> None:
