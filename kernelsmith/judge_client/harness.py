@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +22,7 @@ from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import Opponent
 from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.run import Device
+from kernelsmith.core.seams import OnProgress
 from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Duel, Verdict
 from kernelsmith.errors import HarnessError, JudgeDied, UsageError
@@ -56,7 +57,7 @@ class HarnessProcess:
         trust_candidates: bool = False,
         isolation_at_most: int | None = None,
         python: str | None = None,
-        on_progress: Callable[[str], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self._task = task
         self._folder = folder
@@ -65,7 +66,7 @@ class HarnessProcess:
         self._options += ["--trust-candidates"] if trust_candidates else []
         self._options += [f"--isolation-at-most={isolation_at_most}"] if isolation_at_most is not None else []
         self._python = python or sys.executable
-        self._on_progress = on_progress or (lambda stage: None)
+        self._on_progress = on_progress or (lambda stage, step: None)
         self._numbers = itertools.count()
         self._moved: tuple[int, set[int]] | None = None
         self._judge_process: JudgeProcess | None = None

@@ -223,9 +223,10 @@ class Answers:
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
-    def progress(self, request_id: str, stage: str) -> None:
-        """A stage begins."""
-        self._write(request_id, "progress", {"stage": stage})
+    def progress(self, request_id: str, stage: str, step: str = "") -> None:
+        """Tell that a stage begins, or a step of a long one, such as `case wide, 3 of 5`."""
+        told = {"step": hygiene.text(step, hygiene.MAX_NAME)} if step else {}
+        self._write(request_id, "progress", {"stage": stage, **told})
 
     def opened(self, request_id: str, device: Device) -> None:
         """The task is calibrated."""
