@@ -12,11 +12,12 @@ from kernelsmith.judge_client.process import SINGLE_THREADED
 # imports this module before numpy.
 os.environ |= SINGLE_THREADED
 
+from harness.judging.opened import Opened
+
 from harness.checking import rehearsal
 from harness.compiling.built import Built
 from harness.devices import Workplace, machine
 from harness.judging import opened as opening
-from harness.judging.opened import Opened
 from harness.sandbox import launcher as sandbox
 from kernelsmith.judge_client import gpu
 from kernelsmith.judge_client.lease import leased
@@ -37,8 +38,10 @@ def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterat
     task = rehearsal.load(ROOT / "tasks" / name)
     if task.device == "cuda" and (lack := gpu.missing()):
         raise SystemExit(f"{name} needs an NVIDIA GPU: {lack}")
-    with leased(DEVICES[task.device]):
-        found = opening.open_task(task, workplace=_workplace(task.device, cache), calibration_s=calibration_s)
+    cores = machine.split_cores()
+    with leased(DEVICES[task.device]), machine.take_place(cores):
+        workplace = _workplace(task.device, cache, cores)
+        found = opening.open_task(task, workplace=workplace, calibration_s=calibration_s)
         try:
             yield found
         finally:
@@ -46,10 +49,9 @@ def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterat
 
 
 @functools.cache
-def _workplace(device: str, cache: Path) -> Workplace:
+def _workplace(device: str, cache: Path, cores: machine.Cores) -> Workplace:
     # One a process: a second one would take the first one's GPU context for another program's.
-    cores, isolation = machine.split_cores(), sandbox.probe()
-    machine.take_place(cores)
+    isolation = sandbox.probe()
     if device == "cpu":
         from harness.devices.cpu import CpuWorkplace
 

@@ -3,6 +3,7 @@
 kernelsmith/core/contract.py reads the same file for the agent.
 """
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,18 @@ def default_limit(name: str) -> Any:
 def architecture(device: str) -> str | None:
     """Return what candidates of a kind of device are built for where task.toml names nothing; None on a CPU."""
     return next(iter(FACTS["devices"][device]["architectures"]), None)
+
+
+def capability(architecture: str) -> int:
+    """Return the compute capability of an architecture, major and minor in one number: 90 for `sm_90a`.
+
+    Raises:
+        ValueError: the text is no architecture of nvcc's.
+    """
+    found = re.fullmatch(r"sm_(\d{2,3})[af]?", architecture)
+    if found is None:
+        raise ValueError(f"{architecture!r} is no architecture such as sm_90a")
+    return int(found[1])
 
 
 def pace(*tables: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A harness without a run, for what judges and writes nothing down: one verdict, one duel, one batch again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +11,7 @@ from kernelsmith.app.references import attempt_of, history_of, parse
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.candidate_file import read_candidate
 from kernelsmith.core.run import CALIBRATION_S, Device
+from kernelsmith.core.seams import OnProgress
 from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task
 from kernelsmith.errors import UsageError
@@ -47,7 +48,7 @@ def ready_task(name: str, machine: Machine) -> Task:
 
 @contextmanager
 def harness_for(
-    task: Task, machine: Machine, *, on_progress: Callable[[str], None] = lambda stage: None
+    task: Task, machine: Machine, *, on_progress: OnProgress = lambda stage, step: None
 ) -> Iterator[HarnessProcess]:
     """Hold a harness that is not open yet; its working files are in a folder that goes with it."""
     with (
@@ -68,7 +69,7 @@ def harness_for(
 
 @contextmanager
 def opened(
-    task: Task, machine: Machine, *, on_progress: Callable[[str], None] = lambda stage: None
+    task: Task, machine: Machine, *, on_progress: OnProgress = lambda stage, step: None
 ) -> Iterator[tuple[HarnessProcess, Device]]:
     """Hold a harness that has calibrated itself for the task. Raises what `open_harness` raises."""
     with harness_for(task, machine, on_progress=on_progress) as harness:

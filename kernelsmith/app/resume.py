@@ -98,8 +98,8 @@ def _without_foreign_settings(history: History, python: str | None) -> History:
         )
     if config.device:
         raise UsageError(
-            f"{run.name} was started on another machine or by an older kernelsmith, and names the script of its device, "
-            f"{config.device}; --trust-run goes on with it"
+            f"{run.name} was started on another machine or by an older kernelsmith, and names the script of its "
+            f"device, {config.device}; --trust-run goes on with it"
         )
     told = [event for event in history.events if not (event.kind is EventKind.RESUME and HARNESS_PYTHON in event.data)]
     here = replace(config, harness_python=python, trust_candidates=False)

@@ -40,7 +40,7 @@ class Silent:
     def attempted(self, attempt: Attempt) -> None:
         """Show nothing."""
 
-    def stage(self, stage: str) -> None:
+    def stage(self, stage: str, step: str = "") -> None:
         """Show nothing."""
 
     def say(self, text: str) -> None:

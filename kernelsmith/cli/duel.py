@@ -31,7 +31,7 @@ def duel(
     first, second = candidate_of(a, found, db=url), None if b == VENDOR else candidate_of(b, found, db=url)
     if second is None and found.vendor is None:
         raise UsageError(f"vendor: {found.name} names no vendor line (`vendor` in task.toml)")
-    with opened(found, machine, on_progress=terminal.progress) as (harness, _):
+    with opened(found, machine, on_progress=terminal.stage) as (harness, _):
         fought = harness.duel(first, second)
     if not isinstance(fought, Duel):
         terminal.fault(f"no duel: {fought.status}: {fought.detail}")

@@ -27,7 +27,7 @@ def judge(
     candidate = candidate_of(file, found, db=database(db))
     if inputs is not None:
         parse_inputs(inputs, found)  # before anything is measured
-    with opened(found, machine, on_progress=terminal.progress) as (harness, found_device):
+    with opened(found, machine, on_progress=terminal.stage) as (harness, found_device):
         if inputs is not None:
             again = ReproductionReport(*harness.reproduce(candidate, inputs))
             passed = again.correct

@@ -26,7 +26,7 @@ class Lines:
         limit = self._history.budget.attempts if self._history else None
         terminal.progress(attempt_line(attempt_row(attempt, device), limit=limit))
 
-    def stage(self, stage: str) -> None:
+    def stage(self, stage: str, step: str = "") -> None:
         """Show nothing: there is one line an attempt."""
 
     def say(self, text: str) -> None:

@@ -25,7 +25,7 @@ class LiveView:
         self._suffix = suffix
         self._report: LiveReport | None = None
         self._ask: Ask | None = None
-        self._stage = ""
+        self._stage, self._detail = "", ""
         self._since = time.monotonic()
         self._live = Live(
             get_renderable=self.render, console=console, refresh_per_second=REDRAWS_PER_S, redirect_stdout=False
@@ -46,15 +46,17 @@ class LiveView:
     def asked(self, ask: Ask) -> None:
         """Show the next directive."""
         self._ask = ask
-        self._step("proposing")
+        self._begin("proposing")
 
     def attempted(self, attempt: Attempt) -> None:
         """Show nothing yet: the history that follows holds the attempt."""
-        self._step("")
+        self._begin("")
 
-    def stage(self, stage: str) -> None:
-        """Show what the harness does now."""
-        self._step(stage)
+    def stage(self, stage: str, step: str = "") -> None:
+        """Show what the harness does now; the clock of a stage goes on through its steps."""
+        if not step or stage != self._stage:
+            self._begin(stage)
+        self._detail = step
 
     def say(self, text: str) -> None:
         """Show one line above the view."""
@@ -63,19 +65,24 @@ class LiveView:
     def render(self) -> RenderableType:
         """Return the view as it is to be drawn now."""
         if self._report is None:
-            return Text(one_line(f"{self._stage or 'opening'} {self._elapsed()}"))
+            return Text(one_line(self._doing() or f"opening {self._elapsed()}"))
         return live_page(self._report, self._now(), suffix=self._suffix)
 
-    def _step(self, stage: str) -> None:
-        self._stage = stage
+    def _begin(self, stage: str) -> None:
+        self._stage, self._detail = stage, ""
         self._since = time.monotonic()
 
     def _elapsed(self) -> str:
         return figures.clock(time.monotonic() - self._since)
+
+    def _doing(self) -> str:
+        """Return the stage with its time and its step; empty between two stages."""
+        words = f"{self._stage} {self._elapsed()}" if self._stage else ""
+        return f"{words} · {self._detail}" if self._detail else words
 
     def _now(self) -> Text:
         if not self._stage:
             return Text("")
         stance = f"{self._ask.number} {self._ask.directive.stance}: " if self._ask else ""
         why = f" ({self._ask.directive.reason})" if self._ask and self._ask.directive.reason else ""
-        return Text(one_line(f"now {stance}{self._stage} {self._elapsed()}{why}"), style="cyan", no_wrap=True)
+        return Text(one_line(f"now {stance}{self._doing()}{why}"), style="cyan", no_wrap=True)

@@ -46,6 +46,11 @@ def progress(text: str) -> None:
         typer.echo(caps.cut(visible(" ".join(text[: 8 * caps.LINE].splitlines())), caps.LINE), err=True)
 
 
+def stage(stage: str, step: str) -> None:
+    """Print one line for a stage of the judge's work, or for a step of a long one."""
+    progress(f"{stage}: {step}" if step else stage)
+
+
 def fault(text: str) -> None:
     """Print the one line that an error is, on stderr."""
     from kernelsmith.report.text import one_line

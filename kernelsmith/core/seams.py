@@ -8,7 +8,7 @@ AttemptLog  everything that is kept
 Observer    what is shown of a run while it goes on
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +20,9 @@ from kernelsmith.core.history import History, Opponent
 from kernelsmith.core.run import Device, Event, EventKind, Run
 from kernelsmith.core.usage import Exchange
 from kernelsmith.core.verdict import Verdict
+
+OnProgress = Callable[[str, str], None]
+"""Is given a stage of the harness's work and the step of it, or an empty text where the stage begins."""
 
 
 class ReceiptState(StrEnum):
@@ -156,8 +159,11 @@ class Observer(Protocol):
         """Show an attempt with its verdict."""
         ...
 
-    def stage(self, stage: str) -> None:
-        """Show what the harness or the proposer does now; may be called from another thread."""
+    def stage(self, stage: str, step: str = "") -> None:
+        """Show what the harness does now: a stage of its work, and which step of it where the stage is long.
+
+        A stage begins with an empty step; its steps follow. May be called from another thread.
+        """
         ...
 
     def say(self, text: str) -> None:

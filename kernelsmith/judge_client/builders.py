@@ -55,7 +55,9 @@ class Builders:
     def _build(self, source: Mapping[str, str]) -> None:
         """Raises HarnessError, which nobody hears: the judge will meet the same trouble, and is heard."""
         request_id = f"build-{next(self._numbers)}"
-        self._process().ask(request_id, "build", on_progress=lambda stage: None, task=self._task, candidate=source)
+        self._process().ask(
+            request_id, "build", on_progress=lambda stage, step: None, task=self._task, candidate=source
+        )
 
     def _process(self) -> JudgeProcess:
         process: JudgeProcess | None = getattr(self._own, "process", None)

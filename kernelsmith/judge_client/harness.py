@@ -9,8 +9,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,7 @@ from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import Opponent
 from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.run import Device
+from kernelsmith.core.seams import OnProgress
 from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Batch, Duel, Verdict
 from kernelsmith.errors import HarnessError, JudgeDied, UsageError
@@ -42,10 +45,10 @@ T = TypeVar("T")
 class HarnessProcess:
     """The agent's seam to one judge (core.seams.Harness); a context manager.
 
-    `folder` receives the candidates as they were judged and the harness's log. Until `close`, this process keeps off
-    the core that candidates run on. `device` is `scripted:FILE`, or None for the device of the task's kind.
-    `isolation_at_most` lowers the level of the sandbox, to see what each one stops:
-    no run does that.
+    `folder` receives the candidates as they were judged and the harness's log. From `open` to `close`, the thread that
+    opened keeps off the core that candidates run on, and so do the threads and programs that it starts. `device` is
+    `scripted:FILE`, or None for the device of the task's kind. `isolation_at_most` lowers the level of the sandbox, to
+    see what each one stops: no run does that.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class HarnessProcess:
         isolation_at_most: int | None = None,
         python: str | None = None,
         device: str | None = None,
-        on_progress: Callable[[str], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self._task = task
         self._folder = folder
@@ -67,9 +70,9 @@ class HarnessProcess:
         self._options += ["--trust-candidates"] if trust_candidates else []
         self._options += [f"--isolation-at-most={isolation_at_most}"] if isolation_at_most is not None else []
         self._python = python or sys.executable
-        self._on_progress = on_progress or (lambda stage: None)
+        self._on_progress = on_progress or (lambda stage, step: None)
         self._numbers = itertools.count()
-        self._affinity = os.sched_getaffinity(0)
+        self._moved: tuple[int, set[int]] | None = None
         self._judge_process: JudgeProcess | None = None
         self._builders: Builders | None = None
         # One thread speaks to the judge: requests keep their order, and the judge dies with it.
@@ -96,8 +99,21 @@ class HarnessProcess:
         """
         device = _expect(Device, self._pool.submit(self._ask, "open").result())
         if device.worker_core is not None:
-            os.sched_setaffinity(0, self._affinity - {device.worker_core} or self._affinity)
+            self._keep_off(device.worker_core)
         return device
+
+    def _keep_off(self, core: int) -> None:
+        """Keep this thread off a core, and note which cores it may use otherwise: Linux keeps them by thread."""
+        before = os.sched_getaffinity(0)
+        self._moved = self._moved or (threading.get_native_id(), before)
+        os.sched_setaffinity(0, before - {core} or before)
+
+    def _give_core_back(self) -> None:
+        if self._moved is not None:
+            thread, before = self._moved
+            with suppress(ProcessLookupError):  # the thread has ended
+                os.sched_setaffinity(thread, before)
+            self._moved = None
 
     def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
         """Judge a candidate; the future raises what JudgeProcess.ask raises, never for a candidate's fault."""
@@ -148,7 +164,7 @@ class HarnessProcess:
         if self._judge_process:
             self._judge_process.close()
             self._judge_process = None
-        os.sched_setaffinity(0, self._affinity)
+        self._give_core_back()
 
     def _judge(self, candidate: Candidate, incumbent: Opponent | None) -> Verdict:
         """Measure a candidate and, if it passes, let it contend; no other process gets the device in between."""
@@ -164,7 +180,7 @@ class HarnessProcess:
             return contended(measured, self._verdict("contend", candidate, **claim))
 
     def _verdict(self, op: str, candidate: Candidate, **body: Any) -> Verdict:
-        answer = _expect(wire.Judged, self._ask_leased(op, **body))
+        answer = _expect(wire.Judged, self._ask_leased(op, candidate=self._write(candidate), **body))
         if answer.source_digest != candidate.digest:
             raise HarnessError(f"judged {answer.source_digest[:12]}, asked for {candidate.digest[:12]}")
         return answer.verdict

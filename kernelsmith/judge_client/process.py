@@ -3,12 +3,12 @@
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kernelsmith import paths
 from kernelsmith.core.caps import QUOTED, cut
+from kernelsmith.core.seams import OnProgress
 from kernelsmith.errors import HarnessError, JudgeDied, KernelsmithError, MachineRefusal, TaskError, UsageError
 from kernelsmith.judge_client import wire
 from kernelsmith.judge_client.answers import SILENCE_S, AnswerPipe, UnendedAnswer
@@ -17,8 +17,8 @@ NO_ISOLATION = 3
 """The harness's exit status when the machine offers no sandbox and candidates are not trusted."""
 LAST_WORDS = 2000
 """Bytes of the harness's log that an error quotes from."""
-MOST_STAGES = 1000
-"""Progress answers to one request; a judge that sends more will never come to an end."""
+MOST_STAGES = 10_000
+"""Progress answers to one request, one for each case among them; a judge that sends more will never come to an end."""
 LAST_BREATH_S = 10.0
 """Between the end of its answers and its own end, after which a judge is killed."""
 ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "CC", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
@@ -62,7 +62,7 @@ class JudgeProcess:
         """Whether it can still be asked."""
         return self._process.poll() is None
 
-    def ask(self, request_id: str, op: str, *, on_progress: Callable[[str], None], **body: Any) -> wire.Answer:
+    def ask(self, request_id: str, op: str, *, on_progress: OnProgress, **body: Any) -> wire.Answer:
         """Return the final answer to one request.
 
         A judge that answers anything else is killed: what it would say next belongs to no request.
@@ -84,7 +84,7 @@ class JudgeProcess:
             raise ERRORS[answer.fault](answer.message)
         return answer
 
-    def _final(self, request_id: str, on_progress: Callable[[str], None]) -> wire.Answer:
+    def _final(self, request_id: str, on_progress: OnProgress) -> wire.Answer:
         for _ in range(MOST_STAGES):
             line = self._line()
             answer_id, answer = wire.read(line)
@@ -94,7 +94,7 @@ class JudgeProcess:
                 raise HarnessError(f"the harness answered {cut(answer_id, QUOTED)!r}, asked was {request_id!r}")
             if not isinstance(answer, wire.ProgressAnswer):
                 return answer
-            on_progress(answer.stage)
+            on_progress(answer.stage, answer.step)
         raise HarnessError(f"the harness told {MOST_STAGES:,} stages of {request_id!r} and no end")
 
     def _line(self) -> bytes:

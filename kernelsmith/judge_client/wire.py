@@ -40,10 +40,12 @@ class _Answer(BaseModel):
 
 
 class ProgressAnswer(_Answer):
-    """A stage begins."""
+    """A stage begins, or a step of a long one."""
 
     kind: Literal["progress"]
     stage: Name
+    step: Name = ""
+    """`case wide, 3 of 5`; left out where a stage begins."""
 
 
 class _OpenedAnswer(_Answer):
@@ -89,6 +91,8 @@ _AnyAnswer = Annotated[
     Field(discriminator="kind"),
 ]
 _ANSWER: TypeAdapter[_AnyAnswer] = TypeAdapter(_AnyAnswer)
+OPTIONAL = {"step"}
+"""Keys that an answer may leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def read(line: str | bytes) -> tuple[str, Answer]:
     """
     try:
         answer = _ANSWER.validate_json(line)
-        _require_every_key(answer.model_dump(mode="json"), json.loads(line))
+        _require_every_key(answer.model_dump(mode="json", exclude=OPTIONAL), json.loads(line))
     except ValueError as error:  # pydantic's ValidationError is one
         raise HarnessError(f"the harness answered something else: {_first_line(error)}") from error
     match answer:

@@ -4,13 +4,14 @@ The tuner keeps no state: it builds the study anew from the history for every as
 ask number, so that a resumed run proposes exactly what the uninterrupted one would have proposed.
 """
 
+import logging
 import math
-import warnings
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -27,6 +28,8 @@ LATEST, FASTEST = 100, 50
 """How many attempts of a family TPE is given: the latest ones, and the fastest of those before them."""
 SUGGESTIONS = 8
 """TPE may repeat itself or break a requirement this often before an untried neighbour is taken."""
+STORAGE_LOG = "optuna.storages._in_memory"
+"""The logger on which optuna announces each new study."""
 
 Tried = tuple[dict[str, Value], float | None]
 """The knob values of an attempt, and its time in us, or None where it did not pass."""
@@ -40,7 +43,6 @@ class Tuner:
             raise UsageError(f"{task.name} has no families/ to tune: name a model (--model) or --proposer folder:DIR")
         self._families = [read_family(path) for path in task.families]
         self._seed = seed
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def propose(self, ask: Ask, history: History) -> Proposal:
         """Return the next candidate: the family is chosen by the stance, its values from what the history holds.
@@ -112,17 +114,34 @@ class Tuner:
     def _suggestions(self, family: Family, ask: Ask, past: Sequence[Tried]) -> Iterator[dict[str, Value]]:
         """Yield up to SUGGESTIONS combinations that TPE suggests from the past; some may be tried already."""
         distributions: dict[str, BaseDistribution] = {k.name: CategoricalDistribution(k.values) for k in family.knobs}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            sampler = TPESampler(
-                n_startup_trials=STARTUP_TRIALS, multivariate=True, seed=derived_seed(self._seed, "tpe", ask.number)
-            )
-            study = optuna.create_study(sampler=sampler)
-            study.add_trials([_frozen(trial, distributions) for trial in _told(past)])
-            for _ in range(SUGGESTIONS):
-                trial = study.ask(distributions)
-                yield dict(trial.params)
-                study.tell(trial, state=TrialState.FAIL)
+        study = _new_study(seed=derived_seed(self._seed, "tpe", ask.number))
+        study.add_trials([_frozen(trial, distributions) for trial in _told(past)])
+        for _ in range(SUGGESTIONS):
+            trial = study.ask(distributions)
+            yield dict(trial.params)
+            study.tell(trial, state=TrialState.FAIL)
+
+
+def _new_study(*, seed: int) -> optuna.Study:
+    """Return an empty study with a TPE sampler; optuna's settings for its other users stay as they are."""
+    sampler = TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=True, seed=seed)
+    with _unannounced():
+        return optuna.create_study(sampler=sampler)
+
+
+@contextmanager
+def _unannounced() -> Iterator[None]:
+    """Drop what optuna tells of each new study, as far as this thread makes it."""
+    own, logger = threading.get_ident(), logging.getLogger(STORAGE_LOG)
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return record.thread != own or record.levelno >= logging.WARNING
+
+    logger.addFilter(is_wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_wanted)
 
 
 def _trials(family: Family, history: History) -> list[Tried]:

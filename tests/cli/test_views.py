@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from kernelsmith.cli import terminal
 from kernelsmith.cli.lines import Lines
 from kernelsmith.cli.live import LiveView
 from kernelsmith.core.run import Budget
@@ -59,6 +60,33 @@ def test_the_live_view_says_stance_and_stage_in_progress(screen_of, attempt_with
     asked = attempt_with(7, utilization=0.5).ask
     screen = screen_of(history_with(), ask=asked, stage="timing")
     assert "now 7 refine: timing 0:00 (no duel won for 8 asks)" in screen
+
+
+def test_a_long_stage_shows_its_step_and_its_clock_goes_on(attempt_with, history_with, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("kernelsmith.cli.live.time.monotonic", lambda: now[0])
+    console = Console(file=io.StringIO(), width=100, height=40, force_terminal=True, color_system=None)
+    view = LiveView(console)
+
+    def shown(*told: str) -> str:
+        view.stage(*told)
+        now[0] += 60
+        console.file = io.StringIO()
+        console.print(view.render())
+        return console.file.getvalue()
+
+    assert "calibration 2:00 · vendor, 1 of 3" in shown("calibration") + shown("calibration", "vendor, 1 of 3")
+    view.history(history_with())
+    view.asked(attempt_with(7, utilization=0.5).ask)
+    assert "now 7 refine: correctness 1:00 · case wide, 3 of 5 (no duel" in shown("correctness", "case wide, 3 of 5")
+    assert "now 7 refine: correctness 2:00 · case odd, 4 of 5" in shown("correctness", "case odd, 4 of 5")
+    assert "now 7 refine: timing 1:00 (no duel" in shown("timing")
+
+
+def test_on_a_pipe_a_judgement_shows_a_line_for_each_step(capsys):
+    terminal.stage("correctness", "")
+    terminal.stage("correctness", "case wide, 3 of 5")
+    assert capsys.readouterr().err.splitlines() == ["correctness", "correctness: case wide, 3 of 5"]
 
 
 @pytest.mark.parametrize("budget", [Budget(attempts=None, hours=2.0), Budget(attempts=None, usd=3.0), Budget()])

@@ -97,6 +97,22 @@ def test_a_whole_answer_is_read(kind):
     assert read(json.dumps(whole(kind))) is not None
 
 
+def test_a_progress_answer_may_say_which_step_of_its_stage_begins():
+    begun, step = whole("progress"), "case wide, 3 of 5"
+    assert read(json.dumps({**begun, "step": step})) == wire.ProgressAnswer(**begun, step=step)
+    assert read(json.dumps(begun)) == wire.ProgressAnswer(**begun, step="")
+    for wrong in (3, None, "x" * 501, ["case wide"]):
+        assert read(json.dumps({**begun, "step": wrong})) is None
+    assert read(json.dumps({**whole("built"), "step": step})) is None
+
+
+def test_stages_and_steps_reach_who_asked(judge):
+    process = judge('answer(asked, "progress"); answer(asked, "progress", step="2 of 3"); answer(asked, "duel")')
+    seen = []
+    process.ask("judge-0", "judge", on_progress=lambda *told: seen.append(told))
+    assert seen == [("build", ""), ("build", "2 of 3")]
+
+
 @given(st.binary(max_size=300) | st.text(max_size=300))
 @example(b"[" * 100_000)
 @example(b'{"v":' * 100_000)
@@ -250,7 +266,7 @@ def speaker(folder: Path, behaviour: str) -> Path:
 
 
 def ask(process: JudgeProcess, number: int = 0) -> wire.Answer:
-    return process.ask(f"judge-{number}", "judge", on_progress=lambda stage: None)
+    return process.ask(f"judge-{number}", "judge", on_progress=lambda stage, step: None)
 
 
 BAD = {
@@ -304,7 +320,7 @@ def test_a_judge_that_answered_and_then_ended_has_died_and_one_that_never_answer
 def test_a_judge_that_we_ended_ourselves_did_not_die_of_a_candidate(judge):
     process = judge('answer(asked, "progress"); time.sleep(600)')
     with pytest.raises(HarnessError) as caught:
-        process.ask("judge-0", "judge", on_progress=lambda stage: process.kill())
+        process.ask("judge-0", "judge", on_progress=lambda stage, step: process.kill())
     assert not isinstance(caught.value, JudgeDied)
 
 

@@ -219,11 +219,21 @@ def test_what_a_judge_sends_is_printable_and_fits_its_reader(text):
     answers.verdict("judge-0", wire.Verdict("crashed", text, "0" * 64, facts=facts, notes=(text,) * 500))
     answers.error("judge-0", text)
     answers.reproduced("judge-0", is_correct=False, detail=text)
+    answers.progress("judge-0", "correctness", text)
     for line in stream.getvalue().splitlines():
         told = json.loads(line)
         assert not unseen(json.dumps(told, ensure_ascii=False), allowed="\n\t")
         agent_wire.read(line)
         assert len(line) < 4 << 20
+
+
+def test_a_progress_answer_carries_a_step_only_where_there_is_one():
+    stream = io.StringIO()
+    wire.Answers(stream).progress("judge-0", "correctness")
+    wire.Answers(stream).progress("judge-0", "correctness", "case wide, 3 of 5")
+    begun, step = map(json.loads, stream.getvalue().splitlines())
+    assert begun == {"v": 1, "id": "judge-0", "kind": "progress", "stage": "correctness"}
+    assert step == {**begun, "step": "case wide, 3 of 5"}
 
 
 @given(st.text(max_size=300), st.integers(8, 50))

@@ -65,7 +65,7 @@ def test_nobody_is_accused_of_what_a_neighbour_does_who_comes_meanwhile(tmp_path
     with contextlib.ExitStack() as stack:
         neighbours: list[subprocess.Popen[str]] = []
 
-        def move_in(stage: str) -> None:
+        def move_in(stage: str, step: str) -> None:
             if stage == "correctness" and not neighbours:
                 neighbours.append(subprocess.Popen([sys.executable, "-c", AT_WORK], stdout=-1, text=True))
                 stack.enter_context(neighbours[0])

@@ -33,7 +33,7 @@ class Card:
         self.lost = lost
         self.lose_at = ""
 
-    def watch(self, stage: str) -> None:
+    def watch(self, stage: str, step: str) -> None:
         if stage == self.lose_at:
             self.lost.touch()
 

@@ -101,6 +101,16 @@ def test_tensor_cores_launch_bounds_and_shared_memory_show_in_the_facts(build, i
 
 
 @needs_nvcc
+def test_shared_memory_that_only_the_launch_knows_is_no_figure_and_gives_no_occupancy(build):
+    body = "    extern __shared__ float {0}[];\n    {0}[threadIdx.x] = x[n];\n    __syncthreads();\n    x[0] = {0}[n];"
+    facts = build(kernel(body.format("dynamic"), bounds="__launch_bounds__(384)")).facts
+    assert facts.registers
+    assert (facts.shared_bytes, facts.occupancy) == (None, None)
+    facts = build(f"extern __shared__ float unused[];\n{kernel('    x[0] = n;')}").facts
+    assert (facts.shared_bytes, facts.occupancy) == (0, 1.0)
+
+
+@needs_nvcc
 def test_ignored_register_counts_are_the_first_warning(build):
     facts = build(
         kernel('    int unused;\n    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");\n    x[0] = n;')

@@ -8,7 +8,7 @@ import pytest
 
 from harness.devices import cards as device
 from harness.devices import telemetry
-from harness.errors import TaskFault
+from harness.errors import MachineError, TaskFault
 
 GIB = 1 << 30
 
@@ -84,6 +84,17 @@ def test_an_unknown_card_or_unit_is_one_line_that_names_it():
         device.pick("NVIDIA GeForce RTX 4090", power_limit_w=450, memory_bytes=24 * GIB, sm_count=128)
     with pytest.raises(TaskFault, match=r"unit int4: .* known are fp8"):
         device.SKUS["H100 SXM"].peak("int4")
+
+
+def test_a_card_of_another_architecture_than_the_tasks_is_refused_with_one_line():
+    device.check_architecture("sm_90a", name="NVIDIA H100", major=9, minor=0)
+    device.check_architecture("sm_120", name="a card", major=12, minor=0)
+    with pytest.raises(MachineError) as refused:
+        device.check_architecture("sm_90a", name="NVIDIA B200", major=10, minor=0)
+    assert str(refused.value) == (
+        "task.toml: arch sm_90a is compute capability 9.0, and NVIDIA B200 has 10.0: "
+        "choose another card with CUDA_VISIBLE_DEVICES, or set arch to this card's"
+    )
 
 
 def test_a_part_of_a_card_is_told():

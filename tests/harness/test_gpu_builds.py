@@ -1,6 +1,8 @@
 """GPU candidates are built on a machine without a GPU: artifacts, facts, and the words for every build fault."""
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,17 @@ def test_every_triton_family_compiles_ahead_of_time(source, cache, isolation):
     again = built(source, of=tasks.load(source.parent.parent), cache=cache, isolation=isolation)
     assert (again.cached, again.is_inspected, again.facts) == (True, True, facts)
     assert {"candidate.py", "signature.json", "cache"} == {path.name for path in found.artifact.iterdir()}
+
+
+def test_a_triton_kernel_is_compiled_for_the_tasks_architecture(cache, isolation):
+    """The worker compiles nothing: what it needs to find a kernel in the cache stands beside it."""
+    source = FP8.folder / "families" / "1_pointers.py"
+    for arch, capability in (("sm_90a", 90), ("sm_100a", 100)):
+        found = built(source, of=replace(FP8, arch=arch), cache=cache, isolation=isolation)
+        assert isinstance(found, Built), found
+        records = [json.loads(path.read_bytes()) for path in (found.artifact / "cache").glob("*/product.json")]
+        assert {record["target"]["arch"] for record in records} == {capability}
+        assert json.loads((found.artifact / "signature.json").read_bytes())["capability"] == capability
 
 
 @needs_nvcc

@@ -43,6 +43,7 @@ def test_a_slower_candidate_is_no_contender_and_fights_nobody(court):
     assert (verdict.promotion, verdict.duel, here.stages) == (None, None, [])
     assert verdict.measurement.time_us == pytest.approx(1200.0)
     assert verdict.durations_s == {}
+    assert verdict.source_digest == here.measure("slow").source_digest
 
 
 def test_a_duel_that_cannot_be_won_is_given_up(court):

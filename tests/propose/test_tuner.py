@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import optuna
 import pytest
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
@@ -296,6 +297,23 @@ def test_it_says_nothing_beside_its_proposals(search, capfd, caplog):
         search(lambda params: None if params.get("LANES") == 4 else 100.0).go(17)
     assert caplog.records == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_tuner_in_a_users_program_leaves_optunas_logging_as_it_was(search):
+    storage = logging.getLogger("optuna.storages._in_memory")
+    before = optuna.logging.get_verbosity(), list(storage.filters)
+    heard: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("optuna").addHandler(listener)
+    try:
+        search(lambda params: 100.0).go(17)
+        assert heard == [], "the tuner's own studies are not announced"
+        optuna.create_study(study_name="the user's")
+    finally:
+        logging.getLogger("optuna").removeHandler(listener)
+    assert (optuna.logging.get_verbosity(), storage.filters) == before
+    assert heard == ["A new study created in memory with name: the user's"]
 
 
 def test_a_past_of_which_only_a_part_is_told_still_leads_to_the_optimum(search, task_of):

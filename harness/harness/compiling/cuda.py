@@ -33,6 +33,8 @@ LIBRARIES = (
 MAX_MEMORY_BYTES = 8 << 30
 MAX_FILE_BYTES = 64 << 20
 """Of one file between the stages: a preprocessed source with all of the toolkit's templates takes 20 MB."""
+FACTS = "shared memory unknown where it is dynamic"
+"""Names how facts are read, for the cache: a build whose facts were read otherwise is made anew."""
 _CANDIDATE, _SHIM, _DECLARATION = "candidate", "shim", "declaration.h"
 _TRIVIAL_DECLARATION = '#include <cuda_runtime.h>\nextern "C" void entry(cudaStream_t stream);\n'
 _TRIVIAL = (
@@ -144,15 +146,16 @@ def _link(bench: Bench, tools: Toolkit, sources: _Sources) -> None:
 
 
 def _facts(said: str, assembly: str) -> wire.Facts:
-    """What the assembler said."""
-    used = sass.resources(said)
+    """Return what the assembler said; how much dynamic shared memory a launch asks for, and what then fits a
+    multiprocessor, it does not know."""
+    used, is_dynamic = sass.resources(said), ptx.has_dynamic_shared(assembly)
     warnings = [*sass.warnings(ptx.located(said, assembly)), *diagnostics.warnings(said)]
     return wire.Facts(
         registers=used.registers,
         spill_bytes=used.spill_bytes,
         stack_bytes=used.stack_bytes,
-        shared_bytes=used.shared_bytes,
-        occupancy=sass.lowest_occupancy(said, block_sizes=ptx.block_sizes(assembly)),
+        shared_bytes=None if is_dynamic else used.shared_bytes,
+        occupancy=None if is_dynamic else sass.lowest_occupancy(said, block_sizes=ptx.block_sizes(assembly)),
         warnings=tuple(warning[: diagnostics.MAX_WARNING] for warning in warnings[: diagnostics.MAX_WARNINGS]),
     )
 
@@ -172,4 +175,5 @@ def _check_compiler_works(isolation: sandbox.Isolation, arch: str) -> None:
 def _key(sources: _Sources, tools: Toolkit) -> str:
     flags = " ".join((*FLAGS, nvcc.target(sources.arch), *LINK_FLAGS, *LIBRARIES))
     host = f"{tools.host.compiler.path} {tools.host.compiler.version}"
-    return store.key(sources.candidate, sources.declaration, sources.shim, flags, f"{tools.nvcc} {tools.version}", host)
+    return store.key(sources.candidate, sources.declaration, sources.shim, flags, f"{tools.nvcc} {tools.version}", host,
+                     FACTS)  # fmt: skip

@@ -11,6 +11,7 @@ _FILE = re.compile(r'^\s*\.file\s+(\d+) "(?:[^"]*/)?candidate\.cu"')
 _LOCATION = re.compile(r"^\s*\.loc\s+(\d+) (\d{1,9}) ")
 _ENTRY = re.compile(r"\.entry ([\w$]+)\(")
 _THREADS = re.compile(r"^\.(?:maxntid|reqntid) (\d{1,9})(?:, (\d{1,9}))?(?:, (\d{1,9}))?")
+_DYNAMIC_SHARED = re.compile(r"^\s*\.extern\s+\.shared\b", re.MULTILINE)
 _PLACED = re.compile(r"^ptxas \S+\.ptx, line (\d{1,9}); (?:error|fatal)\s*: (.*)$")
 _UNPLACED = re.compile(r"^(?:ptxas|nvlink) (?:error|fatal)\s*: ", re.MULTILINE)
 _NEAR = re.compile(r"^(ptxas .* around) line (\d{1,9})\b", re.MULTILINE)
@@ -45,6 +46,14 @@ def block_sizes(ptx: str) -> dict[str, int]:
         elif kernel and (bounds := _THREADS.match(line)):
             found[kernel] = int(bounds[1]) * int(bounds[2] or 1) * int(bounds[3] or 1)
     return found
+
+
+def has_dynamic_shared(ptx: str) -> bool:
+    """Return whether a kernel uses shared memory whose size only its launch tells (`extern __shared__`).
+
+    nvcc leaves out of the PTX what no kernel uses.
+    """
+    return bool(_DYNAMIC_SHARED.search(ptx))
 
 
 def _places(ptx: str) -> list[tuple[int, int]]:

@@ -110,7 +110,7 @@ def record(folder: Path) -> None:
     plan = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
     signature = json.loads((folder / triton_driver.SIGNATURE).read_text(encoding="utf-8"))
     driver = PaperDriver(plan["attributes"])
-    triton_driver.install(driver, stream=0)
+    triton_driver.install(driver, stream=0, capability=signature["capability"])
     device = Device(driver)
     triton.set_allocator(device.allocate)
     entry = triton_driver.Entry(triton_driver.import_candidate(folder), signature, device)

@@ -46,7 +46,7 @@ class Resources:
 
 
 def resources(said: str) -> Resources:
-    """From `ptxas -v`. Shared memory is the static part: what a launch adds is the host code's secret."""
+    """From `ptxas -v`. Shared memory is the static part: ptxas does not know what a launch adds."""
     used, frames = _USED.findall(said), _FRAME.findall(said)
     return Resources(
         max((int(registers) for registers, _ in used), default=None),
@@ -58,7 +58,7 @@ def resources(said: str) -> Resources:
 
 def lowest_occupancy(said: str, *, block_sizes: Mapping[str, int]) -> float | None:
     """Of the kernels in `ptxas -v`: by registers, and where a kernel's largest block is known, for blocks of that size
-    with their static shared memory. An upper bound: dynamic shared memory is not seen."""
+    with their static shared memory. Wrong of a kernel that takes dynamic shared memory, which is not seen."""
     parts = _KERNEL.split(said)
     found = [
         occupancy(int(used[1]), threads=block_sizes.get(kernel), shared_bytes=int(used[2] or 0))

@@ -21,6 +21,7 @@ from pathlib import Path
 from harness.compiling import record, store
 from harness.compiling.bench import Bench, BuildFault, place, set_up
 from harness.compiling.built import BuildFailure, Built
+from harness.contract import capability
 from harness.errors import MachineError
 from harness.sandbox import interpreter, libraries
 from harness.sandbox import launcher as sandbox
@@ -175,9 +176,10 @@ def _bench(isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContex
 
 
 def _signature(task: Task) -> str:
-    """The task's own words."""
+    """Return the task's own signature with the compute capability that kernels are compiled for, as JSON."""
+    assert task.arch is not None, "a GPU task has an architecture"
     spec = tomllib.loads((task.folder / "task.toml").read_text(encoding="utf-8"))
-    return json.dumps(spec["signature"])
+    return json.dumps({**spec["signature"], "capability": capability(task.arch)})
 
 
 def _cases(task: Task) -> str:

@@ -9,6 +9,7 @@ figure.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from harness.contract import capability
 from harness.errors import MachineError, TaskFault
 
 PER_CLOCK = {"fp8": 8192, "bf16": 4096, "fp16": 4096, "tf32": 2048, "fp32": 256}
@@ -62,6 +63,20 @@ class Sku:
         if unit == "dram":
             return None
         return self.sm_count * self.per_clock[unit] * clock_mhz * 1e6 / self.peak(unit)
+
+
+def check_architecture(arch: str, *, name: str, major: int, minor: int) -> None:
+    """Refuse a card that candidates are not built for; `major` and `minor` are its compute capability.
+
+    Raises:
+        MachineError: the task's architecture is of another compute capability.
+    """
+    needed = divmod(capability(arch), 10)
+    if needed != (major, minor):
+        raise MachineError(
+            f"task.toml: arch {arch} is compute capability {needed[0]}.{needed[1]}, and {name} has {major}.{minor}: "
+            "choose another card with CUDA_VISIBLE_DEVICES, or set arch to this card's"
+        )
 
 
 class UnknownPeak(MachineError):
@@ -140,7 +155,7 @@ def pick(name: str, *, power_limit_w: float, memory_bytes: int, sm_count: int) -
                                  abs(sku.power_w - power_limit_w)),
             )  # fmt: skip
             return _with_reason(sku, name, power_limit_w=power_limit_w, gib=gib, sm_count=sm_count)
-    raise UnknownPeak(f"{name}: no peak is known of this card; add it to the table in harness/device.py")
+    raise UnknownPeak(f"{name}: no peak is known of this card; add it to the table in harness/harness/devices/cards.py")
 
 
 def _with_reason(sku: Sku, name: str, *, power_limit_w: float, gib: float, sm_count: int) -> Sku:

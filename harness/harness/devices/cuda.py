@@ -92,7 +92,9 @@ class CudaDevice:
         return None if self._cores.shared else self._cores.worker
 
     def pace(self, task: Task) -> Pace:
-        """Bandwidth-bound tasks in shorter batches; a small card holds fewer sets."""
+        """Bandwidth-bound tasks in shorter batches; a small card holds fewer sets. Raises MachineError: other arch."""
+        device.check_architecture(task.arch or "", name=self.name, major=self._properties["major"],
+                                  minor=self._properties["minor"])  # fmt: skip
         usual = BANDWIDTH_PACE if task.unit == "dram" else PACE
         share = int(self._properties["totalGlobalMem"]) // SHARE_OF_MEMORY
         return replace(usual, max_bytes=min(usual.max_bytes, share))

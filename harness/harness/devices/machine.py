@@ -2,8 +2,12 @@
 
 import os
 import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from harness.compiling import trusted
 from harness.contract import TIMING
@@ -12,6 +16,8 @@ from harness.errors import MachineError
 HERE = Path(__file__).resolve().parent
 PROBES_PER_S: int = TIMING["calibration"]["probes_per_s"]
 """At least 100 probes of 3 ms in the 2 s that DESIGN asks for."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +39,29 @@ def split_cores() -> Cores:
     return Cores(allowed[-1], tuple(allowed[:-1]) or (allowed[-1],))
 
 
-def take_place(cores: Cores) -> None:
-    """Keep the judge, and every build it starts, off the candidates' core."""
+@contextmanager
+def take_place(cores: Cores) -> Iterator[None]:
+    """Keep the judge, and every build it starts, off the candidates' core within this block."""
+    before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores.judge)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def at_low_priority(work: Callable[[], T], *, nice: int) -> T:
+    """Return what work returns, done at a lower priority with all programs that it starts; raise what it raises.
+
+    Priority belongs to a thread on Linux, and only root may raise it again (setpriority(2)), so a thread of its own
+    does the work.
+    """
+    with ThreadPoolExecutor(1, initializer=_lower_priority, initargs=(nice,)) as pool:
+        return pool.submit(work).result()
+
+
+def _lower_priority(nice: int) -> None:
+    os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def last_level_cache_bytes() -> int:

@@ -74,6 +74,7 @@ def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire
     batches = [BatchTime(batch.time_us * 1e-6, batch.calls, batch.key) for batch in request.batches]
     state = Contention(judgement, request.measurement, batches, request.opponent)
     findings = judgement.findings
+    admission.admit(judgement)
     if state.is_contender:
         opened.device.refuse_company()
         with guards.counted(opened.device.clock.now_ns) as findings.guards_s:
@@ -88,7 +89,6 @@ def _contend(state: Contention) -> None:
     opened, judgement = state.opened, state.judgement
     with blamed_only_alone(opened, workers=0), state.workers:
         # The artifact is in the cache, unless another machine measured the candidate.
-        admission.admit(judgement)
         admission.build(judgement)
         with deaths_are_verdicts(opened.main):
             go_through(CONTEND, state)

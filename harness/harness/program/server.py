@@ -1,11 +1,9 @@
 """The server of requests: it keeps one task open and answers one request after the other."""
 
 import functools
-import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,14 +47,17 @@ class Server:
 
     def serve(self) -> None:
         """Answer until stdin closes."""
-        machine.take_place(self._cores)
-        for line in requests.lines(sys.stdin.buffer):
-            try:
-                request = requests.parse(line)
-            except requests.RequestError as error:
-                self._answers.error("", str(error))
-                continue
-            self._answer_or_explain(request)
+        with machine.take_place(self._cores):
+            for line in requests.lines(sys.stdin.buffer):
+                self._read_and_answer(line)
+
+    def _read_and_answer(self, line: bytes) -> None:
+        try:
+            request = requests.parse(line)
+        except requests.RequestError as error:
+            self._answers.error("", str(error))
+            return
+        self._answer_or_explain(request)
 
     def _answer_or_explain(self, request: wire.Request) -> None:
         try:
@@ -98,10 +99,11 @@ class Server:
         """Build without opening the task: a process that builds ahead has no device."""
         settings, source = self._settings, request.candidate
         task = self._loaded(Path(request.task))
-        with _niced(BUILDS_AHEAD_NICE):
-            gpu_build.build_ahead(
-                Path(source.path), task, language=source.language, cache=settings.cache, isolation=settings.isolation
-            )
+        build = functools.partial(
+            gpu_build.build_ahead, Path(source.path), task, language=source.language, cache=settings.cache,
+            isolation=settings.isolation,
+        )  # fmt: skip
+        machine.at_low_priority(build, nice=BUILDS_AHEAD_NICE)
         self._answers.built(request.id)
 
     def _duel(self, opened: OpenTask, request: wire.DuelRequest, progress: Callable[[str], None]) -> None:
@@ -131,18 +133,6 @@ class Server:
                 progress=lambda step: progress(f"calibration: {step}"),
             )
         return self._opened
-
-
-@contextmanager
-def _niced(priority: int) -> Iterator[None]:
-    """Lower the process's priority for a block; where the system lets nobody raise it again, it stays lower."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    os.setpriority(os.PRIO_PROCESS, 0, max(before, priority))
-    try:
-        yield
-    finally:
-        with suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 def device_named(settings: Settings, cores: machine.Cores) -> Device:

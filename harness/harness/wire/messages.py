@@ -249,8 +249,9 @@ class Answers:
         self._stream = stream
 
     def progress(self, request_id: str, stage: str, step: str = "") -> None:
-        """Say that a stage, or a step of it, begins."""
-        self._write(request_id, "progress", {"stage": stage} | ({"step": step} if step else {}))
+        """Tell that a stage begins, or a step of a long one, such as `case wide, 3 of 5`."""
+        told = {"step": hygiene.text(step, hygiene.MAX_NAME)} if step else {}
+        self._write(request_id, "progress", {"stage": stage, **told})
 
     def opened(self, request_id: str, device: Device) -> None:
         """The task is calibrated."""

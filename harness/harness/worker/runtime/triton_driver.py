@@ -18,7 +18,6 @@ from typing import Any
 from . import driver as cuda
 from .tensor import DTYPES, Device, Tensor
 
-CAPABILITY = 90
 WARP = 32
 CACHE, SIGNATURE, CANDIDATE = "cache", "signature.json", "candidate.py"
 _HOST_TYPE = {**{i: i for i in range(16)}, 8: 10, 9: 8, 10: 9}
@@ -173,8 +172,8 @@ def _address(tensor_map: Any) -> int:
     return ctypes.addressof(tensor_map)
 
 
-def install(driver: Any, *, stream: int) -> None:
-    """Make a driver of ours Triton's active one, for this process."""
+def install(driver: Any, *, stream: int, capability: int) -> None:
+    """Make a driver of ours Triton's active one, for this process and a compute capability such as 90."""
     from triton.backends.compiler import GPUTarget
     from triton.backends.driver import DriverBase
     from triton.backends.nvidia import compiler
@@ -201,7 +200,7 @@ def install(driver: Any, *, stream: int) -> None:
             return ty
 
         def get_current_target(self) -> Any:
-            return GPUTarget("cuda", CAPABILITY, WARP)
+            return GPUTarget("cuda", capability, WARP)
 
         def get_current_device(self) -> int:
             return 0
@@ -268,10 +267,10 @@ def load(folder: str, driver: cuda.Driver, stream: int) -> Callable[[list[int], 
     from triton import knobs
 
     knobs.cache.manager_class = _found_only()
-    install(driver, stream=stream)
+    signature = json.loads((Path(folder) / SIGNATURE).read_text(encoding="utf-8"))
+    install(driver, stream=stream, capability=signature["capability"])
     device = Device(driver, stream=stream)
     triton.set_allocator(device.allocate)
-    signature = json.loads((Path(folder) / SIGNATURE).read_text(encoding="utf-8"))
     entry = Entry(import_candidate(Path(folder)), signature, device)
 
     def call(buffers: list[int], sizes: list[int], _: int) -> int:
