@@ -12,6 +12,7 @@ from typing import Annotated
 from kernelsmith.core import budget
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
+from kernelsmith.core.kinds import MeasuringKind
 from kernelsmith.core.run import Budget, Device, Event, EventKind, Provenance, RunConfig, RunStatus, StopReason
 from kernelsmith.core.usage import Usage
 from kernelsmith.core.verdict import Promotion
@@ -63,6 +64,8 @@ class Outcome:
     promotions: tuple[Step, ...]
     climb: tuple[float, ...]
     """The incumbent's utilization after each attempt, 0 before the first; at most 60 points of equal distance."""
+    measured_on: MeasuringKind | None
+    """Kind of the device; None before the harness has opened the task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ def outcome_of(history: History) -> Outcome:
         best=attempt_row(best, history.device_of(best)) if best else None,
         promotions=tuple(_steps(promoted)),
         climb=climb(history.attempts),
+        measured_on=history.device.kind if history.device else None,
     )
 
 

@@ -1,11 +1,13 @@
 """What a run came to, in the few lines that a person reads."""
 
+from kernelsmith.core.kinds import MeasuringKind
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
 from kernelsmith.report.model import Outcome, SummaryReport
 from kernelsmith.report.model_attempt import AttemptRow
 from kernelsmith.report.text import columns, one_line
 
+SIMULATED = "scripted: a script gave these numbers, and nothing was measured"
 Row = tuple[str, str]
 
 
@@ -19,6 +21,8 @@ def outcome_rows(outcome: Outcome) -> list[Row]:
     """Return how the run ended, what it spent, and what it found."""
     spent = [outcome.made, f"{outcome.passed} passed", f"{figures.clock(outcome.active_s)} active"]
     rows = [("ended", one_line(outcome.ended)), ("spent", ", ".join([*spent, figures.cost(outcome.cost_usd)]))]
+    if outcome.measured_on is MeasuringKind.SCRIPTED:
+        rows.append(("device", SIMULATED))
     return rows + _found_rows(outcome)
 
 

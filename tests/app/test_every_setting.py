@@ -136,6 +136,7 @@ SETTINGS: dict[str, tuple[Any, Any, Observe]] = {
     "calibration_s": (0.25, 0.5, judge_command),
     "trust_candidates": (False, True, judge_command),
     "harness_python": ("./one", "./other", judge_command),
+    "device": ("scripted:one.toml", "scripted:other.toml", judge_command),
     "attempts": (2, 3, number_of_asks),
     "hours": (1e-9, 10.0, number_of_asks),
     "usd": (3.0, 5.0, number_of_paid_asks),
@@ -153,6 +154,8 @@ def workplace(tmp_path: Path, fake: FakeEndpoint) -> Workplace:
     """A folder with two kernels, and an endpoint on the loopback."""
     kernels = tmp_path / "kernels"
     kernels.mkdir()
+    for name in ("one.toml", "other.toml"):
+        (tmp_path / name).touch()
     for name in ("a.c", "b.c"):
         (kernels / name).write_text(f"/* {name} */ {KERNEL}")
     return Workplace(tmp_path, fake)

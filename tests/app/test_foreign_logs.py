@@ -48,6 +48,14 @@ def test_a_run_whose_name_leads_out_of_the_folder_is_refused(name):
         resume(name)
 
 
+def test_a_run_whose_device_has_a_script_elsewhere_is_refused_until_it_is_trusted():
+    foreign_run(device="scripted:/elsewhere/card.toml")
+    with pytest.raises(UsageError, match="names the script of its device"):
+        resume("night")
+    with pytest.raises(UsageError, match="no such file"):
+        resume("night", task=TaskChoice(with_its_settings=True))
+
+
 @pytest.mark.parametrize("task", ["a/..", "/", ""])
 def test_a_task_whose_name_leads_out_of_the_folder_is_refused(working_folder, task):
     kept = working_folder / "runs" / "night" / "task" / "precious.txt"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.compiling import gpu
 from harness.devices import machine
-from harness.program.main import BUILDS_AHEAD_NICE, Server
+from harness.program.server import BUILDS_AHEAD_NICE, Server, Settings
 from harness.sandbox import launcher as sandbox
 from harness.wire import messages as wire
 
@@ -21,9 +21,7 @@ def test_a_build_ahead_runs_at_low_priority_and_leaves_the_judges_own_as_it_was(
     seen: list[int] = []
     monkeypatch.setattr(gpu, "build_ahead", lambda *given, **options: seen.append(nice()))
     before, answers = nice(), io.StringIO()
-    server = Server(
-        wire.Answers(answers), cache=tmp_path, isolation=sandbox.probe(), calibration_s=0.1, device="cuda:0"
-    )
+    server = Server(wire.Answers(answers), Settings("cuda:0", tmp_path, sandbox.probe(), calibration_s=0.1))
     server._answer(wire.Build("build-0", str(SMALL), wire.Source(str(SMALL / "skeleton.cu"), "cuda")))
     assert '"kind": "built"' in answers.getvalue()
     assert seen == [max(before, BUILDS_AHEAD_NICE)]
