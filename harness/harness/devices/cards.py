@@ -140,7 +140,7 @@ def pick(name: str, *, power_limit_w: float, memory_bytes: int, sm_count: int) -
                                  abs(sku.power_w - power_limit_w)),
             )  # fmt: skip
             return _with_reason(sku, name, power_limit_w=power_limit_w, gib=gib, sm_count=sm_count)
-    raise UnknownPeak(f"{name}: no peak is known of this card; add it to the table in harness/device.py")
+    raise UnknownPeak(f"{name}: no peak is known of this card; add it to the table in harness/harness/devices/cards.py")
 
 
 def _with_reason(sku: Sku, name: str, *, power_limit_w: float, gib: float, sm_count: int) -> Sku:
