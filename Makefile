@@ -24,6 +24,7 @@ check: $(VENV)/.developed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd harness && ../$(BIN)/mypy --config-file ../pyproject.toml .
+	cd benchmarks && MYPYPATH=../harness:.. ../$(BIN)/mypy --config-file ../pyproject.toml --exclude kernels .
 	$(BIN)/lint-imports
 
 soak: $(VENV)/.developed

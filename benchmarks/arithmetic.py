@@ -57,7 +57,8 @@ def by_tiles(a: Values, b: Values) -> Values:
 
 def split_k(a: Values, b: Values, *, parts: int = 4) -> Values:
     """Partial sums in fp32, added at the end."""
-    return np.sum(_partial(a, b, parts=parts, product=sequential), axis=0, dtype=np.float32)
+    total: Values = np.sum(_partial(a, b, parts=parts, product=sequential), axis=0, dtype=np.float32)
+    return total
 
 
 def fast_accumulation(a: Values, b: Values) -> NDArray[np.floating]:
@@ -74,7 +75,8 @@ def fast_accumulation(a: Values, b: Values) -> NDArray[np.floating]:
 
 def fast_accumulation_by_parts(a: Values, b: Values) -> NDArray[np.floating]:
     """The same in two partial sums, added in fp32."""
-    return np.sum(_partial(a, b, parts=2, product=fast_accumulation), axis=0)
+    total: NDArray[np.floating] = np.sum(_partial(a, b, parts=2, product=fast_accumulation), axis=0)
+    return total
 
 
 def _truncated(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -110,7 +112,8 @@ def bf16_partials(parts: int, product: Product = sequential) -> Product:
 
     def computed(a: Values, b: Values) -> Values:
         kept = [rounded(part.astype(np.float32), "bfloat16") for part in _partial(a, b, parts=parts, product=product)]
-        return np.sum(kept, axis=0, dtype=np.float32)
+        total: Values = np.sum(kept, axis=0, dtype=np.float32)
+        return total
 
     return computed
 

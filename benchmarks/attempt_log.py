@@ -27,7 +27,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from kernelsmith.core.kinds import DeviceKind, Unit
+from kernelsmith.core.kinds import MeasuringKind, Unit
 from kernelsmith.core.run import Device, Run, RunConfig, VendorLine
 from kernelsmith.log import rows, tables
 from kernelsmith.log.reader import open_reader
@@ -40,7 +40,7 @@ REPETITIONS = 5
 AT = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
 PEAK = 100e9
 DEVICE = Device(
-    "synthetic CPU", DeviceKind.CPU, PEAK, Unit.FP32, isolation=3, spread=0.01, overhead_us=10.0,
+    "synthetic CPU", MeasuringKind.CPU, PEAK, Unit.FP32, isolation=3, spread=0.01, overhead_us=10.0,
     vendor=VendorLine("synthetic BLAS", 25_000.0, 0.86),
 )  # fmt: skip
 METRICS = {

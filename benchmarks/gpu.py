@@ -80,7 +80,7 @@ def line(task: str, attempts: list[dict[str, Any]], *, wall_s: float) -> str:
 def median_s(attempts: list[dict[str, Any]]) -> float:
     """Seconds from build to verdict; not a number where there are none."""
     seconds = [sum(attempt["durations_s"].get(stage, 0.0) for stage in JUDGING) for attempt in attempts]
-    return statistics.median(seconds or [math.nan])
+    return float(statistics.median(seconds or [math.nan]))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A judge in this process, with workers in their sandbox as ever: what the benchmarks share that look inside it."""
+"""Opens a task in this process: benchmarks that look inside the judge share this. Workers run in their sandbox."""
 
 import functools
 import os
@@ -8,16 +8,15 @@ from pathlib import Path
 
 from kernelsmith.judge_client.process import SINGLE_THREADED
 
-# As a judge is started: threads of numpy's on the judge's one core would wait for one another. What times anything
-# imports this module before numpy.
+# A judge is started with these variables: threads of numpy on the judge's one core would wait for one another. A
+# benchmark that times anything imports this module before numpy.
 os.environ |= SINGLE_THREADED
-
-from harness.judging.opened import Opened
 
 from harness.checking import rehearsal
 from harness.compiling.built import Built
-from harness.devices import Workplace, machine
-from harness.judging import opened as opening
+from harness.devices import Device, machine
+from harness.judging import opening
+from harness.judging.open_task import OpenTask
 from harness.sandbox import launcher as sandbox
 from kernelsmith.judge_client import gpu
 from kernelsmith.judge_client.lease import leased
@@ -29,8 +28,8 @@ SUFFIXES = {".c": "c", ".cu": "cuda", ".py": "triton"}
 
 
 @contextmanager
-def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterator[Opened]:
-    """A task as a judge opens it, on the device that it is made for, which nobody else is judged on meanwhile.
+def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterator[OpenTask]:
+    """Open a task as a judge does, on the kind of device that it is made for; the device is leased meanwhile.
 
     Raises:
         SystemExit: the task needs a GPU, and none answers.
@@ -40,29 +39,28 @@ def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterat
         raise SystemExit(f"{name} needs an NVIDIA GPU: {lack}")
     cores = machine.split_cores()
     with leased(DEVICES[task.device]), machine.take_place(cores):
-        workplace = _workplace(task.device, cache, cores)
-        found = opening.open_task(task, workplace=workplace, calibration_s=calibration_s)
+        opened = opening.open_task(task, device=_device(task.device, cache, cores), calibration_s=calibration_s)
         try:
-            yield found
+            yield opened
         finally:
-            found.close()
+            opened.close()
 
 
 @functools.cache
-def _workplace(device: str, cache: Path, cores: machine.Cores) -> Workplace:
-    # One a process: a second one would take the first one's GPU context for another program's.
+def _device(kind: str, cache: Path, cores: machine.Cores) -> Device:
+    # One for the process: a second one would take the GPU context of the first for another program's.
     isolation = sandbox.probe()
-    if device == "cpu":
-        from harness.devices.cpu import CpuWorkplace
+    if kind == "cpu":
+        from harness.devices.cpu import CpuDevice
 
-        return CpuWorkplace(cache, isolation=isolation, cores=cores)
-    from harness.devices.cuda import CudaWorkplace
+        return CpuDevice(cache, isolation=isolation, cores=cores)
+    from harness.devices.cuda import CudaDevice
 
-    return CudaWorkplace(cache, ordinal=0, isolation=isolation, cores=cores)
+    return CudaDevice(cache, ordinal=0, isolation=isolation, cores=cores)
 
 
-def built(opened: Opened, text: str, *, language: str, folder: Path) -> Path:
-    """A candidate's artifact; one that does not build is a fault of the benchmark."""
+def built(opened: OpenTask, text: str, *, language: str, folder: Path) -> Path:
+    """Build a candidate and return its artifact; one that does not build is a fault of the benchmark."""
     source = folder / "candidate"
     source.write_text(text, encoding="utf-8")
     artifact = opened.build(source, language=language)

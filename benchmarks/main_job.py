@@ -48,9 +48,10 @@ class Memory:
 
 def _children(agent: psutil.Process) -> list[psutil.Process]:
     try:
-        return agent.children(recursive=True)
+        children: list[psutil.Process] = agent.children(recursive=True)
     except psutil.Error:
         return []
+    return children
 
 
 def run(folder: Path, *, attempts: int, seed: int) -> tuple[float, int]:

@@ -23,7 +23,7 @@ from kernelsmith.app.session import Opening, Parts, Session
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History, Opponent
-from kernelsmith.core.kinds import DeviceKind, Unit
+from kernelsmith.core.kinds import MeasuringKind, Unit
 from kernelsmith.core.run import Budget, Device, Event, EventKind, Run, RunConfig, VendorLine
 from kernelsmith.core.snapshot import snapshot_of
 from kernelsmith.core.task import Task
@@ -40,7 +40,7 @@ NAME = "synthetic"
 PEAK = 100e9
 DEVICE = Device(
     name="synthetic CPU",
-    kind=DeviceKind.CPU,
+    kind=MeasuringKind.CPU,
     peak=PEAK,
     unit=Unit.FP32,
     isolation=3,

@@ -26,16 +26,12 @@ from pathlib import Path
 import numpy as np
 
 from harness import task as tasks
-from harness.checking import (
-    inputs,
-    rounding,
-    verify,
-)
+from harness.checking import inputs, rounding, verify
 from harness.checking.verify import Errors, Mistake, Residuals
 from harness.judging import judge
-from harness.judging.opened import Opened
+from harness.judging.open_task import OpenTask
 from harness.task import Arrays, Case, Task, Tolerance
-from harness.timing import clock
+from harness.timing.session import TimingSession
 from harness.wire import messages as wire
 from in_process import SUFFIXES, built, opened_task
 from kernelsmith.judge_client import gpu
@@ -44,8 +40,6 @@ from variants import VARIANTS, Variant
 ROOT = Path(__file__).resolve().parent.parent
 KERNELS = Path(__file__).parent / "kernels"
 HEAD = f"{'':38s} {'frob':>8s} {'element':>8s} {'rms':>6s} {'misround':>8s} {'coarse':>6s} {'z':>8s}  verdict"
-NOT_WATCHED = 1e-3
-"""Microseconds of an incumbent that nobody comes near: what passes is neither audited nor promoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,41 +143,40 @@ def switched(text: str, variant: Variant) -> str:
     return text
 
 
-def judged(opened: Opened, source: Path, variant: Variant, *, folder: Path) -> Row:
+def judged(opened: OpenTask, source: Path, variant: Variant, *, folder: Path) -> Row:
     """One way: measured in a call, then judged."""
     language, path = SUFFIXES[source.suffix], folder / f"candidate{source.suffix}"
     path.write_text(switched(source.read_text(encoding="utf-8"), variant), encoding="utf-8")
     artifact = built(opened, path.read_text(encoding="utf-8"), language=language, folder=folder)
-    frobenius, errors, found = measured(opened, artifact, variant)
+    frobenius, errors, residuals = measured(opened, artifact, variant)
     candidate = wire.Source(str(path), language)
-    out_of_reach = wire.IncumbentTime(NOT_WATCHED, NOT_WATCHED)
-    request = wire.Judge("precision", str(opened.task.folder), candidate, candidate, out_of_reach)
-    verdict = judge.judge(opened, request, lambda stage: None)
+    request = wire.Measure("precision", str(opened.task.folder), candidate)
+    verdict = judge.measure(opened, request, lambda stage: None)
     told = f"{verdict.status} {verdict.detail[:90]}".rstrip()
-    return Row(variant, frobenius, errors, found, verdict.status == "passed", told)
+    return Row(variant, frobenius, errors, residuals, verdict.status == "passed", told)
 
 
-def measured(opened: Opened, artifact: Path, variant: Variant) -> tuple[float, Errors, Residuals | None]:
+def measured(opened: OpenTask, artifact: Path, variant: Variant) -> tuple[float, Errors, Residuals | None]:
     """Frobenius distance, errors and product check of one call of the variant's case."""
     case = next(case for case in opened.task.cases if case.name == variant.case)
     calls = 1 + int((variant.switches or {}).get("LATER", 0))
     with opened.worker(artifact) as worker:
-        stand = opened.stand(worker, case).after(0.0)
+        session = opened.session(worker, case).after(0.0)
         for _ in range(calls):
             key = inputs.fresh_key()
-            stand.refresh(range(1), key)
-            stand.run(range(1), key, deadline_s=opened.task.limits.call_s)
-        return _found(opened, stand)
+            session.refresh(range(1), key)
+            session.run(range(1), key)
+        return _measured_on_card(session)
 
 
-def _found(opened: Opened, stand: clock.Stand) -> tuple[float, Errors, Residuals | None]:
+def _measured_on_card(session: TimingSession) -> tuple[float, Errors, Residuals | None]:
     import cupy
 
-    from harness.memory.cuda import CudaArena
+    from harness.memory.cuda import CudaOperandSets
 
-    task, arena = opened.task, stand.arena
-    assert isinstance(arena, CudaArena)
-    stored = arena.stored(task, stand.case, layout=stand.layout, seat=stand.seat)
+    task, operands = session.task, session.operands
+    assert isinstance(operands, CudaOperandSets)
+    stored = operands.stored(seat=session.seat)
     ((name, errors),) = stored.measure(0).items()
     given, made = stored.operands(0)
     exact = task.reference(given, cupy)[name]
@@ -192,8 +185,8 @@ def _found(opened: Opened, stand: clock.Stand) -> tuple[float, Errors, Residuals
     frobenius = float(norm((values - exact).ravel()) / norm(exact.ravel()))
     if task.check.rule != "product":
         return frobenius, errors, None
-    (found,) = stored.residuals(range(1), rng=np.random.default_rng())
-    return frobenius, errors, found
+    (residuals,) = stored.residuals(range(1), rng=np.random.default_rng())
+    return frobenius, errors, residuals
 
 
 def print_judged(name: str, *, folder: Path) -> bool:
@@ -203,7 +196,7 @@ def print_judged(name: str, *, folder: Path) -> bool:
     with opened_task(name, folder) as opened:
         tolerance = opened.task.tolerance(opened.main)
         sizes = dict(opened.main.sizes)
-        print(f"\n{name}, judged on {opened.workplace.name}, {sizes}; {allowed(tolerance)}\n{HEAD}")
+        print(f"\n{name}, judged on {opened.device.name}, {sizes}; {allowed(tolerance)}\n{HEAD}")
         for variant in (variant for variant in VARIANTS[name] if variant.switches is not None):
             rows.append(judged(opened, source, variant, folder=folder))
             print(rows[-1].text(tolerance), flush=True)

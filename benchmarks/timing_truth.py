@@ -39,7 +39,7 @@ def main() -> None:
     kernel = arguments.kernel or sorted((ROOT / "tasks" / arguments.task / "families").iterdir())[-1]
     with tempfile.TemporaryDirectory() as temporary, opened_task(arguments.task, Path(temporary)) as opened:
         folder, is_cpu = Path(temporary), opened.task.device == "cpu"
-        print(f"{arguments.task} on {opened.workplace.name}: {kernel.name}", flush=True)
+        print(f"{arguments.task} on {opened.device.name}: {kernel.name}", flush=True)
         if "clock" in arguments.only and is_cpu:
             clocks.print_within(opened, kernel, batches=arguments.batches, folder=folder)
         elif "clock" in arguments.only:

@@ -12,10 +12,11 @@ import numpy as np
 
 from harness.checking import inputs
 from harness.compiling import signature
-from harness.judging import opened as opening
-from harness.judging.opened import Opened
+from harness.judging.open_task import OpenTask
+from harness.judging.opening import NO_KEY
+from harness.memory.cpu import CpuMemory
 from harness.task import Task
-from harness.timing.clock import Stand
+from harness.timing.session import TimingSession
 from in_process import SUFFIXES, built
 
 LENGTHS_S = (0.0002, 0.001, 0.005)
@@ -73,30 +74,29 @@ TIMED_WITHIN = """\
 # --- a GPU: kernels of known length ---------------------------------------------------------------------------------
 
 
-def beyond_s(opened: Opened, artifact: Path, *, length_s: float) -> dict[float, tuple[float, float]]:
+def beyond_s(opened: OpenTask, artifact: Path, *, length_s: float) -> dict[float, tuple[float, float]]:
     """By the pause before it, what a single call takes beyond the kernel's length: median and interquartile range."""
     found = {}
     with opened.worker(artifact) as worker:
-        stand = opened.stand(worker, opened.main)
+        session = opened.session(worker, opened.main)
         for pause_s in PAUSES_S:
-            runs = [_run(stand.after(pause_s)) for _ in range(KNOWN_BATCHES)]
-            beyond = [seconds + stand.overheads_s.get(pause_s, 0.0) - length_s for seconds in runs]
+            runs = [_run(session.after(pause_s)) for _ in range(KNOWN_BATCHES)]
+            beyond = [seconds + session.overheads_s.get(pause_s, 0.0) - length_s for seconds in runs]
             low, _, high = statistics.quantiles(beyond, n=4)
             found[pause_s] = (statistics.median(beyond), high - low)
     return found
 
 
-def _run(stand: Stand) -> float:
-    stand.refresh(range(1), opening.NO_KEY)
-    return stand.run(range(1), opening.NO_KEY, deadline_s=5.0).reading.call_s
+def _run(session: TimingSession) -> float:
+    session.refresh(range(1), NO_KEY)
+    return session.run(range(1), NO_KEY).time.call_s
 
 
-def print_known(opened: Opened, *, folder: Path) -> None:
+def print_known(opened: OpenTask, *, folder: Path) -> None:
     """A row for each language and length."""
     makers = {"cuda": signature.cuda_standard, "triton": signature.triton_standard}
-    for language in opened.overheads:
-        overheads = opened.overheads[language].items()
-        told = ", ".join(f"{one.seconds * 1e6:.0f} after {pause_s * 1e3:g} ms" for pause_s, one in overheads)
+    for language, overheads in opened.calibration.overheads.items():
+        told = ", ".join(f"{one.seconds * 1e6:.0f} after {pause_s * 1e3:g} ms" for pause_s, one in overheads.items())
         print(f"{language}: deducted from a batch, in us: {told}")
         for length_s in LENGTHS_S:
             text = makers[language](opened.task, seconds=length_s)
@@ -111,47 +111,55 @@ def print_known(opened: Opened, *, folder: Path) -> None:
 # --- a GPU: the vendor line -----------------------------------------------------------------------------------------
 
 
-def vendor_with_events(opened: Opened) -> str:
+def vendor_with_events(opened: OpenTask) -> str:
     """The vendor's candidate, which also tells by CUDA events how long its calls took."""
-    entry, vendor = opened.task.entry, opened.workplace.vendor_source(opened.task).read_text(encoding="utf-8")
+    entry, vendor = opened.task.entry, opened.device.vendor_source(opened.task).read_text(encoding="utf-8")
     prototype = signature.cuda_declaration(opened.task).splitlines()[-1].removesuffix(";")
     names = ", ".join(name for name, _ in opened.task.arguments)
     wrapper = EVENTS.format(prototype=prototype, names=names, output=_output(opened.task))
     return f"#define {entry} of_vendor\n{vendor}\n#undef {entry}\n{wrapper}"
 
 
-def paired_batches(opened: Opened, artifact: Path, *, batches: int) -> list[tuple[float, float]]:
+def paired_batches(opened: OpenTask, artifact: Path, *, batches: int) -> list[tuple[float, float]]:
     """(seconds a call by the judge's clock, by CUDA events) of each batch."""
-    assert opened.vendor is not None
-    plan = opening.opened_plan(opened, opened.main, pilot_s=opened.vendor_s)
-    ours, theirs = [], []
-    with opened.worker(artifact, profile=opened.vendor.profile) as worker:
-        stand = opened.stand(worker, opened.main, sets=plan.calls)
+    measured = opened.calibration.vendor
+    assert measured is not None
+    plan = opened.plan(opened.main, pilot_s=measured.call_s)
+    ours, theirs, sets = [], [], range(plan.calls)
+    with opened.worker(artifact, profile=measured.vendor.profile) as worker:
+        session = opened.session(worker, opened.main, sets=plan.calls)
         for _ in range(batches + 2):
             key = inputs.fresh_key()
-            stand.refresh(range(plan.calls), key)
-            run = stand.run(range(plan.calls), key, deadline_s=opened.task.limits.call_s, expected_s=plan.expected_s)
-            ours.append(run.reading.call_s)
-            theirs.append(_told_ms(stand) * 1e-3 / plan.calls)
+            session.refresh(sets, key)
+            ours.append(session.run(sets, key, expected_s=plan.expected_s).time.call_s)
+            theirs.append(_told_ms(session) * 1e-3 / plan.calls)
     # The first batch chooses the library's kernel; what a batch took is told by the next one.
     return list(zip(ours[1:-1], theirs[2:], strict=True))
 
 
-def _told_ms(stand: Stand) -> float:
-    column = next(number for number, buffer in enumerate(stand.task.buffers) if buffer.is_output)
-    memory = stand.arena.outputs[stand.seat]  # type: ignore[attr-defined]
-    return float(memory.array(int(stand.layout.offsets[0, column]), 1, "float32")[0])
+def _told_ms(session: TimingSession) -> float:
+    from harness.memory.cuda import CudaMemory
+
+    memory = session.bench.memory
+    assert isinstance(memory, CudaMemory)
+    return float(memory.outputs[session.seat].array(_first_output(session), 1, "float32")[0])
 
 
-def print_vendor(opened: Opened, *, batches: int, folder: Path) -> None:
+def _first_output(session: TimingSession) -> int:
+    """Return where the output of the first set begins in its region, bytes."""
+    column = next(number for number, buffer in enumerate(session.task.buffers) if buffer.is_output)
+    return int(session.operands.layout.offsets[0, column])
+
+
+def print_vendor(opened: OpenTask, *, batches: int, folder: Path) -> None:
     """Both clocks, and how far they are apart."""
-    if opened.vendor is None:
+    if (measured := opened.calibration.vendor) is None:
         print("no vendor line: nothing to compare by CUDA events")
         return
     artifact = built(opened, vendor_with_events(opened), language="cuda", folder=folder)
     pairs = paired_batches(opened, artifact, batches=batches)
     print(
-        f"{opened.vendor.name}, by the judge and by CUDA events: {apart(pairs, quantile=opened.pace.quantile)}",
+        f"{measured.vendor.name}, by the judge and by CUDA events: {apart(pairs, quantile=opened.pace.quantile)}",
         flush=True,
     )
 
@@ -167,27 +175,26 @@ def timed_within(task: Task, text: str, *, at_least_s: float = 0.0) -> str:
     )  # fmt: skip
 
 
-def single_calls(opened: Opened, artifact: Path, *, batches: int) -> list[tuple[float, float]]:
+def single_calls(opened: OpenTask, artifact: Path, *, batches: int) -> list[tuple[float, float]]:
     """(seconds by the judge's clock, by the candidate's) of each call, alone as in a batch of the main case."""
     pairs = []
     with opened.worker(artifact) as worker:
-        stand = opened.stand(worker, opened.main)
+        session = opened.session(worker, opened.main)
         for _ in range(batches + 1):
             key = inputs.fresh_key()
-            stand.refresh(range(1), key)
-            run = stand.run(range(1), key, deadline_s=opened.task.limits.call_s)
-            pairs.append((run.reading.call_s, _told_s(stand)))
+            session.refresh(range(1), key)
+            batch = session.run(range(1), key)
+            pairs.append((batch.time.call_s, _told_s(session)))
     return pairs[1:]
 
 
-def _told_s(stand: Stand) -> float:
-    column = next(number for number, buffer in enumerate(stand.task.buffers) if buffer.is_output)
-    first = int(stand.layout.offsets[0, column])
-    memory = stand.arena.outputs[stand.seat].bytes  # type: ignore[attr-defined]
-    return float(memory[first : first + 8].view(np.float64)[0])
+def _told_s(session: TimingSession) -> float:
+    memory, first = session.bench.memory, _first_output(session)
+    assert isinstance(memory, CpuMemory)
+    return float(memory.outputs[session.seat].bytes[first : first + 8].view(np.float64)[0])
 
 
-def print_within(opened: Opened, kernel: Path, *, batches: int, folder: Path) -> None:
+def print_within(opened: OpenTask, kernel: Path, *, batches: int, folder: Path) -> None:
     """A row for each length of an idle candidate, and one for a real kernel."""
     idle = signature.standard(opened.task)
     for length_s in CPU_LENGTHS_S:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.checking import inputs
-from harness.judging import audit, promote
+from harness.judging import audit, contention
 from harness.judging.duel import MARGIN, Duel
-from harness.judging.opened import Opened, opened_plan
+from harness.judging.open_task import OpenTask
 from in_process import SUFFIXES, built
 from timing.delays import delayed
 
@@ -32,12 +32,13 @@ class Rival:
     delay: float
 
 
-def fought(opened: Opened, contender: Path, incumbent: Path, *, call_s: float, give_up: bool) -> Duel:
+def fought(opened: OpenTask, contender: Path, incumbent: Path, *, call_s: float, give_up: bool) -> Duel:
     """One duel as the judge fights it; `give_up`: as before a promotion, after an audit and with the futility rule."""
     with opened.worker(contender) as worker:
         if give_up:
-            audit.single_call_s(opened.stand(worker, opened.main).after(0.0))
-        return promote.fight(opened, worker, promote.Rival(incumbent), calls_s=2 * call_s, give_up=give_up)
+            audit.single_call_s(opened.session(worker, opened.main).after(0.0))
+        terms = contention.duel_terms(opened, calls_s=2 * call_s, give_up=give_up)
+        return contention.fight_rival(opened, worker, contention.Rival(incumbent), terms)
 
 
 def is_told_apart(duel: Duel) -> bool:
@@ -45,7 +46,7 @@ def is_told_apart(duel: Duel) -> bool:
     return duel.interval[0] > 1
 
 
-def twins(opened: Opened, kernel: Path, *, call_s: float, duels: int, folder: Path) -> Iterator[Duel]:
+def twins(opened: OpenTask, kernel: Path, *, call_s: float, duels: int, folder: Path) -> Iterator[Duel]:
     """Duels of a kernel against itself, ended as soon as they cannot be won."""
     text, language = kernel.read_text(encoding="utf-8"), SUFFIXES[kernel.suffix]
     one, other = (built(opened, text + end, language=language, folder=folder) for end in ("", "\n"))
@@ -53,7 +54,7 @@ def twins(opened: Opened, kernel: Path, *, call_s: float, duels: int, folder: Pa
         yield fought(opened, one, other, call_s=call_s, give_up=True)
 
 
-def rivals(opened: Opened, kernel: Path, *, call_s: float, folder: Path) -> list[Rival]:
+def rivals(opened: OpenTask, kernel: Path, *, call_s: float, folder: Path) -> list[Rival]:
     """The kernel with each delay; all of them wait, be it for no time."""
     text, language = kernel.read_text(encoding="utf-8"), SUFFIXES[kernel.suffix]
     made = []
@@ -71,7 +72,7 @@ def drawn_share(duels: Sequence[Duel]) -> float:
     return float(np.mean([is_told_apart(duel) for duel in drawn]))
 
 
-def print_twins(opened: Opened, kernel: Path, *, call_s: float, duels: int, folder: Path) -> None:
+def print_twins(opened: OpenTask, kernel: Path, *, call_s: float, duels: int, folder: Path) -> None:
     """Each duel of twins, and how many would have been promoted."""
     found = []
     for duel in twins(opened, kernel, call_s=call_s, duels=duels, folder=folder):
@@ -87,7 +88,7 @@ def print_twins(opened: Opened, kernel: Path, *, call_s: float, duels: int, fold
     )
 
 
-def print_resolution(opened: Opened, kernel: Path, *, call_s: float, duels: int, folder: Path) -> None:
+def print_resolution(opened: OpenTask, kernel: Path, *, call_s: float, duels: int, folder: Path) -> None:
     """By the delay, how many duels call it real; and the smallest that is told apart with certainty."""
     plain, *slower = rivals(opened, kernel, call_s=call_s, folder=folder)
     print(f"{kernel.name}, {call_s * 1e6:.0f} us a call, against itself with a delay, {duels} duels each:")
@@ -108,16 +109,15 @@ def print_resolution(opened: Opened, kernel: Path, *, call_s: float, duels: int,
     print(f"  smallest difference told apart with {SURE:.0%}: {told}", flush=True)
 
 
-def call_s(opened: Opened, kernel: Path, *, folder: Path) -> float:
+def call_s(opened: OpenTask, kernel: Path, *, folder: Path) -> float:
     """Seconds a call, from a short batch."""
     artifact = built(opened, kernel.read_text(encoding="utf-8"), language=SUFFIXES[kernel.suffix], folder=folder)
-    calls = opened_plan(opened, opened.main, pilot_s=opened.pace.target_s / PILOT_CALLS).calls
+    calls = opened.plan(opened.main, pilot_s=opened.pace.target_s / PILOT_CALLS).calls
     with opened.worker(artifact) as worker:
-        stand = opened.stand(worker, opened.main, sets=calls).after(0.0)
+        session = opened.session(worker, opened.main, sets=calls).after(0.0)
         times = []
         for _ in range(PILOTS):
             key = inputs.fresh_key()
-            stand.refresh(range(calls), key)
-            run = stand.run(range(calls), key, deadline_s=opened.task.limits.call_s)
-            times.append(run.reading.call_s)
+            session.refresh(range(calls), key)
+            times.append(session.run(range(calls), key).time.call_s)
     return min(times)

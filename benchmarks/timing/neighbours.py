@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.compiling import signature
 from harness.errors import MachineError
 from harness.judging import judge
-from harness.judging.opened import Opened
+from harness.judging.open_task import OpenTask
 from harness.wire import messages as wire
 from in_process import SUFFIXES
 
@@ -42,23 +42,21 @@ while True:
     check(driver.cuCtxSynchronize())
 """
 """Another process on the GPU: kernels of 2 ms on all multiprocessors, one after the other, by the driver alone."""
-NOT_WATCHED = wire.IncumbentTime(1e-3, 1e-3)
-"""An incumbent that nobody comes near: what passes is neither audited nor promoted."""
 
 Progress = Callable[[str], None]
 
 
-def judged(opened: Opened, kernel: Path, *, progress: Progress = lambda stage: None) -> wire.Verdict:
-    """The kernel's verdict. Raises MachineError: the judge refuses."""
+def judged(opened: OpenTask, kernel: Path, *, progress: Progress = lambda stage: None) -> wire.Verdict:
+    """Measure the kernel; nothing is audited. Raises MachineError: the judge refuses."""
     source = wire.Source(str(kernel), SUFFIXES[kernel.suffix])
-    return judge.judge(opened, wire.Judge("noise", str(opened.task.folder), source, source, NOT_WATCHED), progress)
+    return judge.measure(opened, wire.Measure("noise", str(opened.task.folder), source), progress)
 
 
-def print_noise(opened: Opened, kernel: Path, *, folder: Path) -> None:
+def print_noise(opened: OpenTask, kernel: Path, *, folder: Path) -> None:
     """A line for each judging."""
     quiet = [_print(opened, kernel, "quiet", 0.0) for _ in range(JUDGINGS)]
     usual = sorted(found for found in quiet if found)[len(quiet) // 2]
-    worker_core = opened.workplace.worker_core
+    worker_core = opened.device.worker_core
     if opened.task.device == "cpu" and worker_core is not None:
         for core, whose in ((min(os.sched_getaffinity(0)), "the judge's"), (worker_core, "the candidate's")):
             with _busy_core(core):
@@ -74,7 +72,7 @@ def print_noise(opened: Opened, kernel: Path, *, folder: Path) -> None:
 
 
 def _print(
-    opened: Opened, kernel: Path, situation: str, usual: float, *, progress: Progress = lambda stage: None
+    opened: OpenTask, kernel: Path, situation: str, usual: float, *, progress: Progress = lambda stage: None
 ) -> float:
     """One judging; its utilization, 0 where there is no score."""
     try:

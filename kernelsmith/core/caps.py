@@ -2,7 +2,7 @@
 
 What a candidate, a compiler, a model or a file name says is capped where it enters; whoever shows it makes its control
 characters harmless (report/text.py for terminals, prompts/clean.py for models). The harness caps what it sends by
-hygiene.py, below these.
+harness/harness/wire/text.py, below these.
 """
 
 TEXT = 20_000

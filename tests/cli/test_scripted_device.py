@@ -49,7 +49,7 @@ def test_a_whole_search_runs_by_script_and_says_so(cli, search):
     text = cli("show", "night")
     assert "a script gave these numbers, and nothing was measured" in text.stdout
     assert "incorrect" in text.stdout
-    assert json.loads(cli("show", "night", "--json").stdout)["measured_on"] == "scripted"
+    assert json.loads(cli("show", "night", "--json").stdout)["run"]["device"]["kind"] == "scripted"
 
 
 def test_the_same_script_gives_the_same_numbers(cli, search):

@@ -1,6 +1,6 @@
 """The product check of several calls on the card, at sizes that do not fit the way rows are read.
 
-    python tests/gpu/products.py
+    PYTHONPATH=.:benchmarks:harness python tests/gpu/products.py
 
 A process of its own: one that has computed on the GPU keeps judges off it. Prints a line a size; the status is 1 where
 an honest product is accused, or a spoilt one is not.
@@ -33,12 +33,11 @@ def verdicts(opened, sizes: tuple[int, int, int]) -> list[bool]:
     import numpy as np
 
     from harness.checking import inputs, verify
-    from harness.memory.layout import lay_out
 
     task, case = opened.task, replace(opened.main, sizes=dict(zip("MNK", sizes, strict=True)))
-    layout = lay_out(task, case, sets=CALLS)
-    opened.arena.fill(task, case, layout=layout, sets=range(CALLS), key=inputs.fresh_key())
-    stored = opened.arena.stored(task, case, layout=layout, seat=0)
+    operands = opened.memory.operands(task, case, sets=CALLS)
+    operands.fill(range(CALLS), inputs.fresh_key())
+    stored = operands.stored(seat=0)
     for index in range(CALLS):
         given, made = stored.operands(index)
         product = given["A"] @ given["B"].T

@@ -29,7 +29,7 @@ def generator(key: str) -> np.random.Generator:
 
 
 def fill(task: Task, case: Case, *, views: Mapping[str, Array], rng: np.random.Generator) -> None:
-    """Write one set of inputs into the judge's views of the arena; the task's own `inputs` where it has one."""
+    """Write one set of inputs into the judge's views of the memory; the task's own `inputs` where it has one."""
     if hasattr(task.benchmark, "inputs"):
         for name, values in task.benchmark.inputs(case.sizes, rng, np).items():
             views[name][...] = values

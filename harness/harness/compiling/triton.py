@@ -1,6 +1,6 @@
 """From a Triton candidate to a folder with its kernels compiled ahead of time. No GPU is needed.
 
-The candidate's host code runs in the build's sandbox on paper (build/record.py); what it launches is compiled there.
+The candidate's host code runs in the build's sandbox on paper (compiling/record.py); what it launches is compiled there.
 The worker later finds all of it in the folder and compiles nothing.
 """
 

@@ -1,4 +1,4 @@
-"""A CPU core on which C candidates are judged: its measured peak, its compiled worker, its arena of shared memory."""
+"""A CPU core on which C candidates are judged: its measured peak, its compiled worker, its shared memory."""
 
 import secrets
 import shutil

@@ -1,4 +1,4 @@
-"""An NVIDIA GPU on which CUDA C++ and Triton candidates are judged: its looked-up peak, its arena, its workers."""
+"""An NVIDIA GPU on which CUDA C++ and Triton candidates are judged: its looked-up peak, its memory, its workers."""
 
 import os
 import secrets

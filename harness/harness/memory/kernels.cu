@@ -1,6 +1,6 @@
 // What the judge computes on a GPU: secret inputs, checksums of them, samples, and the examination of outputs.
 //
-// Trusted code, compiled once for the machine (arena/cuda.py loads it). Matrices are row-major and dense; T is how an
+// Trusted code, compiled once for the machine (memory/kernels.py loads it). Matrices are row-major and dense; T is how an
 // element is stored. Numbers are examined in fp32, or as bits.
 
 #include <cuda_bf16.h>

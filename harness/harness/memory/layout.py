@@ -1,4 +1,4 @@
-"""Where the sets of one case lie in an arena: a set is one call's operands, and outputs lie between guard bands."""
+"""Where the sets of one case lie in a memory: a set is one call's operands, and outputs lie between guard bands."""
 
 from dataclasses import dataclass
 

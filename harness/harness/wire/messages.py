@@ -1,6 +1,6 @@
 """The writer's half of the wire: one JSON object a line, requests in, answers out.
 
-The reader's half is kernelsmith/judge_client/wire.py; requests are read by reading.py.
+The reader's half is kernelsmith/judge_client/wire.py; requests.py reads requests.
 
     request   {"v": 1, "id": "...", "op": "open" | "measure" | "contend" | "reproduce" | "duel" | "build", ...}
     answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "built"

@@ -1,6 +1,6 @@
 """Triton without torch: a driver of our own on the CUDA driver's functions, and the call of one candidate.
 
-Kernels were compiled ahead of time by the build (build/record.py, through this very module); here they are only found,
+Kernels were compiled ahead of time by the build (compiling/record.py, through this very module); here they are only found,
 loaded and launched. Launchers and tensor maps are made by ctypes, so no compiler is needed where a candidate runs.
 Read against Triton 3.6: backends/nvidia/driver.py, compiler/compiler.py, runtime/jit.py.
 """
@@ -261,7 +261,7 @@ class Entry:
 
 
 def load(folder: str, driver: cuda.Driver, stream: int) -> Callable[[list[int], list[int], int], int]:
-    """The worker's call of a candidate that build/triton.py has built."""
+    """The worker's call of a candidate that compiling/triton.py has built."""
     set_environment(Path(folder))
     import triton
     from triton import knobs
