@@ -1,4 +1,4 @@
-"""The facts that the agent shares with the judge, from harness/contract.toml, which harness/harness/contract.py reads too."""
+"""The facts that the agent shares with the judge: harness/contract.toml, which the judge reads too."""
 
 import functools
 import re

@@ -1,7 +1,7 @@
 """From a Triton candidate to a folder with its kernels compiled ahead of time. No GPU is needed.
 
-The candidate's host code runs in the build's sandbox on paper (compiling/record.py); what it launches is compiled there.
-The worker later finds all of it in the folder and compiles nothing.
+The build's sandbox runs the candidate's host code without a device (record.py) and compiles each kernel that it launches.
+The worker later finds all kernels in the folder and compiles nothing.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """Triton without torch: a driver of our own on the CUDA driver's functions, and the call of one candidate.
 
-Kernels were compiled ahead of time by the build (compiling/record.py, through this very module); here they are only found,
-loaded and launched. Launchers and tensor maps are made by ctypes, so no compiler is needed where a candidate runs.
+The build compiled the kernels ahead of time (compiling/record.py, through this module); a worker only finds, loads and
+launches them. ctypes makes launchers and tensor maps, so no compiler is needed where a candidate runs.
 Read against Triton 3.6: backends/nvidia/driver.py, compiler/compiler.py, runtime/jit.py.
 """
 
