@@ -1,6 +1,6 @@
 """From a Triton candidate to a folder with its kernels compiled ahead of time. No GPU is needed.
 
-The build's sandbox runs the candidate's host code without a device (record.py) and compiles each kernel that it launches.
+The build's sandbox runs the candidate's host code without a device (record.py) and compiles what it launches.
 The worker later finds all kernels in the folder and compiles nothing.
 """
 
