@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.checking import inputs
-from harness.judging import audit, contention
+from harness.judging import audit
+from harness.judging.comparison import Comparison, Rival
 from harness.judging.duel import MARGIN, Duel
 from harness.judging.open_task import OpenTask
 from in_process import SUFFIXES, built
@@ -37,8 +38,8 @@ def fought(opened: OpenTask, contender: Path, incumbent: Path, *, call_s: float,
     with opened.worker(contender) as worker:
         if give_up:
             audit.single_call_s(opened.session(worker, opened.main).after(0.0))
-        terms = contention.duel_terms(opened, calls_s=2 * call_s, give_up=give_up)
-        return contention.fight_rival(opened, worker, contention.Rival(incumbent), terms)
+        comparison = Comparison(opened, worker, Rival(incumbent))
+        return comparison.fight(comparison.terms(2 * call_s, give_up=give_up))
 
 
 def is_told_apart(duel: Duel) -> bool:

@@ -5,8 +5,7 @@ promotes it; the first candidate that passes, or one that is faster beyond any d
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from harness.compiling.built import BuildFailure
 from harness.contract import TIMING
 from harness.devices import Monitor
 from harness.judging import audit, duel
+from harness.judging.comparison import Comparison, Rival, beside_vendor
 from harness.judging.findings import Findings, Measurable
 from harness.judging.judgement import IncumbentFailed, Judgement, Progress, blamed_only_alone
 from harness.judging.measurement import slowed
@@ -25,18 +25,12 @@ from harness.judging.open_task import OpenTask
 from harness.timing.failure import Failed
 from harness.timing.score import BatchTime, score
 from harness.wire import messages as wire
-from harness.worker import Profile, Worker, WorkerDied, WorkerOverdue
+from harness.worker import Worker
 
 CLEAR: float = TIMING["duel"]["clear_factor"]
 """A contender whose slowest batch beats the incumbent's fastest by this factor needs no duel."""
-DUEL_S: float = TIMING["duel"]["most_s"]
-"""A duel of slow kernels has fewer quads, so that it takes no longer than this ..."""
-MIN_DUEL_QUADS: int = TIMING["duel"]["fewest_quads"]
-"""... but never fewer than these."""
 LINE_QUADS: int = TIMING["duel"]["line_quads"]
 """Quads, at most, of a duel with the head of the contender's own line, which promotes nobody."""
-MIN_VENDOR_QUADS: int = TIMING["vendor"]["fewest_quads"]
-"""Fewer quads tell no more than the ratio of the scores."""
 
 
 @dataclass
@@ -207,63 +201,14 @@ def won_in_company(contention: Contention, fought: duel.Duel) -> bool:
 
 def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
     """Fight the opponent, built again where the cache has lost it."""
-    opened, worker = contention.opened, contention.worker
+    opened = contention.opened
     built = opened.build(Path(opponent.source.path), language=opponent.source.language)
     if isinstance(built, BuildFailure):
         detail = f"it does not build any more: {built.detail}"
         raise duel.failed_incumbent(Failed("build_failed", detail))
+    comparison = Comparison(opened, contention.worker, Rival(built.artifact))
     calls_s = opponent.time_us * 1e-6 + contention.call_s
-    terms = duel_terms(opened, calls_s=calls_s, most_quads=LINE_QUADS if contention.is_in_line else None)
-    return fight_rival(opened, worker, Rival(built.artifact), terms)
-
-
-@dataclass(frozen=True, slots=True)
-class Rival:
-    """The other side of a comparison: what is run, and what its worker may have where that is not the usual."""
-
-    artifact: Path
-    profile: Profile | None = None
-
-
-def duel_terms(opened: OpenTask, *, calls_s: float, most_quads: int | None = None, give_up: bool = True) -> duel.Terms:
-    """Return the terms of a duel on the main case; `calls_s` is one call of either side together, seconds."""
-    pace = opened.pace
-    calls = _calls_in_a_turn(opened, calls_s, turn_s=pace.turn_s)
-    quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, pace.quads))
-    quads = min(quads, most_quads or quads)
-    is_short = calls_s / 2 < pace.graph_below_s
-    return duel.Terms(quads, calls, is_short, pace.futility_every if give_up else quads)
-
-
-def _calls_in_a_turn(opened: OpenTask, calls_s: float, *, turn_s: float) -> int:
-    """Return one, unless calls are so short that the deducted overhead would decide the duel."""
-    most = opened.plan(opened.main, pilot_s=calls_s / 2).calls
-    return int(np.clip(turn_s / (calls_s / 2), 1, most))
-
-
-def fight_rival(opened: OpenTask, contender: Worker, rival: Rival, terms: duel.Terms) -> duel.Duel:
-    """Fight a duel on the main case with another built candidate, which runs in the other seat.
-
-    Raises:
-        Failed, WorkerDied, WorkerOverdue: the contender fails.
-        IncumbentFailed: the rival fails.
-    """
-    with _worker_of(opened, rival) as other:
-        ours, theirs = (
-            opened.session(worker, opened.main, sets=terms.calls, seat=seat).after(opened.pace.turn_idle_s)
-            for seat, worker in enumerate((contender, other))
-        )
-        return duel.fight(ours, theirs, terms, monitor=opened.device.monitor(contender, other))
-
-
-@contextmanager
-def _worker_of(opened: OpenTask, rival: Rival) -> Iterator[Worker]:
-    with ExitStack() as stack:
-        try:
-            worker = stack.enter_context(opened.worker(rival.artifact, seat=1, profile=rival.profile))
-        except (WorkerDied, WorkerOverdue) as death:
-            raise duel.failed_incumbent(death) from death
-        yield worker
+    return comparison.fight(comparison.terms(calls_s, most_quads=LINE_QUADS if contention.is_in_line else None))
 
 
 # --- what is measured of promoted candidates only, and changes no score ---------------------------------------------
@@ -300,27 +245,6 @@ def compare_with_vendor(contention: Contention) -> None:
     else:
         findings.notes.append(note)
     contention.measurement = replace(contention.measurement, vendor_ratio=paired.speedup, vendor_paired=True)
-
-
-def beside_vendor(opened: OpenTask, contender: Worker, *, call_s: float) -> duel.Duel | None:
-    """Run a candidate and the vendor line in turn; on a GPU a turn is as long as a batch that is scored.
-
-    Returns None where there is no vendor line, or enough quads would take too long.
-
-    Raises:
-        Failed, WorkerDied, WorkerOverdue: the candidate fails.
-        IncumbentFailed: the vendor line fails.
-    """
-    pace, measured = opened.pace, opened.calibration.vendor
-    if measured is None:
-        return None
-    calls_s = call_s + measured.call_s
-    calls = _calls_in_a_turn(opened, calls_s, turn_s=pace.vendor_turn_s)
-    quads = min(pace.vendor_quads, int(pace.vendor_s / (2 * calls * calls_s)))
-    if quads < MIN_VENDOR_QUADS:
-        return None
-    rival = Rival(measured.vendor.artifact, measured.vendor.profile)
-    return fight_rival(opened, contender, rival, duel.Terms(quads, calls, calls_s / 2 < pace.graph_below_s))
 
 
 def is_sustained(contention: Contention) -> bool:

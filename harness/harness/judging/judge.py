@@ -11,6 +11,7 @@ from pathlib import Path
 from harness import guards
 from harness.errors import MachineError
 from harness.judging import admission, contention, correctness, duel, measurement, timed_cases
+from harness.judging.comparison import Comparison, Rival, beside_vendor
 from harness.judging.contention import Contention
 from harness.judging.findings import Findings
 from harness.judging.judgement import (
@@ -139,19 +140,23 @@ def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
     with blamed_only_alone(opened, workers=0), deaths_are_verdicts(opened.main), opened.worker(artifact) as worker:
         if others:
             rival, rival_s = others[0]
-            terms = contention.duel_terms(opened, calls_s=call_s + rival_s, give_up=False)
-            return contention.fight_rival(opened, worker, contention.Rival(rival), terms)
-        if (fought := contention.beside_vendor(opened, worker, call_s=call_s)) is None:
+            comparison = Comparison(opened, worker, Rival(rival))
+            return comparison.fight(comparison.terms(call_s + rival_s, give_up=False))
+        if (fought := beside_vendor(opened, worker, call_s=call_s)) is None:
             raise MachineError("no vendor line to be compared with in a reasonable time")
         return fought
 
 
-def reproduce(opened: OpenTask, request: wire.Reproduce) -> None:
-    """Run one recorded batch again, unscored, and compare every output with the reference.
+def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
+    """Run one recorded batch again, unscored; return whether every output is right, and what was found."""
+    try:
+        _reproduce(opened, request)
+    except Failed as failed:
+        return False, f"{failed.status}: {failed.detail}"
+    return True, "all outputs of the batch are right"
 
-    Raises:
-        Failed: the candidate fails on these inputs, or does not build.
-    """
+
+def _reproduce(opened: OpenTask, request: wire.Reproduce) -> None:
     case = next((case for case in opened.task.cases if case.name == request.case), None)
     if case is None or request.calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):
         raise Failed("rejected", f"no batch {request.case}:{request.calls} can have been recorded of this task")

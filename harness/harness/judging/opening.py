@@ -68,7 +68,7 @@ def open_task(task: Task, *, device: Device, calibration_s: float, progress: Pro
     progress("memory")
     opened = _with_memory(task, device=device)
     try:
-        return _calibrated(opened, progress)
+        return Calibrator(opened).calibrate(progress)
     except (Failed, WorkerDied, WorkerOverdue, MachineError, OpeningError, TaskFault) as error:
         fault = _fault(error)
     # Raised anew: the first traceback holds views of the memory, which then could not be closed.
@@ -135,35 +135,128 @@ class Indulgent:
         return {"max_element": math.inf, "rms": math.inf, "mismatch": 1.0, "coarse": 1.0}
 
 
-def _calibrated(opened: OpenTask, progress: Progress) -> OpenTask:
-    progress("dispatch overhead")
-    opened = _with(opened, overheads=_overheads(opened))
-    progress("vendor line")
-    vendor = _fastest_vendor(opened)
-    progress("process spread")
-    return _with_spread(opened, vendor)
+class Calibrator:
+    """Measures the calibration of a task step by step, through the workers that candidates get."""
+
+    def __init__(self, opened: OpenTask) -> None:
+        self.opened = opened
+        """The task with what is calibrated so far."""
+
+    def calibrate(self, progress: Progress) -> OpenTask:
+        """Return the task with its whole calibration.
+
+        Raises:
+            Failed, WorkerDied, WorkerOverdue, OpeningError: a trusted program failed.
+            TaskFault: the task's vendor file is wrong.
+        """
+        progress("dispatch overhead")
+        self._add(overheads=self._overheads())
+        progress("vendor line")
+        vendor = self._fastest_vendor()
+        progress("process spread")
+        self._add_spread(vendor)
+        return self.opened
+
+    def _add(self, **measured: Any) -> None:
+        self.opened = replace(self.opened, calibration=replace(self.opened.calibration, **measured))
+
+    # --- dispatch overhead ------------------------------------------------------------------------------------------
+
+    def _overheads(self) -> dict[str, dict[float, Overhead]]:
+        """Return the dispatch overheads by language and idle time, of trusted candidates of known duration."""
+        opened, pace = self.opened, self.opened.pace
+        pauses_s = sorted({0.0, pace.turn_idle_s, pace.idle_s})
+        found = {}
+        for language, text in opened.device.standards(opened.task).items():
+            artifact = self._trusted(text, language=language, name=f"the candidate of known duration in {language}")
+            with opened.worker(artifact) as worker:
+                session = opened.session(worker, opened.main)
+                found[language] = {idle_s: overhead(session.after(idle_s), pace) for idle_s in pauses_s}
+        return found
+
+    def _trusted(self, text: str, *, language: str, name: str) -> Path:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as source:
+            source.write(text)
+            source.flush()
+            built = self.opened.build(Path(source.name), language=language)
+        if isinstance(built, BuildFailure):
+            raise OpeningError(f"{name} does not build: {built.detail}")
+        return built.artifact
+
+    # --- vendor line and process spread -----------------------------------------------------------------------------
+
+    def _fastest_vendor(self) -> Vendor | None:
+        """Return the fastest way to run the vendor's candidate; None where the task has none or it is missing."""
+        variants = self._vendors()
+        if len(variants) < 2:
+            return next(iter(variants), None)
+        return min(variants, key=lambda variant: self._time_of(variant, batches=VENDOR_TRIALS, is_vendor=True))
+
+    def _vendors(self) -> list[Vendor]:
+        opened = self.opened
+        if opened.task.vendor is None:
+            return []
+        source = opened.device.vendor_source(opened.task)
+        with _blame(source):
+            text, language = source.read_text(encoding="utf-8"), opened.calibration.trusted_language
+            artifact = self._trusted(text, language=language, name="the vendor line")
+        return opened.device.vendors(artifact, memory_bytes=opened.profile.memory_bytes)
+
+    def _add_spread(self, vendor: Vendor | None) -> None:
+        """Add the process spread, the ratio of single calls, and the vendor's time.
+
+        They are measured of the vendor line, else of other trusted work, else of the peak probe.
+        """
+        opened, is_vendor = self.opened, vendor is not None
+        processes, batches = opened.pace.spread
+        trusted = vendor or self._yardstick()
+        if trusted is None:
+            self._add(spread=spread_of(opened.device.probe_rates(processes, unit=opened.task.unit)))
+            return
+        times = [self._time_of(trusted, batches=batches, is_vendor=is_vendor) for _ in range(processes)]
+        call_s = statistics.median(times)
+        ratio = self._single_ratio(trusted, batch_s=call_s, is_vendor=is_vendor)
+        measured = VendorTime(vendor, call_s) if vendor else None
+        self._add(spread=spread_of(times), single_ratio=ratio, vendor=measured)
+
+    def _yardstick(self) -> Vendor | None:
+        """Return trusted work of about the length of a good candidate's, whatever its outputs; None without any."""
+        opened = self.opened
+        if (found := opened.device.yardstick(opened.task)) is None:
+            return None
+        text, language = found
+        return Vendor("yardstick", self._trusted(text, language=language, name="the yardstick"), opened.profile)
+
+    def _time_of(self, vendor: Vendor, *, batches: int, is_vendor: bool) -> float:
+        """Return the seconds per call of trusted work in a new process; outputs of a vendor's are verified."""
+        opened, times = self.opened, list[BatchTime]()
+        plan = opened.plan(opened.main, pilot_s=FASTEST_PILOT_S)
+        with opened.worker(vendor.artifact, profile=vendor.profile) as worker:
+            session, sets = opened.session(worker, opened.main, sets=plan.calls), range(plan.calls)
+            for _ in range(batches + 1):
+                key = inputs.fresh_key()
+                session.refresh(sets, key)
+                batch = session.run(sets, key)
+                if is_vendor:
+                    with _blame(opened.device.vendor_source(opened.task)):
+                        batch.verify()
+                times.append(batch.time)
+                if plan.as_graph:
+                    session = session.capture(sets)
+        # The first batch loads the library's code and allocates its buffers.
+        return score(times[1:], quantile=opened.pace.quantile, rng=np.random.default_rng(0)).call_s
+
+    def _single_ratio(self, vendor: Vendor, *, batch_s: float, is_vendor: bool) -> float:
+        """Return the time of single calls over that in batches; 1 where a batch is a single call anyway."""
+        opened = self.opened
+        if opened.plan(opened.main, pilot_s=batch_s).calls == 1:
+            return 1.0
+        with opened.worker(vendor.artifact, profile=vendor.profile) as worker:
+            session = opened.session(worker, opened.main).after(0.0)
+            return audit.single_call_s(session, is_verified=is_vendor) / batch_s
 
 
-def _with(opened: OpenTask, **measured: Any) -> OpenTask:
-    return replace(opened, calibration=replace(opened.calibration, **measured))
-
-
-# --- dispatch overhead ----------------------------------------------------------------------------------------------
-
-
-def _overheads(opened: OpenTask) -> dict[str, dict[float, Overhead]]:
-    """Return the dispatch overheads by language and idle time, of trusted candidates of known duration."""
-    pauses_s = sorted({0.0, opened.pace.turn_idle_s, opened.pace.idle_s})
-    found = {}
-    for language, text in opened.device.standards(opened.task).items():
-        artifact = _trusted(opened, text, language=language, name=f"the candidate of known duration in {language}")
-        with opened.worker(artifact) as worker:
-            session = opened.session(worker, opened.main)
-            found[language] = {idle_s: _overhead(session.after(idle_s), opened.pace) for idle_s in pauses_s}
-    return found
-
-
-def _overhead(session: TimingSession, pace: Pace) -> Overhead:
+def overhead(session: TimingSession, pace: Pace) -> Overhead:
     """Return the dispatch overhead, as the quantile that makes a score.
 
     It is measured after an input refresh, as batches are, because a worker that was stopped resumes slowly.
@@ -177,37 +270,6 @@ def _overhead(session: TimingSession, pace: Pace) -> Overhead:
     return Overhead(max(0.0, float(typical) - pace.standard_s), float(high - low))
 
 
-def _trusted(opened: OpenTask, text: str, *, language: str, name: str) -> Path:
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as source:
-        source.write(text)
-        source.flush()
-        built = opened.build(Path(source.name), language=language)
-    if isinstance(built, BuildFailure):
-        raise OpeningError(f"{name} does not build: {built.detail}")
-    return built.artifact
-
-
-# --- vendor line and process spread ---------------------------------------------------------------------------------
-
-
-def _fastest_vendor(opened: OpenTask) -> Vendor | None:
-    """Return the fastest of the ways to run the vendor's candidate; None where the task has none or it is missing."""
-    variants = _vendors(opened)
-    if len(variants) < 2:
-        return next(iter(variants), None)
-    return min(variants, key=lambda variant: _time_of(opened, variant, batches=VENDOR_TRIALS, is_vendor=True))
-
-
-def _vendors(opened: OpenTask) -> list[Vendor]:
-    if opened.task.vendor is None:
-        return []
-    source = opened.device.vendor_source(opened.task)
-    with _blame(source):
-        text, language = source.read_text(encoding="utf-8"), opened.calibration.trusted_language
-        artifact = _trusted(opened, text, language=language, name="the vendor line")
-    return opened.device.vendors(artifact, memory_bytes=opened.profile.memory_bytes)
-
-
 @contextmanager
 def _blame(source: Path) -> Iterator[None]:
     """Turn a failure of the task's vendor file into a fault of the task."""
@@ -215,60 +277,6 @@ def _blame(source: Path) -> Iterator[None]:
         yield
     except (Failed, OpeningError, OSError) as error:
         raise TaskFault(f"{source.name}: {error}") from error
-
-
-def _with_spread(opened: OpenTask, vendor: Vendor | None) -> OpenTask:
-    """Add the process spread, the ratio of single calls, and the vendor's time.
-
-    They are measured of the vendor line, else of other trusted work, else of the peak probe.
-    """
-    processes, batches = opened.pace.spread
-    trusted = vendor or _yardstick(opened)
-    if trusted is None:
-        return _with(opened, spread=spread_of(opened.device.probe_rates(processes, unit=opened.task.unit)))
-    times = [_time_of(opened, trusted, batches=batches, is_vendor=bool(vendor)) for _ in range(processes)]
-    call_s = statistics.median(times)
-    ratio = _single_ratio(opened, trusted, batch_s=call_s, is_vendor=bool(vendor))
-    return _with(
-        opened, spread=spread_of(times), single_ratio=ratio, vendor=VendorTime(vendor, call_s) if vendor else None
-    )
-
-
-def _yardstick(opened: OpenTask) -> Vendor | None:
-    """Return trusted work of about the length of a good candidate's, whatever its outputs; None where none exists."""
-    if (found := opened.device.yardstick(opened.task)) is None:
-        return None
-    text, language = found
-    return Vendor("yardstick", _trusted(opened, text, language=language, name="the yardstick"), opened.profile)
-
-
-def _time_of(opened: OpenTask, vendor: Vendor, *, batches: int, is_vendor: bool) -> float:
-    """Return the seconds per call of trusted work in a new process; outputs of a vendor's are verified."""
-    times: list[BatchTime] = []
-    plan = opened.plan(opened.main, pilot_s=FASTEST_PILOT_S)
-    with opened.worker(vendor.artifact, profile=vendor.profile) as worker:
-        session, sets = opened.session(worker, opened.main, sets=plan.calls), range(plan.calls)
-        for _ in range(batches + 1):
-            key = inputs.fresh_key()
-            session.refresh(sets, key)
-            batch = session.run(sets, key)
-            if is_vendor:
-                with _blame(opened.device.vendor_source(opened.task)):
-                    batch.verify()
-            times.append(batch.time)
-            if plan.as_graph:
-                session = session.capture(sets)
-    # The first batch loads the library's code and allocates its buffers.
-    return score(times[1:], quantile=opened.pace.quantile, rng=np.random.default_rng(0)).call_s
-
-
-def _single_ratio(opened: OpenTask, vendor: Vendor, *, batch_s: float, is_vendor: bool) -> float:
-    """Return the time of single calls over that in batches; 1 where a batch is a single call anyway."""
-    if opened.plan(opened.main, pilot_s=batch_s).calls == 1:
-        return 1.0
-    with opened.worker(vendor.artifact, profile=vendor.profile) as worker:
-        session = opened.session(worker, opened.main).after(0.0)
-        return audit.single_call_s(session, is_verified=is_vendor) / batch_s
 
 
 def spread_of(values: Sequence[float]) -> float:

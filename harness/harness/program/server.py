@@ -16,7 +16,6 @@ from harness.errors import MachineError, TaskFault
 from harness.judging import judge, opening
 from harness.judging.open_task import OpenTask
 from harness.sandbox import launcher as sandbox
-from harness.timing.failure import Failed
 from harness.wire import messages as wire
 from harness.wire import requests
 
@@ -56,8 +55,8 @@ class Server:
             request = requests.parse(line)
         except requests.RequestError as error:
             self._answers.error("", str(error))
-            return
-        self._answer_or_explain(request)
+        else:
+            self._answer_or_explain(request)
 
     def _answer_or_explain(self, request: wire.Request) -> None:
         try:
@@ -86,7 +85,8 @@ class Server:
             case wire.Contend():
                 self._answers.verdict(request.id, judge.contend(opened, request, progress))
             case wire.Reproduce():
-                self._reproduce(opened, request)
+                is_correct, detail = judge.reproduce(opened, request)
+                self._answers.reproduced(request.id, is_correct=is_correct, detail=detail)
             case wire.DuelRequest():
                 self._duel(opened, request, progress)
 
@@ -112,13 +112,6 @@ class Server:
             self._answers.verdict(request.id, result)
         else:
             self._answers.duel(request.id, result.on_wire())
-
-    def _reproduce(self, opened: OpenTask, request: wire.Reproduce) -> None:
-        try:
-            judge.reproduce(opened, request)
-            self._answers.reproduced(request.id, is_correct=True, detail="all outputs of the batch are right")
-        except Failed as failed:
-            self._answers.reproduced(request.id, is_correct=False, detail=f"{failed.status}: {failed.detail}")
 
     def _open(self, folder: Path, progress: Callable[[str], None]) -> OpenTask:
         if self._opened is None or self._opened.task.folder != folder:
