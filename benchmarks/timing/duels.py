@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.checking import inputs
-from harness.judging import audit
-from harness.judging.comparison import Comparison, Rival
+from harness.judging import audit, comparison
 from harness.judging.duel import MARGIN, Duel
 from harness.judging.open_task import OpenTask
 from in_process import SUFFIXES, built
@@ -38,8 +37,8 @@ def fought(opened: OpenTask, contender: Path, incumbent: Path, *, call_s: float,
     with opened.worker(contender) as worker:
         if give_up:
             audit.single_call_s(opened.session(worker, opened.main).after(0.0))
-        comparison = Comparison(opened, worker, Rival(incumbent))
-        return comparison.fight(comparison.terms(2 * call_s, give_up=give_up))
+        sides = comparison.Comparison(opened, worker, comparison.Rival(incumbent))
+        return sides.fight(sides.terms(2 * call_s, give_up=give_up))
 
 
 def is_told_apart(duel: Duel) -> bool:

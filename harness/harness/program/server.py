@@ -14,6 +14,7 @@ from harness.devices.cpu import CpuDevice
 from harness.devices.scripted import ScriptedDevice
 from harness.errors import MachineError, TaskFault
 from harness.judging import judge, opening
+from harness.judging.duel import Duel
 from harness.judging.open_task import OpenTask
 from harness.sandbox import launcher as sandbox
 from harness.wire import messages as wire
@@ -88,7 +89,7 @@ class Server:
                 is_correct, detail = judge.reproduce(opened, request)
                 self._answers.reproduced(request.id, is_correct=is_correct, detail=detail)
             case wire.DuelRequest():
-                self._duel(opened, request, progress)
+                self._tell_duel(request.id, judge.compare(opened, request, progress))
 
     def _announce(self, request_id: str, stage: str) -> None:
         """Announce a stage, `timing`, or a step of one, `timing: case odd`."""
@@ -106,12 +107,11 @@ class Server:
         machine.at_low_priority(build, nice=BUILDS_AHEAD_NICE)
         self._answers.built(request.id)
 
-    def _duel(self, opened: OpenTask, request: wire.DuelRequest, progress: Callable[[str], None]) -> None:
-        result = judge.compare(opened, request, progress)
+    def _tell_duel(self, request_id: str, result: Duel | wire.Verdict) -> None:
         if isinstance(result, wire.Verdict):
-            self._answers.verdict(request.id, result)
+            self._answers.verdict(request_id, result)
         else:
-            self._answers.duel(request.id, result.on_wire())
+            self._answers.duel(request_id, result.on_wire())
 
     def _open(self, folder: Path, progress: Callable[[str], None]) -> OpenTask:
         if self._opened is None or self._opened.task.folder != folder:
