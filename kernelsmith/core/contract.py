@@ -1,4 +1,4 @@
-"""The facts that the agent shares with the judge, from harness/contract.toml, which harness/harness/contract.py reads too."""
+"""The facts that agent and judge share, from harness/contract.toml; the judge reads it in harness/harness/contract.py."""
 
 import functools
 import re

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.checking import rehearsal
 from harness.compiling import gpu as gpu_build
+from harness.compiling.bench import Workshop
 from harness.devices import Device, machine
 from harness.devices.cpu import CpuDevice
 from harness.devices.scripted import ScriptedDevice
@@ -99,9 +100,8 @@ class Server:
         settings, source = self._settings, request.candidate
         task = self._loaded(Path(request.task))
         with _niced(BUILDS_AHEAD_NICE):
-            gpu_build.build_ahead(
-                Path(source.path), task, language=source.language, cache=settings.cache, isolation=settings.isolation
-            )
+            workshop = Workshop(settings.cache, settings.isolation)
+            gpu_build.build_ahead(Path(source.path), task, language=source.language, workshop=workshop)
         self._answers.built(request.id)
 
     def _duel(self, opened: OpenTask, request: wire.DuelRequest, progress: Callable[[str], None]) -> None:
