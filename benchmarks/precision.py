@@ -94,12 +94,9 @@ def stored(task: Task, computed: np.ndarray) -> Arrays:
     return {output.name: rounding.rounded(np.asarray(computed, np.float32), output.dtype)}
 
 
-def examined(
-    task: Task, case: Case, *, given: Arrays, made: Arrays, rng: np.random.Generator
-) -> tuple[Mistake | None, Mistake | None]:
-    """The full comparison, and the check of a timed call."""
-    full = verify.compare(task, case, inputs=given, outputs=made, poison=inputs.POISON)
-    return full, verify.check_timed(task, case, inputs=given, outputs=made, rng=rng, poison=inputs.POISON)
+def examined(call: verify.Call, rng: np.random.Generator) -> tuple[Mistake | None, Mistake | None]:
+    """Return what the full comparison finds, and what the check of a timed call finds."""
+    return verify.compare(call, poison=inputs.POISON), verify.check_timed(call, rng=rng, poison=inputs.POISON)
 
 
 def emulated(task: Task, variant: Variant, *, size: int) -> Row:
@@ -109,14 +106,14 @@ def emulated(task: Task, variant: Variant, *, size: int) -> Row:
     rng = np.random.default_rng(0)
     given = drawn(task, case, rng)
     made = stored(task, variant.compute(*given.values()))
-    verdicts = examined(task, case, given=given, made=made, rng=rng)
-    (name, errors), *_ = verify.measure(task, case, inputs=given, outputs=made).items()
-    is_product = task.check.rule == "product"
-    found = verify.residuals(task, inputs=given, outputs=made, rng=rng) if is_product else None
+    call = verify.Call(task, case, given, made)
+    verdicts = examined(call, rng)
+    (name, errors), *_ = verify.measure(call).items()
+    residuals = verify.residuals(call, rng) if task.check.rule == "product" else None
     told = " / ".join("incorrect" if mistake else "passed" for mistake in verdicts)
     exact = task.reference({name: values.astype(np.float64) for name, values in given.items()})[name]
     distance = float(np.linalg.norm(made[name] - exact) / np.linalg.norm(exact))
-    return Row(variant, distance, errors, found, not any(verdicts), told)
+    return Row(variant, distance, errors, residuals, not any(verdicts), told)
 
 
 def print_emulated(name: str, *, size: int) -> bool:

@@ -70,7 +70,7 @@ def errors(folder: Path) -> object:
     rng = np.random.default_rng(0)
     given = {b.name: rng.standard_normal(b.shape_in(task.cases[0].sizes)) for b in task.buffers if not b.is_output}
     made = {name: array + 1e-3 for name, array in task.reference(given).items()}
-    return verify.measure(task, task.cases[0], inputs=given, outputs=made)
+    return verify.measure(verify.Call(task, task.cases[0], given, made))
 
 
 def rehearsed(folder: Path) -> object:

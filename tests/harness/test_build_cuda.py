@@ -5,12 +5,14 @@ Every file of the tasks is built in test_gpu_builds.py.
 
 import ctypes
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import task as tasks
 from harness.compiling import cuda, inspection, nvcc, toolchain
+from harness.compiling.bench import Workshop
 from harness.compiling.built import BuildFailure, Built
 from harness.sandbox import launcher as sandbox
 
@@ -50,9 +52,8 @@ def build(tmp_path, isolation):
     def build_text(text, *, level=isolation.level, deadline_s=60.0):
         source = tmp_path / "any-name.cu"
         source.write_text(text)
-        return cuda.build_cuda(
-            source, task=TASK, cache=tmp_path / "cache", isolation=isolation.lowered(level), deadline_s=deadline_s
-        )
+        task = replace(TASK, limits=replace(TASK.limits, build_s=deadline_s))
+        return cuda.build_cuda(source, task, workshop=Workshop(tmp_path / "cache", isolation.lowered(level)))
 
     return build_text
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness import task as tasks
-from harness.compiling import cuda, inspection, nvcc, sass, signature, toolchain, triton, trusted
+from harness.compiling import gpu, inspection, nvcc, sass, signature, toolchain, triton, trusted
+from harness.compiling.bench import Workshop
 from harness.compiling.built import BuildFailure, Built
 from harness.sandbox import launcher as sandbox
 from harness.wire import messages as wire
@@ -40,12 +41,13 @@ def isolation() -> sandbox.Isolation:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache") / "candidates"
+    return tmp_path_factory.mktemp("cache")
 
 
 def built(source: Path, *, of: tasks.Task, cache: Path, isolation: sandbox.Isolation) -> Built | BuildFailure:
-    build = triton.build_triton if source.suffix == ".py" else cuda.build_cuda
-    return build(source, task=of, cache=cache, isolation=isolation, deadline_s=120)
+    language = gpu.TRITON if source.suffix == ".py" else "cuda"
+    task = replace(of, limits=replace(of.limits, build_s=120))
+    return gpu.build(source, task, language=language, workshop=Workshop(cache, isolation))
 
 
 def facts_of(found: Built | BuildFailure, isolation: sandbox.Isolation) -> wire.Facts:
@@ -270,7 +272,8 @@ def test_a_failure_in_a_hidden_case_tells_only_its_kind(cache, isolation, tmp_pa
 def test_an_endless_build_meets_its_deadline(cache, isolation, tmp_path):
     source = tmp_path / "candidate.py"
     source.write_text("while True:\n    pass\n")
-    found = triton.build_triton(source, task=FP8, cache=cache, isolation=isolation, deadline_s=1.5)
+    hurried = replace(FP8, limits=replace(FP8.limits, build_s=1.5))
+    found = triton.build_triton(source, hurried, workshop=Workshop(cache, isolation))
     assert isinstance(found, BuildFailure)
     assert "deadline" in found.detail
 

@@ -1,8 +1,10 @@
-"""The worker on a GPU, as far as it needs none: how it reads its orders."""
+"""The worker on a GPU, as far as it needs none: how it reads its orders and lays out a launch."""
+
+from typing import Any
 
 import numpy as np
 
-from harness.worker.runtime import gpu
+from harness.worker.runtime import driver, gpu
 from harness.worker.runtime.layout import CALLS, IS_OUTPUT, N_BUFFERS, OFFSETS, SIZES
 
 
@@ -18,3 +20,32 @@ def test_calls_are_read_one_by_one_where_their_buffers_lie() -> None:
     words[OFFSETS + 3] = 31
     assert list(calls) == [[1031, 1040, 5050]]
     assert gpu.sizes_of(orders)[:4] == [7, 8, 9, 0]
+
+
+class Noted(driver.Driver):
+    """A driver without a GPU that notes its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+
+    def call(self, name: str, *arguments: object) -> None:
+        self.calls.append((name, arguments))
+
+
+def test_a_launch_has_the_attributes_that_its_shape_asks_for() -> None:
+    cuda = Noted()
+    shape = driver.Shape(256, 4096, 3, cluster=2, is_programmatic=True)
+    launch = cuda.prepare(7, shape)
+    launch.slots[2] = 99
+    launch((4, 2, 1), 5)
+    ((name, (config, function, addresses, _)),) = cuda.calls
+    assert (name, function.value, len(addresses)) == ("cuLaunchKernelEx", 7, 3)
+    found = config._obj
+    assert (list(found.grid), list(found.block), found.shared_bytes, found.stream) == ([4, 2, 1], [256, 1, 1], 4096, 5)
+    attributes = {one.id: list(one.value.dimensions) for one in found.attributes[: found.attribute_count]}
+    assert attributes == {number: list(values) for number, values in shape.attributes}
+    assert len(attributes) == 3
+
+
+def test_a_plain_launch_has_no_attributes() -> None:
+    assert driver.Shape(128, 0, 0).attributes == []

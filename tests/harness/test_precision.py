@@ -63,7 +63,7 @@ def accused(name: str, *, sizes: dict[str, int], draws: int) -> int:
     case = replace(task.timed[0], sizes=sizes)
     found = 0
     for given, made in results(task, case, name=name, rng=rng, rounds=draws // AT_ONCE):
-        found += any(precision.examined(task, case, given=given, made=made, rng=rng))
+        found += any(precision.examined(verify.Call(task, case, given, made), rng))
     return found
 
 
@@ -116,8 +116,8 @@ def test_a_product_check_has_the_rms_of_the_errors_themselves() -> None:
     rng = np.random.default_rng(3)
     given = precision.drawn(task, case, rng)
     made = precision.stored(task, arithmetic.dropped_bits(6, of=23)(*given.values()))
-    errors = verify.measure(task, case, inputs=given, outputs=made)["C"]
-    found = verify.residuals(task, inputs=given, outputs=made, rng=rng)
+    call = verify.Call(task, case, given, made)
+    errors, found = verify.measure(call)["C"], verify.residuals(call, rng)
     assert found.rms == pytest.approx(errors.rms, rel=0.1)
 
 
@@ -127,6 +127,6 @@ def test_one_row_of_a_narrow_product_is_told_as_of_a_sample() -> None:
     rng = np.random.default_rng(4)
     given = precision.drawn(task, case, rng)
     made = precision.stored(task, arithmetic.bf16_partials(2)(*given.values()))
-    mistake = verify.check_timed(task, case, inputs=given, outputs=made, rng=rng, poison=0)
+    mistake = verify.check_timed(verify.Call(task, case, given, made), rng=rng, poison=0)
     assert mistake is not None
     assert "in a secret sample" in mistake.detail

@@ -67,9 +67,8 @@ class Launcher:
         program.chmod(0o755)
         keep_fds = changes.pop("keep_fds", ())
         policy = Policy(executable=(program, *self._loader), **changes)
-        return sandbox.launch(
-            [program, *words], policy, isolation=isolation, folder=folder, keep_fds=keep_fds, stdout=output
-        )
+        started = sandbox.Program([program, *words], keep_fds=keep_fds, stdout=output)
+        return sandbox.launch(started, policy, isolation=isolation, folder=folder)
 
     def said(self, isolation: Isolation, *words: str, **changes) -> str:
         """Output and end of one attempt."""
@@ -292,7 +291,7 @@ def test_a_worker_dies_with_its_judge(isolation, probe_program, loader):
 
 def test_a_program_that_cannot_start_is_a_sandbox_error_that_names_it(isolation):
     with sandbox.private_folder(isolation) as folder, pytest.raises(SandboxError, match=r"program: .*/absent"):
-        sandbox.launch([folder / "absent"], Policy(), isolation=isolation, folder=folder)
+        sandbox.launch(sandbox.Program([folder / "absent"]), Policy(), isolation=isolation, folder=folder)
 
 
 def test_a_guard_that_fails_aborts_the_start_by_name(standing, isolation):

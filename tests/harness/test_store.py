@@ -7,6 +7,7 @@ import pytest
 
 from harness.compiling import store
 from harness.compiling.bench import BuildFault
+from harness.compiling.built import Built
 from harness.wire import messages as wire
 
 FACTS = wire.Facts(registers=4, warnings=("a",), instructions={"FFMA": 2})
@@ -23,7 +24,7 @@ def output(tmp_path):
 
 
 def put(tmp_path, output):
-    return store.store(tmp_path / "entries" / "one", output, facts=FACTS, seconds=1.5)
+    return store.store(tmp_path / "entries" / "one", Built(output, FACTS, seconds=1.5))
 
 
 def test_a_folder_and_a_file_come_back_whole(tmp_path, output):
@@ -31,7 +32,7 @@ def test_a_folder_and_a_file_come_back_whole(tmp_path, output):
     found = store.stored(tmp_path / "entries" / "one")
     assert (found.artifact, found.facts, found.seconds, found.cached) == (made.artifact, FACTS, 1.5, True)
     assert (found.artifact / "cache" / "kernel" / "k.cubin").read_bytes() == b"code"
-    single = store.store(tmp_path / "entries" / "two", output / "candidate.py", facts=FACTS, seconds=1.0)
+    single = store.store(tmp_path / "entries" / "two", Built(output / "candidate.py", FACTS, seconds=1.0))
     assert single.artifact.read_bytes() == b"text"
 
 

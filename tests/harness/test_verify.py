@@ -25,9 +25,9 @@ def problem(case_name: str, key: str = "1f" * 16):
 
 def both_checks(case, inputs, outputs) -> tuple[verify.Mistake | None, verify.Mistake | None]:
     """The full comparison and the check of timed calls."""
-    full = verify.compare(TASK, case, inputs=inputs, outputs=outputs, poison=POISON)
-    quick = verify.check_timed(TASK, case, inputs=inputs, outputs=outputs, rng=np.random.default_rng(7), poison=POISON)
-    return full, quick
+    call = verify.Call(TASK, case, inputs, outputs)
+    quick = verify.check_timed(call, rng=np.random.default_rng(7), poison=POISON)
+    return verify.compare(call, poison=POISON), quick
 
 
 @pytest.mark.parametrize("name", ["main", "rectangular", "odd", "exact", "wide"])
@@ -136,7 +136,7 @@ def normalized() -> tuple[tasks.Case, tasks.Arrays, np.ndarray]:
 def look_at_rows(case, inputs, y, seed: int) -> verify.Mistake | None:
     """The check of one timed call."""
     rng = np.random.default_rng(seed)
-    return verify.check_timed(ROWS_TASK, case, inputs=inputs, outputs={"Y": y}, rng=rng, poison=POISON)
+    return verify.check_timed(verify.Call(ROWS_TASK, case, inputs, {"Y": y}), rng=rng, poison=POISON)
 
 
 def test_of_independent_rows_a_secret_sample_is_compared() -> None:

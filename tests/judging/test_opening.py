@@ -23,4 +23,4 @@ def test_what_a_set_costs_is_measured_without_telling_what_is_wrong_with_it(name
     made = {b.name: np.full(b.shape_in(case.sizes), value, np.float32) for b in task.buffers if b.is_output}
     with np.errstate(all="ignore"):
         rng = np.random.default_rng(0)
-        assert verify.check_timed(task, case, inputs=given, outputs=made, rng=rng, poison=0) is None
+        assert verify.check_timed(verify.Call(task, case, given, made), rng=rng, poison=0) is None

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness import task as tasks
-from harness.compiling import cuda, nvcc, toolchain, triton
+from harness.compiling import gpu, nvcc, toolchain
+from harness.compiling.bench import Workshop
 from harness.compiling.built import BuildFailure, Built
 from harness.sandbox import launcher as sandbox
 from kernelsmith import paths
@@ -40,14 +41,13 @@ def isolation() -> sandbox.Isolation:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache") / "candidates"
+    return tmp_path_factory.mktemp("cache")
 
 
 def built(one: Exploit, *, cache: Path, isolation: sandbox.Isolation, folder: Path) -> Built | BuildFailure:
     source = folder / f"candidate{one.candidate.language.suffix}"
     source.write_text(one.candidate.source, encoding="utf-8")
-    build = triton.build_triton if one.candidate.language is Language.TRITON else cuda.build_cuda
-    return build(source, task=TASK, cache=cache, isolation=isolation, deadline_s=TASK.limits.build_s)
+    return gpu.build(source, TASK, language=one.candidate.language, workshop=Workshop(cache, isolation))
 
 
 @pytest.mark.parametrize("one", NAMED)

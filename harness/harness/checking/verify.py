@@ -77,16 +77,23 @@ class Residuals:
     rms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The arrays of one call; those of types that numpy lacks are float32 arrays of their values."""
+
+    task: Task
+    case: Case
+    inputs: Arrays
+    outputs: Arrays
+
+
 # --- element by element ---------------------------------------------------------------------------------------------
 
 
-def compare(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays, poison: int) -> Mistake | None:
-    """Compare every element of every output with the reference; None if all is within the task's tolerance.
-
-    Outputs of types that numpy lacks are given as float32 arrays of their values.
-    """
-    tolerance = task.tolerance(case)
-    for one in _compared(task, case, inputs=inputs, outputs=outputs):
+def compare(call: Call, *, poison: int) -> Mistake | None:
+    """Compare every element of every output with the reference; None if all is within the task's tolerance."""
+    tolerance = call.task.tolerance(call.case)
+    for one in _compared(call):
         wrong = one.relative > tolerance.max_element
         if wrong.any():
             return describe(_wrong(one, wrong=wrong, poison=poison))
@@ -95,9 +102,9 @@ def compare(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays, poison: 
     return None
 
 
-def measure(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays) -> dict[str, Errors]:
-    """By output, what `compare` holds against the tolerance."""
-    return {one.name: one.errors() for one in _compared(task, case, inputs=inputs, outputs=outputs)}
+def measure(call: Call) -> dict[str, Errors]:
+    """Return by output what `compare` holds against the tolerance."""
+    return {one.name: one.errors() for one in _compared(call)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +135,16 @@ class _Compared:
         return Errors(count, largest, rms, float(mismatch), small.size, float(ends.mean()) if small.size else 0.0)
 
 
-def _compared(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays) -> list[_Compared]:
-    return [
-        _beside(task, case, name, inputs=inputs, got=outputs[name], expected=expected)
-        for name, expected in task.reference(inputs).items()
-    ]
+def _compared(call: Call) -> list[_Compared]:
+    return [_beside(call, name, expected) for name, expected in call.task.reference(call.inputs).items()]
 
 
-def _beside(task: Task, case: Case, name: str, *, inputs: Arrays, got: Array, expected: Array) -> _Compared:
+def _beside(call: Call, name: str, expected: Array) -> _Compared:
+    task, case, got = call.task, call.case, call.outputs[name]
     dtype = task.buffer(name).dtype
     if case.data == "small_integers" and dtype in rounding.NARROW:
         expected = rounding.rounded(expected, dtype)
-    scale = _scale(task, name=name, inputs=inputs, expected=expected)
+    scale = _scale(task, name=name, inputs=call.inputs, expected=expected)
     error = np.abs(got - expected.astype(np.float64))
     error = np.where(np.isfinite(error), error, np.inf)
     # Where the scale is zero the right answer is exactly zero, and any error is infinitely large.
@@ -273,21 +278,20 @@ def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
 # --- timed calls ----------------------------------------------------------------------------------------------------
 
 
-def check_timed(task: Task, case: Case, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator,
-                poison: int) -> Mistake | None:  # fmt: skip
-    """The check of one timed call: Freivalds for products, and a sample of narrow ones; a sample of independent rows;
-    else a full comparison."""
-    if task.check.independent:
-        given, made = _sampled_rows(task, inputs=inputs, outputs=outputs, rng=rng)
-        return of_sample(compare(task, case, inputs=given, outputs=made, poison=poison))
-    if task.check.rule != "product" or case.data == "small_integers":
-        return compare(task, case, inputs=inputs, outputs=outputs, poison=poison)
-    found = residuals(task, inputs=inputs, outputs=outputs, rng=rng)
-    mistake = judge_residuals(task.check.output, found, tolerance=task.tolerance(case))
-    if mistake or not is_sampled(task):
+def check_timed(call: Call, *, rng: np.random.Generator, poison: int) -> Mistake | None:
+    """Check one timed call: products by Freivalds, narrow ones by a sample too; independent rows by a sample.
+
+    Everything else is compared in full.
+    """
+    check = call.task.check
+    if check.independent:
+        return of_sample(compare(_sampled_rows(call, rng), poison=poison))
+    if check.rule != "product" or call.case.data == "small_integers":
+        return compare(call, poison=poison)
+    mistake = judge_residuals(check.output, residuals(call, rng), tolerance=call.task.tolerance(call.case))
+    if mistake or not is_sampled(call.task):
         return mistake
-    given, made = _sampled(task, inputs=inputs, outputs=outputs, rng=rng)
-    return of_sample(compare(task, case, inputs=given, outputs=made, poison=poison))
+    return of_sample(compare(_sampled(call, rng), poison=poison))
 
 
 def of_sample(mistake: Mistake | None) -> Mistake | None:
@@ -295,15 +299,15 @@ def of_sample(mistake: Mistake | None) -> Mistake | None:
     return mistake and Mistake(f"in a timed call, in a secret sample (places count within it): {mistake.detail}")
 
 
-def residuals(task: Task, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> Residuals:
+def residuals(call: Call, rng: np.random.Generator) -> Residuals:
     """Check C = A Bᵀ by C X = A (Bᵀ X) with Gaussian X drawn after the batch, in float64.
 
     Freivalds 1977. Independent errors e_ij in C make residual i of vector x a number whose square is expected to be
     sum_j e_ij². In units of |a_i| sqrt(sum_j |b_j|² x_j²), the residuals of all rows have the rms of all errors in
     units of |a_i| |b_j|, and the largest shows a few that are far off.
     """
-    check = task.check
-    a, b, c = inputs[check.left], inputs[check.right], outputs[check.output]
+    check = call.task.check
+    a, b, c = call.inputs[check.left], call.inputs[check.right], call.outputs[check.output]
     x = rng.standard_normal((b.shape[0], VECTORS))
     wanted = _times(a, _transposed_times(b, x))
     residual = np.abs(_times(c, x) - wanted)
@@ -341,11 +345,12 @@ def is_cut(task: Task, buffer: Buffer) -> bool:
     return buffer.shape[0] == task.check.independent
 
 
-def _sampled_rows(task: Task, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
-    """Inputs and outputs as of a call that has only the sampled rows."""
-    there = next(len(outputs[buffer.name]) for buffer in task.buffers if buffer.is_output)
+def _sampled_rows(call: Call, rng: np.random.Generator) -> Call:
+    """Return the call as if it had only the sampled rows."""
+    task = call.task
+    there = next(len(call.outputs[buffer.name]) for buffer in task.buffers if buffer.is_output)
     (rows,) = sample(rng, there=there, most=SAMPLED_ROWS)
-    return cut_to(task, rows, arrays=inputs), cut_to(task, rows, arrays=outputs)
+    return Call(task, call.case, cut_to(task, rows, arrays=call.inputs), cut_to(task, rows, arrays=call.outputs))
 
 
 def cut_to(task: Task, rows: NDArray[np.int64], *, arrays: Arrays) -> Arrays:
@@ -364,13 +369,13 @@ def joined(task: Task, calls: Sequence[Arrays]) -> Arrays:
     }
 
 
-def _sampled(task: Task, *, inputs: Arrays, outputs: Arrays, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
-    """A smaller product: some rows of A and of B, and of C where they meet."""
-    check, made = task.check, outputs[task.check.output]
+def _sampled(call: Call, rng: np.random.Generator) -> Call:
+    """Return a smaller product: some rows of A and of B, and of C where they meet."""
+    check, inputs, made = call.task.check, call.inputs, call.outputs[call.task.check.output]
     (rows,) = sample(rng, there=made.shape[0], most=SAMPLED_ROWS)
     (columns,) = sample(rng, there=made.shape[1], most=SAMPLED_COLUMNS)
     given = {**inputs, check.left: inputs[check.left][rows], check.right: inputs[check.right][columns]}
-    return given, {check.output: np.ascontiguousarray(made[np.ix_(rows, columns)])}
+    return Call(call.task, call.case, given, {check.output: np.ascontiguousarray(made[np.ix_(rows, columns)])})
 
 
 def _times(matrix: Array, x: Floats) -> Floats:

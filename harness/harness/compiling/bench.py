@@ -20,22 +20,41 @@ class BuildFault(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where candidates are built: the judge's cache, and the sandbox of every stage."""
+
+    cache: Path
+    isolation: sandbox.Isolation
+
+    @property
+    def candidates(self) -> Path:
+        """The folder of the cache that holds what was built."""
+        return self.cache / "candidates"
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What every program of a build may use; sizes in bytes."""
+
+    programs: tuple[Path, ...]
+    """Programs that it may run, with what they are linked with."""
+    environment: Mapping[str, str]
+    memory_bytes: int = MAX_MEMORY_BYTES
+    file_bytes: int = MAX_OUTPUT_BYTES
+    listable: tuple[Path, ...] = ()
+    """Folders whose names, but not whose contents, it may see."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """One build: where it happens, with what, and until when."""
 
     folder: Path
     isolation: sandbox.Isolation
+    equipment: Equipment
     deadline_s: float
     deadline: float
     """On the monotonic clock."""
-    programs: tuple[Path, ...]
-    """What it may run, with what that is linked with."""
-    environment: Mapping[str, str]
-    cores: tuple[int, ...] | None = None
-    memory_bytes: int = MAX_MEMORY_BYTES
-    file_bytes: int = MAX_OUTPUT_BYTES
-    listable: tuple[Path, ...] = ()
-    """Folders whose names, but not whose contents, it may see."""
 
     def run(self, command: Sequence[str | Path], *, readable: tuple[Path, ...], listing: int | None = None) -> str:
         """One program that must succeed; what it said on its error stream.
@@ -71,14 +90,9 @@ class Bench:
     ) -> Iterator[Callable[[], tuple[int, str, str]]]:
         """One program that runs beside others; what is given waits for it, as `tried` does."""
         with memory_file() as messages:
-            process = sandbox.launch(
-                command,
-                self._policy(readable, environment or {}),
-                isolation=self.isolation,
-                folder=self.folder,
-                stdout=messages if listing is None else listing,
-                stderr=messages,
-            )
+            program = sandbox.Program(command, stdout=messages if listing is None else listing, stderr=messages)
+            policy = self._policy(readable, environment or {})
+            process = sandbox.launch(program, policy, isolation=self.isolation, folder=self.folder)
             try:
                 yield lambda: self._finished(process, messages)
             finally:
@@ -93,16 +107,16 @@ class Bench:
         return code, self._clean(content(messages, MAX_MESSAGES_BYTES)), end
 
     def _policy(self, readable: tuple[Path, ...], environment: Mapping[str, str]) -> sandbox.Policy:
+        usual = {"TMPDIR": str(self.folder), "LC_ALL": "C", **self.equipment.environment}
         return sandbox.Policy(
             readable=readable,
-            listable=self.listable,
-            executable=self.programs,
+            listable=self.equipment.listable,
+            executable=self.equipment.programs,
             writable=(self.folder,),
             may_fork=True,
-            cores=self.cores,
-            memory_bytes=self.memory_bytes,
-            file_bytes=self.file_bytes,
-            environment={"TMPDIR": str(self.folder), "LC_ALL": "C", **self.environment, **environment},
+            memory_bytes=self.equipment.memory_bytes,
+            file_bytes=self.equipment.file_bytes,
+            environment={**usual, **environment},
         )
 
     def _clean(self, raw: bytes) -> str:
@@ -110,23 +124,10 @@ class Bench:
 
 
 @contextmanager
-def set_up(
-    isolation: sandbox.Isolation,
-    *,
-    deadline_s: float,
-    programs: tuple[Path, ...],
-    environment: Mapping[str, str],
-    cores: tuple[int, ...] | None = None,
-    memory_bytes: int = MAX_MEMORY_BYTES,
-    file_bytes: int = MAX_OUTPUT_BYTES,
-    listable: tuple[Path, ...] = (),
-) -> Iterator[Bench]:
-    """A bench in a private folder of its own, whose time runs from now."""
+def set_up(isolation: sandbox.Isolation, equipment: Equipment, *, deadline_s: float) -> Iterator[Bench]:
+    """Set up a bench in a private folder of its own; its time runs from now."""
     with sandbox.private_folder(isolation) as folder:
-        yield Bench(
-            folder, isolation, deadline_s, time.monotonic() + deadline_s, programs, environment,
-            cores=cores, memory_bytes=memory_bytes, file_bytes=file_bytes, listable=listable,
-        )  # fmt: skip
+        yield Bench(folder, isolation, equipment, deadline_s, time.monotonic() + deadline_s)
 
 
 def place(path: Path, text: bytes) -> None:

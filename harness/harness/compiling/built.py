@@ -11,11 +11,11 @@ class Built:
     """A candidate that compiled."""
 
     artifact: Path
-    """A shared object, or a folder, in the cache."""
+    """A shared object, or a folder: in the cache, once store.py has put it there."""
     facts: wire.Facts
     seconds: float
     """What the build took when it was made."""
-    cached: bool
+    cached: bool = False
     is_inspected: bool = True
     """Whether the facts hold what the machine code tells; where it is False, inspection.py finds it."""
 

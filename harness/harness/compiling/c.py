@@ -8,10 +8,11 @@ is keyed by everything that the result depends on.
 import functools
 import time
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.compiling import diagnostics, disassembly, store, toolchain
-from harness.compiling.bench import Bench, BuildFault, content, memory_file, place, set_up
+from harness.compiling.bench import Bench, BuildFault, Equipment, Workshop, content, memory_file, place, set_up
 from harness.compiling.built import BuildFailure, Built
 from harness.compiling.toolchain import Toolchain
 from harness.sandbox import launcher as sandbox
@@ -38,20 +39,18 @@ _ERRORS_SHOWN = 5
 _CANDIDATE, _SHIM, _DECLARATION = "candidate", "shim", "declaration.h"
 
 
-def build_c(
-    source: Path,
-    *,
-    shim: str,
-    cache: Path,
-    isolation: sandbox.Isolation,
-    deadline_s: float,
-    declaration: str = "",
-    cores: tuple[int, ...] | None = None,
-) -> Built | BuildFailure:
-    """Build a candidate with the shim that defines `ks_call`, or take it from the cache.
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """The judge's own text that is built with a candidate."""
 
-    `declaration` is the entry's prototype; where it is given, a candidate that defines the entry with other
-    arguments is a compile error.
+    shim: str
+    """A C file that defines `ks_call`."""
+    declaration: str = ""
+    """Prototype of the entry: a candidate that defines the entry with other arguments is a compile error."""
+
+
+def build_c(source: Path, interface: Interface, *, workshop: Workshop, deadline_s: float) -> Built | BuildFailure:
+    """Build a candidate, or take it from the cache.
 
     Raises:
         NoCompiler: no compiler, or a broken one.
@@ -59,34 +58,31 @@ def build_c(
     """
     tools = toolchain.toolchain(toolchain.find_compiler())
     text = source.read_bytes()
-    entry = cache / _key(text, shim, declaration, tools=tools)
+    entry = workshop.candidates / _key(text, interface, tools=tools)
     if built := store.stored(entry):
         return built
     begin = time.monotonic()
     try:
-        with _bench(tools, isolation, deadline_s=deadline_s, cores=cores) as bench:
-            facts = _build(bench, tools, text, shim=shim, declaration=declaration)
+        with _bench(tools, workshop.isolation, deadline_s=deadline_s) as bench:
+            facts = _build(bench, tools, text, interface)
             output = bench.folder / f"{_CANDIDATE}.so"
-            return store.store(entry, output, facts=facts, seconds=time.monotonic() - begin)
+            return store.store(entry, Built(output, facts, time.monotonic() - begin))
     except BuildFault as fault:
-        _check_compiler_works(tools, isolation)
+        _check_compiler_works(tools, workshop.isolation)
         return BuildFailure(str(fault), time.monotonic() - begin)
 
 
-def _bench(
-    tools: Toolchain, isolation: sandbox.Isolation, *, deadline_s: float, cores: tuple[int, ...] | None = None
-) -> AbstractContextManager[Bench]:
-    environment = {"PATH": tools.search_path}
-    return set_up(isolation, deadline_s=deadline_s, programs=tools.programs, environment=environment, cores=cores)
+def _bench(tools: Toolchain, isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:
+    return set_up(isolation, Equipment(tools.programs, {"PATH": tools.search_path}), deadline_s=deadline_s)
 
 
 # --- the stages ----------------------------------------------------------------------------------------------------
 
 
-def _build(bench: Bench, tools: Toolchain, text: bytes, *, shim: str, declaration: str) -> wire.Facts:
+def _build(bench: Bench, tools: Toolchain, text: bytes, interface: Interface) -> wire.Facts:
     place(bench.folder / f"{_CANDIDATE}.c", text)
-    place(bench.folder / f"{_SHIM}.c", shim.encode())
-    place(bench.folder / _DECLARATION, f"{declaration}\n".encode())
+    place(bench.folder / f"{_SHIM}.c", interface.shim.encode())
+    place(bench.folder / _DECLARATION, f"{interface.declaration}\n".encode())
     said = _compile(bench, tools)
     said += _link(bench, tools)
     return _facts(bench, tools, diagnostics.warnings(said))
@@ -133,11 +129,12 @@ def _check_compiler_works(tools: Toolchain, isolation: sandbox.Isolation) -> Non
     """A build that fails is the candidate's fault only if an empty one succeeds."""
     with _bench(tools, isolation, deadline_s=60) as bench:
         try:
-            _build(bench, tools, b"#include <math.h>\n", shim="void ks_call(void) {}\n", declaration="")
+            _build(bench, tools, b"#include <math.h>\n", Interface("void ks_call(void) {}\n"))
         except BuildFault as fault:
             raise sandbox.SandboxError(f"{tools.compiler.path} does not work inside the sandbox: {fault}") from fault
 
 
-def _key(text: bytes, shim: str, declaration: str, *, tools: Toolchain) -> str:
+def _key(text: bytes, interface: Interface, *, tools: Toolchain) -> str:
     flags = " ".join((*FLAGS, *LINK_FLAGS, *LIBRARIES))
-    return store.key(text, shim, declaration, flags, f"{tools.compiler.path} {tools.compiler.version} {tools.target}")
+    compiler = f"{tools.compiler.path} {tools.compiler.version} {tools.target}"
+    return store.key(text, interface.shim, interface.declaration, flags, compiler)

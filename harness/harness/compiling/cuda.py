@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.compiling import diagnostics, nvcc, ptx, sass, signature, store
-from harness.compiling.bench import Bench, BuildFault, place, set_up
+from harness.compiling.bench import Bench, BuildFault, Equipment, Workshop, place, set_up
 from harness.compiling.built import BuildFailure, Built
 from harness.compiling.nvcc import Toolkit
 from harness.sandbox import launcher as sandbox
@@ -54,9 +54,7 @@ class _Sources:
     arch: str
 
 
-def build_cuda(
-    source: Path, *, task: Task, cache: Path, isolation: sandbox.Isolation, deadline_s: float
-) -> Built | BuildFailure:
+def build_cuda(source: Path, task: Task, *, workshop: Workshop) -> Built | BuildFailure:
     """Build a candidate with the shim that defines `ks_call`, or take it from the cache. No GPU is needed.
 
     Raises:
@@ -68,19 +66,19 @@ def build_cuda(
         source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry,
         arch=_architecture(task),
     )  # fmt: skip
-    entry = cache / _key(sources, tools)
+    entry = workshop.candidates / _key(sources, tools)
     with store.turn(entry):
         if built := store.stored(entry):
             return built
         begin = time.monotonic()
         try:
-            with _bench(tools, isolation, deadline_s=deadline_s) as bench:
+            with _bench(tools, workshop.isolation, deadline_s=task.limits.build_s) as bench:
                 facts = _build(bench, tools, sources)
                 output = bench.folder / f"{_CANDIDATE}.so"
-                return store.store(entry, output, facts=facts, seconds=time.monotonic() - begin, is_inspected=False)
+                return store.store(entry, Built(output, facts, time.monotonic() - begin, is_inspected=False))
         except BuildFault as fault:
             seconds = time.monotonic() - begin
-            _check_compiler_works(isolation, sources.arch)
+            _check_compiler_works(workshop.isolation, sources.arch)
             return BuildFailure(str(fault), seconds)
 
 
@@ -90,10 +88,8 @@ def _architecture(task: Task) -> str:
 
 
 def _bench(tools: Toolkit, isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:
-    return set_up(
-        isolation, deadline_s=deadline_s, programs=tools.programs, environment={"PATH": tools.search_path},
-        memory_bytes=MAX_MEMORY_BYTES, file_bytes=MAX_FILE_BYTES,
-    )  # fmt: skip
+    equipment = Equipment(tools.programs, {"PATH": tools.search_path}, MAX_MEMORY_BYTES, MAX_FILE_BYTES)
+    return set_up(isolation, equipment, deadline_s=deadline_s)
 
 
 # --- the stages ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.compiling import nvcc, sass, store, triton
-from harness.compiling.bench import Bench, BuildFault, content, memory_file, place, set_up
+from harness.compiling.bench import Bench, BuildFault, Equipment, content, memory_file, place, set_up
 from harness.compiling.built import Built
 from harness.sandbox import launcher as sandbox
 from harness.wire import messages as wire
@@ -50,10 +50,8 @@ def _disassembler(artifact: Path) -> tuple[Path | None, tuple[Path, ...]]:
 
 def _bench(tool: Path, programs: tuple[Path, ...], isolation: sandbox.Isolation) -> AbstractContextManager[Bench]:
     """cuobjdump looks for nvdisasm, which lies beside it."""
-    return set_up(
-        isolation, deadline_s=DEADLINE_S, programs=programs, environment={"PATH": str(tool.parent)},
-        file_bytes=MAX_LISTING_BYTES,
-    )  # fmt: skip
+    equipment = Equipment(programs, {"PATH": str(tool.parent)}, file_bytes=MAX_LISTING_BYTES)
+    return set_up(isolation, equipment, deadline_s=DEADLINE_S)
 
 
 def _codes(artifact: Path) -> list[Path]:

@@ -75,9 +75,9 @@ class PaperDriver:
     def allow_large_clusters(self, function: int) -> None:
         pass
 
-    def prepare(self, function: int, *, slots: int, **_: Any) -> PaperLaunch:
+    def prepare(self, function: int, shape: Any) -> PaperLaunch:
         self.launches += 1
-        return PaperLaunch(slots)
+        return PaperLaunch(shape.slots)
 
     def encode_tiled(self, **_: Any) -> Any:
         return ctypes.create_string_buffer(128)

@@ -9,7 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness.compiling.bench import MAX_OUTPUT_BYTES, BuildFault
@@ -64,24 +64,26 @@ def turn(entry: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def store(entry: Path, output: Path, *, facts: wire.Facts, seconds: float, is_inspected: bool = True) -> Built:
-    """One rename makes an entry complete; of two processes that build the same, the first one's stays.
+def store(entry: Path, built: Built) -> Built:
+    """Copy a build's artifact and its facts into the cache, and return the build as it lies there.
+
+    One rename makes an entry complete; of two processes that build the same, the first one's stays.
 
     Raises:
         BuildFault: the output holds what is neither a plain file nor a folder of such, or too much.
     """
     entry.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".unfinished-"))
-    artifact = unfinished / (_FOLDER if output.is_dir() else _FILE)
+    artifact = unfinished / (_FOLDER if built.artifact.is_dir() else _FILE)
     try:
-        _copy(output, artifact)
-        told = {"seconds": seconds, "facts": asdict(facts), "is_inspected": is_inspected}
+        _copy(built.artifact, artifact)
+        told = {"seconds": built.seconds, "facts": asdict(built.facts), "is_inspected": built.is_inspected}
         (unfinished / _RECORD).write_text(json.dumps({"sha256": _digest(artifact), **told}), encoding="utf-8")
         with suppress(FileExistsError), _not_empty_is_exists():
             os.rename(unfinished, entry)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return Built(entry / artifact.name, facts, seconds, cached=False, is_inspected=is_inspected)
+    return replace(built, artifact=entry / artifact.name)
 
 
 def add_facts(built: Built, facts: wire.Facts) -> wire.Facts:

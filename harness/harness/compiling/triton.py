@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.compiling import record, store
-from harness.compiling.bench import Bench, BuildFault, place, set_up
+from harness.compiling.bench import Bench, BuildFault, Equipment, Workshop, place, set_up
 from harness.compiling.built import BuildFailure, Built
 from harness.contract import capability
 from harness.errors import MachineError
@@ -62,9 +62,7 @@ class _Refused(Exception):
     """The candidate asks for what is not run here at all."""
 
 
-def build_triton(
-    source: Path, *, task: Task, cache: Path, isolation: sandbox.Isolation, deadline_s: float
-) -> Built | BuildFailure:
+def build_triton(source: Path, task: Task, *, workshop: Workshop) -> Built | BuildFailure:
     """Record and compile a candidate, or take it from the cache.
 
     Raises:
@@ -72,18 +70,18 @@ def build_triton(
         SandboxError: a guard could not be put up.
     """
     text, cases, signature = source.read_bytes(), _cases(task), _signature(task)
-    entry = cache / store.key(text, cases, signature, package_version(), *_own_texts())
+    entry = workshop.candidates / store.key(text, cases, signature, package_version(), *_own_texts())
     with store.turn(entry):
         if built := store.stored(entry):
             return built
         begin = time.monotonic()
         try:
-            with _bench(isolation, deadline_s=deadline_s) as bench:
+            with _bench(workshop.isolation, deadline_s=task.limits.build_s) as bench:
                 _lay_out(bench.folder, text, cases=cases, signature=signature)
-                _record(bench, task, packages(cache.parent))
+                _record(bench, task, packages(workshop.cache))
                 artifact = _collected(bench.folder, text, signature=signature)
                 seconds = time.monotonic() - begin
-                return store.store(entry, artifact, facts=wire.Facts(), seconds=seconds, is_inspected=False)
+                return store.store(entry, Built(artifact, wire.Facts(), seconds, is_inspected=False))
         except BuildFault as fault:
             return BuildFailure(str(fault), time.monotonic() - begin)
         except _Refused as refused:
@@ -169,10 +167,9 @@ def packages(cache: Path) -> Packages:
 def _bench(isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:
     python = interpreter.executable()
     programs = tuple(dict.fromkeys((python, *libraries.linked(python), *tools())))
-    return set_up(
-        isolation, deadline_s=deadline_s, programs=programs, environment={"PATH": str(tool("ptxas").parent)},
-        memory_bytes=MAX_MEMORY_BYTES, listable=interpreter.listable(),
-    )  # fmt: skip
+    environment = {"PATH": str(tool("ptxas").parent)}
+    equipment = Equipment(programs, environment, MAX_MEMORY_BYTES, listable=interpreter.listable())
+    return set_up(isolation, equipment, deadline_s=deadline_s)
 
 
 def _signature(task: Task) -> str:

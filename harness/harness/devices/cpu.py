@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.compiling import c as c_builder
 from harness.compiling import signature, toolchain, trusted
+from harness.compiling.bench import Workshop
 from harness.compiling.built import BuildFailure, Built
 from harness.contract import TIMING, pace
 from harness.devices import machine, quiet
@@ -80,14 +81,9 @@ class CpuDevice:
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """C is the only language here."""
-        return c_builder.build_c(
-            source,
-            shim=signature.shim(task),
-            declaration=signature.declaration(task),
-            cache=self._cache / "candidates",
-            isolation=self.isolation,
-            deadline_s=task.limits.build_s,
-        )
+        interface = c_builder.Interface(signature.shim(task), signature.declaration(task))
+        workshop = Workshop(self._cache, self.isolation)
+        return c_builder.build_c(source, interface, workshop=workshop, deadline_s=task.limits.build_s)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
         """The builder has found out all: with two cores nothing runs beside a worker."""
@@ -132,8 +128,8 @@ class CpuDevice:
             memory_bytes=profile.memory_bytes,
             environment=dict(profile.environment or {}),
         )
-        command = [str(runtime), *map(str, fds), str(candidate)]
-        return sandbox.launch(command, policy, isolation=self.isolation, folder=folder, keep_fds=fds)
+        program = sandbox.Program([runtime, *map(str, fds), candidate], keep_fds=fds)
+        return sandbox.launch(program, policy, isolation=self.isolation, folder=folder)
 
     def vendor_source(self, task: Task) -> Path:
         """A C file."""

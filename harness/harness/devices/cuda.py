@@ -13,6 +13,7 @@ import cupy
 
 from harness.compiling import gpu, inspection, nvcc, signature, trusted
 from harness.compiling import triton as triton_builder
+from harness.compiling.bench import Workshop
 from harness.compiling.built import BuildFailure, Built
 from harness.compiling.gpu import TRITON
 from harness.contract import pace
@@ -113,7 +114,7 @@ class CudaDevice:
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """By nvcc, or by Triton ahead of time."""
-        return gpu.build(source, task, language=language, cache=self._cache, isolation=self.isolation)
+        return gpu.build(source, task, language=language, workshop=Workshop(self._cache, self.isolation))
 
     @contextmanager
     def inspected(self, built: Built) -> Iterator[Callable[[], wire.Facts]]:
@@ -169,8 +170,8 @@ class CudaDevice:
         options = triton.options if triton else ("-I", "-S", "-B")
         where = [triton.folder] if triton else []
         command = [python, *options, folder, *fds, *handles, candidate, *where]
-        return sandbox.launch([str(word) for word in command], policy, isolation=self.isolation, folder=folder,
-                              keep_fds=fds)  # fmt: skip
+        program = sandbox.Program([str(word) for word in command], keep_fds=fds)
+        return sandbox.launch(program, policy, isolation=self.isolation, folder=folder)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}

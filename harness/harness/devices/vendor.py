@@ -79,14 +79,11 @@ def cublaslt(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
     if library is None:
         return []
     readable = (*library.parent.glob("libcublas*.so*"), *libraries.linked(library))
+    variables = [{LIBRARY_VARIABLE: str(library), CHOICE_VARIABLE: str(choice)} for choice in range(CHOICES)]
     return [
-        _algorithm(artifact, library, readable, choice=choice, memory_bytes=memory_bytes) for choice in range(CHOICES)
+        Vendor(f"cuBLASLt (#{number})", artifact, Profile(memory_bytes, readable, environment))
+        for number, environment in enumerate(variables, 1)
     ]
-
-
-def _algorithm(artifact: Path, library: Path, readable: tuple[Path, ...], *, choice: int, memory_bytes: int) -> Vendor:
-    environment = {LIBRARY_VARIABLE: str(library), CHOICE_VARIABLE: str(choice)}
-    return Vendor(f"cuBLASLt (#{choice + 1})", artifact, Profile(memory_bytes, readable, environment))
 
 
 def _cublaslt_libraries() -> Iterator[Path]:

@@ -93,7 +93,8 @@ class CpuOperandSets:
         look = verify.compare if check.full else partial(verify.check_timed, rng=check.rng)
         for index in sets:
             made = self._views(index, self.memory.outputs[check.seat], outputs=True)
-            if mistake := look(self.task, self.case, inputs=self._inputs(index), outputs=made, poison=check.poison):
+            call = verify.Call(self.task, self.case, self._inputs(index), made)
+            if mistake := look(call, poison=check.poison):
                 return mistake
         return None
 

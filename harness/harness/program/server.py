@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.checking import rehearsal
 from harness.compiling import gpu as gpu_build
+from harness.compiling.bench import Workshop
 from harness.devices import Device, machine
 from harness.devices.cpu import CpuDevice
 from harness.devices.scripted import ScriptedDevice
@@ -101,8 +102,8 @@ class Server:
         settings, source = self._settings, request.candidate
         task = self._loaded(Path(request.task))
         build = functools.partial(
-            gpu_build.build_ahead, Path(source.path), task, language=source.language, cache=settings.cache,
-            isolation=settings.isolation,
+            gpu_build.build_ahead, Path(source.path), task, language=source.language,
+            workshop=Workshop(settings.cache, settings.isolation),
         )  # fmt: skip
         machine.at_low_priority(build, nice=BUILDS_AHEAD_NICE)
         self._answers.built(request.id)

@@ -8,15 +8,18 @@ import ctypes
 import os
 import stat
 import struct
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.sandbox import syscalls
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
-_READ = READ_FILE | READ_DIR
-_DRIVE = READ_FILE | WRITE_FILE | IOCTL_DEV
+READ = READ_FILE | READ_DIR
+RUN = READ | EXECUTE
+OWN = ~(EXECUTE | IOCTL_DEV)
+"""Everything that a program may do to its own folder, but not run what it wrote there."""
+DRIVE = READ_FILE | WRITE_FILE | IOCTL_DEV
 _FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 _CONNECT_AND_BIND_TCP = 0b11
 _SCOPE_ABSTRACT_UNIX_AND_SIGNALS = 0b11
@@ -33,11 +36,16 @@ def abi() -> int:
         return 0
 
 
-def ruleset(
-    *, readable: Iterable[Path], executable: Iterable[Path], writable: Iterable[Path],
-    devices: Iterable[Path] = (), listable: Iterable[Path] = (),
-) -> int:  # fmt: skip
-    """A ruleset as a descriptor (close-on-exec): everything is denied but these paths, folders with all below them.
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Rights on paths; a folder counts with all below it."""
+
+    paths: tuple[Path, ...]
+    rights: int
+
+
+def ruleset(*grants: Grant) -> int:
+    """Return a ruleset as a descriptor (close-on-exec) that denies every file access but these.
 
     Raises:
         OSError: no Landlock, or a path does not exist.
@@ -53,16 +61,9 @@ def ruleset(
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     descriptor = syscalls.call("landlock_create_ruleset", ctypes.c_char_p(attributes), size, 0)
     try:
-        # Everything a program may do to its own folder, but not run what it wrote there.
-        for paths, rights in (
-            (readable, _READ),
-            (executable, _READ | EXECUTE),
-            (writable, ~(EXECUTE | IOCTL_DEV)),
-            (devices, _DRIVE),
-            (listable, READ_DIR),
-        ):
-            for path in paths:
-                _allow(descriptor, path, rights=rights & handled)
+        for grant in grants:
+            for path in grant.paths:
+                _allow(descriptor, path, rights=grant.rights & handled)
     except OSError:
         os.close(descriptor)
         raise
@@ -89,5 +90,5 @@ def enforce(ruleset_fd: int, *, own_process: bool = False) -> None:
         OSError: refused.
     """
     if own_process:
-        _allow(ruleset_fd, Path("/proc") / str(os.getpid()), rights=_READ | WRITE_FILE | TRUNCATE)
+        _allow(ruleset_fd, Path("/proc") / str(os.getpid()), rights=READ | WRITE_FILE | TRUNCATE)
     syscalls.call("landlock_restrict_self", ruleset_fd, 0)

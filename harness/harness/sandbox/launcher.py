@@ -104,33 +104,34 @@ class Policy:
     """All of it: nothing is inherited."""
 
 
-def launch(
-    command: Sequence[str | Path],
-    policy: Policy,
-    *,
-    isolation: Isolation,
-    folder: Path,
-    keep_fds: Sequence[int] = (),
-    stdout: int | None = None,
-    stderr: int | None = None,
-) -> Process:
-    """Start a program, named by its absolute path, in its private folder; returns once it is running.
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program to be started, with all that it inherits of the judge's descriptors."""
 
-    Of the judge's descriptors it inherits `keep_fds` under their own numbers, and as output streams what it is given
-    (nothing by default). It is killed when the judge ends.
+    command: Sequence[str | Path]
+    """Its absolute path, and its arguments."""
+    keep_fds: Sequence[int] = ()
+    """Descriptors that keep their numbers."""
+    stdout: int | None = None
+    """None = what it writes is lost."""
+    stderr: int | None = None
+
+
+def launch(program: Program, policy: Policy, *, isolation: Isolation, folder: Path) -> Process:
+    """Start a program in its private folder; return once it is running. It is killed when the judge ends.
 
     Raises:
         SandboxError: a guard could not be put up, or the program could not be started; the message says which.
     """
-    program = spawn.Image(command, policy.environment)
+    image = spawn.Image(program.command, policy.environment)
     with guard("sandbox"), spawn.null_device() as null, _prepared(policy, isolation, folder=folder) as put_up:
-        streams = (null, null if stdout is None else stdout, null if stderr is None else stderr)
+        streams = (null, *(null if given is None else given for given in (program.stdout, program.stderr)))
         steps = [
             ("new session", os.setsid),
             ("signals", spawn.default_signals),
-            ("descriptors", lambda: spawn.arrange_descriptors(streams, keep_fds)),
+            ("descriptors", lambda: spawn.arrange_descriptors(streams, program.keep_fds)),
             *put_up,
-            ("program", program.execute),
+            ("program", image.execute),
         ]
         return spawn.start(steps)
 
@@ -154,10 +155,7 @@ def _prepared(policy: Policy, isolation: Isolation, *, folder: Path) -> Iterator
             guards += _user_guards(policy, isolation, folder=folder)
         guards += [("die with the judge", spawn.die_with_parent)]
         if level is Level.FULL:
-            rules = landlock.ruleset(
-                readable=policy.readable, executable=policy.executable, writable=policy.writable,
-                devices=policy.devices, listable=policy.listable,
-            )  # fmt: skip
+            rules = landlock.ruleset(*_grants(policy))
             closing.append(rules)
             guards.append(("Landlock", lambda: landlock.enforce(rules, own_process=bool(policy.devices))))
         limits = _limits(policy, isolation)
@@ -170,6 +168,16 @@ def _prepared(policy: Policy, isolation: Isolation, *, folder: Path) -> Iterator
     finally:
         for descriptor in closing:
             os.close(descriptor)
+
+
+def _grants(policy: Policy) -> tuple[landlock.Grant, ...]:
+    return (
+        landlock.Grant(policy.readable, landlock.READ),
+        landlock.Grant(policy.executable, landlock.RUN),
+        landlock.Grant(policy.writable, landlock.OWN),
+        landlock.Grant(policy.devices, landlock.DRIVE),
+        landlock.Grant(policy.listable, landlock.READ_DIR),
+    )
 
 
 def _kind(policy: Policy) -> seccomp.Kind:

@@ -64,6 +64,35 @@ _AF_UNIX = 1
 Instruction = tuple[int, int, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A test of the low 32 bits of an argument: all that the kernel reads of the arguments examined here."""
+
+    argument: int
+    test: int
+    value: int
+    is_negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Argument:
+    """An argument of a system call, counted from 0."""
+
+    number: int
+
+    def is_equal(self, value: int) -> _Condition:
+        return _Condition(self.number, _JUMP_EQUAL, value)
+
+    def differs_from(self, value: int) -> _Condition:
+        return _Condition(self.number, _JUMP_EQUAL, value, is_negated=True)
+
+    def has_any(self, bits: int) -> _Condition:
+        return _Condition(self.number, _JUMP_ANY_BIT, bits)
+
+    def has_none(self, bits: int) -> _Condition:
+        return _Condition(self.number, _JUMP_ANY_BIT, bits, is_negated=True)
+
+
 class Kind(Enum):
     """Whom a filter is for."""
 
@@ -130,12 +159,12 @@ def _rules(kind: Kind) -> list[Instruction]:
     rules = [
         *_refuse(name for name in _ALWAYS if not (on_gpu and name in _CUDA_NEEDS)),
         *_refuse(["clone3"], error=errno.ENOSYS),  # its flags lie in memory; the C library falls back to clone
-        *_refuse_when("clone", 0, test=_JUMP_ANY_BIT, value=_CLONE_NAMESPACES),
-        *_refuse_when("prctl", 0, test=_JUMP_EQUAL, value=_PR_SET_PDEATHSIG),
-        *_refuse_when("prlimit64", 0, test=_JUMP_EQUAL, value=0, negated=True),
+        *_refuse_when("clone", _Argument(0).has_any(_CLONE_NAMESPACES)),
+        *_refuse_when("prctl", _Argument(0).is_equal(_PR_SET_PDEATHSIG)),
+        *_refuse_when("prlimit64", _Argument(0).differs_from(0)),
     ]
     for command in (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX):
-        rules += _refuse_when("fcntl", 1, test=_JUMP_EQUAL, value=command)
+        rules += _refuse_when("fcntl", _Argument(1).is_equal(command))
     if kind is Kind.BUILD:
         return rules
     return rules + _worker_rules(kind) + (_only_unix_sockets() if on_gpu else _no_writing())
@@ -147,24 +176,24 @@ def _worker_rules(kind: Kind) -> list[Instruction]:
     rules = [
         *_refuse(["fork", "vfork", "timer_create", "memfd_create", *changes]),
         *_refuse(["openat2"], error=errno.ENOSYS),  # its flags lie in memory
-        *_refuse_when("clone", 0, test=_JUMP_ANY_BIT, value=_CLONE_THREAD, negated=True),
+        *_refuse_when("clone", _Argument(0).has_none(_CLONE_THREAD)),
     ]
     for name, signal_argument in (("kill", 1), ("tgkill", 2)):
-        rules += _refuse_when(name, 0, test=_JUMP_EQUAL, value=_OWN_PID, negated=True)
+        rules += _refuse_when(name, _Argument(0).differs_from(_OWN_PID))
         for number in _STOP_AND_CONTINUE:
-            rules += _refuse_when(name, signal_argument, test=_JUMP_EQUAL, value=number)
+            rules += _refuse_when(name, _Argument(signal_argument).is_equal(number))
     return rules
 
 
 def _only_unix_sockets() -> list[Instruction]:
     """In a network of its own, and under Landlock, one of these reaches nobody."""
-    return _refuse_when("socket", 0, test=_JUMP_EQUAL, value=_AF_UNIX, negated=True)
+    return _refuse_when("socket", _Argument(0).differs_from(_AF_UNIX))
 
 
 def _no_writing() -> list[Instruction]:
     return [
-        *_refuse_when("open", 1, test=_JUMP_ANY_BIT, value=_OPEN_TO_WRITE),
-        *_refuse_when("openat", 2, test=_JUMP_ANY_BIT, value=_OPEN_TO_WRITE),
+        *_refuse_when("open", _Argument(1).has_any(_OPEN_TO_WRITE)),
+        *_refuse_when("openat", _Argument(2).has_any(_OPEN_TO_WRITE)),
     ]
 
 
@@ -173,14 +202,14 @@ def _refuse(names: Iterable[str], *, error: int = errno.EPERM) -> list[Instructi
     return [i for n in numbers for i in ((_JUMP_EQUAL, 0, 1, n), (_RETURN, 0, 0, _REFUSE | error))]
 
 
-def _refuse_when(name: str, argument: int, *, test: int, value: int, negated: bool = False) -> list[Instruction]:
-    """Refuse a call by the low 32 bits of one argument: all that the kernel reads of the arguments examined here."""
+def _refuse_when(name: str, condition: _Condition) -> list[Instruction]:
+    """Refuse a call whose argument meets a condition."""
     if name not in syscalls.NUMBERS:
         return []
     return [
         (_JUMP_EQUAL, 0, 4, syscalls.NUMBERS[name]),
-        (_LOAD_WORD, 0, 0, _ARGUMENTS_AT + 8 * argument),
-        (test, int(negated), int(not negated), value),
+        (_LOAD_WORD, 0, 0, _ARGUMENTS_AT + 8 * condition.argument),
+        (condition.test, int(condition.is_negated), int(not condition.is_negated), condition.value),
         (_RETURN, 0, 0, _REFUSE | errno.EPERM),
         (_LOAD_WORD, 0, 0, _NUMBER_AT),
     ]

@@ -29,7 +29,8 @@ def _said(sandbox, isolation, asked: dict, words: list[str]) -> str:
         # An object's id is its address in this process.
         targets = [word.replace("FOLDER", str(folder)).replace("ADDRESS", str(id(asked))) for word in words]
         policy = sandbox.Policy(executable=(program, *map(Path, asked["loader"])), memory_bytes=256 << 20)
-        process = sandbox.launch([program, *targets], policy, isolation=isolation, folder=folder, stdout=output)
+        started = sandbox.Program([program, *targets], stdout=output)
+        process = sandbox.launch(started, policy, isolation=isolation, folder=folder)
         process.wait(10.0)
         process.kill()
     said = os.pread(output, 65536, 0).decode() + process.describe_end()

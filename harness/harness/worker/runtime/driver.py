@@ -6,6 +6,7 @@ Only the standard library is used; every call is checked. Names and numbers: cud
 import ctypes
 from collections.abc import Sequence
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
+from typing import NamedTuple
 
 IPC_HANDLE_BYTES = 64
 TENSOR_MAP_BYTES, TENSOR_MAP_ALIGNMENT = 128, 64
@@ -179,22 +180,9 @@ class Driver:
         """Clusters of more than eight blocks."""
         self.call("cuFuncSetAttribute", c_void_p(function), c_int(_NON_PORTABLE_CLUSTER), c_int(1))
 
-    def prepare(
-        self,
-        function: int,
-        *,
-        threads: int,
-        shared_bytes: int,
-        slots: int,
-        cluster: int,
-        cooperative: bool,
-        programmatic: bool,
-    ) -> "Launch":
+    def prepare(self, function: int, shape: "Shape") -> "Launch":
         """A launch with everything laid out but grid, stream and arguments."""
-        return Launch(
-            self, function, threads=threads, shared_bytes=shared_bytes, slots=slots, cluster=cluster,
-            cooperative=cooperative, programmatic=programmatic,
-        )  # fmt: skip
+        return Launch(self, function, shape)
 
     def encode_tiled(
         self,
@@ -220,33 +208,51 @@ class Driver:
         return tensor_map
 
 
+class Shape(NamedTuple):
+    """What a kernel's launches have in common, whatever their grid and their arguments."""
+
+    threads: int
+    """Of a block."""
+    shared_bytes: int
+    """Of dynamic shared memory."""
+    slots: int
+    """Number of parameters."""
+    cluster: int = 1
+    """Blocks of a cluster."""
+    is_cooperative: bool = False
+    is_programmatic: bool = False
+    """Whether it may start while the launch before it still runs."""
+
+    @property
+    def attributes(self) -> list[tuple[int, tuple[int, int, int]]]:
+        """The CUlaunchAttributes that it needs, by number."""
+        possible = (
+            (self.is_cooperative, _COOPERATIVE, (1, 0, 0)),
+            (self.is_programmatic, _PROGRAMMATIC, (1, 0, 0)),
+            (self.cluster > 1, _CLUSTER, (self.cluster, 1, 1)),
+            (self.cluster > 1, _PREFER, (_SPREAD, 0, 0)),
+        )
+        return [(number, values) for is_needed, number, values in possible if is_needed]
+
+
 class Launch:
     """A kernel's launch with its parameters in fixed slots of eight bytes: setting them is all that a call costs."""
 
-    def __init__(
-        self, driver: Driver, function: int, *, threads: int, shared_bytes: int, slots: int, cluster: int,
-        cooperative: bool, programmatic: bool,
-    ) -> None:  # fmt: skip
+    def __init__(self, driver: Driver, function: int, shape: Shape) -> None:
         self._driver = driver
         self._function = c_void_p(function)
-        self.slots = (c_uint64 * max(slots, 1))()
+        slots, attributes = max(shape.slots, 1), shape.attributes
+        self.slots = (c_uint64 * slots)()
         """The parameters' values, little-endian; a narrower one takes the first bytes."""
         base = ctypes.addressof(self.slots)
-        self.addresses = (c_void_p * max(slots, 1))(*(base + 8 * i for i in range(max(slots, 1))))
+        self.addresses = (c_void_p * slots)(*(base + 8 * i for i in range(slots)))
         """Where each parameter lies: its slot, or a tensor map."""
         self._attributes = (_LaunchAttribute * 4)()
-        wanted = (
-            (cooperative, _COOPERATIVE, (1, 0, 0)),
-            (programmatic, _PROGRAMMATIC, (1, 0, 0)),
-            (cluster > 1, _CLUSTER, (cluster, 1, 1)),
-            (cluster > 1, _PREFER, (_SPREAD, 0, 0)),
-        )
-        chosen = [(number, dimensions) for is_wanted, number, dimensions in wanted if is_wanted]
-        for attribute, (number, dimensions) in zip(self._attributes, chosen, strict=False):
+        for attribute, (number, dimensions) in zip(self._attributes, attributes, strict=False):
             attribute.id = number
             attribute.value.dimensions[:] = dimensions
-        block = (c_uint * 3)(threads, 1, 1)
-        self._config = _LaunchConfig((c_uint * 3)(), block, shared_bytes, 0, self._attributes, len(chosen))
+        block = (c_uint * 3)(shape.threads, 1, 1)
+        self._config = _LaunchConfig((c_uint * 3)(), block, shape.shared_bytes, 0, self._attributes, len(attributes))
 
     def __call__(self, grid: Sequence[int], stream: int) -> None:
         """Launch with what the slots hold. Raises DriverError."""

@@ -108,11 +108,11 @@ class Launcher:
         metadata = self._metadata
         if metadata.num_ctas > 8:
             self._driver.allow_large_clusters(function)
-        return self._driver.prepare(
-            function, threads=WARP * metadata.num_warps, shared_bytes=metadata.shared, slots=slots,
-            cluster=metadata.num_ctas, cooperative=bool(metadata.launch_cooperative_grid),
-            programmatic=bool(metadata.launch_pdl),
+        shape = cuda.Shape(
+            WARP * metadata.num_warps, metadata.shared, slots, cluster=metadata.num_ctas,
+            is_cooperative=bool(metadata.launch_cooperative_grid), is_programmatic=bool(metadata.launch_pdl),
         )  # fmt: skip
+        return self._driver.prepare(function, shape)
 
     def _scratch(self, blocks: int, size: int, alignment: int, *, stream: int) -> int:
         """Memory for descriptors that the kernel makes on the device."""

@@ -1,0 +1,145 @@
+"""Parts of judging and timing by themselves: duels, stages, scores, sessions, flags, guards, orders."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import guards
+from harness.checking import inputs
+from harness.compiling.built import Built
+from harness.devices.script import Behaviour, Script
+from harness.judging import correctness, duel, judgement, timed_cases
+from harness.judging.calibration import Calibration, Overhead
+from harness.judging.findings import Findings
+from harness.timing import score
+from harness.timing.clock import SystemClock
+from harness.timing.failure import Failed
+from harness.timing.session import LEAST_LEFT
+from harness.wire import messages as wire
+from harness.worker import orders
+
+KEY = inputs.fresh_key()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "quads", "won"),
+    [(1.05, 24, True), (1.005, 24, False), (0.9, 24, False), (1.05, 12, False)],
+)
+def test_a_duel_is_won_by_more_than_the_margin_and_only_with_all_its_quads(ratio, quads, won):
+    ratios = ratio * np.exp(np.random.default_rng(0).normal(0, 0.001, quads))
+    fought = duel.Duel(ratios, planned=24)
+    assert fought.won is won
+    assert fought.interval[0] <= fought.speedup <= fought.interval[1]
+    assert fought.interval == duel.Duel(ratios, planned=24).interval
+
+
+@dataclass
+class State:
+    """What stages work on."""
+
+    findings: Findings = field(default_factory=Findings)
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def progress(self):
+        return self.said.append
+
+
+def test_stages_run_in_order_as_far_as_they_apply_and_the_first_failure_ends_them():
+    def fail(state: State) -> None:
+        raise Failed("incorrect", "no")
+
+    ran: list[str] = []
+    stages = (
+        judgement.Stage("quick", lambda state: ran.append("quick"), is_timed=False),
+        judgement.Stage("build", lambda state: ran.append("build")),
+        judgement.Stage("audit", lambda state: ran.append("audit"), applies=lambda state: False),
+        judgement.Stage("timing", fail),
+        judgement.Stage("duel", lambda state: ran.append("duel")),
+    )
+    state = State()
+    with pytest.raises(Failed, match="no"):
+        judgement.go_through(stages, state)
+    assert ran == ["quick", "build"]
+    assert state.said == ["build", "timing"]
+    assert set(state.findings.durations_s) == {"build", "timing"}
+
+
+def test_a_score_is_a_quantile_within_its_interval():
+    batches = [score.BatchTime(seconds, 1, KEY) for seconds in np.linspace(1.0, 2.0, 21)]
+    found = score.score(batches, quantile=0.5, rng=np.random.default_rng(0))
+    assert found.call_s == pytest.approx(1.5)
+    assert found.low_s < found.call_s < found.high_s
+
+
+def test_overheads_are_told_by_language_and_the_trusted_language_is_the_first(court):
+    measured = court().opened.calibration
+    two = {"cuda": {0.0: Overhead(1e-5, 1e-6)}, "triton": {0.0: Overhead(3e-5, 1e-6)}}
+    calibration = Calibration("card", measured.measured_at, 1.0, {}, two)
+    assert calibration.trusted_language == "cuda"
+    assert calibration.overheads_s("triton") == {0.0: 3e-5}
+    assert calibration.overheads_s("c") == {}
+
+
+@pytest.fixture
+def timed(court):
+    """Return a function that times one batch of calls of `call_s` on a device with this dispatch overhead, seconds."""
+
+    def batch(call_s: float, *, overhead_s: float, calls: int):
+        here = court(Script(overhead_s=overhead_s), one=Behaviour(call_s=call_s))
+        built = here.opened.build(Path(here.source("one").path), language="c")
+        assert isinstance(built, Built)
+        with here.opened.worker(built.artifact) as worker:
+            session = here.opened.session(worker, here.opened.main, sets=calls)
+            session.refresh(range(calls), KEY)
+            found = session.run(range(calls), KEY)
+            found.verify(full=True)
+            return found
+
+    return batch
+
+
+def test_the_dispatch_overhead_is_deducted_from_a_batch(timed):
+    batch = timed(1e-3, overhead_s=5e-4, calls=2)
+    assert (batch.time.call_s, batch.time.calls, batch.time.key) == (pytest.approx(1e-3), 2, KEY)
+
+
+def test_some_of_a_batchs_time_counts_whatever_is_deducted(timed):
+    batch = timed(1e-7, overhead_s=1e-3, calls=1)
+    assert batch.time.call_s == pytest.approx(LEAST_LEFT * 1e-3, rel=0.01)
+
+
+def test_a_batch_is_told_in_microseconds(court):
+    told = timed_cases.as_wire(court().opened.main, score.BatchTime(2e-3, 4, KEY, {"power_w": 600.0}))
+    assert told == wire.Batch("main", 4, 2000.0, KEY, {"power_w": 600.0})
+
+
+def test_a_task_without_a_gpu_has_no_flags(court):
+    assert correctness.flags(court().opened.task, wire.Facts(text_bytes=1)) == []
+
+
+def test_the_seconds_of_a_guard_are_counted_only_where_a_judgement_asks_for_them():
+    ticks = iter(range(0, 10_000_000_000, 1_000_000_000))
+    with guards.guard("poison"):
+        pass
+    with guards.counted(lambda: next(ticks)) as spent_s:
+        for _ in range(2):
+            with guards.guard("poison"):
+                pass
+    with guards.guard("poison"):
+        pass
+    assert spent_s == {"poison": 2.0}
+
+
+def test_a_wait_ends_early_where_its_condition_holds():
+    clock, asked = SystemClock(), []
+    clock.wait_until(clock.now_ns() + 3_600_000_000_000, or_until=lambda: bool(asked.append(1) or len(asked) > 2))
+    assert len(asked) == 3
+    clock.wait_until(clock.now_ns() - 1, or_until=lambda: pytest.fail("it was over"))
+
+
+def test_orders_are_calls_unless_they_say_otherwise():
+    assert orders.Orders((1,), np.zeros((1, 1), np.uint64), (True,)).manner == orders.CALL
+    assert len({orders.CALL, orders.CAPTURE, orders.REPLAY}) == 3
