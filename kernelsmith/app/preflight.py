@@ -1,6 +1,9 @@
 """Whether this machine can run a task: the device, the interpreter and its packages. Every fault is one line."""
 
+from pathlib import Path
+
 from kernelsmith.app import interpreter
+from kernelsmith.core import room
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.run import Device
@@ -20,6 +23,18 @@ def require_machine(task: Task, *, harness_python: str | None) -> None:
         raise UsageError(f"{task.name} needs an NVIDIA GPU: {missing}; `kernelsmith run cpu_matmul` needs none")
     if lack := interpreter.missing(harness_python, needed_by(task)):
         raise UsageError(lack.line)
+
+
+def require_memory(task: Task) -> None:
+    """Make sure that this machine has the memory to judge a CPU task; the judge looks once more, with its container's
+    limit.
+
+    Raises:
+        TaskError: a case takes more.
+    """
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    free_kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    room.require_memory(task, free_bytes=free_kib << 10)
 
 
 def needed_by(task: Task) -> tuple[str, ...]:
