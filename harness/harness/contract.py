@@ -12,6 +12,8 @@ FACTS: dict[str, Any] = tomllib.loads(Path(__file__).parent.with_name("contract.
 WIRE: dict[str, Any] = FACTS["wire"]
 TIMING: dict[str, dict[str, Any]] = FACTS["timing"]
 """The timing policy, by the part of the judge that it decides."""
+MEMORY: dict[str, float] = FACTS["memory"]
+"""What judging takes of a CPU's memory."""
 LIMITS: dict[str, dict[str, Any]] = FACTS["limits"]
 ITEM_BYTES: dict[str, int] = {name: facts["bytes"] for name, facts in FACTS["dtypes"].items()}
 """Bytes of an element by dtype."""

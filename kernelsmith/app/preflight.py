@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kernelsmith.app import interpreter
+from kernelsmith.core import room
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.run import Device
@@ -41,6 +42,18 @@ def require_script(device: str, *, harness_python: str | None) -> None:
 def _require_packages(packages: tuple[str, ...], *, harness_python: str | None) -> None:
     if lack := interpreter.missing(harness_python, packages):
         raise UsageError(lack.line)
+
+
+def require_memory(task: Task) -> None:
+    """Make sure that this machine has the memory to judge a CPU task; the judge looks once more, with its container's
+    limit.
+
+    Raises:
+        TaskError: a case takes more.
+    """
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    free_kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    room.require_memory(task, free_bytes=free_kib << 10)
 
 
 def needed_by(task: Task) -> tuple[str, ...]:

@@ -44,6 +44,18 @@ class Limit:
     """The highest value that a task may set."""
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryFacts:
+    """What judging a case takes of a CPU's memory at most, about."""
+
+    per_input_byte: float
+    """Bytes for each byte of one set's inputs."""
+    per_output_byte: float
+    """Bytes for each byte of one set's outputs."""
+    share_of_free: float
+    """The part of the machine's free memory that the judge may take."""
+
+
 @functools.cache
 def facts() -> Mapping[str, Any]:
     """Return the whole file; it is parsed once in a process."""
@@ -89,6 +101,11 @@ def dtypes() -> Mapping[str, Dtype]:
 def devices() -> Mapping[str, DeviceFacts]:
     """Return what each kind of device offers, by its name."""
     return {name: DeviceFacts(**_with_tuples(values)) for name, values in facts()["devices"].items()}
+
+
+def memory() -> MemoryFacts:
+    """Return what judging takes of a CPU's memory."""
+    return MemoryFacts(**facts()["memory"])
 
 
 def limits() -> Mapping[str, Limit]:

@@ -30,6 +30,20 @@ def test_a_mistake_in_benchmark_py_is_one_line(cli, mine, old, new, said):
     assert "doctor" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [("run", "mine", "--attempts", "2"), ("judge", "mine", "{kernel}"), ("tasks", "mine")]
+)
+def test_a_task_that_does_not_fit_into_memory_is_one_line_that_names_the_case(cli, mine, command):
+    text = (mine / "task.toml").read_text()
+    (mine / "task.toml").write_text(text.replace("M = 64, N = 64", "M = 400000, N = 400000"))
+    kernel = SMALL / "families" / "1_dot.c"
+    done = cli(*(word.format(kernel=kernel) for word in command))
+    assert done.returncode == 2, done.stderr
+    said = done.stderr.splitlines()[-1] if command[0] != "run" else done.stderr
+    assert "task.toml: case main: its buffers take 596.2 GiB and judging them about" in said
+    assert "may be taken here, 80% of the free memory: make its sizes smaller" in said
+
+
 def test_a_run_that_never_began_goes_on_with_the_repaired_folder(cli, mine, quick):
     whole = (mine / "benchmark.py").read_text()
     (mine / "benchmark.py").write_text(whole.replace("def flops", "def flop"))

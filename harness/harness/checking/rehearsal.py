@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from harness import task as tasks
-from harness.checking import inputs, verify
+from harness.checking import inputs, room, verify
 from harness.contract import KEY_DIGITS
 from harness.errors import TaskFault
 from harness.task import Arrays, Case, Task
@@ -28,12 +28,14 @@ def load(folder: Path) -> Task:
     """The task, once its benchmark.py has shown that it works.
 
     Raises:
-        TaskFault: it does not, or task.toml is not what the agent checked.
+        TaskFault: it does not, this machine lacks the memory, or task.toml is not what the agent checked.
     """
     for name in ("task.toml", FILE):
         if not (folder / name).is_file():  # a named pipe would be waited for
             raise TaskFault(f"{name}: not a file")
     task = _tried(lambda: tasks.load(folder))
+    if task.device == "cpu":
+        room.check(task, free_bytes=room.free_bytes())
     needed = ("reference", "tolerance", "bytes" if task.unit == "dram" else "flops")
     for name in needed:
         if not callable(getattr(task.benchmark, name, None)):

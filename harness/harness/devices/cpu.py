@@ -5,8 +5,10 @@ import shutil
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
+from harness.checking import room
 from harness.compiling import c as c_builder
 from harness.compiling import signature, toolchain, trusted
 from harness.compiling.bench import Workshop
@@ -32,6 +34,8 @@ PACE = Pace(**pace("cpu"))
 PHYSICS: float = TIMING["calibration"]["physics"]
 """A rate above this multiple of a re-measured peak cannot be honest."""
 READY_S = 10.0
+SHARE_OF_FREE = 8
+"""The sets of a case take at most this part of the free memory; a second seat's outputs come on top."""
 
 
 class CpuDevice:
@@ -60,8 +64,8 @@ class CpuDevice:
         return None if self._cores.shared else self._cores.worker
 
     def pace(self, task: Task) -> Pace:
-        """One for every task."""
-        return PACE
+        """Return the same for every task; where memory is short, fewer sets of a case."""
+        return replace(PACE, max_bytes=min(PACE.max_bytes, room.free_bytes() // SHARE_OF_FREE))
 
     def calibrate(self, seconds: float, *, unit: str) -> None:
         """Probe the peak; a faster probe raises the denominator for all that follows."""
