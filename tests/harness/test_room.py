@@ -9,7 +9,7 @@ import pytest
 from harness import task as tasks
 from harness.checking import rehearsal, room
 from harness.devices import machine
-from harness.devices.cpu import PACE, CpuWorkplace
+from harness.devices.cpu import PACE, CpuDevice
 from harness.errors import TaskFault
 from harness.sandbox import launcher as sandbox
 from kernelsmith import paths
@@ -64,7 +64,7 @@ def test_free_memory_is_the_machines_or_what_its_container_leaves(tmp_path):
 
 
 def test_where_memory_is_short_a_case_gets_fewer_sets(tmp_path, monkeypatch):
-    workplace = CpuWorkplace(tmp_path, isolation=sandbox.probe(), cores=machine.split_cores())
+    workplace = CpuDevice(tmp_path, isolation=sandbox.probe(), cores=machine.split_cores())
     monkeypatch.setattr(room, "free_bytes", lambda: 1 << 40)
     assert workplace.pace(TASK) == PACE
     monkeypatch.setattr(room, "free_bytes", lambda: 512 * MIB)
