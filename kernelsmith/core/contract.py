@@ -1,4 +1,4 @@
-"""The facts that agent and judge share, from harness/contract.toml; the judge reads it in harness/harness/contract.py."""
+"""The facts that agent and judge share, from harness/contract.toml; the judge reads it in its own contract.py."""
 
 import functools
 import re
