@@ -24,18 +24,27 @@ HARNESS = paths.harness_folder()
 MIB = 1 << 20
 
 SOURCE = {"path": "/tmp/candidate.c", "language": "c"}
+MEASUREMENT = {
+    "time_us": 1.5, "interval_us": {"low": 1.4, "high": 1.6}, "utilization": 0.5, "rate": 5e8, "peak": 1e9,
+    "unit": "fp32", "pilot_us": 2, "vendor_ratio": None, "vendor_paired": False, "single_us": 1.6,
+    "sustained_us": None, "utilization_at_clock": None,
+}  # fmt: skip
 WHOLE = {
-    "open": {"v": 1, "id": "open-0", "op": "open", "task": "/tasks/a"},
-    "judge": {
-        "v": 1, "id": "judge-1", "op": "judge", "task": "/tasks/a", "candidate": SOURCE, "incumbent": SOURCE,
-        "incumbent_time": {"time_us": 1.5, "fastest_us": 1},
+    "open": {"v": 2, "id": "open-0", "op": "open", "task": "/tasks/a"},
+    "measure": {
+        "v": 2, "id": "measure-1", "op": "measure", "task": "/tasks/a", "candidate": SOURCE, "racing_above_s": 0.25,
+    },
+    "contend": {
+        "v": 2, "id": "contend-1", "op": "contend", "task": "/tasks/a", "candidate": SOURCE,
+        "measurement": MEASUREMENT, "batches": [{"case": "main", "calls": 4, "time_us": 1.5, "key": "0f" * 16}],
+        "opponent": {"role": "incumbent", "source": SOURCE, "time_us": 1.5, "fastest_us": 1},
     },
     "reproduce": {
-        "v": 1, "id": "r", "op": "reproduce", "task": "/tasks/a", "candidate": SOURCE, "case": "main", "calls": 3,
+        "v": 2, "id": "r", "op": "reproduce", "task": "/tasks/a", "candidate": SOURCE, "case": "main", "calls": 3,
         "key": "0f" * 16,
     },
-    "duel": {"v": 1, "id": "d", "op": "duel", "task": "/tasks/a", "candidate": SOURCE, "incumbent": SOURCE},
-    "build": {"v": 1, "id": "b", "op": "build", "task": "/tasks/a", "candidate": SOURCE},
+    "duel": {"v": 2, "id": "d", "op": "duel", "task": "/tasks/a", "candidate": SOURCE, "incumbent": SOURCE},
+    "build": {"v": 2, "id": "b", "op": "build", "task": "/tasks/a", "candidate": SOURCE},
 }  # fmt: skip
 
 values = st.recursive(
@@ -65,11 +74,11 @@ def test_a_whole_request_is_read(op):
 @example(b"[" * 60_000)
 @example(b'{"a":' * 12_000)
 @example("9" * 60_000)
-@example(b'{"v": 1, "v": 1, "op": "open", "id": "x", "task": "/a"}')
-@example(b'{"v": 1, "op": "open", "id": "x", "task": "/a\\u0000b"}')
-@example(b'{"v": 1, "op": "open", "id": "x", "task": "/\\ud800"}')
+@example(b'{"v": 2, "v": 2, "op": "open", "id": "x", "task": "/a"}')
+@example(b'{"v": 2, "op": "open", "id": "x", "task": "/a\\u0000b"}')
+@example(b'{"v": 2, "op": "open", "id": "x", "task": "/\\ud800"}')
 @example(b'{"v": true, "op": "open", "id": "x", "task": "/a"}')
-@example(b'{"v": 1e400, "op": "open", "id": "x", "task": "/a"}')
+@example(b'{"v": 2e400, "op": "open", "id": "x", "task": "/a"}')
 def test_noise_is_refused_in_one_line(noise):
     assert refused_or_read(noise) is None
 
@@ -184,7 +193,7 @@ def served(tmp_path_factory) -> Iterator[Served]:
 
 NOISE = [
     b"\n", b"{}\n", b"null\n", b"\xff\xfe\n", b"\0\0\n", b"[" * 60_000 + b"\n", b'{"v": 2, "op": "open"}\n',
-    b'{"v": 1, "op": "open", "id": [], "task": 3}\n', b'{"v": 1, "op": NaN}\n', b'{"v": 1, "op": "quit"}\n',
+    b'{"v": 2, "op": "open", "id": [], "task": 3}\n', b'{"v": 2, "op": NaN}\n', b'{"v": 2, "op": "quit"}\n',
 ]  # fmt: skip
 
 
@@ -242,7 +251,7 @@ def test_a_candidate_that_is_no_file_is_an_error_and_no_hang(served, small_task,
     if place == "folder":
         path.mkdir()
     source = {"path": str(path), "language": "c"}
-    served.write(agent_wire.request("judge-3", "judge", task=str(small_task.folder), candidate=source).encode())
+    served.write(agent_wire.request("measure-3", "measure", task=str(small_task.folder), candidate=source).encode())
     assert served.answer(within_s=60)["kind"] == "error"
 
 
@@ -250,8 +259,8 @@ def test_a_request_that_comes_twice_is_answered_twice_and_requests_keep_their_or
     (tmp_path / "empty.c").touch()
     source = {"path": str(tmp_path / "empty.c"), "language": "c"}
     task = str(small_task.folder)
-    asked = ["judge-9", "judge-9", "judge-2"]
-    served.write("".join(agent_wire.request(name, "judge", task=task, candidate=source) for name in asked).encode())
+    asked = ["measure-9", "measure-9", "measure-2"]
+    served.write("".join(agent_wire.request(name, "measure", task=task, candidate=source) for name in asked).encode())
     answers = [served.answer() for _ in asked]
     assert [answer["id"] for answer in answers] == asked
     assert all(answer["kind"] == "verdict" for answer in answers)
