@@ -258,6 +258,8 @@ def _parse(path: Path) -> TaskFile:
         first = error.errors()[0]
         key = caps.cut(shown(".".join(str(part) for part in first["loc"])), caps.QUOTED) or "task"
         words = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+        if first["type"] == "literal_error":
+            words += f", not {caps.cut(repr(first['input']), caps.QUOTED)}"
         said = caps.cut(shown(words), caps.NAME)
         raise TaskError(f"{shown(path)}: {key}: {said}") from error
 
