@@ -44,8 +44,8 @@ class Workplace(Protocol):
     def pace(self, task: Task) -> Pace:
         """How a task is timed here."""
 
-    def calibrate(self, seconds: float) -> None:
-        """Measure, or look up, what peaks are. Raises MachineError."""
+    def calibrate(self, unit: str, *, seconds: float) -> None:
+        """Measure, or look up, the peak of a unit. Raises MachineError, or TaskFault: this device has no such unit."""
 
     def peak(self, unit: str) -> float:
         """The denominator, units per second. Raises MachineError: none is known for the unit."""
@@ -80,8 +80,8 @@ class Workplace(Protocol):
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
         """What part of the peak the device could reach at a clock; None where the unit does not depend on it."""
 
-    def probe_rates(self, processes: int) -> list[float]:
-        """Without a vendor line: rates of a trusted probe, from which the spread is taken."""
+    def probe_rates(self, unit: str, *, processes: int) -> list[float]:
+        """Without a vendor line: rates of a trusted probe of the unit, from which the spread is taken."""
 
     def observe(self) -> Mapping[str, float]:
         """Telemetry now; empty where there is none."""

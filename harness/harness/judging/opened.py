@@ -133,7 +133,7 @@ def open_task(task: Task, *, workplace: Workplace, calibration_s: float) -> Open
         TaskFault: the task's vendor file does not build or gives wrong outputs, or its unit has no peak here.
         MachineError: no compiler, no peak, or a worker ended before it answered.
     """
-    workplace.calibrate(calibration_s)
+    workplace.calibrate(task.unit, seconds=calibration_s)
     workplace.peak(task.unit)
     opened = _with_arena(task, workplace=workplace)
     if fault := _calibrate(opened):
@@ -257,7 +257,7 @@ def _measure_vendor(opened: Opened) -> None:
         opened.vendor = min(variants, key=lambda variant: _time_of(opened, variant, batches=VENDOR_TRIALS))
     yardstick = opened.vendor or _yardstick(opened)
     if yardstick is None:
-        opened.spread = _spread(opened.workplace.probe_rates(opened.pace.spread[0]))
+        opened.spread = _spread(opened.workplace.probe_rates(opened.task.unit, processes=opened.pace.spread[0]))
         return
     processes, batches = opened.pace.spread
     times = [_time_of(opened, yardstick, batches=batches) for _ in range(processes)]

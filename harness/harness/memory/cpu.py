@@ -2,6 +2,9 @@
 
 Inputs of all sets lie in one memfd, outputs in another; offsets are what the worker is told. Inputs are sealed against
 any new writable mapping, so nobody but the judge changes them.
+
+Where the unit is memory, a batch starts with none of its sets in the last-level cache: what the judge has just written
+would be read faster than memory can be.
 """
 
 from collections.abc import Mapping
@@ -15,13 +18,31 @@ from harness.memory.layout import Layout, spans
 from harness.memory.sealed import Memory
 from harness.task import Array, Case, Task
 
+SWEEPS = 2
+"""A sweep reads this many times the size of the last-level cache, which does not always replace the oldest first."""
+
+
+class Sweep:
+    """Memory that is read to empty the last-level cache of what the judge has written."""
+
+    def __init__(self, cache_bytes: int) -> None:
+        self._bytes = SWEEPS * cache_bytes
+        self._other: NDArray[np.uint64] | None = None
+
+    def empty(self) -> None:
+        """Read the other memory once. The first call allocates it."""
+        if self._other is None:
+            self._other = np.ones(self._bytes // np.dtype(np.uint64).itemsize, np.uint64)
+        self._other.max()
+
 
 class CpuArena:
     """See arena.Arena."""
 
-    def __init__(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> None:
+    def __init__(self, *, input_bytes: int, output_bytes: int, sweep: Sweep, seats: int = 2) -> None:
         self.inputs = Memory("inputs", input_bytes, read_only_elsewhere=True)
         self.outputs = [Memory("outputs", output_bytes, read_only_elsewhere=False) for _ in range(seats)]
+        self._sweep = sweep
 
     @property
     def mapped_bytes(self) -> int:
@@ -53,7 +74,8 @@ class CpuArena:
 
     def region(self, task: Task, case: Case, *, layout: Layout, sets: range, seat: int) -> "CpuRegion":
         """The outputs of these sets."""
-        return CpuRegion(task, case, memory=self.outputs[seat], layout=layout, sets=sets)
+        sweep = self._sweep if task.unit == "dram" else None
+        return CpuRegion(task, case, memory=self.outputs[seat], layout=layout, sets=sets, sweep=sweep)
 
     def tampered(self, *, sets: range) -> str:
         """Inputs are sealed: nothing can show here."""
@@ -105,15 +127,20 @@ class CpuArena:
 class CpuRegion:
     """See arena.Region."""
 
-    def __init__(self, task: Task, case: Case, *, memory: Memory, layout: Layout, sets: range) -> None:
+    def __init__(
+        self, task: Task, case: Case, *, memory: Memory, layout: Layout, sets: range, sweep: Sweep | None
+    ) -> None:
         self._spans = spans(task, case, layout=layout, sets=sets)
         self._words: NDArray[np.uint32] = memory.bytes[self._spans.begin : self._spans.end].view(np.uint32)
         self._places: NDArray[np.intp] = np.empty(0, np.intp)
         self._seen: NDArray[np.uint32] = np.empty(0, np.uint32)
+        self._sweep = sweep
 
     def poison(self, word: int) -> None:
-        """Overwrite everything, guard bands included."""
+        """Overwrite everything, guard bands included; where the unit is memory, leave nothing of it in the cache."""
         self._words[...] = word
+        if self._sweep:
+            self._sweep.empty()
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
         """Secret places."""

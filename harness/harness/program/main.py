@@ -149,7 +149,9 @@ def doctor(cache: Path) -> dict[str, object]:
     }
     try:
         found["compiler"] = toolchain.find_compiler().version
-        found["peak_flops"] = max(machine.measure_peak(cache, core=cores.worker, seconds=0.5))
+        found["peaks"] = {
+            unit: max(machine.measure_peak(unit, cache, core=cores.worker, seconds=0.5)) for unit in machine.PROBES
+        }
     except MachineError as error:
         found["problem"] = str(error)
     return found
