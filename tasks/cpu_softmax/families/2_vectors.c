@@ -1,11 +1,11 @@
 // Y[r, :] = softmax(X[r, :]) in fp32 on one core, with an exponential of vectors and one row at a time in the cache.
 //
 // Layout: X and Y are ROWS x COLS, row-major, dense; with an odd COLS rows are aligned to 4 bytes only.
-// Idea: exp(x) = 2^n exp(r) with n = round(x / ln 2) and |r| <= ln(2) / 2: a polynomial of degree 6 in r (its Taylor
-// series, 1.2e-7 off at most) and n added to the exponent field. A row's exponentials wait in a workspace in the cache,
-// so memory is read once and written once. The passes over the next row's data that memory could serve meanwhile are
-// asked for in advance: AHEAD rows, a cache line a step. PAST stores Y past the caches, without reading its lines first.
-// Where a row is longer than the workspace, Y itself is the workspace.
+// Idea: exp(x) = 2^n exp(r) with n = round(x / ln 2) and |r| <= ln(2) / 2: a Taylor polynomial of degree 6 in r, at most
+// 1.7e-7 of the result off, and n added to the exponent field. A row's exponentials wait in a workspace in the cache, so
+// memory is read once and written once. While they are computed, the row that lies AHEAD rows further on is prefetched;
+// memory would rest otherwise. PAST stores Y past the caches, which saves reading its lines first. Where a row is longer
+// than the workspace, Y itself is the workspace.
 // hypothesis: vectors make the exponential cheaper than memory; then what counts is that memory never rests.
 
 #include <string.h>
