@@ -6,6 +6,7 @@ tensor cores" (2025), and the measurements in docs/experiments.md: it aligns the
 accumulator to the largest of them, keeps 13 bits behind its leading one, and truncates.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -211,3 +212,75 @@ def _stored(values: Values, dtype: str) -> Values:
     if dtype == "float16":
         return values.astype(np.float16).astype(np.float32)
     return rounded(values, dtype)
+
+
+# --- softmax --------------------------------------------------------------------------------------------------------
+
+Exponential = Callable[[Values], Values]
+LOG2_E = np.float32(1.44269504)
+LN2 = (np.float32(0.693359375), np.float32(-2.12194440e-4))
+"""ln 2 in two parts, the first short enough that its multiples are exact (Cody and Waite, 1980)."""
+LEAST = np.float32(-87.0)
+"""Below it an exponential is subnormal in fp32."""
+
+
+def rounded_exponential(x: Values) -> Values:
+    """The correctly rounded exponential."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.exp(x.astype(np.float64)).astype(np.float32)
+
+
+def taylor_exponential(degree: int) -> Exponential:
+    """2**n times the Taylor polynomial of what is left, all in fp32."""
+
+    def exponential(x: Values) -> Values:
+        bounded = np.maximum(x, LEAST)
+        n = np.rint(bounded * LOG2_E)
+        rest = (bounded - n * LN2[0]) - n * LN2[1]
+        total = np.full_like(rest, 1 / math.factorial(degree))
+        for power in range(degree - 1, -1, -1):
+            total = total * rest + np.float32(1 / math.factorial(power))
+        return np.ldexp(total, n.astype(np.int32))
+
+    return exponential
+
+
+def narrow_exponential(dtype: str) -> Exponential:
+    """The exponential, rounded to a narrow type."""
+    return lambda x: _stored(rounded_exponential(x), dtype)
+
+
+def softmaxed(
+    x: Values,
+    *,
+    exponential: Exponential = rounded_exponential,
+    lanes: int = 1,
+    skipped: int = 0,
+    dropped: int = 0,
+    result_type: str = "float32",
+    top_is_deducted: bool = True,
+) -> Values:
+    """Softmax of each row, its terms summed in `lanes` chains in fp32, the last `skipped` terms left out.
+
+    The result is rounded to `result_type`, and `dropped` of its 23 mantissa bits are zeroed.
+    """
+    top = np.max(x, axis=-1, keepdims=True) if top_is_deducted else np.float32(0)
+    terms = exponential(x - top)
+    summed = terms[..., : x.shape[-1] - skipped]
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = terms / _sum_in_lanes(summed, lanes=lanes)
+        return _without_bits(_stored(result, result_type), dropped)
+
+
+def _sum_in_lanes(terms: Values, *, lanes: int) -> Values:
+    """One chain of additions a lane; the lanes' sums, and what fills no whole vector, one after the other."""
+    whole = terms.shape[-1] // lanes * lanes
+    vectors = terms[..., :whole].reshape(*terms.shape[:-1], -1, lanes)
+    sums = np.add.accumulate(vectors, axis=-2, dtype=np.float32)[..., -1, :]
+    rest = np.concatenate([sums, terms[..., whole:]], axis=-1)
+    return np.add.accumulate(rest, axis=-1, dtype=np.float32)[..., -1:]
+
+
+def _without_bits(values: Values, bits: int) -> Values:
+    kept = np.uint32(0xFFFFFFFF << bits & 0xFFFFFFFF)
+    return (np.ascontiguousarray(values).view(np.uint32) & kept).view(np.float32)

@@ -97,8 +97,26 @@ RMSNORM = (
     _cheat("bf16 sum once watched less", None, {"SUM": "bfloat16", "LATER": 16}),
 )
 
+_soft = how.softmaxed
+_taylor = how.taylor_exponential
+SOFTMAX = (
+    _honest("one after the other", _soft),
+    _honest("in 8 lanes", partial(_soft, lanes=8)),
+    _honest("Taylor polynomial of degree 6", partial(_soft, exponential=_taylor(6), lanes=8)),
+    _honest("Taylor polynomial of degree 5", partial(_soft, exponential=_taylor(5), lanes=8)),
+    _cheat("Taylor polynomial of degree 4", partial(_soft, exponential=_taylor(4), lanes=8)),
+    _cheat("Taylor polynomial of degree 3", partial(_soft, exponential=_taylor(3), lanes=8)),
+    _cheat("fp16 exponentials", partial(_soft, exponential=how.narrow_exponential("float16"))),
+    _cheat("bf16 exponentials", partial(_soft, exponential=how.narrow_exponential("bfloat16"))),
+    _cheat("fp16 result", partial(_soft, result_type="float16")),
+    *(_cheat(f"{bits} of 23 mantissa bits dropped", partial(_soft, lanes=8, dropped=bits)) for bits in (10, 8, 7)),
+    _cheat("last 64 terms left out of the sum", partial(_soft, skipped=64)),
+    _cheat("largest value not deducted", partial(_soft, top_is_deducted=False), case="wide"),
+)
+
 VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "cpu_matmul": CPU_MATMUL,
+    "cpu_softmax": SOFTMAX,
     "hopper_bf16_matmul": BF16_MATMUL,
     "hopper_fp8_matmul": FP8_MATMUL,
     "hopper_rmsnorm": RMSNORM,

@@ -122,8 +122,9 @@ def _compiler(found: Mapping[str, Any]) -> Finding:
 
 
 def _cpu(found: Mapping[str, Any]) -> Finding:
-    if "peak_flops" in found:
-        return Finding("CPU", f"{found['cpu']}, peak {figures.rate(found['peak_flops'], Unit.FP32)} on one core", True)
+    if "peaks" in found:
+        peaks = " and ".join(figures.rate(peak, Unit(unit)) for unit, peak in found["peaks"].items())
+        return Finding("CPU", f"{found['cpu']}, peak {peaks} on one core", True)
     return Finding("CPU", f"{found['cpu']}, peak not measured", False, f"first: {found.get('problem', 'see above')}")
 
 

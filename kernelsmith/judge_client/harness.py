@@ -260,7 +260,7 @@ def parse_inputs(inputs: str, task: Task) -> tuple[str, int, str]:
 
 
 def doctor(python: str = sys.executable) -> dict[str, Any]:
-    """What the harness finds on this machine: cpu, cores, compiler, peak_flops, isolation, why_not_higher, problem.
+    """What the harness finds on this machine: cpu, cores, compiler, peaks, isolation, why_not_higher, problem.
 
     Raises:
         HarnessError: it does not start under this interpreter.

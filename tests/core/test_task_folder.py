@@ -57,7 +57,7 @@ def test_a_missing_file_is_named(mine, name):
         ('shape = ["M", "K"]', 'shape = ["M", "Q"]', "Q, which is no argument"),
         ("timed = 1.0", "timed = 0.0", "timed = 1.0"),
         ("timed = 1.0", "timed = inf", "cases.0.timed"),
-        ('unit = "fp32"', 'unit = "fp99"', "unit: a cpu is measured in fp32"),
+        ('unit = "fp32"', 'unit = "fp99"', "unit: a cpu is measured in fp32, dram so far, not in fp99"),
         ('device = "cpu"', 'device = "cuda"', "languages: c does not run on a cuda; known are cuda, triton"),
         ('device = "cpu"', 'device = "cpu"\narch = "sm_90a"', "arch: a cpu is taken as it is"),
         ('device = "cpu"', 'device = "cpu"\narch = "sm_1"', "arch: Input should be 'sm_90a', not 'sm_1'"),

@@ -16,7 +16,7 @@ from harness.sandbox import launcher as sandbox
 def device(tmp_path_factory) -> CpuDevice:
     cores = machine.split_cores()
     found = CpuDevice(tmp_path_factory.mktemp("cache"), isolation=sandbox.probe(), cores=cores)
-    found.calibrate(0.2, unit="fp32")
+    found.calibrate("fp32", seconds=0.2)
     return found
 
 

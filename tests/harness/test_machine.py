@@ -76,4 +76,4 @@ def test_doctor_prints_its_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert main.main() == 0
     found = json.loads(capsys.readouterr().out)
     assert found["judge_cores"] == list(machine.split_cores().judge)
-    assert ("peak_flops" in found) != ("problem" in found)
+    assert ("peaks" in found) != ("problem" in found)

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TASKS = {name: tasks.load(ROOT / "tasks" / name) for name in VARIANTS}
 SMALL = {
     "cpu_matmul": {"M": 24, "N": 24, "K": 128},
+    "cpu_softmax": {"ROWS": 16, "COLS": 256},
     "hopper_bf16_matmul": {"M": 24, "N": 24, "K": 128},
     "hopper_fp8_matmul": {"M": 24, "N": 24, "K": 128},
     "hopper_rmsnorm": {"ROWS": 16, "COLS": 256},

@@ -57,7 +57,7 @@ class Device(Protocol):
     def pace(self, task: Task) -> Pace:
         """Return how a task is timed on this device."""
 
-    def calibrate(self, seconds: float, *, unit: str) -> None:
+    def calibrate(self, unit: str, *, seconds: float) -> None:
         """Measure, or look up, the peak of a unit. Raises MachineError, TaskFault."""
 
     def peak(self, unit: str) -> float:
@@ -93,7 +93,7 @@ class Device(Protocol):
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
         """Return the fraction of the peak that is reachable at a clock; None where the unit does not depend on it."""
 
-    def probe_rates(self, processes: int, *, unit: str) -> list[float]:
+    def probe_rates(self, unit: str, *, processes: int) -> list[float]:
         """Return the rate of a trusted probe in each of some processes; used where there is no yardstick."""
 
     def observe(self) -> Mapping[str, float]:

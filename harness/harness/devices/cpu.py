@@ -18,7 +18,7 @@ from harness.devices import machine, quiet
 from harness.devices.vendor import Vendor, openblas_variants
 from harness.errors import TaskFault
 from harness.memory import Memory
-from harness.memory.cpu import CpuMemory
+from harness.memory.cpu import CpuMemory, Sweep
 from harness.sandbox import launcher as sandbox
 from harness.sandbox import libraries
 from harness.task import Task
@@ -51,7 +51,7 @@ class CpuDevice:
         self._cores = cores
         self._runtime = trusted.program(runtime.FOLDER / "cpu.c", cache, options=(*layout.c_definitions(), "-ldl"))
         self._libraries = (*libraries.linked(self._runtime), *_mathematics(self._runtime))
-        self._peaks: list[float] = []
+        self._peaks: dict[str, list[float]] = {}
 
     @property
     def name(self) -> str:
@@ -67,20 +67,21 @@ class CpuDevice:
         """Return the same for every task; where memory is short, fewer sets of a case."""
         return replace(PACE, max_bytes=min(PACE.max_bytes, room.free_bytes() // SHARE_OF_FREE))
 
-    def calibrate(self, seconds: float, *, unit: str) -> None:
-        """Probe the peak; a faster probe raises the denominator for all that follows."""
-        self._peaks += machine.measure_peak(self._cache, core=self._cores.worker, seconds=seconds)
+    def calibrate(self, unit: str, *, seconds: float) -> None:
+        """Probe the peak of one unit; a faster probe raises the denominator for all that follows."""
+        if unit not in machine.PROBES:
+            raise TaskFault(f"task.toml: unit {unit}: a cpu is measured in {', '.join(machine.PROBES)} so far")
+        probes = machine.measure_peak(unit, self._cache, core=self._cores.worker, seconds=seconds)
+        self._peaks.setdefault(unit, []).extend(probes)
 
     def peak(self, unit: str) -> float:
-        """Dense fp32 peak of the candidates' core, FLOP/s: the fastest probe."""
-        if unit != "fp32":
-            raise TaskFault(f"task.toml: unit {unit}: a cpu is measured in fp32 so far")
-        return max(self._peaks)
+        """Return the fastest probe of a unit on the candidates' core: FLOP/s, or bytes a second for `dram`."""
+        return max(self._peaks[unit])
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
         """The peak is measured again before anybody is accused, unless the judge would disturb the only core."""
         if suspected > PHYSICS * self.peak(unit) and not self._cores.shared:
-            self.calibrate(1.0, unit=unit)
+            self.calibrate(unit, seconds=1.0)
         return PHYSICS * self.peak(unit)
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
@@ -99,7 +100,8 @@ class CpuDevice:
 
     def memory(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CpuMemory:
         """Allocate sealed shared memory."""
-        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, seats=seats)
+        sweep = Sweep(self.cache_bytes)
+        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, seats=seats, sweep=sweep)
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, seat: int, profile: Profile) -> Iterator[Worker]:
@@ -149,10 +151,10 @@ class CpuDevice:
     def share_at(self, unit: str, *, clock_mhz: float) -> None:
         """No clock is sampled."""
 
-    def probe_rates(self, processes: int, *, unit: str) -> list[float]:
-        """The peak probe, each process's fastest."""
+    def probe_rates(self, unit: str, *, processes: int) -> list[float]:
+        """Return the fastest probe of the unit's peak in each of several processes."""
         core = self._cores.worker
-        return [max(machine.measure_peak(self._cache, core=core, seconds=0.3)) for _ in range(processes)]
+        return [max(machine.measure_peak(unit, self._cache, core=core, seconds=0.3)) for _ in range(processes)]
 
     def observe(self) -> Mapping[str, float]:
         """A CPU is not asked."""
@@ -174,8 +176,12 @@ class CpuDevice:
             "flags": " ".join(c_builder.FLAGS),
             "cores": f"candidates on core {cores.worker}, judge on {', '.join(map(str, cores.judge))}",
             "last_level_cache": f"{self.cache_bytes >> 20} MiB",
-            "peak_probes": f"{len(self._peaks)} probes, median {statistics.median(self._peaks):.4g}, fastest taken",
+            "peak_probes": "; ".join(_in_words(unit, probes) for unit, probes in self._peaks.items()),
         }
+
+
+def _in_words(unit: str, probes: list[float]) -> str:
+    return f"{len(probes)} probes of {unit}, median {statistics.median(probes):.4g}, fastest taken"
 
 
 def _mathematics(runtime: Path) -> tuple[Path, ...]:

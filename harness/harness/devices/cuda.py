@@ -100,7 +100,7 @@ class CudaDevice:
         share = int(self._properties["totalGlobalMem"]) // SHARE_OF_MEMORY
         return replace(usual, max_bytes=min(usual.max_bytes, share))
 
-    def calibrate(self, seconds: float, *, unit: str) -> None:
+    def calibrate(self, unit: str, *, seconds: float) -> None:
         """The peak is looked up; what is measured is that nobody else computes here."""
         self.refuse_company()
 
@@ -193,7 +193,7 @@ class CudaDevice:
         """Arithmetic goes with the clock; memory does not."""
         return self.sku.share_at(unit, clock_mhz=clock_mhz)
 
-    def probe_rates(self, processes: int, *, unit: str) -> list[float]:
+    def probe_rates(self, unit: str, *, processes: int) -> list[float]:
         """Never asked: there is a yardstick."""
         raise MachineError("a GPU has a yardstick")
 

@@ -1,4 +1,4 @@
-"""The machine as the judge finds it: its cores, its last-level cache, and the peak of a CPU core."""
+"""The machine as the judge finds it: its cores, its last-level cache, and the peaks of a CPU core."""
 
 import os
 import subprocess
@@ -16,6 +16,8 @@ from harness.errors import MachineError
 HERE = Path(__file__).resolve().parent
 PROBES_PER_S: int = TIMING["calibration"]["probes_per_s"]
 """At least 100 probes of 3 ms in the 2 s that DESIGN asks for."""
+PROBES = {"fp32": HERE / "fma.c", "dram": HERE / "stream.c"}
+"""The program that measures the peak of each unit of a CPU."""
 
 T = TypeVar("T")
 
@@ -73,14 +75,17 @@ def last_level_cache_bytes() -> int:
     return max(sizes, default=32 << 20)
 
 
-def measure_peak(cache: Path, *, core: int, seconds: float) -> list[float]:
-    """FLOP/s of fp32 FMA probes on one core, one figure a probe.
+def measure_peak(unit: str, cache: Path, *, core: int, seconds: float) -> list[float]:
+    """Return what each probe of a unit's peak measured on one core: FLOP/s, or bytes a second for `dram`.
+
+    `cache` is the folder of built programs.
 
     Raises:
         MachineError: the probe cannot be built or run.
     """
-    program = trusted.program(HERE / "fma.c", cache)
-    command = [str(program), str(max(10, round(PROBES_PER_S * seconds))), str(seconds)]
+    program = trusted.program(PROBES[unit], cache)
+    figures = (max(10, round(PROBES_PER_S * seconds)), seconds, last_level_cache_bytes())
+    command = [str(program), *map(str, figures)]
     pin = lambda: os.sched_setaffinity(0, {core})  # noqa: E731
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin, timeout=60 + seconds, check=False)
     if done.returncode != 0:

@@ -96,7 +96,7 @@ class ScriptedDevice:
         """Return the pace of the script, or of the task's kind of device."""
         return Pace(**pace(self.script.pace or task.device))
 
-    def calibrate(self, seconds: float, *, unit: str) -> None:
+    def calibrate(self, unit: str, *, seconds: float) -> None:
         """Let the time pass that a real calibration takes."""
         self.clock.sleep(seconds)
 
@@ -164,7 +164,7 @@ class ScriptedDevice:
     def share_at(self, unit: str, *, clock_mhz: float) -> None:
         """Return None: no clock is sampled."""
 
-    def probe_rates(self, processes: int, *, unit: str) -> list[float]:
+    def probe_rates(self, unit: str, *, processes: int) -> list[float]:
         """Return rates that scatter as batches do."""
         return [self.script.peak * self.scattered(1.0) for _ in range(processes)]
 

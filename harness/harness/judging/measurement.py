@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from harness.judging.judgement import Judgement, Timed
 from harness.judging.open_task import OpenTask
-from harness.task import Task
+from harness.task import Case, Task
 from harness.timing.failure import Failed
 from harness.wire import messages as wire
 
@@ -21,12 +21,27 @@ def check_physics_floor(judgement: Judgement) -> None:
         Failed: tampered, because no honest work is as fast.
     """
     opened, timed = judgement.opened, judgement.timed
+    refuse_impossible_rates(opened, timed)
+    judgement.measurement = measurement_of(opened, timed)
+
+
+def refuse_impossible_rates(opened: OpenTask, timed: Timed) -> None:
+    """Compare the rate of every timed case with the device's ceiling. Raises Failed: one lies above it."""
     for case in opened.task.timed:
-        rate = opened.task.work(case) / timed.scores[case.name].call_s
+        moved = opened.task.work(case) - unwritten_bytes(opened, case, timed)
+        rate = moved / timed.scores[case.name].call_s
         if rate > opened.device.ceiling(opened.task.unit, suspected=rate):
             part = rate / opened.calibration.peak
             raise Failed("tampered", f"case {case.name}: {part:.2f} of the peak: faster than physics")
-    judgement.measurement = measurement_of(opened, timed)
+
+
+def unwritten_bytes(opened: OpenTask, case: Case, timed: Timed) -> float:
+    """Return how many bytes of a call's outputs a cache may still hold when a batch ends; 0 unless memory is timed."""
+    if opened.task.unit != "dram":
+        return 0.0
+    calls = min(batch.calls for batch in timed.batches[case.name])
+    outputs = sum(buffer.bytes_in(case.sizes) for buffer in opened.task.buffers if buffer.is_output)
+    return min(outputs, opened.device.cache_bytes / calls)
 
 
 def measurement_of(opened: OpenTask, timed: Timed) -> wire.Measurement:

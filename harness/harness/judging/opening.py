@@ -63,7 +63,7 @@ def open_task(task: Task, *, device: Device, calibration_s: float, progress: Pro
         MachineError: no compiler, no peak, or a worker ended before it answered.
     """
     progress("peak")
-    device.calibrate(calibration_s, unit=task.unit)
+    device.calibrate(task.unit, seconds=calibration_s)
     device.peak(task.unit)
     progress("memory")
     opened = _with_memory(task, device=device)
@@ -211,7 +211,7 @@ class Calibrator:
         processes, batches = opened.pace.spread
         trusted = vendor or self._yardstick()
         if trusted is None:
-            self._add(spread=spread_of(opened.device.probe_rates(processes, unit=opened.task.unit)))
+            self._add(spread=spread_of(opened.device.probe_rates(opened.task.unit, processes=processes)))
             return
         times = [self._time_of(trusted, batches=batches, is_vendor=is_vendor) for _ in range(processes)]
         call_s = statistics.median(times)

@@ -2,6 +2,9 @@
 
 Inputs of all sets lie in one memfd, outputs in another; offsets are what the worker is told. Inputs are sealed against
 any new writable mapping, so nobody but the judge changes them.
+
+Where the unit is memory, a batch starts with none of its sets in the last-level cache: what the judge has just written
+would be read faster than memory can be.
 """
 
 from collections.abc import Mapping
@@ -17,13 +20,31 @@ from harness.memory.layout import Layout, Spans, lay_out, spans
 from harness.memory.sealed import SealedMemory
 from harness.task import Array, Case, Task
 
+SWEEPS = 2
+"""A sweep reads this many times the size of the last-level cache, which does not always replace the oldest first."""
+
+
+class Sweep:
+    """Memory that is read to empty the last-level cache of what the judge has written."""
+
+    def __init__(self, cache_bytes: int) -> None:
+        self._bytes = SWEEPS * cache_bytes
+        self._other: NDArray[np.uint64] | None = None
+
+    def empty(self) -> None:
+        """Read the other memory once. The first call allocates it."""
+        if self._other is None:
+            self._other = np.ones(self._bytes // np.dtype(np.uint64).itemsize, np.uint64)
+        self._other.max()
+
 
 class CpuMemory:
     """Sealed shared memory of a CPU's workers; see memory.Memory."""
 
-    def __init__(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> None:
+    def __init__(self, *, input_bytes: int, output_bytes: int, seats: int = 2, sweep: Sweep | None = None) -> None:
         self.inputs = SealedMemory("inputs", input_bytes, read_only_elsewhere=True)
         self.outputs = [SealedMemory("outputs", output_bytes, read_only_elsewhere=False) for _ in range(seats)]
+        self.sweep = sweep
 
     @property
     def mapped_bytes(self) -> int:
@@ -86,7 +107,8 @@ class CpuOperandSets:
 
     def region(self, sets: range, *, seat: int) -> "CpuRegion":
         """Return the outputs of these sets at a seat."""
-        return CpuRegion(self.memory.outputs[seat], spans(self.task, self.case, layout=self.layout, sets=sets))
+        sweep = self.memory.sweep if self.task.unit == "dram" else None
+        return CpuRegion(self.memory.outputs[seat], spans(self.task, self.case, layout=self.layout, sets=sets), sweep)
 
     def examine(self, sets: range, check: Check) -> verify.Mistake | None:
         """Examine one set after the other."""
@@ -114,7 +136,8 @@ class CpuOperandSets:
 class CpuRegion:
     """Outputs in a CPU's memory; see memory.Region."""
 
-    def __init__(self, memory: SealedMemory, places: Spans) -> None:
+    def __init__(self, memory: SealedMemory, places: Spans, sweep: Sweep | None) -> None:
+        self._sweep = sweep
         self._spans = places
         self._words: NDArray[np.uint32] = memory.bytes[self._spans.begin : self._spans.end].view(np.uint32)
         self._places: NDArray[np.intp] = np.empty(0, np.intp)
@@ -123,6 +146,8 @@ class CpuRegion:
     def poison(self, word: int) -> None:
         """Overwrite all outputs and guard bands with a 32-bit word."""
         self._words[...] = word
+        if self._sweep:
+            self._sweep.empty()
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
         """Choose secret places."""

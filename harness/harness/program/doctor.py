@@ -26,7 +26,9 @@ def report(cache: Path) -> dict[str, object]:
     }
     try:
         found["compiler"] = toolchain.find_compiler().version
-        found["peak_flops"] = max(machine.measure_peak(cache, core=cores.worker, seconds=PROBE_S))
+        found["peaks"] = {
+            unit: max(machine.measure_peak(unit, cache, core=cores.worker, seconds=PROBE_S)) for unit in machine.PROBES
+        }
     except MachineError as error:
         found["problem"] = str(error)
     return found
