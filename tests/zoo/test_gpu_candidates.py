@@ -1,5 +1,6 @@
 """GPU candidates where there is no GPU: well described, and built by the real builders, or refused as they say."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from harness.compiling import gpu, nvcc, toolchain
 from harness.compiling.bench import Workshop
 from harness.compiling.built import BuildFailure, Built
 from harness.sandbox import launcher as sandbox
+from harness.worker import runtime
 from kernelsmith import paths
 from kernelsmith.app.zoo import Exploit, Kind, load_zoo
 from kernelsmith.core.candidate import Language
@@ -101,6 +103,15 @@ def test_every_gpu_candidate_is_well_described() -> None:
         assert (Status.PASSED in one.expect and one.kind is Kind.CHEAT) == bool(one.no_faster_than), one.name
         assert one.no_faster_than in (None, *names), one.name
         assert len(one.candidate.source) <= TASK.limits.source_bytes, one.name
+
+
+def test_a_candidate_that_acts_in_its_worker_only_knows_it_by_a_module_of_the_runtime() -> None:
+    """A test that is never met would turn a cheat into honest work."""
+    named = {one.name: set(re.findall(r"worker\.(\w+)", one.candidate.source)) for one in ZOO}
+    there = {path.stem for path in runtime.FOLDER.glob("*.py")}
+    assert all(modules <= there for modules in named.values()), named
+    assert sum("gpu" in modules for modules in named.values()) >= 10
+    assert not [one.name for one in ZOO if "sys.argv[0]" in one.candidate.source]
 
 
 def test_the_task_of_the_gpu_zoo_is_one_that_the_agent_accepts() -> None:
