@@ -14,6 +14,7 @@ from command_line import Done, run_here, run_process
 from scripted import BROKEN, CARD, FIRST, ScriptedHarness
 
 from kernelsmith import paths
+from kernelsmith.app.judging import Machine
 from kernelsmith.app.session import Parts
 from kernelsmith.app.start import start
 from kernelsmith.core.run import Budget, Event, EventKind, RunConfig, StopReason
@@ -93,6 +94,12 @@ def quick(tmp_path: Path) -> list[str]:
     """Options that keep calibration short."""
     (tmp_path / "quick.toml").write_text("calibration_s = 0.1\n")
     return ["--config", "quick.toml"]
+
+
+@pytest.fixture
+def quick_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep calibration short in commands that take no config file, where they run in this process."""
+    monkeypatch.setattr(Machine.__new__, "__defaults__", tuple(Machine(calibration_s=0.1)))
 
 
 @pytest.fixture

@@ -65,7 +65,9 @@ def test_a_checkout_whose_harness_has_a_syntax_error_fails_the_command(cli_proce
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_machine_without_a_compiler_is_the_user_s_to_fix(cli, own, matmul_with, tmp_path, quick, command):
+def test_a_machine_without_a_compiler_is_the_user_s_to_fix(
+    cli, own, matmul_with, tmp_path, quick, quick_machines, command
+):
     (tmp_path / "kernel.c").write_text(matmul_with("honest;"))
     options = quick if command[0] == "run" else []
     done = cli(*command, *options, PATH=str(tmp_path), CC="")
