@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-QUICK := tests/test_loop.py $(addprefix tests/,app contracts core llm log prompts propose report search)
+QUICK := tests/test_loop.py $(addprefix tests/,app contracts core judging llm log prompts propose report search)
 
 .PHONY: run test quick check soak bench test-gpu bench-gpu clean
 

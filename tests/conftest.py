@@ -88,7 +88,7 @@ def harness(small_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield OpenHarness(process)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def matmul_with() -> Callable[..., str]:
     """Source of a matmul whose body is given; `honest` stands for three plain loops."""
 
@@ -102,7 +102,7 @@ def matmul_with() -> Callable[..., str]:
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cpu_device() -> Device:
     """A device with a vendor line, as a harness would have found it."""
     vendor = VendorLine("OpenBLAS (Test)", 25_000.0, 0.8)
@@ -111,7 +111,7 @@ def cpu_device() -> Device:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def attempt_with() -> Callable[..., Attempt]:
     """Build one attempt: `attempt_with(3, utilization=0.4, promotion=...)`, or with a status and a detail."""
 
@@ -155,7 +155,7 @@ def _measurement(utilization: float | None, peak: float) -> Measurement | None:
     return Measurement(time_us, interval, utilization, rate, peak, Unit.FP32, time_us, vendor_ratio=utilization / 0.8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def history_with(cpu_device: Device) -> Callable[..., History]:
     """A history of the given attempts."""
 

@@ -1,4 +1,4 @@
-"""A harness that judges nothing: it gives verdicts by script, for tests of what does not depend on the judge."""
+"""Judging by script, for tests of what does not depend on a machine: a harness that judges nothing, and a device."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,6 +12,24 @@ from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, V
 
 DEVICE = Device("Test CPU", DeviceKind.CPU, 1e9, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0)
 BROKEN = Verdict(Status.INCORRECT, "C[0,0] is 1, not 2")
+
+
+CARD = """
+peak = 1.0e9
+jitter = 0.003
+[vendor]
+call_s = 0.002
+[[candidates]]
+match = "Broken on purpose"
+call_s = 0.1
+events = [{ mistake = "C[0,0] is 1" }]
+[[candidates]]
+call_s = 0.1
+[[factors]]
+match = "LANES [48]"
+factor = 0.5
+"""
+"""Script of a device for `--device scripted:FILE`: the skeleton of the small task fails, all else passes."""
 
 
 def passed(utilization: float, promotion: Promotion | None = None) -> Verdict:

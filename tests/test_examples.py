@@ -7,22 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+from command_line import run_here
+
 HELLO = Path(__file__).parents[1] / "examples" / "hello.py"
-CLI = [sys.executable, "-m", "kernelsmith.cli"]
 
 
 def test_hello_searches_resumes_and_reads_its_history(tmp_path, small_task):
-    def run(*command: str) -> subprocess.CompletedProcess[str]:
-        variables = os.environ | {"XDG_STATE_HOME": str(tmp_path / "state")}
-        return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
-
-    done = run(sys.executable, str(HELLO), str(small_task.folder), "2")
+    variables = os.environ | {"XDG_STATE_HOME": str(tmp_path / "state")}
+    command = [sys.executable, str(HELLO), str(small_task.folder), "2"]
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     *attempts, last = done.stdout.splitlines()
     assert [line.split()[:3] for line in attempts[:2]] == [["0", "open", "incorrect"], ["1", "repair", "passed"]]
     assert len(attempts) == 4
     assert "`kernelsmith show small_matmul-1`" in last
-    shown = json.loads(run(*CLI, "show", "small_matmul-1", "--json").stdout)
+    shown = json.loads(run_here(["show", "small_matmul-1", "--json"], folder=tmp_path, environment=variables).stdout)
     assert [attempt["number"] for attempt in shown["attempts"]] == [0, 1, 2, 3]
     assert [event["kind"] for event in shown["events"]].count("resume") == 1
 

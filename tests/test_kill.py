@@ -5,37 +5,57 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from command_line import PROGRAM, Done, run_here
+from scripted import CARD
 
-ATTEMPTS = 14
-CLI = [sys.executable, "-m", "kernelsmith.cli"]
+EMPTY = ": empty; `kernelsmith run` writes an attempt log, --db names another one\n"
+"""What a reading command says of a database without a schema."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """A run that is killed."""
+
+    attempts: int
+    options: tuple[str, ...]
+    latest_s: float
+    """Seconds after a start until which somebody is killed: the run lasts longer than that, or nearly so."""
+
+
+REAL = Search(14, ("--config", "config.toml"), 4.0)
+"""With compilers, workers and clocks."""
+SCRIPTED = Search(14, ("--device", "scripted:card.toml"), 2.0)
+"""With a judge that does what a script says."""
 
 
 class KilledRun:
     """One run that is killed and resumed until it ends."""
 
-    def __init__(self, folder: Path, task: Path, *, seed: int) -> None:
+    def __init__(self, folder: Path, task: Path, *, search: Search, seed: int) -> None:
         self._folder = folder
+        self._search = search
         self._random = random.Random(seed)
         self._environment = os.environ | {"XDG_STATE_HOME": str(folder / "state")}
         (folder / "config.toml").write_text("calibration_s = 0.1\n")
-        options = ["--attempts", str(ATTEMPTS), "--config", "config.toml", "--name", "victim", "--seed", str(seed)]
-        self._first = [*CLI, "run", str(task), "--proposer", "tuner", *options]
+        (folder / "card.toml").write_text(CARD)
+        options = ["--attempts", str(search.attempts), *search.options, "--name", "victim", "--seed", str(seed)]
+        self._first = [*PROGRAM, "run", str(task), "--proposer", "tuner", *options]
         self.kills = 0
 
     def go_on(self) -> bool:
         """Start or resume, kill somebody after a random while; True once the run has ended by its budget."""
-        command = [*CLI, "resume", "victim"] if self._exists() else self._first
+        command = self._command()
         output = self._folder / "output.txt"
         with output.open("ab") as log:
             process = subprocess.Popen(command, cwd=self._folder, env=self._environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + self._random.uniform(0.4, 4.0)
+        deadline = time.monotonic() + self._random.uniform(0.4, self._search.latest_s)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         if process.poll() is None:
@@ -44,9 +64,12 @@ class KilledRun:
         process.wait(timeout=60)
         return self.json("runs")[0]["status"] == "ended" if self._exists() else False
 
+    def _command(self) -> list[str]:
+        return [*PROGRAM, "resume", "victim"] if self._exists() else self._first
+
     def _exists(self) -> bool:
         database = self._folder / "runs" / "attempts.db"
-        if not database.exists() or not database.stat().st_size:  # killed before it wrote a word
+        if not database.exists() or self._read("runs").stderr.endswith(EMPTY):  # killed before it wrote a word
             return False
         return any(run["name"] == "victim" for run in self.json("runs"))
 
@@ -64,31 +87,33 @@ class KilledRun:
             os.kill(agent, signal.SIGKILL)
 
     def end(self) -> None:
-        """Resume without killing anybody."""
-        command = [*CLI, "resume", "victim"]
+        """Start or resume without killing anybody."""
+        command = self._command()
         subprocess.run(command, cwd=self._folder, env=self._environment, capture_output=True, timeout=240, check=False)
 
     def json(self, *arguments: str) -> Any:
         """Return what a reading command prints."""
-        command = [*CLI, *arguments, "--json"]
-        done = subprocess.run(
-            command, cwd=self._folder, env=self._environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = self._read(*arguments)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def _read(self, *arguments: str) -> Done:
+        return run_here([*arguments, "--json"], folder=self._folder, environment=self._environment)
 
-def survive(folder: Path, task: Path, *, seed: int, most_kills: int) -> int:
+
+def survive(folder: Path, task: Path, *, search: Search, seed: int, most_kills: int) -> int:
     """Kill until the run has ended, or often enough, then let it end; the log must be whole. Returns the kills."""
-    run = KilledRun(folder, task, seed=seed)
+    run = KilledRun(folder, task, search=search, seed=seed)
     while run.kills < most_kills:
         if run.go_on():
             break
     run.end()
     shown = run.json("show", "victim")
     numbers = [attempt["number"] for attempt in shown["attempts"]]
-    assert numbers == list(range(ATTEMPTS))
-    assert [(attempt["ask"], attempt["trial"]) for attempt in shown["attempts"]] == [(n, 0) for n in range(ATTEMPTS)]
+    assert numbers == list(range(search.attempts))
+    assert [(attempt["ask"], attempt["trial"]) for attempt in shown["attempts"]] == [
+        (n, 0) for n in range(search.attempts)
+    ]
     assert shown["attempts"][0]["origin"] == "skeleton"
     assert all(attempt["status"] for attempt in shown["attempts"])
     assert not _leftovers(folder), "a judge or a worker outlived its agent"
@@ -104,20 +129,21 @@ def _leftovers(folder: Path) -> list[int]:
     return found
 
 
-def test_a_run_killed_at_12_random_moments_loses_nothing(small_task, tmp_path: Path) -> None:
-    kills, seed = 0, 0
-    while kills < 12:
+def kill_often(folder: Path, task: Path, *, search: Search, kills: int, seed: int) -> None:
+    """Let runs survive until so many kills were made."""
+    made = 0
+    while made < kills:
         seed += 1
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        kills += survive(folder, small_task.folder, seed=seed, most_kills=12 - kills)
+        place = folder / str(seed)
+        place.mkdir()
+        made += survive(place, task, search=search, seed=seed, most_kills=kills - made)
+
+
+@pytest.mark.parametrize(("search", "kills"), [(REAL, 4), (SCRIPTED, 8)], ids=["real", "scripted"])
+def test_a_run_killed_at_random_moments_loses_nothing(small_task, tmp_path: Path, search: Search, kills: int) -> None:
+    kill_often(tmp_path, small_task.folder, search=search, kills=kills, seed=0)
 
 
 @pytest.mark.soak
 def test_a_run_killed_at_300_random_moments_loses_nothing(small_task, tmp_path: Path) -> None:
-    kills, seed = 0, 1000
-    while kills < 300:
-        seed += 1
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        kills += survive(folder, small_task.folder, seed=seed, most_kills=300 - kills)
+    kill_often(tmp_path, small_task.folder, search=REAL, kills=300, seed=1000)

@@ -19,11 +19,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    venv.create(place / "env", with_pip=True)
+    venv.create(place / "env")
     python = place / "env" / "bin" / "python"
     (wheel,) = place.glob("*.whl")
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", str(wheel)]
-    subprocess.run(install, check=True, capture_output=True, timeout=120)
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", str(wheel)], check=True, capture_output=True, timeout=120)
     # The dependencies come from the environment that runs the tests: fetching them again would test the registry.
     libraries = Path(next(path for path in sys.path if path.endswith("site-packages")))
     target = next((place / "env" / "lib").glob("python*/site-packages"))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kernelsmith import paths
+
 ROOT = Path(__file__).parents[2]
 COMMANDS = (["run", "mine", "--name", "new"], ["resume", "own", "--attempts", "1"], ["judge", "mine", "kernel.c"])
 
@@ -36,23 +38,39 @@ def test_a_harness_that_does_not_start_fails_the_command(cli, own, matmul_with, 
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_harness_with_a_syntax_error_fails_the_command(cli, own, matmul_with, tmp_path, command):
-    (tmp_path / "kernel.c").write_text(matmul_with("honest;"))
-    checkout = tmp_path / "checkout"
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A checkout whose harness is no Python."""
     for name in ("kernelsmith", "harness", "templates", "tasks"):
-        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (checkout / "harness" / "__main__.py").write_text("def (\n")
-    done = cli(*command, PYTHONPATH=str(checkout))
+        shutil.copytree(ROOT / name, tmp_path / "checkout" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "checkout" / "harness" / "__main__.py").write_text("def (\n")
+    return tmp_path / "checkout"
+
+
+def assert_syntax_error(done) -> None:
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     (fault,) = faults(done.stderr)
     assert "SyntaxError" in fault
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_machine_without_a_compiler_is_the_user_s_to_fix(cli, own, matmul_with, tmp_path, command):
+def test_a_harness_with_a_syntax_error_fails_the_command(cli, own, matmul_with, checkout, monkeypatch, command):
+    (own.parent / "kernel.c").write_text(matmul_with("honest;"))
+    monkeypatch.setattr(paths, "harness_folder", lambda: checkout / "harness")
+    assert_syntax_error(cli(*command))
+
+
+def test_a_checkout_whose_harness_has_a_syntax_error_fails_the_command(cli_process, own, checkout):
+    assert_syntax_error(cli_process("resume", "own", "--attempts", "1", PYTHONPATH=str(checkout)))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_machine_without_a_compiler_is_the_user_s_to_fix(
+    cli, own, matmul_with, tmp_path, quick, quick_machines, command
+):
     (tmp_path / "kernel.c").write_text(matmul_with("honest;"))
-    done = cli(*command, PATH=str(tmp_path), CC="")
+    options = quick if command[0] == "run" else []
+    done = cli(*command, *options, PATH=str(tmp_path), CC="")
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     (fault,) = faults(done.stderr)
     assert "install gcc" in fault

@@ -139,11 +139,11 @@ def test_a_reader_that_stops_reading_is_no_fault(tmp_path, environment):
     assert done.stderr == ""
 
 
-def test_without_a_compiler_a_run_is_paused_with_the_remedy(cli, tmp_path):
+def test_without_a_compiler_a_run_is_paused_with_the_remedy(cli, tmp_path, quick):
     from pathlib import Path
 
     small = Path(__file__).parents[1] / "tasks" / "small_matmul"
-    done = cli("run", str(small), "--name", "early", PATH=str(tmp_path), CC="")
+    done = cli("run", str(small), "--name", "early", *quick, PATH=str(tmp_path), CC="")
     assert done.returncode == 2
     assert "install gcc" in done.stderr.splitlines()[-1]
     assert "kernelsmith resume early" in done.stderr.splitlines()[-1]

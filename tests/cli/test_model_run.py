@@ -10,12 +10,11 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "scripted_replies"
 
 
 @pytest.fixture
-def run(cli, tmp_path):
-    """Start a run of the small task that is called `asked`."""
-    (tmp_path / "quick.toml").write_text("calibration_s = 0.1\n")
+def run(cli, card):
+    """Start a run of the small task on a scripted device; it is called `asked`."""
 
     def start(*options: str, **variables: str):
-        return cli("run", str(SMALL), "--name", "asked", "--config", "quick.toml", *options, **variables)
+        return cli("run", str(SMALL), "--name", "asked", *card, *options, **variables)
 
     return start
 

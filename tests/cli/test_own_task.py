@@ -20,11 +20,11 @@ SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
         ('"rms": unit', '"rmse": unit', "benchmark.py: TypeError"),
     ],
 )
-def test_a_mistake_in_benchmark_py_is_one_line(cli, mine, old, new, said):
+def test_a_mistake_in_benchmark_py_is_one_line(cli, mine, quick, old, new, said):
     text = (mine / "benchmark.py").read_text()
     assert old in text
     (mine / "benchmark.py").write_text(text.replace(old, new, 1))
-    done = cli("judge", "mine", str(SMALL / "families" / "1_dot.c"))
+    done = cli("run", "mine", *quick)
     assert done.returncode == 2
     assert said in done.stderr.splitlines()[-1]
     assert "doctor" not in done.stderr
@@ -44,10 +44,10 @@ def test_a_task_that_does_not_fit_into_memory_is_one_line_that_names_the_case(cl
     assert "may be taken here, 80% of the free memory: make its sizes smaller" in said
 
 
-def test_a_run_that_never_began_goes_on_with_the_repaired_folder(cli, mine, quick):
+def test_a_run_that_never_began_goes_on_with_the_repaired_folder(cli, mine, card):
     whole = (mine / "benchmark.py").read_text()
     (mine / "benchmark.py").write_text(whole.replace("def flops", "def flop"))
-    assert cli("run", "mine", "--attempts", "2", "--name", "own", *quick).returncode == 2
+    assert cli("run", "mine", "--attempts", "2", "--name", "own", *card).returncode == 2
     (mine / "benchmark.py").write_text(whole)
     with_the_copy = cli("resume", "own")
     assert with_the_copy.returncode == 2
@@ -66,14 +66,20 @@ def declare_rows(mine: Path, *, reference: str = '{"C": a @ b.T}') -> None:
     (mine / "benchmark.py").write_text(text.replace('{"C": a @ b.T}', reference))
 
 
-def test_rows_that_are_independent_can_be_declared(cli, mine):
+def run_one(cli, quick):
+    """Judge one right kernel in a run of one attempt."""
+    return cli("run", "mine", "--from", str(SMALL / "families" / "1_dot.c"), "--attempts", "1", "--json", *quick)
+
+
+def test_rows_that_are_independent_can_be_declared(cli, mine, quick):
     declare_rows(mine)
-    done = cli("judge", "mine", str(SMALL / "families" / "1_dot.c"), "--json")
-    assert json.loads(done.stdout)["status"] == "passed", done.stdout
+    done = run_one(cli, quick)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["passed"] == 1
 
 
-def test_rows_that_are_not_independent_are_found_out(cli, mine):
+def test_rows_that_are_not_independent_are_found_out(cli, mine, quick):
     declare_rows(mine, reference='{"C": a @ b.T - xp.mean(a @ b.T, axis=0)}')
-    done = cli("judge", "mine", str(SMALL / "families" / "1_dot.c"))
+    done = run_one(cli, quick)
     assert done.returncode == 2
     assert "task.toml: check.independent: rows of C along M depend on one another" in done.stderr.splitlines()[-1]

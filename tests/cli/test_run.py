@@ -1,16 +1,38 @@
-"""Runs of the small task from the command line: the result on stdout, the progress on stderr, the log in between."""
+"""Runs of the small task from the command line: the result on stdout, the progress on stderr, the log in between.
+
+Tests with `real_night`, or with `quick` in a run that passes, judge on this machine; the others on a scripted device.
+"""
 
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from command_line import run_process
 
 SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
 
 
-def test_a_run_prints_its_summary_on_stdout_and_a_line_an_attempt_on_stderr(cli, quick):
-    done = cli("run", str(SMALL), "--attempts", "3", "--name", "night", *quick)
+@pytest.fixture(scope="module")
+def real_run(tmp_path_factory, environment):
+    """The folder of a run of three attempts on this machine, named night, that nobody may change; and what it printed.
+
+    A process of its own made it.
+    """
+    folder = tmp_path_factory.mktemp("real")
+    (folder / "quick.toml").write_text("calibration_s = 0.1\n")
+    options = ["--attempts", "3", "--name", "night", "--config", "quick.toml"]
+    return folder, run_process(["run", str(SMALL), *options], folder=folder, environment=environment)
+
+
+@pytest.fixture
+def real_night(tmp_path, real_run) -> Path:
+    """The same run in this test's own folder."""
+    return Path(shutil.copytree(real_run[0], tmp_path, dirs_exist_ok=True))
+
+
+def test_a_run_prints_its_summary_on_stdout_and_a_line_an_attempt_on_stderr(real_run):
+    _, done = real_run
     assert done.returncode == 0, done.stderr
     assert "3 asks, 3 attempts" in done.stdout
     assert "kernelsmith best night" in done.stdout
@@ -18,8 +40,25 @@ def test_a_run_prints_its_summary_on_stdout_and_a_line_an_attempt_on_stderr(cli,
     assert "no model configured" in done.stderr
 
 
-def test_what_comes_next_repeats_the_database_that_was_given(cli, quick):
-    done = cli("run", str(SMALL), "--attempts", "3", "--name", "night", "--db", "other.db", *quick)
+def test_a_run_on_this_machine_names_the_best_with_its_denominators_and_goes_on(cli_process, real_night):
+    done = cli_process("resume", "night", "--attempts", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["attempts"], summary["measured_on"]) == (4, "cpu")
+    assert 0 < summary["best"]["utilization"] < 1.1
+    assert summary["best"]["peak"] > 0
+
+
+def test_a_recorded_attempt_fights_a_duel_with_the_vendor_line_on_this_machine(cli_process, real_night):
+    done = cli_process("duel", str(SMALL), "night:1", "vendor", "--json")
+    assert done.returncode == 0, done.stderr
+    fought = json.loads(done.stdout)
+    assert (fought["a"], fought["b"]) == ("night:1", "vendor")
+    assert 0 < fought["interval"]["low"] <= fought["interval"]["high"]
+
+
+def test_what_comes_next_repeats_the_database_that_was_given(cli, card):
+    done = cli("run", str(SMALL), "--attempts", "3", "--name", "night", "--db", "other.db", *card)
     command = done.stdout.splitlines()[-1].split("|")[0].split()[1:]
     assert command == ["kernelsmith", "show", "night", "--db", "other.db"]
     assert cli(*command[1:]).returncode == 0
@@ -72,8 +111,8 @@ def test_resume_adds_to_the_budget_and_goes_on_where_the_run_stopped(cli, night)
     assert [a["number"] for a in shown["attempts"]] == [0, 1, 2, 3, 4]
 
 
-def test_a_name_that_is_taken_is_refused_before_anything_runs(cli, night, quick):
-    done = cli("run", str(SMALL), "--name", "night", *quick)
+def test_a_name_that_is_taken_is_refused_before_anything_runs(cli, night):
+    done = cli("run", str(SMALL), "--name", "night", "--device", "scripted:card.toml")
     assert done.returncode == 2
     assert "night" in done.stderr.splitlines()[-1]
 
@@ -84,39 +123,28 @@ def test_a_number_that_the_run_does_not_have_is_refused_with_those_it_has(cli, n
     assert "0 to 2" in done.stderr
 
 
-def test_a_run_in_which_nothing_passes_ends_with_exit_code_1(cli, quick):
-    done = cli("run", str(SMALL), "--attempts", "1", "--name", "short", *quick)
+def test_a_run_in_which_nothing_passes_ends_with_exit_code_1(cli, card):
+    done = cli("run", str(SMALL), "--attempts", "1", "--name", "short", *card)
     assert done.returncode == 1
     assert "no candidate passed" in done.stdout
     done = cli("best", "short")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
 
 
-def test_judge_exits_0_for_a_kernel_that_passes_and_1_for_one_that_does_not(cli, tmp_path, matmul_with):
+def test_judge_exits_0_for_a_kernel_that_passes_and_1_for_one_that_does_not(cli, card, tmp_path, matmul_with):
     (tmp_path / "good.c").write_text(matmul_with("honest;"))
-    (tmp_path / "bad.c").write_text(matmul_with("C[0] = 1;"))
-    good = cli("judge", str(SMALL), "good.c", "--json")
+    (tmp_path / "bad.c").write_text(matmul_with("/* Broken on purpose */"))
+    good = cli("judge", str(SMALL), "good.c", "--json", *card)
     assert good.returncode == 0, good.stderr
     assert json.loads(good.stdout)["utilization"] > 0
-    bad = cli("judge", str(SMALL), "bad.c")
+    bad = cli("judge", str(SMALL), "bad.c", *card)
     assert bad.returncode == 1
     assert bad.stdout.startswith("incorrect")
 
 
-def test_a_duel_of_a_kernel_with_a_slower_one_names_the_faster(cli, tmp_path, matmul_with):
-    (tmp_path / "once.c").write_text(matmul_with("honest;"))
-    (tmp_path / "thrice.c").write_text(matmul_with("honest; honest; honest;"))
-    done = cli("duel", str(SMALL), "once.c", "thrice.c", "--json")
-    assert done.returncode == 0, done.stderr
-    fought = json.loads(done.stdout)
-    assert fought["faster"] == "a"
-    assert fought["interval"]["low"] > 1
-    assert "once.c is faster" in cli("duel", str(SMALL), "thrice.c", "once.c").stdout
-
-
-def test_a_duel_with_the_vendor_line_needs_no_other_file(cli, tmp_path, matmul_with):
+def test_a_duel_with_the_vendor_line_needs_no_other_file(cli, card, tmp_path, matmul_with):
     (tmp_path / "mine.c").write_text(matmul_with("honest;"))
-    done = cli("duel", str(SMALL), "mine.c", "vendor")
+    done = cli("duel", str(SMALL), "mine.c", "vendor", *card)
     assert done.returncode == 0, done.stderr
     assert "vendor is faster" in done.stdout
 
@@ -133,7 +161,8 @@ def test_a_task_without_a_vendor_line_says_so(cli, tmp_path, matmul_with):
 
 def test_recorded_attempts_duel_by_their_names(cli, night):
     best, first = night["best"]["number"], night["promotions"][0]["number"]
-    done = cli("duel", str(SMALL), f"night:{best}", f"night:{first}", "--json")
+    names = [f"night:{best}", f"night:{first}"]
+    done = cli("duel", str(SMALL), *names, "--json", "--device", "scripted:card.toml")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["a"] == f"night:{best}"
 
@@ -150,10 +179,10 @@ def test_replay_measures_the_recorded_candidates_again(cli, night):
     assert names == ["night", "night-replay-1", "night-replay-2"]
 
 
-def test_a_candidate_that_fails_cannot_duel(cli, tmp_path, matmul_with):
+def test_a_candidate_that_fails_cannot_duel(cli, card, tmp_path, matmul_with):
     (tmp_path / "good.c").write_text(matmul_with("honest;"))
     (tmp_path / "bad.c").write_text("this is no C")
-    done = cli("duel", str(SMALL), "good.c", "bad.c")
+    done = cli("duel", str(SMALL), "good.c", "bad.c", *card)
     assert (done.returncode, done.stdout) == (1, "")
     assert "no duel: rejected: B: no function matmul" in done.stderr
 
@@ -184,16 +213,19 @@ def test_doctor_tries_the_endpoint_that_is_named(cli):
 @pytest.mark.parametrize(
     "inputs", ["nocase:1:" + "0" * 32, "main:1:" + "x" * 32, "main:99999999:" + "0" * 32, "main:0"]
 )
-def test_inputs_that_no_verdict_can_have_named_are_refused(cli, tmp_path, matmul_with, inputs):
+def test_inputs_that_no_verdict_can_have_named_are_refused(cli, card, tmp_path, matmul_with, inputs):
     (tmp_path / "good.c").write_text(matmul_with("honest;"))
-    done = cli("judge", str(SMALL), "good.c", "--inputs", inputs)
+    done = cli("judge", str(SMALL), "good.c", "--inputs", inputs, *card)
     assert done.returncode == 2
     assert "the cases are" in done.stderr.splitlines()[-1]
 
 
-def test_an_incorrect_verdict_names_inputs_that_bring_the_fault_back(cli, tmp_path, matmul_with):
+def test_an_incorrect_verdict_names_inputs_that_bring_the_fault_back(
+    cli, cli_process, tmp_path, matmul_with, quick_machines
+):
     (tmp_path / "bad.c").write_text(matmul_with("honest; if (M > 3) C[3] += 1;"))
-    verdict = cli("judge", str(SMALL), "bad.c", "--json")
+    verdict = cli_process("judge", str(SMALL), "bad.c", "--json")
+    assert verdict.returncode == 1, verdict.stderr
     detail = json.loads(verdict.stdout)["detail"]
     inputs = detail.partition("[inputs ")[2].rstrip("]")
     again = cli("judge", str(SMALL), "bad.c", "--inputs", inputs)

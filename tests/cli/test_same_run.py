@@ -32,12 +32,13 @@ def course(history: History) -> list[object]:
     ],
     ids=["tuner", "tuner with limits", "scripted model"],
 )
-def test_the_python_api_and_the_command_line_start_the_same_run(cli, tmp_path, monkeypatch, options, settings):
+def test_the_python_api_and_the_command_line_start_the_same_run(cli, card, tmp_path, monkeypatch, options, settings):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "quick.toml").write_text("calibration_s = 0.1\n[budget]\nattempts = 2\n")
-    done = cli("run", str(SMALL), "--name", "typed", "--config", "quick.toml", *options)
+    (tmp_path / "two.toml").write_text("[budget]\nattempts = 2\n")
+    done = cli("run", str(SMALL), "--name", "typed", "--config", "two.toml", *card, *options)
     assert done.returncode == 0, done.stderr
-    with kernelsmith.start(str(SMALL), name="called", config=Path("quick.toml"), **settings) as session:
+    settings = {"config": Path("two.toml"), "device": card[1], **settings}
+    with kernelsmith.start(str(SMALL), name="called", **settings) as session:
         called = session.run()
     typed = kernelsmith.history("typed")
     assert typed.run.config == called.run.config

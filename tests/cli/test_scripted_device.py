@@ -104,6 +104,10 @@ def test_a_duel_is_fought_by_script_too(cli, tmp_path):
     (tmp_path / "card.toml").write_text(SCRIPT)
     for word in ("slow", "fast"):
         (tmp_path / f"{word}.c").write_text(KERNEL % word)
-    done = cli("duel", str(SMALL), "fast.c", "slow.c", "--device", "scripted:card.toml", "--json")
+    options = ["--device", "scripted:card.toml"]
+    done = cli("duel", str(SMALL), "fast.c", "slow.c", "--json", *options)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["faster"] == "a"
+    fought = json.loads(done.stdout)
+    assert fought["faster"] == "a"
+    assert fought["interval"]["low"] > 1
+    assert "fast.c is faster" in cli("duel", str(SMALL), "slow.c", "fast.c", *options).stdout

@@ -31,8 +31,8 @@ def status_of(cli, name: str) -> str:
     return next(run["status"] for run in json.loads(cli("runs", "--json").stdout) if run["name"] == name)
 
 
-def test_on_a_terminal_the_view_is_drawn_and_the_summary_stays(terminal):
-    child = terminal("run", str(SMALL), "--attempts", "4", "--name", "seen", "--config", "quick.toml")
+def test_on_a_terminal_the_view_is_drawn_and_the_summary_stays(terminal, card):
+    child = terminal("run", str(SMALL), "--attempts", "4", "--name", "seen", *card)
     child.expect("of 4 asks")
     child.expect("of peak")
     child.expect("4 asks, 4 attempts")

@@ -5,6 +5,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from command_line import run_here
+from scripted import CARD
 
 from kernelsmith.core.snapshot import snapshot_of
 
@@ -12,9 +14,9 @@ SMALL = Path(__file__).parents[1] / "tasks" / "small_matmul"
 
 
 @pytest.fixture
-def elsewhere(cli, own, tmp_path):
+def elsewhere(cli, scripted_own, tmp_path):
     """Run a command on a machine on which the task of the run was never named; it has a name for what it remembers."""
-    shutil.rmtree(own)
+    shutil.rmtree(scripted_own)
 
     def run(*arguments: str, machine: str = "first"):
         return cli(*arguments, XDG_STATE_HOME=str(tmp_path / "machines" / machine))
@@ -22,7 +24,8 @@ def elsewhere(cli, own, tmp_path):
     return run
 
 
-COMMANDS = (["resume", "own", "--attempts", "1"], ["replay", "own", "--measure", "best"])
+COMMANDS = (["resume", "own", "--attempts", "1", "--trust-run"], ["replay", "own", "--measure", "best"])
+"""The first judges on the run's scripted device, the second on this machine, as the run was started elsewhere."""
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -63,16 +66,18 @@ def test_the_digest_of_a_trusted_task_does_not_cover_other_files(cli, own):
      ["runs"], ["replay", "own"], ["tasks", "mine"]],
 )  # fmt: skip
 def test_reading_a_run_runs_none_of_its_code(loud, cli, command):
-    assert cli(*command).returncode == 0
+    assert cli(*command, folder=loud.parent).returncode == 0
     assert not loud.exists()
 
 
-@pytest.fixture
-def loud(cli, mine, quick, tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def loud(tmp_path_factory, environment) -> Path:
     """A file that the task of a run named own writes whenever its benchmark.py is imported; it is not there."""
-    written = tmp_path / "imported"
-    benchmark = mine / "benchmark.py"
+    folder = tmp_path_factory.mktemp("loud")
+    (folder / "card.toml").write_text(CARD)
+    written, benchmark = folder / "imported", Path(shutil.copytree(SMALL, folder / "mine")) / "benchmark.py"
     benchmark.write_text(f"{benchmark.read_text()}\nopen({str(written)!r}, 'w').close()\n")
-    assert cli("run", "mine", "--attempts", "2", "--name", "own", *quick).returncode == 0
+    options = ["--attempts", "2", "--name", "own", "--device", "scripted:card.toml"]
+    assert run_here(["run", "mine", *options], folder=folder, environment=environment).returncode == 0
     written.unlink()
     return written

@@ -69,7 +69,9 @@ extreme = st.floats(1e-14, 1e29) | st.integers(0, 2**63 - 1) | st.text(min_size=
 
 def whole(kind: str) -> dict[str, object]:
     """One answer to `judge-0`, its own copy."""
-    copied: dict[str, object] = json.loads(json.dumps({"v": 1, "id": "judge-0", "kind": kind, **WHOLE[kind]}))
+    copied: dict[str, object] = json.loads(
+        json.dumps({"v": wire.VERSION, "id": "judge-0", "kind": kind, **WHOLE[kind]})
+    )
     return copied
 
 
@@ -235,7 +237,7 @@ WHOLE = {whole!r}
 def say(raw):
     while raw: raw = raw[os.write(answers, raw):]
 def answer(id, kind, **changes):
-    say(json.dumps(dict(v=1, id=id, kind=kind, **(WHOLE[kind] | changes))).encode() + b"\\n")
+    say(json.dumps(dict(v={version}, id=id, kind=kind, **(WHOLE[kind] | changes))).encode() + b"\\n")
 for line in sys.stdin:
     asked = json.loads(line)["id"]
 {behaviour}
@@ -260,7 +262,7 @@ def judge(tmp_path) -> Iterator[Callable[..., JudgeProcess]]:
 def speaker(folder: Path, behaviour: str) -> Path:
     program = folder / "speaker"
     body = textwrap.indent(behaviour, "    ")
-    program.write_text(SPEAKER.format(python=sys.executable, whole=WHOLE, behaviour=body))
+    program.write_text(SPEAKER.format(python=sys.executable, version=wire.VERSION, whole=WHOLE, behaviour=body))
     program.chmod(0o755)
     return program
 
@@ -275,7 +277,7 @@ BAD = {
     "a line without an end": (r'say(b"x" * (8 << 20))', "more than"),
     "nesting": (r'say(b"[" * 100000 + b"\n")', "answered something else"),
     "NaN": ('answer(asked, "duel", duel=dict(WHOLE["duel"]["duel"], speedup=float("nan")))', "speedup"),
-    "another version": (r'say(b"{\"v\": 2, \"id\": \"judge-0\", \"kind\": \"error\", \"message\": \"x\"}\n")', "v: "),
+    "another version": (r'say(b"{\"v\": 99, \"id\": \"judge-0\", \"kind\": \"error\", \"message\": \"x\"}\n")', "v: "),
     "another request's answer": ('answer("judge-7", "duel")', "judge-7"),
     "stages without an end": ('while True: answer(asked, "progress")', "no end"),
     "half an answer": (r'say(b"{\"v\": 1, "); sys.exit()', "within an answer"),
@@ -404,11 +406,11 @@ def test_a_judge_that_writes_anything_is_one_error(tmp_path_factory, pieces):
 
 
 def test_after_a_bad_answer_the_next_candidate_gets_a_new_judge(small_task, tmp_path):
-    """The first judge answers its second request with the answer to the first; the second one serves."""
+    """The first judge answers the second measurement with the answer to the first; the second judge serves."""
     candidate = Candidate("void matmul(void) {}\n", Language.C)
     behaviour = f"""
 if asked.startswith("open"): answer(asked, "opened"); continue
-answer(asked if asked != "judge-2" else "judge-1", "verdict", source_digest={candidate.digest!r})
+answer(asked if asked != "measure-3" else "measure-1", "verdict", source_digest={candidate.digest!r})
 """
     program = speaker(tmp_path, behaviour)
     with HarnessProcess(small_task, folder=tmp_path, python=str(program)) as harness:

@@ -232,7 +232,7 @@ def test_a_progress_answer_carries_a_step_only_where_there_is_one():
     wire.Answers(stream).progress("judge-0", "correctness")
     wire.Answers(stream).progress("judge-0", "correctness", "case wide, 3 of 5")
     begun, step = map(json.loads, stream.getvalue().splitlines())
-    assert begun == {"v": 1, "id": "judge-0", "kind": "progress", "stage": "correctness"}
+    assert begun == {"v": wire.VERSION, "id": "judge-0", "kind": "progress", "stage": "correctness"}
     assert step == {**begun, "step": "case wide, 3 of 5"}
 
 

@@ -1,4 +1,7 @@
-"""The judge, with real compilers and real workers: every status, and what its detail says."""
+"""The judge, with real compilers and real workers: every status, and what its detail says.
+
+What stages and policies decide is tested in tests/judging, on a scripted device.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -30,43 +33,49 @@ def opponent_of(source: str, verdict: Verdict) -> Opponent:
     return Opponent(Candidate(source, Language.C), verdict.measurement.time_us, fastest_us)
 
 
-def test_an_honest_kernel_passes_with_every_denominator(harness, matmul_with: Write) -> None:
-    verdict = harness.evaluate(matmul_with("honest;"))
-    assert verdict.status is Status.PASSED
-    assert verdict.promotion is Promotion.FIRST
-    found = verdict.measurement
+@pytest.fixture(scope="module")
+def honest(harness, matmul_with: Write) -> Verdict:
+    """The verdict on an honest kernel."""
+    verdict: Verdict = harness.evaluate(matmul_with("honest;"))
+    return verdict
+
+
+def test_an_honest_kernel_passes_with_every_denominator(harness, honest: Verdict) -> None:
+    assert honest.status is Status.PASSED
+    assert honest.promotion is Promotion.FIRST
+    found = honest.measurement
     assert found is not None
     assert found.interval_us.low <= found.time_us <= found.interval_us.high
     assert found.utilization == pytest.approx(2 * 64**3 / (found.time_us * 1e-6) / found.peak)
     assert found.rate == pytest.approx(found.utilization * found.peak)
     assert found.peak == harness.device.peak
-    assert len(verdict.batches) >= 3
-    assert len({batch.key for batch in verdict.batches}) == len(verdict.batches)
-    assert {"build", "correctness", "timing"} <= set(verdict.durations_s)
-    assert verdict.isolation == harness.device.isolation
+    assert len(honest.batches) >= 3
+    assert len({batch.key for batch in honest.batches}) == len(honest.batches)
+    assert {"build", "correctness", "timing"} <= set(honest.durations_s)
+    assert honest.isolation == harness.device.isolation
 
 
-@pytest.mark.parametrize(("body", "status"), [("honest;", Status.PASSED), ("C[0] = 1;", Status.INCORRECT)])
-def test_every_verdict_tells_what_the_guards_took(harness, matmul_with: Write, body, status) -> None:
-    verdict = harness.evaluate(matmul_with(body))
-    assert verdict.status is status
-    assert {"sandbox", "poison", "checksums", "samples", "verification", "resident work"} <= set(verdict.guards_s)
-    assert 0 < sum(verdict.guards_s.values()) < sum(verdict.durations_s.values())
+def test_a_verdict_tells_what_the_guards_took(honest: Verdict) -> None:
+    assert {"sandbox", "poison", "checksums", "samples", "verification", "resident work"} <= set(honest.guards_s)
+    assert 0 < sum(honest.guards_s.values()) < sum(honest.durations_s.values())
 
 
-def test_the_guards_of_one_judgement_are_not_counted_in_the_next(harness, matmul_with: Write) -> None:
-    verdicts = [harness.evaluate(matmul_with("honest;")) for _ in range(3)]
-    first, *later = (sum(verdict.guards_s.values()) for verdict in verdicts)
-    assert max(later) < 3 * first
-
-
-def test_the_vendor_line_stands_beside_a_promoted_kernel(harness, matmul_with: Write) -> None:
+def test_the_vendor_line_stands_beside_a_promoted_kernel(harness, honest: Verdict) -> None:
     assert harness.device.vendor is not None
     assert harness.device.vendor.name.startswith("OpenBLAS (")
-    found = harness.evaluate(matmul_with("honest;")).measurement
-    assert found is not None
-    assert found.vendor_paired
-    assert 0 < found.vendor_ratio < 1, "three plain loops are slower than a BLAS"
+    assert honest.measurement is not None
+    assert honest.measurement.vendor_paired
+    assert 0 < honest.measurement.vendor_ratio < 1, "three plain loops are slower than a BLAS"
+
+
+def test_two_judgements_of_one_kernel_use_different_inputs(harness, honest: Verdict, matmul_with: Write) -> None:
+    again = harness.evaluate(matmul_with("honest;"))
+    assert not {batch.key for batch in honest.batches} & {batch.key for batch in again.batches}
+
+
+def test_a_verdict_cannot_pass_without_a_measurement(honest: Verdict) -> None:
+    with pytest.raises(ValueError, match="verdict with measurement"):
+        dataclasses.replace(honest, measurement=None)
 
 
 @pytest.mark.parametrize(
@@ -139,54 +148,18 @@ def test_inputs_that_are_no_key_are_the_users_fault(harness, matmul_with: Write)
         harness.process.reproduce(Candidate(matmul_with("honest;"), Language.C), "main:zero")
 
 
-def test_a_much_faster_kernel_replaces_the_incumbent_without_a_duel(harness, matmul_with: Write) -> None:
-    slow = matmul_with('for (int r = 0; r < 40; r++) { honest; __asm__ volatile("" ::: "memory"); }')
-    incumbent = opponent_of(slow, harness.evaluate(slow))
-    quick = Candidate(matmul_with("honest;"), Language.C)
-    verdict = harness.process.submit(quick, incumbent).result()
-    assert verdict.promotion is Promotion.CLEAR
-    assert verdict.duel is None
-
-
-def test_the_same_kernel_again_is_not_promoted(harness, matmul_with: Write) -> None:
-    source = matmul_with("honest;")
-    incumbent = opponent_of(source, slower(harness.evaluate(source), 10))
-    verdict = harness.process.submit(Candidate(source + "// again\n", Language.C), incumbent).result()
-    assert verdict.status is Status.PASSED
-    assert verdict.duel is not None, "close enough to have to fight"
-    assert verdict.promotion is None
-
-
-def test_a_much_slower_kernel_is_not_worth_a_duel(harness, matmul_with: Write) -> None:
-    quick = matmul_with("honest;")
-    incumbent = opponent_of(quick, harness.evaluate(quick))
-    slow = matmul_with('for (int r = 0; r < 10; r++) { honest; __asm__ volatile("" ::: "memory"); }')
-    verdict = harness.process.submit(Candidate(slow, Language.C), incumbent).result()
-    assert verdict.status is Status.PASSED
-    assert verdict.promotion is None
-    assert verdict.duel is None
-
-
-def test_a_duel_calls_a_difference_real_and_names_its_interval(harness, matmul_with: Write) -> None:
+def test_a_duel_names_the_interval_of_its_speedup(harness, matmul_with: Write) -> None:
     quick = Candidate(matmul_with("honest;"), Language.C)
     slow = Candidate(
         matmul_with('for (int r = 0; r < 3; r++) { honest; __asm__ volatile("" ::: "memory"); }'), Language.C
     )
     duel = harness.process.duel(quick, slow)
     assert isinstance(duel, Duel)
-    assert duel.interval.low <= duel.speedup <= duel.interval.high
-    assert duel.interval.low > 1.5
-    assert duel.quads == 24
+    assert 0 < duel.interval.low <= duel.speedup <= duel.interval.high
+    assert 0 < duel.quads <= 24
 
 
-def test_a_duel_with_a_broken_side_tells_which(harness, matmul_with: Write) -> None:
-    good, bad = Candidate(matmul_with("honest;"), Language.C), Candidate(matmul_with("C[0] = 0;"), Language.C)
-    answer = harness.process.duel(good, bad)
-    assert isinstance(answer, Verdict)
-    assert answer.detail.startswith("B: ")
-
-
-def test_a_candidate_that_is_quick_in_company_only_does_not_replace_the_incumbent(harness, matmul_with: Write) -> None:
+def test_a_candidate_that_is_quick_in_company_only_is_scored_by_its_single_calls(harness, matmul_with: Write) -> None:
     again = '{ honest; __asm__ volatile("" ::: "memory"); }'
     steady = matmul_with(f"for (int r = 0; r < 6; r++) {again}")
     incumbent = opponent_of(steady, harness.evaluate(steady))
@@ -197,36 +170,14 @@ def test_a_candidate_that_is_quick_in_company_only_does_not_replace_the_incumben
     )
     verdict = harness.process.submit(Candidate(sociable, Language.C), incumbent).result()
     assert any("scored by its single calls" in note for note in verdict.notes), verdict.notes
-    assert verdict.promotion is None
 
 
-@pytest.mark.parametrize("fault", ["C[0] = 0;", "static int calls; if (++calls > 20) abort();"])
-def test_an_incumbent_that_fails_in_the_duel_loses_it(harness, matmul_with: Write, fault: str) -> None:
-    good = matmul_with("honest;")
-    passed = harness.evaluate(good)
-    flaky = matmul_with(f"honest; {fault}", before="#include <stdlib.h>")
-    verdict = harness.process.submit(
-        Candidate(good + "// contender\n", Language.C), opponent_of(flaky, slower(passed, 2))
-    ).result()
+def test_an_incumbent_that_dies_in_the_duel_loses_it(harness, honest: Verdict, matmul_with: Write) -> None:
+    contender = Candidate(matmul_with("honest; /* contender */"), Language.C)
+    flaky = matmul_with("honest; static int calls; if (++calls > 20) abort();", before="#include <stdlib.h>")
+    verdict = harness.process.submit(contender, opponent_of(flaky, slower(honest, 2))).result()
     assert verdict.promotion is Promotion.DUEL
     assert any("incumbent failed" in note for note in verdict.notes)
-
-
-def test_the_judge_survives_a_candidate_of_every_kind(harness, matmul_with: Write) -> None:
-    for body in ("abort();", "for (;;) {}", "honest;"):
-        harness.evaluate(matmul_with(body, before="#include <stdlib.h>"))
-    assert harness.evaluate(matmul_with("honest; /* last */")).status is Status.PASSED
-
-
-def test_two_judgements_of_one_kernel_use_different_inputs(harness, matmul_with: Write) -> None:
-    first, second = (harness.evaluate(matmul_with("honest;")) for _ in range(2))
-    assert not {b.key for b in first.batches} & {b.key for b in second.batches}
-
-
-def test_a_verdict_cannot_pass_without_a_measurement(harness, matmul_with: Write) -> None:
-    verdict = harness.evaluate(matmul_with("honest;"))
-    with pytest.raises(ValueError, match="verdict with measurement"):
-        dataclasses.replace(verdict, measurement=None)
 
 
 SPIN = """
@@ -242,14 +193,6 @@ static void spin(double seconds)
     while ((b.tv_sec - a.tv_sec) + 1e-9 * (b.tv_nsec - a.tv_nsec) < seconds);
 }
 """
-
-
-def test_being_slow_in_the_first_calls_gains_no_short_batches(harness, matmul_with: Write) -> None:
-    body = "static int n; if (M == 64 && N == 64 && K == 64 && ++n <= 3) spin(0.01 / n); honest;"
-    verdict = harness.evaluate(matmul_with(body, before=SPIN))
-    assert verdict.status is Status.PASSED, verdict.detail
-    assert verdict.batches[-1].calls > 10
-    assert any("planned again" in note for note in verdict.notes)
 
 
 def test_a_hidden_case_cannot_be_spelled_out_in_how_the_candidate_ends(harness, matmul_with: Write) -> None:
@@ -277,14 +220,3 @@ def test_a_verdict_tells_that_something_else_ran_on_the_candidates_core(harness,
         verdict = harness.evaluate(matmul_with("honest;"))
     assert verdict.status is Status.PASSED
     assert any("disturbed, and once more when it was timed again" in note for note in verdict.notes)
-
-
-def test_a_verdict_tells_that_something_else_ran_during_a_duel(harness, matmul_with: Write, busy) -> None:
-    if harness.device.worker_core is None:
-        pytest.skip("one core: judge and worker share it")
-    good = matmul_with("honest;")
-    incumbent = opponent_of(good, slower(harness.evaluate(good), 20))
-    with busy(harness.device.worker_core):
-        verdict = harness.process.submit(Candidate(good + "// again\n", Language.C), incumbent).result()
-    assert verdict.duel is not None
-    assert any("the duel was disturbed: " in note for note in verdict.notes)

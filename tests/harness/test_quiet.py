@@ -56,7 +56,7 @@ def test_a_kernel_that_counts_nothing_accuses_nobody() -> None:
 def test_a_process_that_shares_its_core_is_seen_to_wait(busy) -> None:
     core = max(os.sched_getaffinity(0))
     with busy(core, processes=2) as (worker, _):
-        watch = quiet.Watch({core}, workers=[worker], core=core)
+        watch = quiet.CpuMonitor({core}, workers=[worker], core=core)
         time.sleep(0.5)
         watch.look()
         assert "for its core" in watch.disturbance()

@@ -1,8 +1,11 @@
 """Every stage of a measurement, on a scripted device: what ends a candidate, with which status and which words."""
 
+import itertools
+
 import pytest
 from court import at_timed
 
+from harness import guards
 from harness.devices.script import Behaviour, Event, Failure, Script
 from harness.errors import MachineError
 from harness.judging import judge
@@ -110,3 +113,13 @@ def test_the_guards_of_a_judgement_are_counted_by_the_devices_clock(court):
     guards_s = court(honest=Behaviour()).measure("honest").guards_s
     assert {"poison", "checksums", "samples", "verification", "guard bands", "resident work"} == set(guards_s)
     assert all(seconds == 0 for seconds in guards_s.values())
+
+
+def test_the_guards_of_one_judgement_are_not_counted_in_the_next():
+    each_second = itertools.count(0, 10**9).__next__
+    ledgers = []
+    for _ in range(2):
+        with guards.counted(each_second) as spent_s, guards.guard("poison"):
+            pass
+        ledgers.append(spent_s)
+    assert ledgers == [{"poison": 1.0}, {"poison": 1.0}]
