@@ -31,3 +31,13 @@ def test_hello_is_a_script_of_20_lines():
     docstring = ast.get_docstring(ast.parse(text), clean=False)
     code = text.removeprefix(f'"""{docstring}"""').strip().splitlines()
     assert len(code) <= 20
+
+
+def test_the_scripted_device_searches_a_task_that_ships(tmp_path):
+    script = HELLO.parent / "scripted_device.toml"
+    options = ["--device", f"scripted:{script}", "--attempts", "12", "--name", "night", "--json"]
+    done = run_here(["run", "cpu_matmul", *options], folder=tmp_path, environment=os.environ)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["measured_on"], summary["passed"]) == ("scripted", 11)
+    assert len(summary["promotions"]) >= 2
