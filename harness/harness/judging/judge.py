@@ -24,6 +24,7 @@ from harness.judging.judgement import (
 )
 from harness.judging.open_task import OpenTask
 from harness.memory.layout import sets_that_fit
+from harness.task import Case
 from harness.timing.failure import Failed, deaths_are_verdicts
 from harness.timing.score import BatchTime
 from harness.wire import messages as wire
@@ -149,23 +150,25 @@ def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
 
 def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
     """Run one recorded batch again, unscored; return whether every output is right, and what was found."""
+    judgement, sets = _judgement(opened, request.candidate, lambda stage: None), range(request.calls)
     try:
-        _reproduce(opened, request)
+        case = _recorded_case(opened, name=request.case, calls=request.calls)
+        go_through(PREPARE, judgement)
+        artifact = judgement.built.artifact
+        with blamed_only_alone(opened, workers=0), deaths_are_verdicts(case), opened.worker(artifact) as worker:
+            session = opened.session(worker, case, sets=request.calls)
+            session.refresh(sets, request.key)
+            batch = session.run(sets, request.key)
+            worker.kill()
+            batch.verify(full=True)
     except Failed as failed:
         return False, f"{failed.status}: {failed.detail}"
     return True, "all outputs of the batch are right"
 
 
-def _reproduce(opened: OpenTask, request: wire.Reproduce) -> None:
-    case = next((case for case in opened.task.cases if case.name == request.case), None)
-    if case is None or request.calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):
-        raise Failed("rejected", f"no batch {request.case}:{request.calls} can have been recorded of this task")
-    judgement, sets = _judgement(opened, request.candidate, lambda stage: None), range(request.calls)
-    go_through(PREPARE, judgement)
-    artifact = judgement.built.artifact
-    with blamed_only_alone(opened, workers=0), deaths_are_verdicts(case), opened.worker(artifact) as worker:
-        session = opened.session(worker, case, sets=request.calls)
-        session.refresh(sets, request.key)
-        batch = session.run(sets, request.key)
-        worker.kill()
-        batch.verify(full=True)
+def _recorded_case(opened: OpenTask, *, name: str, calls: int) -> Case:
+    """Return a case by name. Raises Failed: the task has none, or no batch of so many calls."""
+    case = next((case for case in opened.task.cases if case.name == name), None)
+    if case is None or calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):
+        raise Failed("rejected", f"no batch {name}:{calls} can have been recorded of this task")
+    return case

@@ -24,9 +24,10 @@ from harness.errors import MachineError, TaskFault
 from harness.judging import audit
 from harness.judging.calibration import Calibration, Overhead, VendorTime
 from harness.judging.open_task import OpenTask
-from harness.memory import Check
+from harness.memory import Check, Memory, OperandSets
 from harness.memory.layout import lay_out, sets_that_fit
 from harness.task import Case, Task
+from harness.timing.clock import Clock
 from harness.timing.failure import Failed
 from harness.timing.plan import Pace, Planner
 from harness.timing.score import BatchTime, score
@@ -66,7 +67,7 @@ def open_task(task: Task, *, device: Device, calibration_s: float, progress: Pro
     device.calibrate(task.unit, seconds=calibration_s)
     device.peak(task.unit)
     progress("memory")
-    opened = _with_memory(task, device=device)
+    opened = _Sizing(task, device).opened()
     try:
         return Calibrator(opened).calibrate(progress)
     except (Failed, WorkerDied, WorkerOverdue, MachineError, OpeningError, TaskFault) as error:
@@ -85,40 +86,52 @@ def _fault(error: Exception) -> Exception:
     return type(error)(str(error))
 
 
-def _with_memory(task: Task, *, device: Device) -> OpenTask:
-    """Return the task with memory for the fastest kernel that physics allows; only peak and set times are measured."""
-    pace = device.pace(task)
-    set_s = {case.name: _measure_set(task, case, device=device, pace=pace) for case in task.timed}
-    layouts = [lay_out(task, case, sets=1) for case in task.cases]
-    for case in task.timed:
-        planner = Planner(task, case, pace, set_s[case.name], device.cache_bytes)
-        layouts.append(lay_out(task, case, sets=planner.plan(FASTEST_PILOT_S, chance=device.chance).sets))
-    memory = device.memory(
-        input_bytes=max(layout.input_bytes for layout in layouts),
-        output_bytes=max(layout.output_bytes for layout in layouts),
-    )
-    calibration = Calibration(device.name, datetime.now(UTC), device.peak(task.unit), set_s)
-    return OpenTask(task, device, memory, pace, calibration)
+class _Sizing:
+    """Allocates the memory of a task for the fastest kernel that physics allows."""
+
+    def __init__(self, task: Task, device: Device) -> None:
+        self._task, self._device = task, device
+        self._pace = device.pace(task)
+
+    def opened(self) -> OpenTask:
+        """Return the task with its memory; of its calibration, only peak and set times are measured."""
+        task, device = self._task, self._device
+        set_s = {case.name: self._set_s(replace(case, data="normal")) for case in task.timed}
+        layouts = [lay_out(task, case, sets=1) for case in task.cases]
+        layouts += [lay_out(task, case, sets=self._most_sets(case, set_s[case.name])) for case in task.timed]
+        memory = device.memory(
+            input_bytes=max(layout.input_bytes for layout in layouts),
+            output_bytes=max(layout.output_bytes for layout in layouts),
+        )
+        calibration = Calibration(device.name, datetime.now(UTC), device.peak(task.unit), set_s)
+        return OpenTask(task, device, memory, self._pace, calibration)
+
+    def _most_sets(self, case: Case, set_s: float) -> int:
+        planner = Planner(self._task, case, self._pace, set_s, self._device.cache_bytes)
+        return planner.plan(FASTEST_PILOT_S, chance=self._device.chance).sets
+
+    def _set_s(self, case: Case) -> float:
+        """Return the seconds to refresh one set and to verify it as a timed call is verified."""
+        # The outputs are arbitrary, and to tell what is wrong with them would take longer than to find them right.
+        device, task = self._device, replace(self._task, benchmark=Indulgent(self._task.benchmark))
+        sets = range(min(SETS_MEASURED, sets_that_fit(task, case, max_bytes=self._pace.max_bytes)))
+        layout = lay_out(task, case, sets=len(sets))
+        memory = device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, seats=1)
+        operands = memory.operands(task, case, sets=len(sets))
+        seconds = [_refresh_s(operands, sets, memory=memory, clock=device.clock) for _ in range(2)]
+        del operands
+        memory.close()
+        # The first round allocates and compiles.
+        return seconds[-1] / len(sets)
 
 
-def _measure_set(task: Task, case: Case, *, device: Device, pace: Pace) -> float:
-    """Return the seconds to refresh one set and to verify it as a timed call is verified; the second round counts."""
-    # The outputs are arbitrary, and to tell what is wrong with them would take longer than to find them right.
-    task, case = replace(task, benchmark=Indulgent(task.benchmark)), replace(case, data="normal")
-    sets = range(min(SETS_MEASURED, sets_that_fit(task, case, max_bytes=pace.max_bytes)))
-    layout = lay_out(task, case, sets=len(sets))
-    memory = device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, seats=1)
-    operands, check = memory.operands(task, case, sets=len(sets)), Check(0, 0, np.random.default_rng(0))
-    for _ in range(2):
-        start = device.clock.now_ns()
-        operands.fill(sets, inputs.fresh_key())
-        operands.seal(sets)
-        operands.examine(sets, check)
-        memory.settle()
-        seconds = (device.clock.now_ns() - start) * 1e-9
-    del operands
-    memory.close()
-    return seconds / len(sets)
+def _refresh_s(operands: OperandSets, sets: range, *, memory: Memory, clock: Clock) -> float:
+    start = clock.now_ns()
+    operands.fill(sets, inputs.fresh_key())
+    operands.seal(sets)
+    operands.examine(sets, Check(0, 0, np.random.default_rng(0)))
+    memory.settle()
+    return (clock.now_ns() - start) * 1e-9
 
 
 class Indulgent:

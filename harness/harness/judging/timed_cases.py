@@ -33,7 +33,7 @@ def time_cases(judgement: Judgement) -> None:
     opened, batches = judgement.opened, {}
     for case in opened.task.timed:
         judgement.progress(f"timing: case {case.name}")
-        of_case = _time_case(judgement, case)
+        of_case = _TimedCase(judgement, case).batches()
         judgement.findings.batches += [as_wire(case, batch) for batch in of_case]
         batches[case.name] = of_case
     rng = opened.session(judgement.worker, opened.main).bench.generator()
@@ -46,35 +46,55 @@ def as_wire(case: Case, batch: BatchTime) -> wire.Batch:
     return wire.Batch(case.name, batch.calls, batch.call_s * 1e6, batch.key, batch.telemetry)
 
 
-def _time_case(judgement: Judgement, case: Case) -> list[BatchTime]:
-    """Return the batches of the first plan that is not made from untypical calls, or of the last plan."""
-    pilot_s, findings = judgement.pilots_s[case.name], judgement.findings
-    with deaths_are_verdicts(case):
-        for left in reversed(range(MAX_PLANS)):
-            timing = _planned(judgement, case, pilot_s=pilot_s, misled_below_s=pilot_s / REPLAN_FACTOR if left else 0.0)
-            least_s, batches = pilot_s / REPLAN_FACTOR, findings.undisturbed(timing.measurable(judgement))
-            pilot_s = min(batch.call_s for batch in batches)
-            if pilot_s >= least_s:
-                break
-            done = "planned again" if left else "not scored below half of the calls it was planned from"
-            findings.notes.append(f"case {case.name}: {done}, for its first calls were not typical")
-        is_last = case is judgement.opened.task.timed[-1]
-        batches.append(time_batch(timing.session, timing.plan, index=len(batches), is_last=is_last))
-    if timing.is_lost(batches[:-1]):
-        findings.notes.append(f"scored from {len(batches)} batches: all are slower than {timing.racing_above_s:.4g} s")
-    return [replace(batch, call_s=max(batch.call_s, least_s)) for batch in batches]
+@dataclass(frozen=True)
+class _TimedCase:
+    """One timed case of a candidate."""
 
+    judgement: Judgement
+    case: Case
 
-def _planned(judgement: Judgement, case: Case, *, pilot_s: float, misled_below_s: float) -> "_CaseTiming":
-    opened = judgement.opened
-    plan = opened.plan(case, pilot_s=pilot_s)
-    if plan.as_graph:
-        judgement.findings.notes.append(f"case {case.name}: {AS_GRAPH}")
-    # A race is against one time per call: the mean of several cases says nothing about one of them.
-    races = len(opened.task.timed) == 1 and judgement.racing_above_s is not None
-    racing_above_s = (judgement.racing_above_s or 0.0) if races else float("inf")
-    session = opened.session(judgement.worker, case, sets=plan.sets)
-    return _CaseTiming(session, plan, misled_below_s, racing_above_s)
+    def batches(self) -> list[BatchTime]:
+        """Return the batches of the first plan that is not made from untypical calls, or of the last plan."""
+        case, findings = self.case, self.judgement.findings
+        pilot_s = self.judgement.pilots_s[case.name]
+        with deaths_are_verdicts(case):
+            for left in reversed(range(MAX_PLANS)):
+                least_s = pilot_s / REPLAN_FACTOR
+                timing = self._planned(pilot_s, misled_below_s=least_s if left else 0.0)
+                batches = findings.undisturbed(self._measurable(timing))
+                pilot_s = min(batch.call_s for batch in batches)
+                if pilot_s >= least_s:
+                    break
+                done = "planned again" if left else "not scored below half of the calls it was planned from"
+                findings.notes.append(f"case {case.name}: {done}, for its first calls were not typical")
+            is_last = case is self.judgement.opened.task.timed[-1]
+            batches.append(time_batch(timing.session, timing.plan, index=len(batches), is_last=is_last))
+        if timing.is_lost(batches[:-1]):
+            findings.notes.append(
+                f"scored from {len(batches)} batches: all are slower than {timing.racing_above_s:.4g} s"
+            )
+        return [replace(batch, call_s=max(batch.call_s, least_s)) for batch in batches]
+
+    def _planned(self, pilot_s: float, *, misled_below_s: float) -> "_CaseTiming":
+        judgement, opened = self.judgement, self.judgement.opened
+        plan = opened.plan(self.case, pilot_s=pilot_s)
+        if plan.as_graph:
+            judgement.findings.notes.append(f"case {self.case.name}: {AS_GRAPH}")
+        # A race is against one time per call: the mean of several cases says nothing about one of them.
+        races = len(opened.task.timed) == 1 and judgement.racing_above_s is not None
+        racing_above_s = (judgement.racing_above_s or 0.0) if races else float("inf")
+        session = opened.session(judgement.worker, self.case, sets=plan.sets)
+        return _CaseTiming(session, plan, misled_below_s, racing_above_s)
+
+    def _measurable(self, timing: "_CaseTiming") -> Measurable[list[BatchTime]]:
+        """Return all batches but the last as a figure that can be disturbed."""
+        return Measurable(
+            wire.Figure.TIMING,
+            f"case {self.case.name}",
+            timing.all_but_last,
+            partial(self.judgement.opened.device.monitor, self.judgement.worker),
+            timing.is_misled,
+        )
 
 
 @dataclass(frozen=True)
@@ -87,27 +107,18 @@ class _CaseTiming:
     """A batch below this, in seconds per call, shows that the plan was made from untypical calls."""
     racing_above_s: float
 
-    def measurable(self, judgement: Judgement) -> Measurable[list[BatchTime]]:
-        """Return all batches but the last as a figure that can be disturbed."""
-        return Measurable(
-            wire.Figure.TIMING,
-            f"case {self.session.case.name}",
-            self._all_but_last,
-            partial(judgement.opened.device.monitor, judgement.worker),
-            self._is_misled,
-        )
-
-    def _all_but_last(self, monitor: Monitor) -> list[BatchTime]:
+    def all_but_last(self, monitor: Monitor) -> list[BatchTime]:
         """Return timed batches; none follows one that shows the plan wrong, or the candidate too slow."""
         batches: list[BatchTime] = []
         for index in range(self.plan.batches - 1):
             batches.append(time_batch(self.session, self.plan, index=index))
             monitor.look()
-            if self._is_misled(batches) or self.is_lost(batches):
+            if self.is_misled(batches) or self.is_lost(batches):
                 break
         return batches
 
-    def _is_misled(self, batches: list[BatchTime]) -> bool:
+    def is_misled(self, batches: list[BatchTime]) -> bool:
+        """Return whether the last batch shows the plan wrong."""
         return batches[-1].call_s < self.misled_below_s
 
     def is_lost(self, batches: list[BatchTime]) -> bool:
