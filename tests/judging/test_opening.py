@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from harness.judging.sizing import Indulgent
 
 from harness import task as tasks
 from harness.checking import verify
+from harness.judging.sizing import Indulgent
 from kernelsmith import paths
 
 

@@ -3,13 +3,11 @@
 Everything is measured through the same workers that candidates get.
 """
 
-import math
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +20,12 @@ from harness.devices import Device
 from harness.devices.vendor import Vendor
 from harness.errors import MachineError, TaskFault
 from harness.judging import audit
-from harness.judging.calibration import Calibration, Overhead, VendorTime
+from harness.judging.calibration import Overhead, VendorTime
 from harness.judging.open_task import OpenTask
-from harness.memory import Check, Memory, OperandSets
-from harness.memory.layout import lay_out, sets_that_fit
-from harness.task import Case, Task
-from harness.timing.clock import Clock
+from harness.judging.sizing import FASTEST_PILOT_S, Sizing
+from harness.task import Task
 from harness.timing.failure import Failed
-from harness.timing.plan import Pace, Planner
+from harness.timing.plan import Pace
 from harness.timing.score import BatchTime, score
 from harness.timing.session import TimingSession
 from harness.wire import messages as wire
@@ -42,10 +38,6 @@ VENDOR_TRIALS: int = TIMING["vendor"]["trials"]
 """Batches by which the fastest of the library's kernels is chosen."""
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
-SETS_MEASURED: int = TIMING["calibration"]["sets_measured"]
-"""Sets whose refresh and verification are timed; enough that work done once a batch does not count for a call's."""
-FASTEST_PILOT_S: float = TIMING["calibration"]["fastest_pilot_s"]
-"""Seconds per call below those of any kernel; a plan made from it is bounded by physics."""
 
 Progress = Callable[[str], None]
 """Is told each step of the calibration as it begins."""
@@ -67,7 +59,7 @@ def open_task(task: Task, *, device: Device, calibration_s: float, progress: Pro
     device.calibrate(task.unit, seconds=calibration_s)
     device.peak(task.unit)
     progress("memory")
-    opened = _Sizing(task, device).opened()
+    opened = Sizing(task, device).opened()
     try:
         return Calibrator(opened).calibrate(progress)
     except (Failed, WorkerDied, WorkerOverdue, MachineError, OpeningError, TaskFault) as error:
@@ -84,68 +76,6 @@ def _fault(error: Exception) -> Exception:
     if isinstance(error, WorkerDied | WorkerOverdue):
         return MachineError(f"a trusted program failed during calibration: {error}")
     return type(error)(str(error))
-
-
-class _Sizing:
-    """Allocates the memory of a task for the fastest kernel that physics allows."""
-
-    def __init__(self, task: Task, device: Device) -> None:
-        self._task, self._device = task, device
-        self._pace = device.pace(task)
-
-    def opened(self) -> OpenTask:
-        """Return the task with its memory; of its calibration, only peak and set times are measured."""
-        task, device = self._task, self._device
-        set_s = {case.name: self._set_s(replace(case, data="normal")) for case in task.timed}
-        layouts = [lay_out(task, case, sets=1) for case in task.cases]
-        layouts += [lay_out(task, case, sets=self._most_sets(case, set_s[case.name])) for case in task.timed]
-        memory = device.memory(
-            input_bytes=max(layout.input_bytes for layout in layouts),
-            output_bytes=max(layout.output_bytes for layout in layouts),
-        )
-        calibration = Calibration(device.name, datetime.now(UTC), device.peak(task.unit), set_s)
-        return OpenTask(task, device, memory, self._pace, calibration)
-
-    def _most_sets(self, case: Case, set_s: float) -> int:
-        planner = Planner(self._task, case, self._pace, set_s, self._device.cache_bytes)
-        return planner.plan(FASTEST_PILOT_S, chance=self._device.chance).sets
-
-    def _set_s(self, case: Case) -> float:
-        """Return the seconds to refresh one set and to verify it as a timed call is verified."""
-        # The outputs are arbitrary, and to tell what is wrong with them would take longer than to find them right.
-        device, task = self._device, replace(self._task, benchmark=Indulgent(self._task.benchmark))
-        sets = range(min(SETS_MEASURED, sets_that_fit(task, case, max_bytes=self._pace.max_bytes)))
-        layout = lay_out(task, case, sets=len(sets))
-        memory = device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, seats=1)
-        operands = memory.operands(task, case, sets=len(sets))
-        seconds = [_refresh_s(operands, sets, memory=memory, clock=device.clock) for _ in range(2)]
-        del operands
-        memory.close()
-        # The first round allocates and compiles.
-        return seconds[-1] / len(sets)
-
-
-def _refresh_s(operands: OperandSets, sets: range, *, memory: Memory, clock: Clock) -> float:
-    start = clock.now_ns()
-    operands.fill(sets, inputs.fresh_key())
-    operands.seal(sets)
-    operands.examine(sets, Check(0, 0, np.random.default_rng(0)))
-    memory.settle()
-    return (clock.now_ns() - start) * 1e-9
-
-
-class Indulgent:
-    """A benchmark by which every output is right."""
-
-    def __init__(self, benchmark: Any) -> None:
-        self._benchmark = benchmark
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._benchmark, name)
-
-    def tolerance(self, sizes: Mapping[str, int]) -> dict[str, float]:
-        """Return a tolerance that no error exceeds."""
-        return {"max_element": math.inf, "rms": math.inf, "mismatch": 1.0, "coarse": 1.0}
 
 
 class Calibrator:
