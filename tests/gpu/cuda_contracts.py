@@ -1,15 +1,20 @@
 """The contracts of a device on the card: run by test_contracts.py in a process of its own."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from device_contracts import DeviceContract, MemoryContract, Rig, WorkerContract
 
-from harness.checking import rehearsal
+from harness.checking import inputs, rehearsal, verify
 from harness.devices import machine
 from harness.devices.cuda import CudaDevice
+from harness.memory import Check
+from harness.memory.layout import lay_out
 from harness.sandbox import launcher as sandbox
 
 TASK = Path(__file__).parents[1] / "tasks" / "small_gpu_matmul"
@@ -52,3 +57,73 @@ class TestCudaDevice(DeviceContract, MemoryContract, WorkerContract):
         }
         task = rehearsal.load(TASK)
         return Rig(device, replace(task, limits=replace(task.limits, call_s=2.0)), sources, "cuda", tmp_path)
+
+
+def store(place: int, values: Any) -> None:
+    """Write values into device memory as bf16, rounded to the nearest."""
+    import cupy
+
+    bits = cupy.asarray(values, dtype="float32").view("uint32")
+    words = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("uint16")
+    words[~cupy.isfinite(cupy.asarray(values, dtype="float32"))] = 0x7FC0
+    cupy.cuda.runtime.memcpy(place, words.data.ptr, words.nbytes, cupy.cuda.runtime.memcpyDeviceToDevice)
+
+
+def far_off(product: Any) -> None:
+    product[3, 5] += 50
+
+
+def a_row_of_zeros(product: Any) -> None:
+    product[-1] = 0
+
+
+def not_a_number(product: Any) -> None:
+    product[0, 0] = np.nan
+
+
+def bits_dropped(product: Any) -> None:
+    product.view(np.uint32)[...] &= 0xFFF80000
+
+
+def slightly_off_everywhere(product: Any) -> None:
+    product *= 1.004
+
+
+def nothing(product: Any) -> None:
+    """Leave honest work as it is."""
+
+
+class TestOneRuleForHostAndCard:
+    """The host's comparison (checking/verify.py) and the card's (memory/examiner.py) judge the same outputs alike."""
+
+    @pytest.mark.parametrize(
+        "spoil", [nothing, far_off, a_row_of_zeros, not_a_number, bits_dropped, slightly_off_everywhere]
+    )
+    def test_the_same_outputs_get_the_same_figures_and_the_same_verdict(self, device: CudaDevice, spoil: Any) -> None:
+        import cupy
+
+        task = rehearsal.load(TASK)
+        case = min((c for c in task.cases if c.data == "normal"), key=lambda c: math.prod(c.sizes.values()))
+        layout = lay_out(task, case, sets=1)
+        memory = device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, seats=1)
+        operands = memory.operands(task, case, sets=1)
+        operands.fill(range(1), inputs.fresh_key())
+        stored = operands.stored(seat=0)
+        decoded, places = stored.operands(0)
+        given = {name: cupy.asnumpy(values) for name, values in decoded.items()}
+        product = task.reference(given)["C"].astype(np.float32)
+        spoil(product)
+        store(int(places["C"]), product)
+        made = stored.examiner.decoded(places["C"], product.shape, dtype="bfloat16")
+        call = verify.Call(task, case, inputs=given, outputs={"C": cupy.asnumpy(made)})
+        host, card = verify.measure(call)["C"], stored.measure(0)["C"]
+        assert card.largest == pytest.approx(host.largest, rel=1e-3)
+        assert card.rms == pytest.approx(host.rms, rel=1e-3)
+        assert card.mismatch == pytest.approx(host.mismatch, abs=2e-3)
+        assert (card.count, card.small) == (host.count, pytest.approx(host.small, rel=0.02))
+        by_host = verify.compare(call, poison=0)
+        by_card = operands.examine(range(1), Check(0, 0, np.random.default_rng(0), full=True))
+        assert (by_host is None) == (by_card is None)
+        assert (by_host is None) == (spoil is nothing)
+        del operands, stored, decoded, made
+        memory.close()

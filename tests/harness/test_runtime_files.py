@@ -1,14 +1,17 @@
 """What a worker on a GPU is made of and how it tells faults; a Triton build on paper."""
 
+import ast
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from harness.compiling import record
+from harness.compiling import record, trusted
+from harness.errors import MachineError
 from harness.worker import copies, runtime
-from harness.worker.runtime import faults, packages
+from harness.worker.runtime import faults, layout, packages
 
 
 def test_every_file_of_a_gpu_worker_is_copied_where_it_imports_it(tmp_path: Path) -> None:
@@ -57,3 +60,23 @@ def test_a_fault_of_a_candidate_is_told_with_its_line() -> None:
     with pytest.raises(SyntaxError) as broken:
         compile("\n\ndef", "/private/candidate.py", "exec")
     assert record.told(broken.value).startswith("candidate.py:3: SyntaxError: ")
+
+
+def test_a_layout_that_the_c_worker_does_not_have_is_a_build_error(tmp_path: Path) -> None:
+    told = [word.replace("LAYOUT_CALLS=1", "LAYOUT_CALLS=2") for word in layout.c_definitions()]
+    with pytest.raises(MachineError, match=r"layout\.py places calls elsewhere"):
+        trusted.program(runtime.FOLDER / "cpu.c", tmp_path, options=(*told, "-ldl"))
+
+
+def test_the_card_and_the_judge_lay_out_the_errors_of_an_output_alike() -> None:
+    source = (runtime.FOLDER.parents[1] / "memory" / "kernels.cu").read_text(encoding="utf-8")
+    struct = re.search(r"struct Errors \{\n(.*?)\};", source, re.DOTALL)[1]
+    kinds = {"double": "f8", "u64": "u8", "float": "f4"}
+    written = [(name.replace("unused", ""), kinds[kind]) for kind, name in re.findall(r"^ +(\w+) (\w+);", struct, re.M)]
+    examiner = (runtime.FOLDER.parents[1] / "memory" / "examiner.py").read_text(encoding="utf-8")
+    (declared,) = (
+        ast.literal_eval(node.value.args[0])
+        for node in ast.parse(examiner).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ERRORS"
+    )
+    assert declared == written
