@@ -8,7 +8,7 @@ from court import in_contention
 from harness.devices.script import Behaviour, Event, Failure, Script, VendorScript
 from harness.errors import MachineError
 from harness.judging import audit, contention, judge
-from harness.wire.messages import Figure, Role
+from harness.wire.messages import Figure, OpponentRole
 
 FAST, SLOW = Behaviour(call_s=1e-3), Behaviour(call_s=1.2e-3)
 
@@ -147,7 +147,7 @@ def test_a_disturbed_duel_is_told(court):
 
 def test_a_duel_within_a_line_is_short_has_no_audit_and_promotes_nobody(court):
     here = court(Script(jitter=0.001), fast=FAST, slow=SLOW)
-    verdict = here.contend("fast", "slow", role=Role.LINE)
+    verdict = here.contend("fast", "slow", role=OpponentRole.LINE)
     assert verdict.promotion is None
     assert verdict.duel.quads == contention.LINE_QUADS
     assert verdict.duel.speedup == pytest.approx(1.2, rel=0.01)
@@ -155,13 +155,13 @@ def test_a_duel_within_a_line_is_short_has_no_audit_and_promotes_nobody(court):
 
 
 def test_within_a_line_a_slower_candidate_fights_too(court):
-    verdict = court(fast=FAST, slow=SLOW).contend("slow", "fast", role=Role.LINE)
+    verdict = court(fast=FAST, slow=SLOW).contend("slow", "fast", role=OpponentRole.LINE)
     assert verdict.duel.speedup == pytest.approx(1 / 1.2, rel=0.01)
 
 
 def test_the_head_of_a_line_that_fails_promotes_nobody(court):
     bad = Behaviour(call_s=1.2e-3, events=(Event(worker=1, batch=1, mistake="C[0,0] is 1"),))
-    verdict = court(fast=FAST, bad=bad).contend("fast", "bad", role=Role.LINE)
+    verdict = court(fast=FAST, bad=bad).contend("fast", "bad", role=OpponentRole.LINE)
     assert verdict.promotion is None
     assert any("the line failed" in note for note in verdict.notes)
 

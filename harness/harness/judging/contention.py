@@ -78,7 +78,7 @@ class Contention:
     @property
     def is_in_line(self) -> bool:
         """Whether the opponent is the head of the contender's own line."""
-        return self.opponent is not None and self.opponent.role is wire.Role.LINE
+        return self.opponent is not None and self.opponent.role is wire.OpponentRole.LINE
 
     @property
     def is_contender(self) -> bool:

@@ -50,7 +50,7 @@ class Source:
     language: str
 
 
-class Role(StrEnum):
+class OpponentRole(StrEnum):
     """Who the opponent of a contention is."""
 
     INCUMBENT = "incumbent"
@@ -63,7 +63,7 @@ class Role(StrEnum):
 class Opponent:
     """A candidate that passed, and what it measured in this session, microseconds per call."""
 
-    role: Role
+    role: OpponentRole
     source: Source
     time_us: float
     fastest_us: float
