@@ -13,6 +13,7 @@ from harness.wire import messages as wire
 
 SMALL = Path(__file__).parent / "tasks" / "small_matmul"
 FULL = Isolation(Level.FULL, "")
+INCUMBENT = wire.OpponentRole.INCUMBENT
 CASES = 3
 """Cases of the small task, each of which is one batch before timing begins."""
 
@@ -48,9 +49,7 @@ class Court:
         request = wire.Measure("1", str(SMALL), self.source(word), racing_above_s)
         return judge.measure(self.opened, request, self.stages.append)
 
-    def claim(
-        self, word: str, opponent: str | None = None, *, role: wire.OpponentRole = wire.OpponentRole.INCUMBENT
-    ) -> wire.Contend:
+    def claim(self, word: str, opponent: str | None = None, *, role: wire.OpponentRole = INCUMBENT) -> wire.Contend:
         """Measure a candidate and its opponent; return the request that lets the candidate contend."""
         measured = self.measure(word)
         assert measured.measurement is not None, measured
@@ -61,9 +60,7 @@ class Court:
         batches = tuple(batch for batch in measured.batches if batch.case == self.opened.main.name)
         return wire.Contend("2", str(SMALL), self.source(word), measured.measurement, batches, against)
 
-    def contend(
-        self, word: str, opponent: str | None = None, *, role: wire.OpponentRole = wire.OpponentRole.INCUMBENT
-    ) -> wire.Verdict:
+    def contend(self, word: str, opponent: str | None = None, *, role: wire.OpponentRole = INCUMBENT) -> wire.Verdict:
         """Let a candidate contend; only the stages of its contention are noted."""
         claim = self.claim(word, opponent, role=role)
         self.stages.clear()

@@ -23,9 +23,9 @@ from harness.wire.messages import (
     Measurement,
     Open,
     Opponent,
+    OpponentRole,
     Reproduce,
     Request,
-    Role,
     Source,
 )
 
@@ -164,10 +164,10 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def _role(value: Any) -> Role:
-    if value not in list(Role):
-        raise TypeError(f"role; known are {', '.join(Role)}")
-    return Role(value)
+def _role(value: Any) -> OpponentRole:
+    if value not in list(OpponentRole):
+        raise TypeError(f"role; known are {', '.join(OpponentRole)}")
+    return OpponentRole(value)
 
 
 def _opponent(value: Any) -> Opponent:
