@@ -18,7 +18,7 @@ test: $(VENV)/.developed
 
 # The inner loop: no compiler, no judge, no model server; half a minute on two cores.
 quick: $(VENV)/.developed
-	$(BIN)/python -m pytest -m "not soak and not server and not judge" $(QUICK)
+	$(BIN)/python -m pytest -m "not soak and not server and not judge" --numprocesses 2 $(QUICK)
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check .
