@@ -12,12 +12,13 @@ QUICK := tests/test_loop.py $(addprefix tests/,app contracts core judging llm lo
 run: $(VENV)/.installed
 	$(BIN)/kernelsmith run cpu_matmul
 
+# Two processes: tests that time candidates follow one another in one of them, the others fill both.
 test: $(VENV)/.developed
-	$(BIN)/python -m pytest -m "not soak and not gpu"
+	$(BIN)/python -m pytest -m "not soak and not gpu" --numprocesses 2 --dist loadgroup
 
 # The inner loop: no compiler, no judge, no model server; half a minute on two cores.
 quick: $(VENV)/.developed
-	$(BIN)/python -m pytest -m "not soak and not server and not judge" $(QUICK)
+	$(BIN)/python -m pytest -m "not soak and not server and not judge" --numprocesses 2 $(QUICK)
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ atexit.register(shutil.rmtree, STATE, ignore_errors=True)
 os.environ["XDG_STATE_HOME"] = str(STATE)
 # Tests start the program hundreds of times: it is compiled once, wherever the environment says to keep no bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-os.environ["PYTHONPYCACHEPREFIX"] = str(STATE / "bytecode")
+os.environ.setdefault("PYTHONPYCACHEPREFIX", str(STATE / "bytecode"))  # processes of pytest-xdist share the first's
 
 # Once the session's judge is open, this process has a core less: threads of numpy's would wait for one another.
 os.environ |= SINGLE_THREADED
@@ -43,11 +43,27 @@ STARTS_PROGRAMS = (
 """Folders and files whose tests start a judge, a compiler or other programs."""
 
 
+MEASURES = (
+    "app/test_selftest.py", "cli/test_own_task.py", "cli/test_selftest.py",
+    "cli/test_terminal.py", "cli/test_trust.py", "core/test_task_settings.py", "harness/test_cpu_device.py",
+    "harness/test_cpu_peaks.py", "harness/test_judge.py", "harness/test_levels.py", "harness/test_machine.py",
+    "harness/test_quiet.py", "judge_client/test_affinity.py", "judge_client/test_blame.py", "test_examples.py",
+    "test_kill.py", "test_wheel.py", "zoo/test_zoo.py",
+)  # fmt: skip
+"""Files whose tests time candidates, or keep cores to themselves."""
+OPENS_A_JUDGE = {"harness", "quick", "quick_machines", "real_run", "real_night"}
+"""Fixtures of tests that do the same."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make quick` leaves out."""
+    """Mark what `make quick` leaves out, and what must not run beside one another: the measuring tests."""
     for item in items:
-        if item.path.relative_to(HERE).as_posix().startswith(STARTS_PROGRAMS):
+        place = item.path.relative_to(HERE).as_posix()
+        if place.startswith(STARTS_PROGRAMS):
             item.add_marker(pytest.mark.judge)
+        if place.startswith(MEASURES) or OPENS_A_JUDGE & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("measuring"))
 
 
 SIGNATURE = "void matmul(const float *A, const float *B, float *C, int M, int N, int K)"

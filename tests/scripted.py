@@ -20,7 +20,7 @@ jitter = 0.003
 [vendor]
 call_s = 0.002
 [[candidates]]
-match = "Broken on purpose"
+match = "[Bb]roken"
 call_s = 0.1
 events = [{ mistake = "C[0,0] is 1" }]
 [[candidates]]
@@ -29,7 +29,7 @@ call_s = 0.1
 match = "LANES [48]"
 factor = 0.5
 """
-"""Script of a device for `--device scripted:FILE`: the skeleton of the small task fails, all else passes."""
+"""Script of a device for `--device scripted:FILE`: a skeleton fails, all else passes."""
 
 
 def passed(utilization: float, promotion: Promotion | None = None) -> Verdict:

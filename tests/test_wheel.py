@@ -9,6 +9,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from scripted import CARD
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,6 +34,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python.parent
 
 
+def shipped(installed: Path) -> Path:
+    """Return the folder of the wheel's data."""
+    return next((installed.parent / "lib").glob("python*/site-packages/kernelsmith/_data"))
+
+
 def test_a_run_from_an_empty_folder_finds_task_templates_and_harness(installed: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     work = tmp_path / "work"
@@ -47,21 +53,23 @@ def test_a_run_from_an_empty_folder_finds_task_templates_and_harness(installed: 
         return done.stdout
 
     assert "cpu_matmul" in kernelsmith("tasks")
-    (work / "config.toml").write_text("calibration_s = 0.3\n")
-    kernelsmith("run", "cpu_matmul", "--attempts", "3", "--config", "config.toml", "--name", "first")
+    (work / "card.toml").write_text(CARD.replace("1.0e9", "1.0e12"))  # its product is larger
+    kernelsmith("run", "cpu_matmul", "--attempts", "3", "--device", "scripted:card.toml", "--name", "first")
     shown = json.loads(kernelsmith("show", "first", "--json"))
     assert [attempt["number"] for attempt in shown["attempts"]] == [0, 1, 2]
     assert shown["attempts"][0]["status"] != "passed", "the skeleton is broken"
     assert shown["attempts"][1]["status"] == "passed"
     assert (work / "runs" / "attempts.db").is_file()
+    small = shipped(installed) / "small_matmul"
+    judged = json.loads(kernelsmith("judge", str(small), str(small / "families" / "1_dot.c"), "--json"))
+    assert judged["status"] == "passed", "builds and workers need what the wheel holds of the harness"
 
 
 def test_the_wheel_holds_no_caches_and_no_runs(installed: Path) -> None:
-    package = next((installed.parent / "lib").glob("python*/site-packages/kernelsmith/_data"))
+    package = shipped(installed)
     zoo = {"exploits", "small_matmul", "small_gpu_matmul"}
     assert {path.name for path in package.iterdir()} == {"harness", "tasks", "templates", *zoo}
     assert len(list(package.glob("exploits/*/candidate.c"))) >= 60
     assert len([path for suffix in ("cu", "py") for path in package.glob(f"exploits/*/candidate.{suffix}")]) >= 40
-    shipped = [path for path in package.rglob("*") if path.suffix == ".db" or path.name == "attempts.db"]
-    assert not shipped
+    assert not [path for path in package.rglob("*") if path.suffix == ".db"]
     assert shutil.which("kernelsmith", path=str(installed)) is not None

@@ -1,6 +1,7 @@
 """Runs that ask a model: what happens when the endpoint fails, a script to try it with, and a real server."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "scripted_replies"
 def run(cli, card):
     """Start a run of the small task on a scripted device; it is called `asked`."""
 
-    def start(*options: str, **variables: str):
-        return cli("run", str(SMALL), "--name", "asked", *card, *options, **variables)
+    def start(*options: str, task: Path = SMALL, **variables: str):
+        return cli("run", str(task), "--name", "asked", *card, *options, **variables)
 
     return start
 
@@ -94,11 +95,18 @@ def test_a_script_is_found_again_when_the_run_is_resumed_from_elsewhere(run, ask
 
 
 @pytest.mark.server
-def test_a_run_asks_a_real_server_and_logs_what_it_says(run, asked, cli, server_url):
-    done = run("--model", "smollm2", "--base-url", f"{server_url}/v1", "--attempts", "2")
+def test_a_run_asks_a_real_server_and_logs_what_it_says(run, asked, cli, mine, server_url):
+    # A short brief: two shared cores read about a hundred tokens a second.
+    benchmark = re.sub(r'^ *""".*?"""\n', "", (mine / "benchmark.py").read_text(), flags=re.DOTALL | re.MULTILINE)
+    (mine / "benchmark.py").write_text(benchmark)
+    done = run("--model", "smollm2", "--base-url", f"{server_url}/v1", "--attempts", "2", task=mine)
     assert done.returncode == 1, "16 tokens of a small model are no kernel"
     _, attempts = asked()
     assert [a["origin"] for a in attempts] == ["skeleton", "model"]
     (exchange,) = json.loads(cli("show", "asked:1", "--json").stdout)["exchanges"]
     assert exchange["reply"]
+    assert exchange["model"] == "smollm2"
+    assert exchange["finish_reason"] in ("stop", "length")
     assert exchange["usage"]["prompt_tokens"] > 500
+    assert 0 < exchange["usage"]["completion_tokens"] <= 16
+    assert exchange["usage"]["cost_usd"] is None

@@ -220,11 +220,9 @@ def test_inputs_that_no_verdict_can_have_named_are_refused(cli, card, tmp_path, 
     assert "the cases are" in done.stderr.splitlines()[-1]
 
 
-def test_an_incorrect_verdict_names_inputs_that_bring_the_fault_back(
-    cli, cli_process, tmp_path, matmul_with, quick_machines
-):
+def test_an_incorrect_verdict_names_inputs_that_bring_the_fault_back(cli, tmp_path, matmul_with, quick_machines):
     (tmp_path / "bad.c").write_text(matmul_with("honest; if (M > 3) C[3] += 1;"))
-    verdict = cli_process("judge", str(SMALL), "bad.c", "--json")
+    verdict = cli("judge", str(SMALL), "bad.c", "--json")
     assert verdict.returncode == 1, verdict.stderr
     detail = json.loads(verdict.stdout)["detail"]
     inputs = detail.partition("[inputs ")[2].rstrip("]")

@@ -46,7 +46,7 @@ TEXTS = {
     "C1": MARK + " " + "".join(map(chr, range(0x80, 0xA0))),
     "bidi": f"{MARK} \u202e\u2066evil\u2069\u200b\ufeff\u2028\u2029",
     "private": f"{MARK} \ue000\U000f0000\ufffe",
-    "a line of a megabyte": MARK + "x" * 1_000_000,
+    "a long line": MARK + "x" * 300_000,
     "20,000 lines": f"{MARK}\n" * 20_000,
     "HTML": f"{MARK} <script>alert(1)</script>&lt;img src=x onerror=y>",
     "braces": MARK + " {{ 7 * 7 }}{% raw %}{# no #} %(x)s {0} $HOME",
@@ -312,7 +312,7 @@ def test_a_model_that_answers_with_hostile_text_is_an_attempt_like_any_other(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "quick.toml").write_text("calibration_s = 0.1\n")
-    said = "".join(text for name, text in TEXTS.items() if "megabyte" not in name and name != "fences")
+    said = "".join(text for name, text in TEXTS.items() if name != "a long line" and name != "fences")
     model = replies(f"Hypothesis: {said}\n```c\n{said}\nvoid matmul(void) {{}}\n```\n")
     command = ["run", str(small_task.folder), "--model", model, "--attempts", "2", "--config", "quick.toml"]
     assert run_command(command) == 1

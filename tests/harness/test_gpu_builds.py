@@ -87,12 +87,30 @@ def test_the_judge_launches_its_kernels_as_they_are_written() -> None:
     assert numbers["ROWS_IN_A_BLOCK"] == int(written["ROWS"]) * numbers["THREADS"] // numbers["WARP"]
 
 
-TRITON = files("families/*.py")
-CUDA = [*files("families/*.cu"), *files("vendor.cu"), *files("skeleton.cu")]
+SAMPLE = {
+    "hopper_fp8_matmul/families/1_pointers.py", "hopper_rmsnorm/families/2_vector.py",
+    "hopper_bf16_matmul/families/2_wgmma.cu", "hopper_bf16_matmul/skeleton.cu", "hopper_fp8_matmul/vendor.cu",
+    "hopper_bf16_matmul",
+}  # fmt: skip
+"""Built in every run of the suite; the others, which take minutes, are built in the soak."""
 
 
-@pytest.mark.parametrize("source", TRITON, ids=lambda path: f"{path.parent.parent.name}/{path.stem}")
-def test_every_triton_family_compiles_ahead_of_time(source, cache, isolation):
+def sampled(*names: str) -> list[object]:
+    """Return parameters of which all that are no sample belong to the soak."""
+    return [pytest.param(name, marks=() if name in SAMPLE else pytest.mark.soak, id=name) for name in names]
+
+
+def places(paths: list[Path]) -> list[object]:
+    return sampled(*(path.relative_to(ROOT / "tasks").as_posix() for path in paths))
+
+
+TRITON = places(files("families/*.py"))
+CUDA = places([*files("families/*.cu"), *files("vendor.cu"), *files("skeleton.cu")])
+
+
+@pytest.mark.parametrize("place", TRITON)
+def test_every_triton_family_compiles_ahead_of_time(place, cache, isolation):
+    source = ROOT / "tasks" / place
     found = built(source, of=tasks.load(source.parent.parent), cache=cache, isolation=isolation)
     facts = facts_of(found, isolation)
     assert facts.registers
@@ -114,8 +132,9 @@ def test_a_triton_kernel_is_compiled_for_the_tasks_architecture(cache, isolation
 
 
 @needs_nvcc
-@pytest.mark.parametrize("source", CUDA, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_every_cuda_file_of_a_task_compiles(source, cache, isolation):
+@pytest.mark.parametrize("place", CUDA)
+def test_every_cuda_file_of_a_task_compiles(place, cache, isolation):
+    source = ROOT / "tasks" / place
     folder = source.parent.parent if source.parent.name == "families" else source.parent
     found = built(source, of=tasks.load(folder), cache=cache, isolation=isolation)
     assert isinstance(found, Built), found
@@ -123,7 +142,7 @@ def test_every_cuda_file_of_a_task_compiles(source, cache, isolation):
     assert not any(warning.startswith(("C7510", "C7520")) for warning in found.facts.warnings)
 
 
-@pytest.mark.parametrize("name", ["hopper_bf16_matmul", "hopper_fp8_matmul", "hopper_rmsnorm"])
+@pytest.mark.parametrize("name", sampled("hopper_bf16_matmul", "hopper_fp8_matmul", "hopper_rmsnorm"))
 def test_the_trusted_candidates_build_in_every_language_of_a_task(name, cache, isolation, tmp_path):
     task = tasks.load(ROOT / "tasks" / name)
     trusted = (

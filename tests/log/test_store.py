@@ -9,7 +9,7 @@ from log.plain import plain, query
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Stance
 from kernelsmith.core.history import History
-from kernelsmith.core.kinds import DeviceKind, Unit
+from kernelsmith.core.kinds import MeasuringKind, Unit
 from kernelsmith.core.run import Device, Event, EventKind, Provenance, Run, RunConfig, RunStatus, VendorLine
 from kernelsmith.core.snapshot import Snapshot, snapshot_of
 from kernelsmith.core.task import Task
@@ -295,7 +295,7 @@ def test_a_history_has_the_batches_of_the_promoted_attempt_for_the_next_duel(aga
 def test_the_device_is_the_one_last_opened(store, again, run) -> None:
     device = Device(
         "EPYC",
-        DeviceKind.CPU,
+        MeasuringKind.CPU,
         1.1e11,
         Unit.FP32,
         3,
@@ -310,7 +310,7 @@ def test_the_device_is_the_one_last_opened(store, again, run) -> None:
     assert store.history(run).device == device
     read = again.history(run).device
     assert read == device
-    assert (type(read.kind), type(read.unit)) == (DeviceKind, Unit)
+    assert (type(read.kind), type(read.unit)) == (MeasuringKind, Unit)
 
 
 def test_model_calls_are_kept_and_summed(store, again, run) -> None:

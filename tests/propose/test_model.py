@@ -230,25 +230,6 @@ def test_the_example_script_holds_two_kernels_around_a_refusal(task, history):
 
 
 @pytest.mark.server
-def test_a_real_server_is_asked_and_what_it_says_is_kept(task, history, server_url):
-    config = replace(history.run.config, model="smollm2", base_url=f"{server_url}/v1", temperature=0.0)
-    history = replace(history, run=replace(history.run, config=config))
-    kept = Kept()
-    # a short brief: two shared cores read about a hundred tokens a second
-    task = replace(task, description="C = A Bᵀ, row-major.", benchmark="", rules=())
-    proposal = model_proposer(task, history, exchanges=kept, environ={}).propose(ASK, history)
-    (exchange,) = kept.all
-    assert exchange.reply
-    assert exchange.model == "smollm2"
-    assert exchange.usage.prompt_tokens > 500
-    assert 0 < exchange.usage.completion_tokens <= 16
-    assert exchange.usage.cost_usd is None
-    assert exchange.finish_reason in ("stop", "length")
-    assert exchange.latency_s > 0
-    assert proposal.candidate or proposal.reason
-
-
-@pytest.mark.server
 def test_a_real_server_is_reachable(server_url):
     from kernelsmith.llm.client import reachable
 
