@@ -8,7 +8,6 @@ from programs import ROOT
 
 PACKAGE = ROOT / "harness" / "harness"
 NEED_A_GPU = {
-    "harness.devices.cuda",
     "harness.memory.cuda",
     "harness.memory.kernels",
     "harness.worker.runtime.tensor",

@@ -7,7 +7,7 @@ from court import in_contention
 
 from harness.devices.script import Behaviour, Event, Failure, Script, VendorScript
 from harness.errors import MachineError
-from harness.judging import audit, contention, judge
+from harness.judging import audit, comparison, contention, judge
 from harness.wire.messages import Figure, OpponentRole
 
 FAST, SLOW = Behaviour(call_s=1e-3), Behaviour(call_s=1.2e-3)
@@ -203,3 +203,25 @@ def test_an_incumbent_that_does_not_build_any_more_loses(court):
     verdict = judge.contend(here.opened, claim, here.stages.append)
     assert verdict.promotion == "duel"
     assert any("it does not build any more: no such header" in note for note in verdict.notes)
+
+
+# --- terms of a duel ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("calls_s", "quads"), [(1e-3, 24), (0.5, 20), (100.0, comparison.MIN_DUEL_QUADS)], ids=["quick", "slow", "slowest"]
+)
+def test_a_duel_of_slow_kernels_has_fewer_quads_but_never_fewer_than_the_least(court, calls_s, quads):
+    sides = comparison.Comparison(court().opened, None, None)
+    assert sides.terms(calls_s).quads == quads
+
+
+def test_a_turn_of_short_calls_holds_several(court):
+    sides = comparison.Comparison(court().opened, None, None)
+    assert sides.terms(1e-4).calls > 10
+    assert sides.terms(1e-1).calls == 1
+
+
+def test_a_duel_on_demand_is_fought_to_its_end(court):
+    sides = comparison.Comparison(court().opened, None, None)
+    assert sides.terms(1e-3, give_up=False).futility_every == sides.terms(1e-3).quads

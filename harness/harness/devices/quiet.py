@@ -58,6 +58,8 @@ class CpuMonitor:
 
     def disturbance(self) -> str:
         """By what the kernel has counted meanwhile."""
+        if not self._batches:
+            return ""
         now = count(self._cores, workers=self._workers)
         return disturbance(self._before, now, batches=self._batches, beside=self._beside)
 
