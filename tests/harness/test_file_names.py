@@ -21,7 +21,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def files() -> set[str]:
     """Paths below the root, and every end of them that still names a folder."""
-    folders = ("harness", "kernelsmith", "benchmarks", "tests", "tasks", "templates")
+    folders = ("harness", "kernelsmith", "benchmarks", "tests", "tasks", "templates", "examples")
     paths = [path.relative_to(ROOT).parts for folder in folders for path in (ROOT / folder).rglob("*.*")]
     return {"/".join(parts[first:]) for parts in paths for first in range(len(parts) - 1)}
 
