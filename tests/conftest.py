@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,10 +56,34 @@ OPENS_A_JUDGE = {"harness", "quick", "quick_machines", "real_run", "real_night"}
 """Fixtures of tests that do the same."""
 
 
+SAMPLED = {
+    "test_cheaper_arithmetic_is_incorrect_where_all_is_compared_and_in_timed_calls": 4,
+    "test_every_cuda_build_fault_has_its_words": 3,
+    "test_every_triton_build_fault_has_its_words": 3,
+    "test_a_fault_has_its_words_and_the_candidates_line": 3,
+    "test_a_candidate_builds_at_every_level_and_its_entry_is_called_with_everything": 3,
+    "test_what_a_candidate_prints_is_read_by_nobody": 3,
+    "test_json_is_whole_and_a_terminal_may_see_it": 3,
+    "test_no_command_shows_a_terminal_what_it_must_not_see": 3,
+    "test_of_processes_that_migrate_at_once_one_does_and_all_go_on": 3,
+    "test_each_builds_or_has_the_build_verdict_that_it_declares": 2,
+}
+"""Tests whose cases take seconds each: the suite runs the first of so many cases, `make soak` the others."""
+
+
+def _belongs_to_the_soak(item: pytest.Item, seen: Counter[str]) -> bool:
+    name = getattr(item, "originalname", "")
+    number, seen[name] = seen[name], seen[name] + 1
+    return name in SAMPLED and number % SAMPLED[name] != 0
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `make quick` leaves out, and what must not run beside one another: the measuring tests."""
+    seen: Counter[str] = Counter()
     for item in items:
+        if _belongs_to_the_soak(item, seen):
+            item.add_marker(pytest.mark.soak)
         place = item.path.relative_to(HERE).as_posix()
         if place.startswith(STARTS_PROGRAMS):
             item.add_marker(pytest.mark.judge)
