@@ -123,3 +123,12 @@ def test_the_guards_of_one_judgement_are_not_counted_in_the_next():
             pass
         ledgers.append(spent_s)
     assert ledgers == [{"poison": 1.0}, {"poison": 1.0}]
+
+
+def test_an_incorrect_candidate_tells_its_guards_and_the_stages_that_it_reached(court):
+    here = court(bad=Behaviour(events=(Event(batch=0, mistake="C[0,0] is 1"),)))
+    verdict = here.measure("bad")
+    assert verdict.status == "incorrect"
+    assert {"poison", "checksums", "verification"} <= set(verdict.guards_s)
+    assert set(verdict.durations_s) == {"build", "correctness"}
+    assert verdict.isolation == 3
