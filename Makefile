@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 QUICK := tests/test_loop.py $(addprefix tests/,app contracts core judging llm log prompts propose report search)
 
-.PHONY: run test quick check soak bench test-gpu bench-gpu clean
+.PHONY: run test quick check style types-agent types-judge types-benchmarks layers soak bench test-gpu bench-gpu clean
 
 run: $(VENV)/.installed
 	$(BIN)/kernelsmith run cpu_matmul
@@ -20,12 +20,22 @@ test: $(VENV)/.developed
 quick: $(VENV)/.developed
 	$(BIN)/python -m pytest -m "not soak and not server and not judge" --numprocesses 2 $(QUICK)
 
-check: $(VENV)/.developed
+check: style types-agent types-judge types-benchmarks layers
+
+style: $(VENV)/.developed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types-agent: $(VENV)/.developed
 	$(BIN)/mypy
+
+types-judge: $(VENV)/.developed
 	cd harness && ../$(BIN)/mypy --config-file ../pyproject.toml .
+
+types-benchmarks: $(VENV)/.developed
 	cd benchmarks && MYPYPATH=../harness:.. ../$(BIN)/mypy --config-file ../pyproject.toml --exclude kernels .
+
+layers: $(VENV)/.developed
 	$(BIN)/lint-imports
 
 soak: $(VENV)/.developed
