@@ -115,7 +115,10 @@ class OpenHarness:
 
     def __init__(self, process: HarnessProcess) -> None:
         self.process = process
+        cores = os.sched_getaffinity(0)
         self.device: Device = process.open()
+        # The judge stays open for hours of other tests: they may use the candidates' core, or it would lie idle.
+        os.sched_setaffinity(0, cores)
 
     def evaluate(self, source: str) -> Verdict:
         """The verdict on a C source without an incumbent."""
