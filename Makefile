@@ -12,9 +12,9 @@ QUICK := tests/test_loop.py $(addprefix tests/,app contracts core judging llm lo
 run: $(VENV)/.installed
 	$(BIN)/kernelsmith run cpu_matmul
 
-# Two processes: tests that time candidates follow one another in one of them, the others fill both.
+# Three processes: tests that time candidates follow one another in one of them, and often wait; the others fill the cores.
 test: $(VENV)/.developed
-	$(BIN)/python -m pytest -m "not soak and not gpu" --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not soak and not gpu" --numprocesses 3 --dist loadgroup
 
 # The inner loop: no compiler, no judge, no model server; half a minute on two cores.
 quick: $(VENV)/.developed
