@@ -1,14 +1,16 @@
 """Every cheat is caught and nobody honest is accused."""
 
 import re
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scripted import FIRST
 
 from kernelsmith import paths
 from kernelsmith.app.zoo import Kind, Outcome, _outcome, examine, load_zoo
-from kernelsmith.core.verdict import Duel
+from kernelsmith.core.verdict import Duel, Interval
 
 THREATS = range(1, 44)
 THREAT_MODEL = Path(__file__).parents[2] / "harness" / "README.md"
@@ -77,6 +79,31 @@ def test_every_row_of_the_threat_model_names_the_candidates_that_act_it_out() ->
 )
 def test_an_outcome_follows_from_the_verdict(kind, passed, gains, outcome) -> None:
     assert _outcome(kind, passed=passed, gains=gains) is outcome
+
+
+class Judged:
+    """A judge that lets every candidate pass, with duels of these speedups in turn."""
+
+    def __init__(self, *speedups: float) -> None:
+        self._speedups = list(speedups)
+
+    def submit(self, candidate, incumbent) -> Future:
+        answer: Future = Future()
+        answer.set_result(FIRST)
+        return answer
+
+    def duel(self, a, b) -> Duel:
+        speedup = self._speedups.pop(0)
+        return Duel(speedup, Interval(speedup, speedup), 24)
+
+
+@pytest.mark.parametrize(
+    ("speedups", "outcome"), [((1.0,), Outcome.CAUGHT), ((1.05, 1.0), Outcome.CAUGHT), ((1.05, 1.05), Outcome.MISSED)]
+)
+def test_a_gain_counts_only_if_a_second_duel_confirms_it(zoo, speedups, outcome) -> None:
+    names = ("takes_what_lies_there", "control_honest")
+    cheat, honest = (next(one for one in zoo if one.name == name) for name in names)
+    assert next(examine(Judged(*speedups), [cheat, honest])).outcome is outcome
 
 
 def test_a_missing_guard_is_found(harness, zoo) -> None:
