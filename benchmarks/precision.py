@@ -29,6 +29,7 @@ from harness import task as tasks
 from harness.checking import inputs, rounding, verify
 from harness.checking.verify import Errors, Mistake, Residuals
 from harness.judging import judge
+from harness.judging.judgement import no_progress
 from harness.judging.open_task import OpenTask
 from harness.task import Arrays, Case, Task, Tolerance
 from harness.timing.session import TimingSession
@@ -148,7 +149,7 @@ def judged(opened: OpenTask, source: Path, variant: Variant, *, folder: Path) ->
     frobenius, errors, residuals = measured(opened, artifact, variant)
     candidate = wire.Source(str(path), language)
     request = wire.Measure("precision", str(opened.task.folder), candidate)
-    verdict = judge.measure(opened, request, lambda stage: None)
+    verdict = judge.measure(opened, request, no_progress)
     told = f"{verdict.status} {verdict.detail[:90]}".rstrip()
     return Row(variant, frobenius, errors, residuals, verdict.status == "passed", told)
 

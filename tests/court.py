@@ -38,6 +38,10 @@ class Court:
     stages: list[str] = field(default_factory=list)
     """Stages and steps that were announced since the court was made."""
 
+    def announce(self, stage: str, step: str = "") -> None:
+        """Note a stage, or a step of it."""
+        self.stages.append(f"{stage}: {step}" if step else stage)
+
     def source(self, word: str) -> wire.Source:
         """Write a candidate that is known by a word."""
         path = self.folder / f"{word}.c"
@@ -47,7 +51,7 @@ class Court:
     def measure(self, word: str, *, racing_above_s: float | None = None) -> wire.Verdict:
         """Measure a candidate."""
         request = wire.Measure("1", str(SMALL), self.source(word), racing_above_s)
-        return judge.measure(self.opened, request, self.stages.append)
+        return judge.measure(self.opened, request, self.announce)
 
     def claim(self, word: str, opponent: str | None = None, *, role: wire.OpponentRole = INCUMBENT) -> wire.Contend:
         """Measure a candidate and its opponent; return the request that lets the candidate contend."""
@@ -64,7 +68,7 @@ class Court:
         """Let a candidate contend; only the stages of its contention are noted."""
         claim = self.claim(word, opponent, role=role)
         self.stages.clear()
-        return judge.contend(self.opened, claim, self.stages.append)
+        return judge.contend(self.opened, claim, self.announce)
 
 
 def open_court(task: Task, folder: Path, script: Script, candidates: dict[str, Behaviour]) -> Court:

@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.compiling import signature
 from harness.errors import MachineError
 from harness.judging import judge
+from harness.judging.judgement import Progress, no_progress
 from harness.judging.open_task import OpenTask
 from harness.wire import messages as wire
 from in_process import SUFFIXES
@@ -43,10 +44,8 @@ while True:
 """
 """Another process on the GPU: kernels of 2 ms on all multiprocessors, one after the other, by the driver alone."""
 
-Progress = Callable[[str], None]
 
-
-def judged(opened: OpenTask, kernel: Path, *, progress: Progress = lambda stage: None) -> wire.Verdict:
+def judged(opened: OpenTask, kernel: Path, *, progress: Progress = no_progress) -> wire.Verdict:
     """Measure the kernel; nothing is audited. Raises MachineError: the judge refuses."""
     source = wire.Source(str(kernel), SUFFIXES[kernel.suffix])
     return judge.measure(opened, wire.Measure("noise", str(opened.task.folder), source), progress)
@@ -71,9 +70,7 @@ def print_noise(opened: OpenTask, kernel: Path, *, folder: Path) -> None:
     _print(opened, kernel, "quiet again", usual)
 
 
-def _print(
-    opened: OpenTask, kernel: Path, situation: str, usual: float, *, progress: Progress = lambda stage: None
-) -> float:
+def _print(opened: OpenTask, kernel: Path, situation: str, usual: float, *, progress: Progress = no_progress) -> float:
     """One judging; its utilization, 0 where there is no score."""
     try:
         verdict = judged(opened, kernel, progress=progress)
@@ -126,8 +123,8 @@ class Neighbour:
         """From a stage of a judgement on, which is told to what is given."""
         started: list[subprocess.Popen[str]] = []
 
-        def progress(stage: str) -> None:
-            if stage == wanted:
+        def progress(stage: str, step: str = "") -> None:
+            if stage == wanted and not step:
                 started.append(self._start())
 
         try:

@@ -13,7 +13,7 @@ WIRE: dict[str, Any] = FACTS["wire"]
 TIMING: dict[str, dict[str, Any]] = FACTS["timing"]
 """The timing policy, by the part of the judge that it decides."""
 MEMORY: dict[str, float] = FACTS["memory"]
-"""What judging takes of a CPU's memory."""
+"""Memory that judging a CPU task takes, in bytes per byte of a case's buffers."""
 LIMITS: dict[str, dict[str, Any]] = FACTS["limits"]
 ITEM_BYTES: dict[str, int] = {name: facts["bytes"] for name, facts in FACTS["dtypes"].items()}
 """Bytes of an element by dtype."""

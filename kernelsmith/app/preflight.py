@@ -5,7 +5,7 @@ from pathlib import Path
 from kernelsmith.app import interpreter
 from kernelsmith.core import room
 from kernelsmith.core.candidate import Language
-from kernelsmith.core.kinds import DeviceKind
+from kernelsmith.core.kinds import SCRIPTED_DEVICE, DeviceKind
 from kernelsmith.core.run import Device
 from kernelsmith.core.seams import Harness
 from kernelsmith.core.task import Task
@@ -31,8 +31,8 @@ def require_machine(task: Task, *, harness_python: str | None, device: str | Non
 
 def require_script(device: str, *, harness_python: str | None) -> None:
     """Make sure that a scripted device has its script. Raises UsageError: it is no scripted device, or has no file."""
-    kind, _, place = device.partition(":")
-    if kind != "scripted" or not place:
+    place = device.removeprefix(SCRIPTED_DEVICE)
+    if place in ("", device):
         raise UsageError(f"--device {device}: a scripted device is wanted, scripted:FILE")
     if not Path(place).is_file():
         raise UsageError(f"--device {device}: no such file")

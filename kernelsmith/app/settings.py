@@ -15,14 +15,13 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from kernelsmith.app import interpreter
 from kernelsmith.app.proposers import ModelSpec, TunerSpec, spec_of
+from kernelsmith.core.kinds import SCRIPTED_DEVICE
 from kernelsmith.core.run import Budget, RunConfig
 from kernelsmith.core.text_file import read_toml
 from kernelsmith.errors import ConfigError
 from kernelsmith.llm.endpoint import base_url
 from kernelsmith.llm.spec import ScriptedSpec, parse_model
 
-SCRIPTED = "scripted:"
-"""Begins the name of a device that does what a script says."""
 TUNER_PLATEAU = 3
 """Asks until the tuner takes another rung; its steps are smaller than a model's, and one family is soon learnt."""
 OPTION_NAMES = {"from_file": "from"}
@@ -113,9 +112,9 @@ def _resolved(config: RunConfig) -> RunConfig:
     config = replace(config, proposer=spec_of(config.proposer).text, **_model_of(config))
     if config.from_file:
         config = replace(config, from_file=str(Path(config.from_file).resolve()))
-    if config.device and config.device.startswith(SCRIPTED):
-        script = Path(config.device.removeprefix(SCRIPTED)).resolve()
-        config = replace(config, device=f"{SCRIPTED}{script}")
+    if config.device and config.device.startswith(SCRIPTED_DEVICE):
+        script = Path(config.device.removeprefix(SCRIPTED_DEVICE)).resolve()
+        config = replace(config, device=f"{SCRIPTED_DEVICE}{script}")
     if config.harness_python:
         config = replace(config, harness_python=interpreter.lasting(config.harness_python))
     return config

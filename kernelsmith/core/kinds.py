@@ -22,6 +22,10 @@ class MeasuringKind(StrEnum):
     """A device that does what a script says: its numbers are no measurements."""
 
 
+SCRIPTED_DEVICE = "scripted:"
+"""Begins the name of a scripted device; the path of its script follows."""
+
+
 class Unit(StrEnum):
     """Which dense peak of the device utilization is a fraction of."""
 

@@ -1,4 +1,4 @@
-"""Whether a machine has the memory that judging a CPU task takes.
+"""The check that a machine has enough memory to judge a CPU task.
 
 harness/harness/checking/room.py knows the same for the judge; the factors stand in contract.toml.
 """

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kernelsmith.core.kinds import SCRIPTED_DEVICE
 from kernelsmith.errors import HarnessError
 from kernelsmith.judge_client import gpu
 
-SCRIPTED = "scripted:"
 READABLE = 0o644
 """By everybody: who can open the file can wait for it."""
 
@@ -27,7 +27,7 @@ def leased(device: str) -> Iterator[None]:
     Raises:
         HarnessError: the lock file cannot be opened.
     """
-    if device.startswith(SCRIPTED):
+    if device.startswith(SCRIPTED_DEVICE):
         yield
         return
     path = _lock_file(device)

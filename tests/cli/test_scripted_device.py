@@ -85,11 +85,18 @@ def test_another_device_is_refused_with_one_line(cli, device, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("peak = 'high'", "peak: 'high' is no float"),
+        ("peak = 'high'", "peak: a number above 0 is wanted, not 'high'"),
+        ("peak = 0.0", "peak: a number above 0 is wanted"),
+        ("set_s = 0", "set_s: a number above 0 is wanted"),
+        ("pace = 'tpu'", "pace: cpu or cuda is wanted, not 'tpu'"),
         ("peek = 1.0", "unknown key peek; known are peak"),
         ("[[candidates]]\nmatch = 'never'", "no candidate matches this source"),
+        ("[[candidates]]\nmatch = '('", "candidates 0: match: a regular expression is wanted, not '('"),
+        ("[[candidates]]\ncall_s = -1", "candidates 0: call_s: a number above 0 is wanted, not -1"),
         ("[[candidates]]\nevents = [{ dead = 'x' }]", "candidates 0: events 0: unknown key dead"),
-        ("[vendor]\nname = 'x'", "vendor: missing 1 required positional argument: 'call_s'"),
+        ("[[candidates]]\nevents = [{ batch = -2 }]", "events 0: batch: a whole number of at least -1 is wanted"),
+        ("[vendor]\nname = 'x'", "vendor: key call_s is missing"),
+        ("vendor = 3", "vendor: a table is wanted, not 3"),
         ("peak = ", "Invalid value"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from kernelsmith import paths
 from kernelsmith.core import caps, contract, run, verdict
 from kernelsmith.core.candidate import Language
-from kernelsmith.core.kinds import DataKind, DeviceKind, Role, Unit
+from kernelsmith.core.kinds import DataKind, DeviceKind, MeasuringKind, Role, Unit
 from kernelsmith.core.task_folder import TaskFile
 from kernelsmith.judge_client.wire import Fault
 
@@ -29,6 +29,7 @@ def module(name: str) -> ModuleType:
 def test_the_agents_enums_have_the_names_of_the_contract():
     devices = contract.devices()
     assert set(DeviceKind) == set(devices)
+    assert set(MeasuringKind) == {*DeviceKind, "scripted"}
     assert set(Unit) == {unit for device in devices.values() for unit in device.units}
     assert set(Language) == {language for device in devices.values() for language in device.languages}
     assert tuple(Role) == contract.names("task", "roles")

@@ -1,8 +1,9 @@
 """What is measured when a task is opened, on a scripted device."""
 
 import pytest
-from court import CASES
+from court import CASES, SMALL, open_court
 
+from harness.checking import rehearsal
 from harness.devices.script import Behaviour, Event, Failure, Script, VendorScript
 from harness.devices.scripted import ScriptedDevice
 from harness.errors import TaskFault
@@ -25,6 +26,12 @@ def test_the_dispatch_overhead_is_that_of_a_candidate_of_known_duration(court):
     calibration = court(Script(overhead_s=5e-6)).opened.calibration
     assert calibration.overheads_s("c") == {0.0: pytest.approx(5e-6, rel=1e-3)}
     assert calibration.trusted_language == "c"
+
+
+def test_the_overhead_of_a_gpu_task_is_what_its_candidate_of_known_duration_leaves(tmp_path):
+    task = rehearsal.load(SMALL.with_name("small_gpu_matmul"))
+    opened = open_court(task, tmp_path, Script(peak=1e15, overhead_s=5e-5), {}).opened
+    assert opened.calibration.overheads_s("cuda")[0.0] == pytest.approx(5e-5, rel=1e-3)
 
 
 def test_the_overhead_is_measured_after_every_idle_time_that_batches_have(court):

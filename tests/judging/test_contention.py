@@ -200,7 +200,7 @@ def test_an_incumbent_that_does_not_build_any_more_loses(court):
     fast, slow, *rest = here.device.script.candidates
     gone = replace(slow, build=Failure("no such header"))
     here.device.script = replace(here.device.script, candidates=(fast, gone, *rest))
-    verdict = judge.contend(here.opened, claim, here.stages.append)
+    verdict = judge.contend(here.opened, claim, here.announce)
     assert verdict.promotion == "duel"
     assert any("it does not build any more: no such header" in note for note in verdict.notes)
 

@@ -37,7 +37,7 @@ def test_a_duel_is_won_by_more_than_the_margin_and_only_with_all_its_quads(ratio
 
 @dataclass
 class State:
-    """What stages work on."""
+    """The state that stages work on."""
 
     findings: Findings = field(default_factory=Findings)
     said: list[str] = field(default_factory=list)

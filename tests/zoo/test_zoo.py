@@ -22,20 +22,10 @@ def test_each_candidate_gets_the_verdict_it_deserves(harness, exploit) -> None:
 
 
 def test_a_cheat_that_passes_is_no_faster_than_honest_work(harness, zoo) -> None:
-    sources = {exploit.name: exploit.candidate for exploit in zoo}
-    for exploit in zoo:
-        if exploit.no_faster_than:
-            gains = _gain(harness, exploit.candidate, sources[exploit.no_faster_than])
-            # A second duel confirms a real gain; other work on the machine can fake one duel.
-            gains = gains and _gain(harness, exploit.candidate, sources[exploit.no_faster_than])
-            assert not gains, f"{exploit.name} gains {gains:.3f}"
-
-
-def _gain(harness, cheat, honest) -> float:
-    """Return the speedup of a cheat that won its duel; 0 where it did not."""
-    duel = harness.process.duel(cheat, honest)
-    assert isinstance(duel, Duel)
-    return duel.speedup if duel.interval.low > Duel.MARGIN else 0.0
+    honest = {exploit.no_faster_than for exploit in zoo}
+    tried = [exploit for exploit in zoo if exploit.no_faster_than or exploit.name in honest]
+    assert len(tried) > len(honest)
+    assert [one.exploit.name for one in examine(harness.process, tried) if one.outcome is Outcome.MISSED] == []
 
 
 def test_no_control_character_of_a_candidate_reaches_the_verdict(harness, zoo) -> None:

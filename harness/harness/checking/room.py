@@ -1,4 +1,4 @@
-"""Whether this machine has the memory that judging a CPU task takes.
+"""The check that this machine has enough memory to judge a CPU task.
 
 kernelsmith/core/room.py knows the same for the agent; the factors stand in contract.toml.
 """

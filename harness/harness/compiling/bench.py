@@ -34,7 +34,7 @@ class Workshop:
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    """What every program of a build may use; sizes in bytes."""
+    """The programs, cores and memory that the sandbox allows to each program of a build; sizes in bytes."""
 
     programs: tuple[Path, ...]
     """Programs that it may run, with what they are linked with."""

@@ -28,7 +28,7 @@ class Monitor(Protocol):
 
 
 class Device(Protocol):
-    """What the judge asks of a device."""
+    """A device as the judge uses it: builds, workers, memory, clock, peak, and the search for other work on it."""
 
     isolation: sandbox.Isolation
     cache_bytes: int

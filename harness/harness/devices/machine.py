@@ -31,7 +31,7 @@ class Cores:
 
     @property
     def shared(self) -> bool:
-        """Whether judge and worker must share the only core."""
+        """True if the judge and the worker share the only core."""
         return self.judge == (self.worker,)
 
 

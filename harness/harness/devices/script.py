@@ -22,8 +22,8 @@ factor = 0.5
 import math
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,36 +32,36 @@ from harness.errors import TaskFault
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happens in one batch of one worker of a candidate; workers and batches are counted from 0."""
+    """An event in one batch of one worker of a candidate; workers and batches are counted from 0."""
 
     worker: int = 0
     batch: int = 0
-    """Batches of all cases count; -1 = while the candidate is loaded."""
+    """Number of the batch, over all cases; -1 = the worker loads the candidate."""
     died: str = ""
-    """The worker ends, and this says how: `killed by SIGSEGV`."""
+    """Description of the worker's end, such as `killed by SIGSEGV`; empty = it lives."""
     overdue: bool = False
-    """The worker does not answer before its deadline."""
+    """True if the worker does not answer before its deadline."""
     call_s: float = 0.0
-    """Seconds per call in this batch; 0 = as ever."""
+    """Seconds per call in this batch; 0 = the candidate's usual time."""
     mistake: str = ""
-    """What is wrong with the outputs."""
+    """Description of the mistake in the outputs; empty = they are right."""
     tampered: str = ""
-    """What shows that the inputs were changed."""
+    """Evidence that the worker changed the inputs; empty = it did not."""
     busy: str = ""
-    """What shows that the worker still computes after it was done."""
+    """Evidence that the worker still computes after the batch; empty = it does not."""
     excess: str = ""
-    """What shows that the worker takes too much memory."""
+    """Evidence that the worker takes more memory than the task allows; empty = it does not."""
     late_samples: int = 0
-    """Samples that change after the clock stopped."""
+    """Number of sampled words that change after the clock stopped."""
     overrun: int = 0
-    """Bytes beside the outputs that change."""
+    """Number of bytes outside the outputs that the worker writes."""
     disturbed: str = ""
-    """What else runs on the device during the batch."""
+    """Description of other work on the device during the batch; empty = there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a candidate does not build."""
+    """The message of a candidate that does not build."""
 
     detail: str
     status: str = "build_failed"
@@ -69,28 +69,28 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a candidate does."""
+    """The behaviour of a candidate."""
 
     match: str = ""
     """Regular expression that is searched in the source."""
     call_s: float = 1e-3
     """Seconds per call in a batch."""
     single_s: float = 0.0
-    """Seconds of a call that runs alone; 0 = as in a batch."""
+    """Seconds of a call that runs alone; 0 = the time of a call in a batch."""
     captures: bool = True
-    """Whether its calls can be captured as a graph."""
+    """True if its calls can be captured as a graph."""
     build: Failure | None = None
     events: tuple[Event, ...] = ()
 
     def event(self, *, worker: int, batch: int) -> Event:
-        """Return what happens in a batch of a worker; an event of its own makes an ordinary batch."""
+        """Return the event of a batch; a batch that has none gets an event in which nothing happens."""
         happens = (event for event in self.events if (event.worker, event.batch) == (worker, batch))
         return next(happens, Event(worker, batch))
 
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """How a piece of a source changes the time of a call."""
+    """A factor on the time of a call for sources in which `match` is found."""
 
     match: str
     factor: float
@@ -126,10 +126,10 @@ class Script:
     candidates: tuple[Behaviour, ...] = (Behaviour(),)
     factors: tuple[Factor, ...] = ()
     company: tuple[int, ...] = ()
-    """Looks for other processes, counted from 0, that find one."""
+    """Numbers, counted from 0, of the checks for other processes that find one."""
 
     def behaviour(self, source: str) -> Behaviour:
-        """Return what a candidate does. Raises TaskFault: no `match` is found in its source."""
+        """Return a candidate's behaviour. Raises TaskFault: no `match` is found in its source."""
         for behaviour in self.candidates:
             if re.search(behaviour.match, source):
                 return behaviour
@@ -168,37 +168,64 @@ _INNER: Mapping[tuple[type, str], type] = {
 def _made(kind: type, table: Any, *, place: str) -> Any:
     """Return a dataclass from a table that holds some of its fields."""
     if not isinstance(table, dict):
-        raise TaskFault(f"{place}: a table is needed, not {table!r}")
+        raise TaskFault(f"{place}: a table is wanted, not {table!r}")
     known = {each.name: each for each in fields(kind)}
     if unknown := [key for key in table if key not in known]:
         raise TaskFault(f"{place}: unknown key {unknown[0]}; known are {', '.join(known)}")
-    values = {key: _value(kind, key, value, place=f"{place}: {key}") for key, value in table.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise TaskFault(f"{place}: {str(error).partition('() ')[2]}") from error
+    if lacking := [name for name, each in known.items() if each.default is MISSING and name not in table]:
+        raise TaskFault(f"{place}: key {lacking[0]} is missing")
+    return kind(**{key: _value(kind, key, value, place=f"{place}: {key}") for key, value in table.items()})
 
 
 def _value(kind: type, key: str, value: Any, *, place: str) -> Any:
-    inner = _INNER.get((kind, key))
-    if inner is None:
-        return _plain(kind, key, value, place=place)
-    if isinstance(value, list):
-        return tuple(_made(inner, each, place=f"{place} {number}") for number, each in enumerate(value))
-    return _made(inner, value, place=place)
+    if inner := _INNER.get((kind, key)):
+        if isinstance(value, list):
+            return tuple(_made(inner, each, place=f"{place} {number}") for number, each in enumerate(value))
+        return _made(inner, value, place=place)
+    is_right, wanted = _PLAIN[next(each.type for each in fields(kind) if each.name == key)]
+    if key in _SPECIAL:
+        is_right, wanted = _SPECIAL[key]
+    if kind is Event and key == "call_s":
+        is_right, wanted = _PLAIN[float]
+    if not is_right(value):
+        raise TaskFault(f"{place}: {wanted} is wanted, not {value!r}")
+    return tuple(value) if isinstance(value, list) else value
 
 
-def _plain(kind: type, key: str, value: Any, *, place: str) -> Any:
-    wanted = next(each.type for each in fields(kind) if each.name == key)
-    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return float(value)
-    if wanted is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(wanted, type) and wanted in (str, bool) and isinstance(value, wanted):
-        return value
-    if isinstance(value, list) and all(isinstance(each, int) for each in value):
-        return tuple(value)
-    raise TaskFault(f"{place}: {value!r} is no {getattr(wanted, '__name__', wanted)}")
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_pattern(value: Any) -> bool:
+    try:
+        re.compile(value)
+    except (TypeError, re.error):
+        return False
+    return True
+
+
+_Rule = tuple[Callable[[Any], bool], str]
+"""A test of a value, and the words for the values that pass it."""
+_PLAIN: Mapping[Any, _Rule] = {
+    float: (_is_number, "a number of at least 0"),
+    int: (_is_count, "a whole number of at least 0"),
+    bool: (lambda value: isinstance(value, bool), "true or false"),
+    str: (lambda value: isinstance(value, str), "a text"),
+    tuple[int, ...]: (lambda value: isinstance(value, list) and all(map(_is_count, value)), "a list of whole numbers"),
+}
+_POSITIVE: _Rule = (lambda value: _is_number(value) and value > 0, "a number above 0")
+_SPECIAL: Mapping[str, _Rule] = {
+    **dict.fromkeys(("peak", "set_s", "call_s", "factor"), _POSITIVE),
+    "batch": (lambda value: value == -1 or _is_count(value), "a whole number of at least -1"),
+    "match": (_is_pattern, "a regular expression"),
+    "pace": (lambda value: value in ("", "cpu", "cuda"), "cpu or cuda"),
+    "status": (lambda value: value in ("build_failed", "rejected"), "build_failed or rejected"),
+}
+"""Rules by key, which take the place of those by type."""
 
 
 __all__ = ["Behaviour", "Event", "Factor", "Failure", "Script", "VendorScript", "read"]

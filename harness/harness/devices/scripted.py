@@ -71,11 +71,13 @@ class ScriptedDevice:
         self.chance = random.Random(doing.seed)
         self.noise = random.Random(doing.seed + 1)
         self.disturbances: list[str] = []
-        """What else ran, in the batches since the last monitor was made."""
+        """Descriptions of other work on the device, in the batches since the last monitor was made."""
         self._sources: dict[Path, tuple[str, str]] = {}
         """Text and language of what was built."""
         self._started: Counter[tuple[str, bool]] = Counter()
         self._looks = 0
+        self._standard_s = 0.0
+        """Seconds that the candidate of known duration takes."""
 
     @classmethod
     def of_file(cls, path: Path, *, isolation: sandbox.Isolation) -> "ScriptedDevice":
@@ -125,6 +127,7 @@ class ScriptedDevice:
 
     def standards(self, task: Task) -> dict[str, str]:
         """Return the candidate of known duration in every language of the task."""
+        self._standard_s = self.pace(task).standard_s
         return dict.fromkeys(task.languages, STANDARD)
 
     def memory(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> ScriptedMemory:
@@ -143,15 +146,15 @@ class ScriptedDevice:
 
     def _behaviour(self, text: str, *, is_vendor: bool) -> Behaviour:
         if text == STANDARD:
-            return Behaviour(call_s=max(Pace(**pace(self.script.pace or "cpu")).standard_s, 1e-12))
+            return Behaviour(call_s=self._standard_s)
         if is_vendor and self.script.vendor:
             return Behaviour(call_s=self.script.vendor.call_s)
         behaviour, factor = self.script.behaviour(text), self.script.factor(text)
         return replace(behaviour, call_s=behaviour.call_s * factor, single_s=behaviour.single_s * factor)
 
     def vendor_source(self, task: Task) -> Path:
-        """Return the first file called `vendor`, or the skeleton of a task that has none."""
-        return next(iter(sorted(task.folder.glob("vendor.*"))), task.folder / "task.toml")
+        """Return the file that the device of the task's kind takes."""
+        return task.folder / ("vendor.c" if task.device == "cpu" else "vendor.cu")
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
         """Return the script's vendor line, if it has one."""
@@ -260,12 +263,12 @@ class ScriptedWorker:
 
     @property
     def is_done(self) -> bool:
-        """Whether the batch is over."""
+        """True if the batch is over."""
         return self._device.clock.now_ns() >= self._done_ns
 
     @property
     def has_captured(self) -> bool:
-        """Whether the calls could be captured."""
+        """True if the calls were captured as a graph."""
         return self._captured
 
     def wait_done(self, deadline_s: float) -> None:

@@ -40,7 +40,7 @@ class Contention:
     judgement: Judgement
     """The same candidate, admitted and built again: its artifact is in the cache."""
     measurement: wire.Measurement
-    """What was measured of it; the audit may slow it, and a promotion adds to it."""
+    """The candidate's measurement; the audit may slow it, and a promotion adds figures to it."""
     batches: list[BatchTime]
     """Its batches of the main case."""
     opponent: wire.Opponent | None
@@ -56,12 +56,12 @@ class Contention:
 
     @property
     def findings(self) -> Findings:
-        """What the verdict tells."""
+        """Findings that the verdict is made from."""
         return self.judgement.findings
 
     @property
     def progress(self) -> Progress:
-        """Is told each stage as it begins."""
+        """Receives each stage as it begins."""
         return self.judgement.progress
 
     @cached_property

@@ -36,7 +36,7 @@ def check_all(opened: OpenTask, worker: Worker, judgement: Judgement) -> dict[st
     pilots_s, cases = {}, opened.task.cases
     for number, case in enumerate(cases, 1):
         name = f"a hidden case, {case.kind}" if case.hidden else f"case {case.name}"
-        judgement.progress(f"correctness: {name}, {number} of {len(cases)}")
+        judgement.progress("correctness", f"{name}, {number} of {len(cases)}")
         pilots_s[case.name] = _check(opened, worker, case)
     if opened.pace.pilot_calls:
         pilots_s[opened.main.name] = _pilot(opened, worker)

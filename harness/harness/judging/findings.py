@@ -20,11 +20,11 @@ class Measurable(Generic[T]):
 
     figure: wire.Figure
     name: str
-    """What a note calls it, e.g. `case main`."""
+    """Name of the figure in notes, e.g. `case main`."""
     measure: Callable[[Monitor], T]
     monitor: Callable[[], Monitor]
     is_settled: Callable[[T], bool]
-    """Whether a result stands even if something else ran meanwhile."""
+    """Returns whether a result is kept even if something else ran meanwhile."""
 
 
 @dataclass

@@ -21,6 +21,7 @@ from harness.judging.judgement import (
     Stage,
     blamed_only_alone,
     go_through,
+    no_progress,
 )
 from harness.judging.open_task import OpenTask
 from harness.memory.layout import sets_that_fit
@@ -150,7 +151,7 @@ def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
 
 def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
     """Run one recorded batch again, unscored; return whether every output is right, and what was found."""
-    judgement, sets = _judgement(opened, request.candidate, lambda stage: None), range(request.calls)
+    judgement, sets = _judgement(opened, request.candidate, no_progress), range(request.calls)
     try:
         case = _recorded_case(opened, name=request.case, calls=request.calls)
         go_through(PREPARE, judgement)

@@ -13,8 +13,17 @@ from harness.timing.score import BatchTime, Score
 from harness.wire import messages as wire
 from harness.worker import Worker
 
-Progress = Callable[[str], None]
-"""Is told each stage as it begins, and each step of a stage that has several: `correctness: case odd, 2 of 5`."""
+
+class Progress(Protocol):
+    """Receives each stage as it begins, and each step of a long one: `correctness`, `case odd, 2 of 5`."""
+
+    def __call__(self, stage: str, step: str = "") -> None: ...
+
+
+def no_progress(stage: str, step: str = "") -> None:
+    """Receive stages and steps, and announce none of them."""
+
+
 MAY_BE_OTHERS = ("crashed", "timed_out", "tampered")
 """Statuses that other processes can cause: they take memory and keep the device busy."""
 
@@ -69,12 +78,12 @@ class Stage(Generic[S]):
     """A step of a judgement."""
 
     name: str
-    """What progress and durations call it."""
+    """Name of the stage in progress answers and among the durations."""
     run: Callable[[S], None]
     """Adds to the findings. Raises Failed: the candidate ends here."""
     applies: Callable[[S], bool] = always
     is_timed: bool = True
-    """Whether it takes long enough to be announced and to stand among the durations."""
+    """False for a stage that is too short to be announced and to stand among the durations."""
 
 
 def go_through(stages: Iterable[Stage[S]], state: S) -> None:

@@ -17,7 +17,7 @@ from harness.worker import Profile, Worker
 
 @dataclass(frozen=True)
 class OpenTask:
-    """What every judgement of a task uses."""
+    """A task with its device, memory, pace and calibration, which every judgement of the task uses."""
 
     task: Task
     device: Device
@@ -32,7 +32,7 @@ class OpenTask:
 
     @property
     def profile(self) -> Profile:
-        """What a candidate's worker may have: its own memory beside the buffers that it maps."""
+        """Resources of a candidate's worker: its own memory beside the buffers that it maps."""
         return Profile(memory_bytes=self.task.limits.memory_bytes + self.memory.mapped_bytes)
 
     def utilization(self, case: Case, call_s: float) -> float:

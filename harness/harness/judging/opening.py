@@ -39,15 +39,15 @@ VENDOR_TRIALS: int = TIMING["vendor"]["trials"]
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
-Progress = Callable[[str], None]
-"""Is told each step of the calibration as it begins."""
+Announce = Callable[[str], object]
+"""Receives each step of the calibration as it begins."""
 
 
 class OpeningError(Exception):
     """A trusted program of the harness's own does not build or run."""
 
 
-def open_task(task: Task, *, device: Device, calibration_s: float, progress: Progress = lambda step: None) -> OpenTask:
+def open_task(task: Task, *, device: Device, calibration_s: float, progress: Announce = lambda step: None) -> OpenTask:
     """Measure everything that a run's numbers stand beside.
 
     Raises:
@@ -85,7 +85,7 @@ class Calibrator:
         self.opened = opened
         """The task with what is calibrated so far."""
 
-    def calibrate(self, progress: Progress) -> OpenTask:
+    def calibrate(self, progress: Announce) -> OpenTask:
         """Return the task with its whole calibration.
 
         Raises:

@@ -32,7 +32,7 @@ def time_cases(judgement: Judgement) -> None:
     """
     opened, batches = judgement.opened, {}
     for case in opened.task.timed:
-        judgement.progress(f"timing: case {case.name}")
+        judgement.progress("timing", f"case {case.name}")
         of_case = _TimedCase(judgement, case).batches()
         judgement.findings.batches += [as_wire(case, batch) for batch in of_case]
         batches[case.name] = of_case

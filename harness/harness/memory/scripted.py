@@ -13,7 +13,7 @@ from harness.task import Case, Task
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the judge finds in memory after a batch."""
+    """The state in which the judge finds memory after a batch."""
 
     mistake: str = ""
     tampered: str = ""
@@ -32,9 +32,9 @@ class ScriptedMemory:
     set_s: float
     """Seconds to fill one operand set."""
     outcomes: dict[int, Outcome] = field(default_factory=dict)
-    """What happened in the last batch at each seat."""
+    """Outcome of the last batch, by seat."""
     last: Outcome = field(default_factory=Outcome)
-    """What happened in the last batch at any seat."""
+    """Outcome of the last batch at any seat."""
     is_closed: bool = False
 
     @property

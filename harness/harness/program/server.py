@@ -3,7 +3,6 @@
 import functools
 import sys
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from harness.devices.scripted import ScriptedDevice
 from harness.errors import MachineError, TaskFault
 from harness.judging import judge, opening
 from harness.judging.duel import Duel
+from harness.judging.judgement import Progress
 from harness.judging.open_task import OpenTask
 from harness.sandbox import launcher as sandbox
 from harness.wire import messages as wire
@@ -77,7 +77,7 @@ class Server:
         if isinstance(request, wire.Build):
             self._build_ahead(request)
             return
-        progress: Callable[[str], None] = functools.partial(self._announce, request.id)
+        progress: Progress = functools.partial(self._answers.progress, request.id)
         opened = self._open(Path(request.task), progress)
         match request:
             case wire.Open():
@@ -91,11 +91,6 @@ class Server:
                 self._answers.reproduced(request.id, is_correct=is_correct, detail=detail)
             case wire.DuelRequest():
                 self._tell_duel(request.id, judge.compare(opened, request, progress))
-
-    def _announce(self, request_id: str, stage: str) -> None:
-        """Announce a stage, `timing`, or a step of one, `timing: case odd`."""
-        name, _, step = stage.partition(": ")
-        self._answers.progress(request_id, name, step)
 
     def _build_ahead(self, request: wire.Build) -> None:
         """Build without opening the task: a process that builds ahead has no device."""
@@ -114,7 +109,7 @@ class Server:
         else:
             self._answers.duel(request_id, result.on_wire())
 
-    def _open(self, folder: Path, progress: Callable[[str], None]) -> OpenTask:
+    def _open(self, folder: Path, progress: Progress) -> OpenTask:
         if self._opened is None or self._opened.task.folder != folder:
             if self._opened is not None:
                 self._opened.close()
@@ -124,7 +119,7 @@ class Server:
                 self._loaded(folder),
                 device=device_named(self._settings, self._cores),
                 calibration_s=self._settings.calibration_s,
-                progress=lambda step: progress(f"calibration: {step}"),
+                progress=functools.partial(progress, "calibration"),
             )
         return self._opened
 

@@ -35,7 +35,7 @@ Overheads = Mapping[float, float]
 
 @dataclass(frozen=True)
 class Bench:
-    """What all timing sessions of an open task share."""
+    """The memory, clock and secrets that all timing sessions of an open task share."""
 
     memory: Memory
     clock: Clock
@@ -163,7 +163,7 @@ class TimingSession:
         )
 
     def _time(self, region: Region, *, expected_s: float) -> tuple[float, dict[str, float]]:
-        clock = self.bench.clock
+        clock, was_enabled = self.bench.clock, gc.isenabled()
         gc.disable()
         try:
             start = clock.now_ns()
@@ -173,7 +173,8 @@ class TimingSession:
             region.read_samples()
             return (clock.now_ns() - start) * 1e-9, telemetry
         finally:
-            gc.enable()
+            if was_enabled:
+                gc.enable()
 
     def _observe_at(self, moment_ns: int) -> dict[str, float]:
         """Return the telemetry at a moment of the clock, or at the end of a batch that is over by then."""

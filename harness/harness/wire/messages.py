@@ -51,7 +51,7 @@ class Source:
 
 
 class OpponentRole(StrEnum):
-    """Who the opponent of a contention is."""
+    """The opponent's place in the search."""
 
     INCUMBENT = "incumbent"
     """The best candidate so far: audit and duel, and the winner is promoted."""
