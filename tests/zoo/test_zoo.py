@@ -91,8 +91,9 @@ class Judged:
     ("speedups", "outcome"), [((1.0,), Outcome.CAUGHT), ((1.05, 1.0), Outcome.CAUGHT), ((1.05, 1.05), Outcome.MISSED)]
 )
 def test_a_gain_counts_only_if_a_second_duel_confirms_it(zoo, speedups, outcome) -> None:
-    names = ("takes_what_lies_there", "control_honest")
-    cheat, honest = (next(one for one in zoo if one.name == name) for name in names)
+    by_name = {one.name: one for one in zoo}
+    cheat = by_name["takes_what_lies_there"]
+    honest = by_name[cheat.no_faster_than]
     assert next(examine(Judged(*speedups), [cheat, honest])).outcome is outcome
 
 
