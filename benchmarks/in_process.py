@@ -12,7 +12,7 @@ from kernelsmith.judge_client.process import SINGLE_THREADED
 # benchmark that times anything imports this module before numpy.
 os.environ |= SINGLE_THREADED
 
-from harness.checking import rehearsal
+from harness.checking import benchmark_check
 from harness.compiling.built import Built
 from harness.devices import Device, machine
 from harness.judging import opening
@@ -34,7 +34,7 @@ def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterat
     Raises:
         SystemExit: the task needs a GPU, and none answers.
     """
-    task = rehearsal.load(ROOT / "tasks" / name)
+    task = benchmark_check.load(ROOT / "tasks" / name)
     if task.device == "cuda" and (lack := gpu.missing()):
         raise SystemExit(f"{name} needs an NVIDIA GPU: {lack}")
     cores = machine.split_cores()

@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kernelsmith.app.session import Opening, Parts, Session
+from kernelsmith.app.session import Session, SessionInputs, SessionParts
 from kernelsmith.core.attempt import Ask, Attempt, Directive, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History, Opponent
@@ -177,8 +177,8 @@ def loop_s(folder: Path, task: Task, *, asks: int) -> float:
     config = RunConfig(task=task.name, proposer="tuner", budget=Budget(attempts=asks))
     store = open_store(folder / "loop.db")
     run = store.create_run(config, name="loop", task=snapshot_of(task.folder))
-    opening = Opening(store, run, task, (), "kernelsmith resume loop")
-    with Session(opening, parts=Parts(proposer=Numbered(), harness=InstantJudge())) as session:
+    opening = SessionInputs(store, run, task, (), "kernelsmith resume loop")
+    with Session(opening, parts=SessionParts(proposer=Numbered(), harness=InstantJudge())) as session:
         start = time.perf_counter()
         session.run()
         return (time.perf_counter() - start) / asks

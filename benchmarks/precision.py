@@ -27,7 +27,7 @@ import numpy as np
 
 from harness import task as tasks
 from harness.checking import inputs, rounding, verify
-from harness.checking.verify import Errors, Mistake, Residuals
+from harness.checking.verify import Errors, Residuals, WrongOutput
 from harness.judging import judge
 from harness.judging.judgement import no_progress
 from harness.judging.open_task import OpenTask
@@ -95,7 +95,7 @@ def stored(task: Task, computed: np.ndarray) -> Arrays:
     return {output.name: rounding.rounded(np.asarray(computed, np.float32), output.dtype)}
 
 
-def examined(call: verify.Call, rng: np.random.Generator) -> tuple[Mistake | None, Mistake | None]:
+def examined(call: verify.Call, rng: np.random.Generator) -> tuple[WrongOutput | None, WrongOutput | None]:
     """Return what the full comparison finds, and what the check of a timed call finds."""
     return verify.compare(call, poison=inputs.POISON), verify.check_timed(call, rng=rng, poison=inputs.POISON)
 
@@ -174,7 +174,7 @@ def _measured_on_card(session: TimingSession) -> tuple[float, Errors, Residuals 
 
     task, operands = session.task, session.operands
     assert isinstance(operands, CudaOperandSets)
-    stored = operands.stored(seat=session.seat)
+    stored = operands.stored(slot=session.slot)
     ((name, errors),) = stored.measure(0).items()
     given, made = stored.operands(0)
     exact = task.reference(given, cupy)[name]

@@ -48,7 +48,7 @@ MEASURES = (
     "app/test_selftest.py", "cli/test_own_task.py", "cli/test_selftest.py",
     "cli/test_terminal.py", "cli/test_trust.py", "core/test_task_settings.py", "harness/test_cpu_device.py",
     "harness/test_cpu_peaks.py", "harness/test_judge.py", "harness/test_levels.py", "harness/test_machine.py",
-    "harness/test_quiet.py", "judge_client/test_affinity.py", "judge_client/test_blame.py", "test_examples.py",
+    "harness/test_disturbance.py", "judge_client/test_affinity.py", "judge_client/test_blame.py", "test_examples.py",
     "test_kill.py", "test_wheel.py", "zoo/test_zoo.py",
 )  # fmt: skip
 """Files whose tests time candidates, or keep cores to themselves."""

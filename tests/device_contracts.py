@@ -15,11 +15,11 @@ import pytest
 from harness.checking import inputs
 from harness.compiling.built import BuildFailure, Built
 from harness.devices import Device
-from harness.memory import Check, Memory
+from harness.memory import Memory, OutputCheck
 from harness.memory.layout import lay_out
 from harness.task import Task
 from harness.timing.clock import Clock
-from harness.timing.session import Bench, TimingSession
+from harness.timing.session import TimingResources, TimingSession
 from harness.worker import Profile, Worker, WorkerDied, WorkerOverdue
 
 WORDS = ("honest", "wrong", "dies", "hangs", "broken")
@@ -61,15 +61,15 @@ class Rig:
         with self.memory() as memory, self._worker(built, memory) as worker:
             worker.wait_ready()
             worker.stop()
-            bench = Bench(memory, self.device.clock, self.device.chance)
-            session = TimingSession(bench, memory.operands(self.task, self.task.timed[0], sets=SETS), worker)
+            resources = TimingResources(memory, self.device.clock, self.device.random_source)
+            session = TimingSession(resources, memory.operands(self.task, self.task.timed[0], sets=SETS), worker)
             yield session
-            del session, bench
+            del session, resources
 
     @contextmanager
     def _worker(self, built: Built, memory: Memory) -> Iterator[Worker]:
         profile = Profile(self.task.limits.memory_bytes + memory.mapped_bytes)
-        with self.device.worker(built.artifact, memory=memory, seat=0, profile=profile) as worker:
+        with self.device.worker(built.artifact, memory=memory, slot=0, profile=profile) as worker:
             yield worker
 
 
@@ -111,7 +111,7 @@ class DeviceContract:
         assert rig.device.clock.now_ns() < moment_ns
 
     def test_its_secrets_differ(self, rig: Rig) -> None:
-        assert rig.device.chance.getrandbits(128) != rig.device.chance.getrandbits(128)
+        assert rig.device.random_source.getrandbits(128) != rig.device.random_source.getrandbits(128)
 
     def test_nothing_disturbs_what_has_not_begun(self, rig: Rig) -> None:
         assert rig.device.monitor().disturbance() == ""
@@ -153,7 +153,7 @@ class MemoryContract:
 
     def test_outputs_that_nobody_writes_hold_their_samples_and_guard_bands(self, rig: Rig) -> None:
         with rig.memory() as memory:
-            region = memory.operands(rig.task, rig.task.timed[0], sets=SETS).region(range(1, SETS), seat=1)
+            region = memory.operands(rig.task, rig.task.timed[0], sets=SETS).region(range(1, SETS), slot=1)
             word = inputs.poison_word(np.random.default_rng(0), item_bytes=rig.task.narrowest_output)
             region.poison(word)
             region.choose_samples(np.random.default_rng(0), at_least=64)
@@ -198,7 +198,7 @@ class WorkerContract:
             key = inputs.fresh_key()
             session.refresh(range(1), key)
             batch = session.run(range(1), key)
-            check = Check(session.seat, batch.poison, np.random.default_rng(0), full=True)
+            check = OutputCheck(session.slot, batch.poison, np.random.default_rng(0), full=True)
             assert session.operands.examine(range(1), check) is not None
             del batch, session
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scripted import BROKEN, FIRST, SLOWER, ScriptedHarness, passed
 
-from kernelsmith.app.session import Opening, Parts, Session
+from kernelsmith.app.session import Session, SessionInputs, SessionParts
 from kernelsmith.core.attempt import Ask, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.history import History
@@ -62,10 +62,10 @@ class Search:
     def session(self, proposer=None, harness=None, *, strategy=None, stopped=lambda: False) -> Session:
         """A session that is not open yet."""
         ticks = itertools.count()
-        opening = Opening(open_store(self.path), self.run, load_task(SMALL), (), "kernelsmith resume night")
+        opening = SessionInputs(open_store(self.path), self.run, load_task(SMALL), (), "kernelsmith resume night")
         return Session(
             opening,
-            parts=Parts(strategy, proposer, harness or ScriptedHarness(FIRST, SLOWER)),
+            parts=SessionParts(strategy, proposer, harness or ScriptedHarness(FIRST, SLOWER)),
             stopped=stopped,
             now=lambda: BEGAN + timedelta(seconds=next(ticks)),
         )

@@ -140,9 +140,9 @@ def paired_batches(opened: OpenTask, artifact: Path, *, batches: int) -> list[tu
 def _told_ms(session: TimingSession) -> float:
     from harness.memory.cuda import CudaMemory
 
-    memory = session.bench.memory
+    memory = session.resources.memory
     assert isinstance(memory, CudaMemory)
-    return float(memory.outputs[session.seat].array(_first_output(session), 1, "float32")[0])
+    return float(memory.outputs[session.slot].array(_first_output(session), 1, "float32")[0])
 
 
 def _first_output(session: TimingSession) -> int:
@@ -189,9 +189,9 @@ def single_calls(opened: OpenTask, artifact: Path, *, batches: int) -> list[tupl
 
 
 def _told_s(session: TimingSession) -> float:
-    memory, first = session.bench.memory, _first_output(session)
+    memory, first = session.resources.memory, _first_output(session)
     assert isinstance(memory, CpuMemory)
-    return float(memory.outputs[session.seat].bytes[first : first + 8].view(np.float64)[0])
+    return float(memory.outputs[session.slot].bytes[first : first + 8].view(np.float64)[0])
 
 
 def print_within(opened: OpenTask, kernel: Path, *, batches: int, folder: Path) -> None:

@@ -25,7 +25,7 @@ PILOT_CALLS, PILOTS = 8, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class OpponentKernel:
     """A kernel and its twin of the same source, by how much one was made to last longer."""
 
     artifact: Path
@@ -37,7 +37,7 @@ def fought(opened: OpenTask, contender: Path, incumbent: Path, *, call_s: float,
     with opened.worker(contender) as worker:
         if give_up:
             audit.single_call_s(opened.session(worker, opened.main).after(0.0))
-        sides = comparison.Comparison(opened, worker, comparison.Rival(incumbent))
+        sides = comparison.PairedComparison(opened, worker, comparison.OpponentKernel(incumbent))
         return sides.fight(sides.terms(2 * call_s, give_up=give_up))
 
 
@@ -54,13 +54,13 @@ def twins(opened: OpenTask, kernel: Path, *, call_s: float, duels: int, folder: 
         yield fought(opened, one, other, call_s=call_s, give_up=True)
 
 
-def rivals(opened: OpenTask, kernel: Path, *, call_s: float, folder: Path) -> list[Rival]:
+def rivals(opened: OpenTask, kernel: Path, *, call_s: float, folder: Path) -> list[OpponentKernel]:
     """The kernel with each delay; all of them wait, be it for no time."""
     text, language = kernel.read_text(encoding="utf-8"), SUFFIXES[kernel.suffix]
     made = []
     for delay in DELAYS[opened.task.device]:
         source = delayed(opened.task, text, language=language, seconds=delay * call_s)
-        made.append(Rival(built(opened, source, language=language, folder=folder), delay))
+        made.append(OpponentKernel(built(opened, source, language=language, folder=folder), delay))
     return made
 
 

@@ -27,7 +27,7 @@ GPU_LIBRARIES = ("cupy", "triton")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class MachineFinding:
     """One thing that was looked for."""
 
     name: str
@@ -39,7 +39,7 @@ class Finding:
     """Whether a run on the CPU needs it."""
 
 
-def examine_machine(base_url: str | None, *, python: str | None) -> list[Finding]:
+def examine_machine(base_url: str | None, *, python: str | None) -> list[MachineFinding]:
     """Return everything that a run on this machine may need; `python` is the interpreter of the harness."""
     runs = paths.default_database().parent
     return [
@@ -51,7 +51,7 @@ def examine_machine(base_url: str | None, *, python: str | None) -> list[Finding
     ]
 
 
-def machine_findings(python: str) -> list[Finding]:
+def machine_findings(python: str) -> list[MachineFinding]:
     """What the harness finds under this interpreter: compiler, CPU and its peak, cores, sandbox, and a GPU in words."""
     from kernelsmith.judge_client.harness import doctor
 
@@ -59,22 +59,24 @@ def machine_findings(python: str) -> list[Finding]:
         found = doctor(python)
     except HarnessError as error:
         remedy = "reinstall kernelsmith, or name another interpreter with --harness-python"
-        return [Finding("harness", str(error), False, remedy, True)]
-    told = [Finding(topic, words, ok) for topic, (ok, words) in found["gpu"].items()]
+        return [MachineFinding("harness", str(error), False, remedy, True)]
+    told = [MachineFinding(topic, words, ok) for topic, (ok, words) in found["gpu"].items()]
     return [_compiler(found), _cpu(found), _cores(found), _sandbox(found), *told]
 
 
-def gpu_findings(python: str | None) -> list[Finding]:
+def gpu_findings(python: str | None) -> list[MachineFinding]:
     """The driver, and the libraries that the judge needs for GPU tasks under this interpreter; none is imported."""
     lack = gpu.missing()
-    driver = Finding("GPU", lack or "an NVIDIA GPU answers", lack is None, "needed for cuda tasks only" if lack else "")
+    driver = MachineFinding(
+        "GPU", lack or "an NVIDIA GPU answers", lack is None, "needed for cuda tasks only" if lack else ""
+    )
     absent = interpreter.missing(python, GPU_LIBRARIES)
     found = absent.found if absent else f"{' and '.join(GPU_LIBRARIES)} found"
     remedy = f"for cuda tasks: {absent.remedy}" if absent else ""
-    return [driver, Finding("GPU libraries", found, absent is None, remedy)]
+    return [driver, MachineFinding("GPU libraries", found, absent is None, remedy)]
 
 
-def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> Finding:
+def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> MachineFinding:
     """Whether a model endpoint is configured, and answers."""
     from kernelsmith.llm.client import reachable
     from kernelsmith.llm.endpoint import KEY_VARIABLES, api_key, base_url
@@ -82,31 +84,31 @@ def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> Finding:
     configured = option or environ.get("OPENAI_BASE_URL") or any(environ.get(name) for name in KEY_VARIABLES)
     if not configured:
         remedy = f"to search with a model: --model NAME --base-url URL, its key in {KEY_VARIABLES[0]}"
-        return Finding("model endpoint", "none configured; the tuner needs none", True, remedy)
+        return MachineFinding("model endpoint", "none configured; the tuner needs none", True, remedy)
     try:
         url = base_url(option, environ)
-        return Finding("model endpoint", f"{url}: {reachable(url, api_key(environ))}", True)
+        return MachineFinding("model endpoint", f"{url}: {reachable(url, api_key(environ))}", True)
     except (ConfigError, ModelError) as error:
-        return Finding("model endpoint", str(error), False, "check --base-url or OPENAI_BASE_URL, and the key")
+        return MachineFinding("model endpoint", str(error), False, "check --base-url or OPENAI_BASE_URL, and the key")
 
 
-def write_finding(folder: Path) -> Finding:
+def write_finding(folder: Path) -> MachineFinding:
     """Whether runs can be written where they would be; tried, since permissions alone do not tell on every mount."""
     place = _nearest(folder)
     try:
         with tempfile.TemporaryFile(dir=place):
-            return Finding("write access", f"{folder.absolute()} can be written", True, required=True)
+            return MachineFinding("write access", f"{folder.absolute()} can be written", True, required=True)
     except OSError as error:
         remedy = "work in a folder of your own, or name a database elsewhere with --db"
-        return Finding("write access", f"{place}: {error.strerror}", False, remedy, required=True)
+        return MachineFinding("write access", f"{place}: {error.strerror}", False, remedy, required=True)
 
 
-def disk_finding(folder: Path) -> Finding:
+def disk_finding(folder: Path) -> MachineFinding:
     """Free space where runs are written."""
     free = shutil.disk_usage(_nearest(folder)).free
     enough = free >= ROOM_BYTES
     remedy = "" if enough else "free some space, or name a database elsewhere with --db"
-    return Finding("disk space", f"{free / (1 << 30):.1f} GiB free", enough, remedy, required=True)
+    return MachineFinding("disk space", f"{free / (1 << 30):.1f} GiB free", enough, remedy, required=True)
 
 
 def _nearest(folder: Path) -> Path:
@@ -114,30 +116,32 @@ def _nearest(folder: Path) -> Path:
     return next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
 
 
-def _compiler(found: Mapping[str, Any]) -> Finding:
+def _compiler(found: Mapping[str, Any]) -> MachineFinding:
     if "compiler" in found:
-        return Finding("C compiler", found["compiler"], True, required=True)
+        return MachineFinding("C compiler", found["compiler"], True, required=True)
     remedy = "install gcc or clang (Debian: apt-get install gcc libc6-dev)"
-    return Finding("C compiler", found.get("problem", "none found"), False, remedy, required=True)
+    return MachineFinding("C compiler", found.get("problem", "none found"), False, remedy, required=True)
 
 
-def _cpu(found: Mapping[str, Any]) -> Finding:
+def _cpu(found: Mapping[str, Any]) -> MachineFinding:
     if "peaks" in found:
         peaks = " and ".join(figures.rate(peak, Unit(unit)) for unit, peak in found["peaks"].items())
-        return Finding("CPU", f"{found['cpu']}, peak {peaks} on one core", True)
-    return Finding("CPU", f"{found['cpu']}, peak not measured", False, f"first: {found.get('problem', 'see above')}")
+        return MachineFinding("CPU", f"{found['cpu']}, peak {peaks} on one core", True)
+    return MachineFinding(
+        "CPU", f"{found['cpu']}, peak not measured", False, f"first: {found.get('problem', 'see above')}"
+    )
 
 
-def _cores(found: Mapping[str, Any]) -> Finding:
+def _cores(found: Mapping[str, Any]) -> MachineFinding:
     if found["worker_core"] is None:
         remedy = "allow the process a second core; figures are noisier on one"
-        return Finding("cores", "one, shared by judge and candidates", False, remedy)
+        return MachineFinding("cores", "one, shared by judge and candidates", False, remedy)
     judge = ", ".join(str(core) for core in found["judge_cores"])
-    return Finding("cores", f"candidates on core {found['worker_core']}, judge on {judge}", True)
+    return MachineFinding("cores", f"candidates on core {found['worker_core']}, judge on {judge}", True)
 
 
-def _sandbox(found: Mapping[str, Any]) -> Finding:
+def _sandbox(found: Mapping[str, Any]) -> MachineFinding:
     level, why = found["isolation"], found["why_not_higher"]
     words = f"level {level} of {HIGHEST_LEVEL}" + (f": {why}" if why else "")
     remedy = "" if level else "run where seccomp is permitted, or trust every candidate with --trust-candidates"
-    return Finding("sandbox", words, level > 0, remedy, required=True)
+    return MachineFinding("sandbox", words, level > 0, remedy, required=True)

@@ -19,7 +19,7 @@ TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
+class InterpreterFault:
     """A reason why an interpreter cannot run the harness, with the remedy."""
 
     found: str
@@ -31,7 +31,7 @@ class Lack:
         return f"{self.found}; {self.remedy}"
 
 
-def missing(python: str | None, modules: Sequence[str]) -> Lack | None:
+def missing(python: str | None, modules: Sequence[str]) -> InterpreterFault | None:
     """Return what an interpreter (None: our own) lacks to run the harness; None where it lacks nothing."""
     program, option = python or sys.executable, f"--harness-python {python}: " if python else ""
     try:
@@ -40,14 +40,16 @@ def missing(python: str | None, modules: Sequence[str]) -> Lack | None:
         )
         version, absent = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
-        return Lack(f"{option}{program} does not run as a Python 3.11 or later", "name an interpreter that does")
+        return InterpreterFault(
+            f"{option}{program} does not run as a Python 3.11 or later", "name an interpreter that does"
+        )
     if tuple(version) < OLDEST:
         has, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST))
-        return Lack(f"{option}{program} is Python {has}", f"the harness needs {needed} or later")
+        return InterpreterFault(f"{option}{program} is Python {has}", f"the harness needs {needed} or later")
     if absent:
         packages = " ".join(EXTRAS.get(name, name) for name in absent)
         remedy = f"{program} -m pip install {packages}, or name another with --harness-python"
-        return Lack(f"{option}{program} lacks {', '.join(absent)}", remedy)
+        return InterpreterFault(f"{option}{program} lacks {', '.join(absent)}", remedy)
     return None
 
 

@@ -19,7 +19,7 @@ from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.log.reader import open_reader
 
 
-class Machine(NamedTuple):
+class JudgeSettings(NamedTuple):
     """Settings of the judge on this machine."""
 
     harness_python: str | None = None
@@ -34,7 +34,7 @@ class Machine(NamedTuple):
     """Lower the sandbox to this level; None = the best that the machine offers."""
 
 
-def ready_task(name: str, machine: Machine) -> Task:
+def ready_task(name: str, machine: JudgeSettings) -> Task:
     """Return the task, once this machine is known to have the device and the interpreter that it needs.
 
     Raises:
@@ -48,7 +48,7 @@ def ready_task(name: str, machine: Machine) -> Task:
 
 @contextmanager
 def harness_for(
-    task: Task, machine: Machine, *, on_progress: OnProgress = lambda stage, step: None
+    task: Task, machine: JudgeSettings, *, on_progress: OnProgress = lambda stage, step: None
 ) -> Iterator[HarnessProcess]:
     """Hold a harness that is not open yet; its working files are in a folder that goes with it."""
     with (
@@ -69,7 +69,7 @@ def harness_for(
 
 @contextmanager
 def opened(
-    task: Task, machine: Machine, *, on_progress: OnProgress = lambda stage, step: None
+    task: Task, machine: JudgeSettings, *, on_progress: OnProgress = lambda stage, step: None
 ) -> Iterator[tuple[HarnessProcess, Device]]:
     """Hold a harness that has calibrated itself for the task. Raises what `open_harness` raises."""
     with harness_for(task, machine, on_progress=on_progress) as harness:

@@ -183,9 +183,9 @@ _KINDS = {"model": _model, "tuner": _tuner, "folder": _folder, "replay": _replay
 
 def _after_opening(run: Run, task: Task, then: Proposer) -> Proposer:
     """Let attempt 0 be the skeleton, or the kernel that the user gave."""
-    from kernelsmith.propose.opening import Opening
+    from kernelsmith.propose.opening import OpeningProposer
 
-    return Opening(task, from_file=run.config.from_file, then=then)
+    return OpeningProposer(task, from_file=run.config.from_file, then=then)
 
 
 def check_opening(config: RunConfig, task: Task) -> None:

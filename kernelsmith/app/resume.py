@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from kernelsmith.app import identity, interpreter, trust
 from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
-from kernelsmith.app.session import Opening, Parts, Session
+from kernelsmith.app.session import Session, SessionInputs, SessionParts
 from kernelsmith.app.settings import limits_given
 from kernelsmith.app.start import check, resume_command
 from kernelsmith.app.task_source import changed_task, recorded_task
@@ -40,7 +40,7 @@ def resume(
     run: str,
     *,
     db: str | Path | None = None,
-    parts: Parts = Parts(),  # noqa: B008 (frozen)
+    parts: SessionParts = SessionParts(),  # noqa: B008 (frozen)
     observer: Observer | None = None,
     stopped: Callable[[], bool] = lambda: False,
     task: TaskChoice = TaskChoice(),  # noqa: B008 (frozen)
@@ -74,14 +74,14 @@ def resume(
 
 def _opening(
     store: Store, history: History, task: Task, *, limits: Mapping[str, Any], db: str | Path | None
-) -> Opening:
+) -> SessionInputs:
     run = history.run
     require_machine(task, harness_python=run.config.harness_python, device=run.config.device)
     events = _events(history, task, limits=limits)
     check(replace(run.config, budget=replace(history.budget, **limits)), task, store)
     _refuse_spent(replace(history, events=(*history.events, *events)))
     store.keep_snapshot(identity.templates())
-    return Opening(store, run, task, events, resume_command(run, db))
+    return SessionInputs(store, run, task, events, resume_command(run, db))
 
 
 def _without_foreign_settings(history: History, python: str | None) -> History:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from kernelsmith import paths
 from kernelsmith.app import interpreter
-from kernelsmith.app.judging import Machine, harness_for
+from kernelsmith.app.judging import JudgeSettings, harness_for
 from kernelsmith.app.preflight import needed_by, open_harness
-from kernelsmith.app.zoo import Examined, examine, harmless, load_zoo
+from kernelsmith.app.zoo import ZooResult, examine, harmless, load_zoo
 from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.run import Device
 from kernelsmith.core.task import Task
@@ -25,7 +25,7 @@ class JudgedZoo:
 
     kind: DeviceKind
     device: Device
-    examined: Sequence[Examined]
+    examined: Sequence[ZooResult]
     untried: Sequence[str]
     """Names of candidates that would harm the machine, because it offers no sandbox."""
     seconds: float
@@ -36,7 +36,9 @@ class JudgedZoo:
         return all(one.is_right for one in self.examined) and not self.untried
 
 
-def judge_zoo(kind: DeviceKind, machine: Machine, *, tell: Callable[[Examined], None] = lambda one: None) -> JudgedZoo:
+def judge_zoo(
+    kind: DeviceKind, machine: JudgeSettings, *, tell: Callable[[ZooResult], None] = lambda one: None
+) -> JudgedZoo:
     """Judge every candidate for a kind of device; `tell` hears of each.
 
     Raises:
@@ -45,7 +47,7 @@ def judge_zoo(kind: DeviceKind, machine: Machine, *, tell: Callable[[Examined], 
     """
     task, begin = _ready_task(kind, machine), time.monotonic()
     zoo = load_zoo(paths.exploits_folder(), device=kind)
-    found: list[Examined] = []
+    found: list[ZooResult] = []
     with harness_for(task, machine._replace(calibration_s=CALIBRATION_S)) as harness:
         harness.prepare([exploit.candidate for exploit in zoo])
         device = open_harness(harness)
@@ -58,7 +60,7 @@ def judge_zoo(kind: DeviceKind, machine: Machine, *, tell: Callable[[Examined], 
     return JudgedZoo(kind, device, found, untried, time.monotonic() - begin)
 
 
-def devices_here(machine: Machine) -> tuple[list[DeviceKind], str]:
+def devices_here(machine: JudgeSettings) -> tuple[list[DeviceKind], str]:
     """Return the CPU, and a GPU where one answers and can be judged; and why a GPU is left out, if it is."""
     if gpu.missing():
         return [DeviceKind.CPU], ""
@@ -71,7 +73,7 @@ def _task(kind: DeviceKind) -> Task:
     return load_task(paths.selftest_task_folder(kind))
 
 
-def _ready_task(kind: DeviceKind, machine: Machine) -> Task:
+def _ready_task(kind: DeviceKind, machine: JudgeSettings) -> Task:
     task = _task(kind)
     if kind is DeviceKind.CUDA and (missing := gpu.missing()):
         raise UsageError(f"--device cuda needs an NVIDIA GPU: {missing}; --device cpu needs none")
@@ -80,7 +82,7 @@ def _ready_task(kind: DeviceKind, machine: Machine) -> Task:
     return task
 
 
-def _refuse_lower(device: Device, machine: Machine) -> None:
+def _refuse_lower(device: Device, machine: JudgeSettings) -> None:
     level = machine.isolation_at_most
     if level is not None and device.isolation < level:
         raise UsageError(f"--isolation {level}: this machine offers level {device.isolation} at most")

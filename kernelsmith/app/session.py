@@ -24,11 +24,11 @@ from kernelsmith.core.verdict import Verdict
 from kernelsmith.errors import HarnessError, JudgeDied, KernelsmithError, LogError, TaskError, UsageError
 from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.log.store import Store
-from kernelsmith.propose.foresight import Foresight
+from kernelsmith.propose.lookahead import Lookahead
 from kernelsmith.search import Ladder
 
 
-class Silent:
+class SilentObserver:
     """An observer that shows nothing."""
 
     def history(self, history: History) -> None:
@@ -48,7 +48,7 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class SessionInputs:
     """Everything that a session needs to open a run."""
 
     store: Store
@@ -63,7 +63,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class SessionParts:
     """Parts that replace those which the run's config names."""
 
     strategy: Strategy | None = None
@@ -79,16 +79,16 @@ class Session:
 
     def __init__(
         self,
-        opening: Opening,
+        opening: SessionInputs,
         *,
-        parts: Parts = Parts(),
+        parts: SessionParts = SessionParts(),
         observer: Observer | None = None,
         stopped: Callable[[], bool] = lambda: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._opening = opening
         self._store, self._run, self._task = opening.store, opening.run, opening.task
-        self._observer: Observer = observer or Silent()
+        self._observer: Observer = observer or SilentObserver()
         self._stopped = stopped
         self._now = now
         self._parts = parts
@@ -158,7 +158,7 @@ class Session:
             on_progress=self._observer.stage,
         )
 
-    def _answering(self) -> tuple[Proposer, Foresight | None]:
+    def _answering(self) -> tuple[Proposer, Lookahead | None]:
         """Return the proposer, and what builds ahead where asking ahead costs nothing."""
         if self._parts.proposer:
             return self._parts.proposer, None
@@ -166,7 +166,7 @@ class Session:
         proposer = spec.build(self._run, self._task, self._store)
         if spec.asks_a_model:
             return proposer, None
-        return proposer, Foresight(self._strategy, proposer, prepare=self._harness.prepare)
+        return proposer, Lookahead(self._strategy, proposer, prepare=self._harness.prepare)
 
     def _note_trouble(self, error: KernelsmithError) -> None:
         """Write the fault down, unless the log itself is at fault."""

@@ -9,7 +9,7 @@ from kernelsmith.app import identity, trust
 from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
 from kernelsmith.app.proposers import check_opening, spec_of
-from kernelsmith.app.session import Opening, Parts, Session
+from kernelsmith.app.session import Session, SessionInputs, SessionParts
 from kernelsmith.app.settings import configured
 from kernelsmith.app.task_source import lasting_name, task_on_disk, written
 from kernelsmith.core.run import Event, EventKind, Run, RunConfig
@@ -24,7 +24,7 @@ def start(
     *,
     db: str | Path | None = None,
     name: str | None = None,
-    parts: Parts = Parts(),  # noqa: B008 (frozen)
+    parts: SessionParts = SessionParts(),  # noqa: B008 (frozen)
     observer: Observer | None = None,
     stopped: Callable[[], bool] = lambda: False,
     **settings: Any,
@@ -58,13 +58,15 @@ def check(config: RunConfig, task: Task, store: Store) -> None:
     check_opening(config, task)
 
 
-def opening_of(store: Store, config: RunConfig, task: Snapshot, *, name: str | None, db: str | Path | None) -> Opening:
+def opening_of(
+    store: Store, config: RunConfig, task: Snapshot, *, name: str | None, db: str | Path | None
+) -> SessionInputs:
     """Write a new run down with its task's files and the prompt templates, and return what its session opens."""
     store.keep_snapshot(identity.templates())
     run = store.create_run(config, name=name, task=task, provenance=identity.provenance())
     trust.remember_run(run)
     started = (Event(EventKind.STARTED, run.created_at),)
-    return Opening(store, run, written(task, run, store), started, resume_command(run, db))
+    return SessionInputs(store, run, written(task, run, store), started, resume_command(run, db))
 
 
 def resume_command(run: Run, db: str | Path | None) -> str:

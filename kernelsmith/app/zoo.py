@@ -20,7 +20,7 @@ NEEDS_A_SANDBOX = frozenset({12, 19, 22, 23, 29, 30, 39, 40, 41})
 """Rows whose candidates would harm this machine without one: hog, fork, fill, signal, plant."""
 
 
-class Kind(StrEnum):
+class CandidateKind(StrEnum):
     """What a candidate of the zoo is."""
 
     CHEAT = "cheat"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     WRONG = "wrong"
 
 
-class Outcome(StrEnum):
+class ZooOutcome(StrEnum):
     """What became of it. Caught is also a cheat that passes and gains nothing."""
 
     CAUGHT = "caught"
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Exploit:
+class ZooCandidate:
     """One candidate with the verdict expected of it."""
 
     name: str
@@ -48,7 +48,7 @@ class Exploit:
     candidate: Candidate
     rows: tuple[int, ...]
     """Rows of the threat model that it acts out; none for a control."""
-    kind: Kind
+    kind: CandidateKind
     expect: frozenset[Status]
     no_faster_than: str | None
     """For a cheat that may pass: the candidate it must not beat."""
@@ -60,12 +60,12 @@ class Exploit:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ZooResult:
     """One candidate as it was judged."""
 
-    exploit: Exploit
+    exploit: ZooCandidate
     verdict: Verdict
-    outcome: Outcome
+    outcome: ZooOutcome
     duel: Duel | Verdict | None
     """Of a cheat that passed, against the honest work it did; None of everybody else."""
     seconds: float
@@ -85,24 +85,24 @@ class Examined:
     @property
     def is_right(self) -> bool:
         """Whether the guards held and nobody honest was accused."""
-        return self.outcome in (Outcome.CAUGHT, Outcome.PASSED)
+        return self.outcome in (ZooOutcome.CAUGHT, ZooOutcome.PASSED)
 
 
-def load_zoo(folder: Path, *, device: DeviceKind | None = None) -> list[Exploit]:
+def load_zoo(folder: Path, *, device: DeviceKind | None = None) -> list[ZooCandidate]:
     """Every candidate below a folder, by name; those of one kind of device, or all."""
     zoo = [_load(path.parent) for path in sorted(folder.glob("*/exploit.toml"))]
     return [exploit for exploit in zoo if device in (None, exploit.device)]
 
 
-def _load(folder: Path) -> Exploit:
+def _load(folder: Path) -> ZooCandidate:
     spec = tomllib.loads((folder / "exploit.toml").read_text(encoding="utf-8"))
-    return Exploit(
+    return ZooCandidate(
         name=folder.name,
         story=spec["story"],
         guard=spec["guard"],
         candidate=_candidate(folder),
         rows=tuple(spec["rows"]),
-        kind=Kind(spec.get("kind", Kind.CHEAT)),
+        kind=CandidateKind(spec.get("kind", CandidateKind.CHEAT)),
         expect=frozenset(Status(status) for status in spec["expect"]),
         no_faster_than=spec.get("no_faster_than"),
     )
@@ -119,14 +119,14 @@ def _candidate(folder: Path) -> Candidate:
     return Candidate(honest.read_text(encoding="utf-8") + text, language)
 
 
-def harmless(zoo: Sequence[Exploit]) -> list[Exploit]:
+def harmless(zoo: Sequence[ZooCandidate]) -> list[ZooCandidate]:
     """Those that may run without a sandbox."""
     return [exploit for exploit in zoo if NEEDS_A_SANDBOX.isdisjoint(exploit.rows)]
 
 
 def examine(
-    harness: HarnessProcess, zoo: Sequence[Exploit], *, clock: Callable[[], float] = time.monotonic
-) -> Iterator[Examined]:
+    harness: HarnessProcess, zoo: Sequence[ZooCandidate], *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[ZooResult]:
     """Judge one after the other.
 
     Raises:
@@ -136,19 +136,21 @@ def examine(
     for exploit in zoo:
         begin = clock()
         verdict = harness.submit(exploit.candidate, None).result()
-        got_through = verdict.passed and exploit.kind is Kind.CHEAT
+        got_through = verdict.passed and exploit.kind is CandidateKind.CHEAT
         duel = _confirmed(harness, exploit, by_name) if got_through else None
         outcome = _outcome(exploit.kind, passed=verdict.passed, gains=got_through and _gains(duel))
-        yield Examined(exploit, verdict, outcome, duel, clock() - begin)
+        yield ZooResult(exploit, verdict, outcome, duel, clock() - begin)
 
 
-def _confirmed(harness: HarnessProcess, exploit: Exploit, by_name: dict[str, Exploit]) -> Duel | Verdict | None:
+def _confirmed(
+    harness: HarnessProcess, exploit: ZooCandidate, by_name: dict[str, ZooCandidate]
+) -> Duel | Verdict | None:
     """Return the duel against the honest work; a win is fought again, for other work on the machine can fake one."""
     duel = _fought(harness, exploit, by_name)
     return _fought(harness, exploit, by_name) if isinstance(duel, Duel) and _gains(duel) else duel
 
 
-def _fought(harness: HarnessProcess, exploit: Exploit, by_name: dict[str, Exploit]) -> Duel | Verdict | None:
+def _fought(harness: HarnessProcess, exploit: ZooCandidate, by_name: dict[str, ZooCandidate]) -> Duel | Verdict | None:
     """Against the honest work that it did, where that is told."""
     if exploit.no_faster_than is None:
         return None
@@ -160,11 +162,11 @@ def _gains(duel: Duel | Verdict | None) -> bool:
     return not isinstance(duel, Duel) or duel.interval.low > Duel.MARGIN
 
 
-def _outcome(kind: Kind, *, passed: bool, gains: bool) -> Outcome:
+def _outcome(kind: CandidateKind, *, passed: bool, gains: bool) -> ZooOutcome:
     match kind:
-        case Kind.HONEST:
-            return Outcome.PASSED if passed else Outcome.ACCUSED
-        case Kind.WRONG:
-            return Outcome.MISSED if passed else Outcome.CAUGHT
-        case Kind.CHEAT:
-            return Outcome.MISSED if gains else Outcome.CAUGHT
+        case CandidateKind.HONEST:
+            return ZooOutcome.PASSED if passed else ZooOutcome.ACCUSED
+        case CandidateKind.WRONG:
+            return ZooOutcome.MISSED if passed else ZooOutcome.CAUGHT
+        case CandidateKind.CHEAT:
+            return ZooOutcome.MISSED if gains else ZooOutcome.CAUGHT

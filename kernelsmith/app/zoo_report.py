@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kernelsmith.app.selftest import JudgedZoo
-from kernelsmith.app.zoo import Examined, Kind, Outcome
+from kernelsmith.app.zoo import CandidateKind, ZooOutcome, ZooResult
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.verdict import Status
@@ -36,13 +36,13 @@ class CandidateRow:
     language: Language
     rows: tuple[int, ...]
     """Rows of the threat model that it acts out."""
-    kind: Kind
+    kind: CandidateKind
     story: str
     guard: str
     status: Status
     detail: str
     is_expected: bool
-    outcome: Outcome
+    outcome: ZooOutcome
     time_us: float | None
     notes: tuple[str, ...]
     seconds: float
@@ -71,18 +71,18 @@ def zoo_text(judged: JudgedZoo) -> str:
     return "\n".join([f"{count} candidates {where} in {judged.seconds:.0f} s: {outcomes}", *_let_through(judged)])
 
 
-def candidate_lines(one: Examined) -> list[str]:
+def candidate_lines(one: ZooResult) -> list[str]:
     """Return a candidate's outcome with the guard that is responsible; where it is wrong, the verdict below it."""
     exploit = one.exploit
     rows = f"row {', '.join(map(str, exploit.rows))}" if exploit.rows else str(exploit.kind)
-    guard = exploit.guard if exploit.kind is not Kind.HONEST else exploit.story
+    guard = exploit.guard if exploit.kind is not CandidateKind.HONEST else exploit.story
     line = f"{one.outcome:<8}  {exploit.name:<28}  {rows:<10}  {guard}"
     return [line] if one.is_right else [line, f"          -> {one.verdict.status}: {one_line(one.detail)}"]
 
 
 def _let_through(judged: JudgedZoo) -> list[str]:
     level = f"at isolation level {judged.device.isolation}"
-    missed = [one.exploit.name for one in judged.examined if one.outcome is Outcome.MISSED]
+    missed = [one.exploit.name for one in judged.examined if one.outcome is ZooOutcome.MISSED]
     lines = [f"not caught {level}: {', '.join(missed)}"] if missed else []
     if judged.untried:
         lines.append(f"not tried {level}, for nothing would stop them: {', '.join(judged.untried)}")
@@ -94,7 +94,7 @@ def _device(judged: JudgedZoo) -> DeviceRow:
     return DeviceRow(judged.kind, device.name, device.isolation, tuple(judged.untried), round(judged.seconds, 1))
 
 
-def _candidate(one: Examined) -> CandidateRow:
+def _candidate(one: ZooResult) -> CandidateRow:
     exploit, verdict = one.exploit, one.verdict
     return CandidateRow(
         name=exploit.name,

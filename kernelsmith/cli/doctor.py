@@ -7,7 +7,7 @@ import typer
 from kernelsmith.cli import options, terminal
 
 if TYPE_CHECKING:
-    from kernelsmith.app.doctor import Finding
+    from kernelsmith.app.doctor import MachineFinding
 
 
 def doctor(
@@ -24,7 +24,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _page(findings: "list[Finding]") -> str:
+def _page(findings: "list[MachineFinding]") -> str:
     from kernelsmith.report.text import columns, one_line
 
     lines = columns([(_mark(finding), finding.name, one_line(finding.found)) for finding in findings]).splitlines()
@@ -34,7 +34,7 @@ def _page(findings: "list[Finding]") -> str:
     return "\n".join(lines)
 
 
-def _mark(finding: "Finding") -> str:
+def _mark(finding: "MachineFinding") -> str:
     if finding.ok:
         return "ok"
     return "missing" if finding.required else "absent"

@@ -19,14 +19,14 @@ def duel(
     json: options.Json = False,
 ) -> None:
     """Say which of two candidates is faster, and by how much; `vendor` is the vendor line. Exit code 1: one fails."""
-    from kernelsmith.app.judging import Machine, candidate_of, opened, ready_task
+    from kernelsmith.app.judging import JudgeSettings, candidate_of, opened, ready_task
     from kernelsmith.app.places import database
     from kernelsmith.core.verdict import Duel
     from kernelsmith.errors import UsageError
     from kernelsmith.report.checks_page import duel_text
     from kernelsmith.report.model_checks import duel_report
 
-    machine = Machine(harness_python, trust_candidates, device=device)
+    machine = JudgeSettings(harness_python, trust_candidates, device=device)
     found, url = ready_task(task, machine), database(db)
     first, second = candidate_of(a, found, db=url), None if b == VENDOR else candidate_of(b, found, db=url)
     if second is None and found.vendor is None:

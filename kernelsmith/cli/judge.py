@@ -16,13 +16,13 @@ def judge(
     json: options.Json = False,
 ) -> None:
     """Build, check and time one candidate. Exit code 0: it passed; 1: it did not."""
-    from kernelsmith.app.judging import Machine, candidate_of, opened, ready_task
+    from kernelsmith.app.judging import JudgeSettings, candidate_of, opened, ready_task
     from kernelsmith.app.places import database
     from kernelsmith.judge_client.harness import parse_inputs
     from kernelsmith.report.checks_page import reproduction_text, verdict_text
     from kernelsmith.report.model_checks import ReproductionReport, verdict_report
 
-    machine = Machine(harness_python, trust_candidates, device=device)
+    machine = JudgeSettings(harness_python, trust_candidates, device=device)
     found = ready_task(task, machine)
     candidate = candidate_of(file, found, db=database(db))
     if inputs is not None:

@@ -7,7 +7,7 @@ from kernelsmith.report.attempt_line import attempt_line
 from kernelsmith.report.model_attempt import attempt_row
 
 
-class Lines:
+class LineView:
     """An observer whose output a log file or a pipe can hold."""
 
     def __init__(self) -> None:

@@ -67,11 +67,11 @@ def run(
 
 def _selftest(task: str | None, settings: Mapping[str, Any]) -> None:
     """Judge the candidates that cheat on the device of the task. Raises UsageError: a guard is missing."""
-    from kernelsmith.app.judging import Machine
+    from kernelsmith.app.judging import JudgeSettings
     from kernelsmith.app.settings import configured
     from kernelsmith.cli.selftest import require
     from kernelsmith.core.task_folder import find_task
 
     given = dict(settings)
     config = configured(given.pop("config"), {"task": task, **given})
-    require(find_task(config.task).device, Machine(config.harness_python, config.trust_candidates))
+    require(find_task(config.task).device, JudgeSettings(config.harness_python, config.trust_candidates))

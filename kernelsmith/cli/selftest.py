@@ -7,8 +7,8 @@ import typer
 from kernelsmith.cli import options, terminal
 
 if TYPE_CHECKING:
-    from kernelsmith.app.judging import Machine
-    from kernelsmith.app.zoo import Examined
+    from kernelsmith.app.judging import JudgeSettings
+    from kernelsmith.app.zoo import ZooResult
     from kernelsmith.core.kinds import DeviceKind
 
 Lowered = Annotated[
@@ -28,11 +28,11 @@ def selftest(
     json: options.Json = False,
 ) -> None:
     """Judge candidates that cheat, look odd, or are wrong. Exit code 1: a cheat gains, or an honest one is accused."""
-    from kernelsmith.app.judging import Machine
+    from kernelsmith.app.judging import JudgeSettings
     from kernelsmith.app.selftest import devices_here, judge_zoo
     from kernelsmith.app.zoo_report import zoo_report, zoo_text
 
-    machine = Machine(harness_python, trust_candidates, isolation_at_most=isolation)
+    machine = JudgeSettings(harness_python, trust_candidates, isolation_at_most=isolation)
     kinds, left_out = ([device], "") if device else devices_here(machine)
     if left_out:
         terminal.progress(left_out)
@@ -42,7 +42,7 @@ def selftest(
         raise typer.Exit(1)
 
 
-def require(kind: "DeviceKind", machine: "Machine") -> None:
+def require(kind: "DeviceKind", machine: "JudgeSettings") -> None:
     """Judge the zoo of a kind of device before a run on it.
 
     Raises:
@@ -60,11 +60,11 @@ def require(kind: "DeviceKind", machine: "Machine") -> None:
         raise UsageError(f"--selftest: {', '.join(wrong)}: not as it should be; see `kernelsmith selftest`")
 
 
-def _silent(one: "Examined") -> None:
+def _silent(one: "ZooResult") -> None:
     """Show nothing."""
 
 
-def _show(one: "Examined") -> None:
+def _show(one: "ZooResult") -> None:
     from kernelsmith.app.zoo_report import candidate_lines
 
     for line in candidate_lines(one):

@@ -9,7 +9,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what batch systems send some seconds before they kill."""
 
 
-class Stop:
+class StopRequest:
     """Whether the user asked to stop; `stopped` of a session."""
 
     def __init__(self, announce: Callable[[str], None]) -> None:
@@ -29,9 +29,9 @@ class Stop:
 
 
 @contextmanager
-def stoppable(announce: Callable[[str], None]) -> Iterator[Stop]:
+def stoppable(announce: Callable[[str], None]) -> Iterator[StopRequest]:
     """Signals are answered by a Stop within this block, and as before behind it. Main thread only."""
-    stop = Stop(announce)
+    stop = StopRequest(announce)
     before = {number: signal.signal(number, stop.on_signal) for number in SIGNALS}
     try:
         yield stop

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kernelsmith.cli.lines import Lines
-from kernelsmith.cli.stop import Stop, stoppable
+from kernelsmith.cli.lines import LineView
+from kernelsmith.cli.stop import StopRequest, stoppable
 from kernelsmith.core.seams import Observer
 
 
 @contextmanager
-def watched() -> Iterator[tuple[Observer, Stop]]:
+def watched() -> Iterator[tuple[Observer, StopRequest]]:
     """Hold the view of a run, and what tells whether the user asked to stop. Main thread only."""
     with _view() as view, stoppable(view.say) as stop:
         yield view, stop
@@ -19,7 +19,7 @@ def watched() -> Iterator[tuple[Observer, Stop]]:
 @contextmanager
 def _view() -> Iterator[Observer]:
     if not sys.stderr.isatty():
-        yield Lines()
+        yield LineView()
         return
     from rich.console import Console
 

@@ -137,7 +137,7 @@ class HarnessProcess:
         """
         sides = {"candidate": self._write(a)} | ({"incumbent": self._write(b)} if b else {})
         answer = self._pool.submit(self._ask, "duel", **sides).result()
-        return answer.verdict if isinstance(answer, wire.Judged) else _expect(Duel, answer)
+        return answer.verdict if isinstance(answer, wire.VerdictWithDigest) else _expect(Duel, answer)
 
     def reproduce(self, candidate: Candidate, inputs: str) -> tuple[bool, str]:
         """Run one recorded batch again, unscored; `inputs` is CASE:CALLS:KEY as a verdict's detail prints it.
@@ -180,7 +180,7 @@ class HarnessProcess:
             return contended(measured, self._verdict("contend", candidate, **claim))
 
     def _verdict(self, op: str, candidate: Candidate, **body: Any) -> Verdict:
-        answer = _expect(wire.Judged, self._ask_leased(op, candidate=self._write(candidate), **body))
+        answer = _expect(wire.VerdictWithDigest, self._ask_leased(op, candidate=self._write(candidate), **body))
         if answer.source_digest != candidate.digest:
             raise HarnessError(f"judged {answer.source_digest[:12]}, asked for {candidate.digest[:12]}")
         return answer.verdict

@@ -96,14 +96,14 @@ OPTIONAL = {"step"}
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class VerdictWithDigest:
     """A verdict and the digest of the bytes the harness built it from."""
 
     verdict: Verdict
     source_digest: str
 
 
-Answer = ProgressAnswer | Device | Judged | Duel | ReproducedAnswer | BuiltAnswer | ErrorAnswer
+Answer = ProgressAnswer | Device | VerdictWithDigest | Duel | ReproducedAnswer | BuiltAnswer | ErrorAnswer
 
 
 def read(line: str | bytes) -> tuple[str, Answer]:
@@ -121,7 +121,7 @@ def read(line: str | bytes) -> tuple[str, Answer]:
         case _OpenedAnswer():
             return answer.id, answer.device
         case _VerdictAnswer():
-            return answer.id, Judged(answer.verdict, answer.source_digest)
+            return answer.id, VerdictWithDigest(answer.verdict, answer.source_digest)
         case _DuelAnswer():
             return answer.id, answer.duel
         case ProgressAnswer() | ReproducedAnswer() | BuiltAnswer() | ErrorAnswer():

@@ -18,7 +18,7 @@ from kernelsmith.llm import faults
 from kernelsmith.llm.endpoint import Endpoint
 from kernelsmith.llm.model import CallFailed, FinishReason, Message, Reply
 from kernelsmith.llm.price import estimate, read_usage
-from kernelsmith.llm.reading import Pieces, joined
+from kernelsmith.llm.reading import ReplyParts, joined
 
 EXTENSIONS: dict[str, dict[str, object]] = {
     "openrouter.ai": {"usage": {"include": True}},  # the cost, in the usage
@@ -43,7 +43,7 @@ class Client:
             CallFailed: the call failed; the message says why, and `retryable` whether to ask again.
         """
         started = self._clock()
-        pieces = Pieces()
+        pieces = ReplyParts()
         sent = [{"role": m.role, "content": m.content} for m in messages]
         try:
             self._receive(sent, pieces)
@@ -61,7 +61,7 @@ class Client:
             model=pieces.model or self._endpoint.model,
         )
 
-    def _receive(self, sent: list[dict[str, str]], pieces: Pieces) -> None:
+    def _receive(self, sent: list[dict[str, str]], pieces: ReplyParts) -> None:
         """Send the request and add what arrives to `pieces`, until the reply is complete."""
         events = self._openai.post(
             "/chat/completions",
@@ -78,12 +78,14 @@ class Client:
         if FinishReason(pieces.finish_reason) in (FinishReason.UNFINISHED, FinishReason.ERROR):
             raise faults.incomplete("the stream ended before the reply was complete", self._endpoint)
 
-    def _usage(self, sent: list[dict[str, str]], pieces: Pieces) -> Usage:
+    def _usage(self, sent: list[dict[str, str]], pieces: ReplyParts) -> Usage:
         price = self._endpoint.price
         counted = read_usage(pieces.counted, price=price)
         return counted or estimate(_size(sent), pieces.arrived_bytes, price=price)
 
-    def _failed(self, failure: CallFailed, *, sent: list[dict[str, str]], pieces: Pieces, started: float) -> CallFailed:
+    def _failed(
+        self, failure: CallFailed, *, sent: list[dict[str, str]], pieces: ReplyParts, started: float
+    ) -> CallFailed:
         """Return the failure with its usage and latency.
 
         Where nothing arrived, nothing was paid. The cost of a cut reply without a known price counts as zero."""

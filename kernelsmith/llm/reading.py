@@ -69,7 +69,7 @@ class _Body(BaseModel):
 
 
 @dataclass(slots=True)
-class Pieces:
+class ReplyParts:
     """The parts of a reply that have arrived so far."""
 
     content: list[str] = field(default_factory=list)

@@ -10,7 +10,7 @@ from kernelsmith.llm.model import CallFailed, Reply
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long and how often a failing endpoint is asked again. Clock, sleep and randomness come in from outside."""
 
     total_s: float = 600.0
@@ -31,7 +31,7 @@ class Patience:
         return max(backoff * self.random.uniform(0.5, 1.0), asked_s or 0.0)
 
 
-def persist(call: Callable[[], Reply], patience: Patience, *, failed: Callable[[CallFailed, int], None]) -> Reply:
+def persist(call: Callable[[], Reply], patience: RetryPolicy, *, failed: Callable[[CallFailed, int], None]) -> Reply:
     """Return the reply of the first call that succeeds.
 
     `failed` is called with every failure and the number of calls before it.

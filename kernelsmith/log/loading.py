@@ -16,7 +16,7 @@ from kernelsmith.core.run import Device, Event, EventKind, Run
 from kernelsmith.core.usage import Usage
 from kernelsmith.core.verdict import Batch
 from kernelsmith.log import rows, tables
-from kernelsmith.log.metrics import Figures
+from kernelsmith.log.metrics import MetricGroups
 
 PORTION = 500
 """Parameters that every database takes in one query."""
@@ -133,11 +133,11 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _figures(connection: Connection, run_id: int, *, last: int) -> Mapping[int, Figures]:
+def _figures(connection: Connection, run_id: int, *, last: int) -> Mapping[int, MetricGroups]:
     attempts, metrics = tables.attempts.c, tables.metrics
     query = select(metrics.c.attempt_id, metrics.c.name, metrics.c.value)
     query = query.join(tables.attempts, attempts.id == metrics.c.attempt_id)
-    found: defaultdict[int, Figures] = defaultdict(Figures)
+    found: defaultdict[int, MetricGroups] = defaultdict(MetricGroups)
     # The driver's own rows: SQLAlchemy takes as long to wrap so many of them as SQLite takes to find them.
     cursor: Any = connection.execute(query.where(attempts.run_id == run_id, attempts.number > last)).cursor
     for attempt_id, name, value in cursor:

@@ -44,7 +44,7 @@ def metrics_of(verdict: Verdict) -> Iterator[Metric]:
     yield from _entries(TELEMETRY, _medians(verdict.batches))
 
 
-class Figures:
+class MetricGroups:
     """The metrics of one attempt by where they belong."""
 
     __slots__ = ("_groups",)

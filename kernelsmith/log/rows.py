@@ -18,7 +18,7 @@ from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Duel, Facts, Figure, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import UsageError
 from kernelsmith.log import tables
-from kernelsmith.log.metrics import Figures
+from kernelsmith.log.metrics import MetricGroups
 
 Row = RowMapping
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -224,7 +224,7 @@ def batch_of(row: Row) -> Batch:
     return Batch(**{name: row[name] for name in _BATCH})
 
 
-def attempt_of(row: Row, *, ask: Ask, source: str | None, batches: tuple[Batch, ...], figures: Figures) -> Attempt:
+def attempt_of(row: Row, *, ask: Ask, source: str | None, batches: tuple[Batch, ...], figures: MetricGroups) -> Attempt:
     """Return an attempt from its row and what stands in other tables."""
     candidate = None if source is None else Candidate(source, Language(row["language"]), row["params"])
     reason = NoCandidate(row["reason"]) if row["reason"] else None
@@ -244,7 +244,7 @@ def attempt_of(row: Row, *, ask: Ask, source: str | None, batches: tuple[Batch, 
     )
 
 
-def _verdict_of(row: Row, batches: tuple[Batch, ...], figures: Figures) -> Verdict:
+def _verdict_of(row: Row, batches: tuple[Batch, ...], figures: MetricGroups) -> Verdict:
     return Verdict(
         status=Status(row["status"]),
         detail=row["detail"],
@@ -260,7 +260,7 @@ def _verdict_of(row: Row, batches: tuple[Batch, ...], figures: Figures) -> Verdi
     )
 
 
-def _measurement_of(row: Row, figures: Figures) -> Measurement | None:
+def _measurement_of(row: Row, figures: MetricGroups) -> Measurement | None:
     if row["time_us"] is None:
         return None
     interval = Interval(row["time_low_us"], row["time_high_us"])

@@ -32,7 +32,7 @@ _LANGUAGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ParsedReply:
     """What a reply holds."""
 
     hypothesis: str
@@ -50,7 +50,9 @@ class _Block:
     complete: bool
 
 
-def parse(reply: str, *, entry: str, languages: Sequence[Language], incomplete: NoCandidate | None = None) -> Answer:
+def parse(
+    reply: str, *, entry: str, languages: Sequence[Language], incomplete: NoCandidate | None = None
+) -> ParsedReply:
     """Return what a reply's content holds.
 
     `incomplete` is the endpoint's reason for a reply that is not whole, CUT_OFF or WITHHELD. Where no file is found, it
@@ -62,8 +64,8 @@ def parse(reply: str, *, entry: str, languages: Sequence[Language], incomplete: 
     block = _the_file([b for b in blocks if b.complete and b.source.strip()], entry)
     if block is None:
         reason = incomplete or _why(visible, blocks)
-        return Answer(hypothesis, None, reason, one_line(visible, SAID) if reason is NoCandidate.NO_BLOCK else "")
-    return Answer(hypothesis, Candidate(block.source, _language(block.tag, languages)))
+        return ParsedReply(hypothesis, None, reason, one_line(visible, SAID) if reason is NoCandidate.NO_BLOCK else "")
+    return ParsedReply(hypothesis, Candidate(block.source, _language(block.tag, languages)))
 
 
 def _without_thinking(reply: str) -> str:

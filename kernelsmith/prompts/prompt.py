@@ -12,10 +12,10 @@ from kernelsmith.core.rates import rate
 from kernelsmith.core.run import Device
 from kernelsmith.core.task import Task
 from kernelsmith.prompts.clean import one_line
+from kernelsmith.prompts.history_section import history_section
 from kernelsmith.prompts.outcome import result_of
 from kernelsmith.prompts.render import render
 from kernelsmith.prompts.signature import signature
-from kernelsmith.prompts.story import story_for
 
 TAGS = {"c": "c", "cuda": "cuda", "triton": "python"}
 """What a language's fenced blocks are tagged with."""
@@ -67,7 +67,7 @@ def _shown(device: Device) -> Device:
 
 def story(history: History, ask: Ask) -> str:
     """Return the part about past attempts, within the run's `history_tokens`."""
-    return render("history.j2", story=story_for(history, ask, limit=history.run.config.history_tokens))
+    return render("history.j2", story=history_section(history, ask, limit=history.run.config.history_tokens))
 
 
 def directive(task: Task, history: History, ask: Ask) -> str:

@@ -17,7 +17,7 @@ from kernelsmith.core.usage import Exchange
 from kernelsmith.errors import ModelError
 from kernelsmith.llm.choice import open_model
 from kernelsmith.llm.model import CallFailed, FinishReason, Message, Model, Reply
-from kernelsmith.llm.retry import Patience, persist
+from kernelsmith.llm.retry import RetryPolicy, persist
 from kernelsmith.prompts.parse import parse
 from kernelsmith.prompts.prompt import Prompt, prompt_for
 
@@ -34,13 +34,13 @@ class ModelProposer:
         model: Model,
         *,
         exchanges: Exchanges,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._task = task
         self._model = model
         self._exchanges = exchanges
-        self._patience = patience or Patience()
+        self._patience = patience or RetryPolicy()
         self._now = now
 
     def propose(self, ask: Ask, history: History) -> Proposal:

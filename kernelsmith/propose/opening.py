@@ -10,7 +10,7 @@ from kernelsmith.core.task import Task
 from kernelsmith.core.text_file import shown
 
 
-class Opening:
+class OpeningProposer:
     """Answer ask 0, and pass every other ask on to a proposer."""
 
     def __init__(self, task: Task, *, from_file: str | None, then: Proposer) -> None:

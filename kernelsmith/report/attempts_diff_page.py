@@ -6,7 +6,7 @@ from kernelsmith.core import caps
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
 from kernelsmith.report.model_attempt import AttemptRow
-from kernelsmith.report.model_diff import AttemptsDiff, Comparison
+from kernelsmith.report.model_diff import AttemptsDiff, TimesComparison
 from kernelsmith.report.text import columns, one_line, printable
 
 
@@ -16,7 +16,7 @@ def attempts_diff_text(report: AttemptsDiff, *, options: str = "") -> str:
     return "\n\n".join([columns(rows), _sentence(report, options), _source(report)])
 
 
-def speed_text(comparison: Comparison) -> str:
+def speed_text(comparison: TimesComparison) -> str:
     """Return the speed of b in terms of a, and whether the intervals tell them apart."""
     overlap = "overlap" if comparison.intervals_overlap else "do not overlap"
     return f"{comparison.speedup:.2f}x the speed; the 95 % intervals {overlap}"

@@ -33,7 +33,7 @@ class BestReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NewBest:
     """An attempt that became the incumbent."""
 
     number: int
@@ -42,7 +42,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """What a run came to."""
 
     task: str
@@ -61,7 +61,7 @@ class Outcome:
     cost_usd: float | None
     """None where a price is not known."""
     best: AttemptRow | None
-    promotions: tuple[Step, ...]
+    promotions: tuple[NewBest, ...]
     climb: tuple[float, ...]
     """The incumbent's utilization after each attempt, 0 before the first; at most 60 points of equal distance."""
     measured_on: MeasuringKind | None
@@ -73,7 +73,7 @@ class SummaryReport:
     """The outcome of a run under the run's name."""
 
     run: str
-    outcome: Annotated[Outcome, FLAT]
+    outcome: Annotated[RunOutcome, FLAT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class RunDescription:
     device: Device | None
     usage: Usage
     provenance: Provenance
-    outcome: Annotated[Outcome, FLAT]
+    outcome: Annotated[RunOutcome, FLAT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +139,11 @@ def best_report(history: History) -> BestReport | None:
     return BestReport(attempt_row(best, history.device_of(best)), best.candidate.source)
 
 
-def outcome_of(history: History) -> Outcome:
+def outcome_of(history: History) -> RunOutcome:
     """Return what the run came to."""
     best, ending = history.incumbent, _ending(history)
     promoted = (attempt for attempt in history.attempts if attempt.verdict.promotion)
-    return Outcome(
+    return RunOutcome(
         task=history.run.config.task,
         ended=str(ending.data.get("reason", ending.kind)) if ending else "not yet",
         limit=_limit(ending),
@@ -175,10 +175,10 @@ def climb(attempts: Sequence[Attempt], most: int = STAIRS) -> tuple[float, ...]:
     return tuple(steps[(point + 1) * len(steps) // most - 1] for point in range(most))
 
 
-def _steps(promoted: Iterable[Attempt]) -> Iterable[Step]:
+def _steps(promoted: Iterable[Attempt]) -> Iterable[NewBest]:
     for attempt in promoted:
         assert attempt.verdict.promotion is not None
-        yield Step(attempt.number, attempt.verdict.utilization, attempt.verdict.promotion)
+        yield NewBest(attempt.number, attempt.verdict.utilization, attempt.verdict.promotion)
 
 
 def _ending(history: History) -> Event | None:

@@ -22,7 +22,7 @@ DIGEST = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class AttemptInRun:
     """One attempt with the run it stands in: what `attempts_diff` takes twice."""
 
     history: History
@@ -48,7 +48,7 @@ class NamedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TimesComparison:
     """The times of two measurements against each other."""
 
     speedup: float
@@ -69,7 +69,7 @@ class AttemptsDiff:
     parameters: Differences
     facts: Differences
     """A class of instructions counts as one fact."""
-    measurement: Comparison | None
+    measurement: TimesComparison | None
     """None unless both passed."""
     source: tuple[str, ...]
     """The lines of a unified diff; none where no line differs."""
@@ -78,7 +78,7 @@ class AttemptsDiff:
 
 
 @dataclass(frozen=True, slots=True)
-class Both(Generic[T]):
+class OfBothRuns(Generic[T]):
     """The same thing of both runs."""
 
     a: T
@@ -119,22 +119,22 @@ class RunsDiff:
     provenance: ProvenanceDiff
     first_divergence: int | None
     """The first attempt whose candidates differ; None where one run begins with all attempts of the other."""
-    diverging: Both[AttemptRow] | None
+    diverging: OfBothRuns[AttemptRow] | None
     """The two attempts at the first divergence."""
     same_attempts: int
     """How many attempts at the beginning have the same candidates."""
     milestones: tuple[Milestone, ...]
-    best: Both[AttemptRow | None]
-    comparison: Comparison | None
+    best: OfBothRuns[AttemptRow | None]
+    comparison: TimesComparison | None
     """Best against best; None unless both runs have a best attempt."""
-    asks_limit: Both[int | None]
+    asks_limit: OfBothRuns[int | None]
     """The most asks that each run may answer."""
 
 
 # --- two attempts ---
 
 
-def attempts_diff(a: Side, b: Side) -> AttemptsDiff:
+def attempts_diff(a: AttemptInRun, b: AttemptInRun) -> AttemptsDiff:
     """Return what differs between two attempts."""
     named = [NamedAttempt(side.history.run.name, _row(side.history, side.attempt)) for side in (a, b)]
     lines = difflib.unified_diff(
@@ -158,12 +158,12 @@ def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> Differences:
     return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
 
 
-def compared(a: Measurement | None, b: Measurement | None) -> Comparison | None:
+def compared(a: Measurement | None, b: Measurement | None) -> TimesComparison | None:
     """Return the speed of b over a; None unless both were measured."""
     if a is None or b is None:
         return None
     apart = a.interval_us.high < b.interval_us.low or b.interval_us.high < a.interval_us.low
-    return Comparison(a.time_us / b.time_us, not apart, (a.peak, b.peak))
+    return TimesComparison(a.time_us / b.time_us, not apart, (a.peak, b.peak))
 
 
 def _facts(attempt: AttemptRow) -> Mapping[str, Any]:
@@ -180,19 +180,19 @@ def runs_diff(a: History, b: History) -> RunsDiff:
     pairs = list(zip(a.attempts, b.attempts, strict=False))
     same = next((index for index, (x, y) in enumerate(pairs) if _digest(x) != _digest(y)), len(pairs))
     parted = pairs[same] if same < len(pairs) else None
-    best = Both(_best(a), _best(b))
+    best = OfBothRuns(_best(a), _best(b))
     return RunsDiff(
         a=a.run.name,
         b=b.run.name,
         configuration=differing(_settings(a), _settings(b)),
         provenance=provenance_diff(a, b),
         first_divergence=parted[0].number if parted else None,
-        diverging=Both(_row(a, parted[0]), _row(b, parted[1])) if parted else None,
+        diverging=OfBothRuns(_row(a, parted[0]), _row(b, parted[1])) if parted else None,
         same_attempts=same,
         milestones=tuple(_milestones(a, b)),
         best=best,
         comparison=compared(_measurement(best.a), _measurement(best.b)),
-        asks_limit=Both(a.budget.attempts, b.budget.attempts),
+        asks_limit=OfBothRuns(a.budget.attempts, b.budget.attempts),
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, Device
-from kernelsmith.report.model import Outcome, outcome_of
+from kernelsmith.report.model import RunOutcome, outcome_of
 from kernelsmith.report.model_attempt import AttemptRow, attempt_row
 
 ROWS = 8
@@ -22,7 +22,7 @@ class LiveReport:
     proposer: str
     device: Device | None
     budget: Budget
-    outcome: Outcome
+    outcome: RunOutcome
     latest: tuple[AttemptRow, ...]
     """The latest attempts, oldest first."""
 

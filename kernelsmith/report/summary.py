@@ -3,7 +3,7 @@
 from kernelsmith.core.kinds import MeasuringKind
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
-from kernelsmith.report.model import Outcome, SummaryReport
+from kernelsmith.report.model import RunOutcome, SummaryReport
 from kernelsmith.report.model_attempt import AttemptRow
 from kernelsmith.report.text import columns, one_line
 
@@ -17,7 +17,7 @@ def summary_text(report: SummaryReport, *, options: str = "") -> str:
     return columns([("run", report.run), *outcome_rows(report.outcome), ("next", commands)])
 
 
-def outcome_rows(outcome: Outcome) -> list[Row]:
+def outcome_rows(outcome: RunOutcome) -> list[Row]:
     """Return how the run ended, what it spent, and what it found."""
     spent = [outcome.made, f"{outcome.passed} passed", f"{figures.clock(outcome.active_s)} active"]
     rows = [("ended", one_line(outcome.ended)), ("spent", ", ".join([*spent, figures.cost(outcome.cost_usd)]))]
@@ -26,7 +26,7 @@ def outcome_rows(outcome: Outcome) -> list[Row]:
     return rows + _found_rows(outcome)
 
 
-def _found_rows(outcome: Outcome) -> list[Row]:
+def _found_rows(outcome: RunOutcome) -> list[Row]:
     best = outcome.best
     if best is None or best.verdict.measurement is None:
         return [("best", "none: no candidate passed")]

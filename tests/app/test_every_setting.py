@@ -14,7 +14,7 @@ import pytest
 from endpoints import FakeEndpoint
 from scripted import FIRST, SLOWER, ScriptedHarness
 
-from kernelsmith.app.session import Parts
+from kernelsmith.app.session import SessionParts
 from kernelsmith.app.start import start
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, RunConfig
@@ -37,7 +37,7 @@ class Workplace:
         """Run a search of at most 12 asks with a harness that judges nothing."""
         given = {"task": str(SMALL), "proposer": "tuner", **settings}
         limits = {"attempts": 12} if not {"attempts", "hours", "usd"} & given.keys() else {}
-        with start(parts=Parts(harness=ScriptedHarness(FIRST, SLOWER)), **given, **limits) as session:
+        with start(parts=SessionParts(harness=ScriptedHarness(FIRST, SLOWER)), **given, **limits) as session:
             return session.run()
 
     def ask(self, settings: Mapping[str, Any]) -> History:
@@ -77,7 +77,11 @@ def number_of_paid_asks(at: Workplace, settings: Mapping[str, Any]) -> object:
 def prompt(at: Workplace, settings: Mapping[str, Any]) -> object:
     """The length of the next prompt after 12 attempts."""
     with start(
-        str(SMALL), proposer="tuner", parts=Parts(harness=ScriptedHarness(FIRST, SLOWER)), attempts=12, **settings
+        str(SMALL),
+        proposer="tuner",
+        parts=SessionParts(harness=ScriptedHarness(FIRST, SLOWER)),
+        attempts=12,
+        **settings,
     ) as session:
         session.run()
         return len(session.prompt(session.ask()))

@@ -8,7 +8,7 @@ import pytest
 from kernelsmith.app import trust
 from kernelsmith.app.replay import judge_again
 from kernelsmith.app.resume import TaskChoice, resume
-from kernelsmith.app.session import Parts
+from kernelsmith.app.session import SessionParts
 from kernelsmith.app.start import start
 from kernelsmith.core.run import Budget, RunConfig
 from kernelsmith.core.snapshot import snapshot_of
@@ -73,7 +73,7 @@ def test_the_interpreter_that_a_foreign_log_names_is_not_started(working_folder,
     evil.write_text(f"#!/bin/sh\ntouch {ran}\n")
     evil.chmod(0o755)
     foreign_run(harness_python=str(evil), trust_candidates=True)
-    with resume("night", parts=Parts(harness=scripted)) as session:
+    with resume("night", parts=SessionParts(harness=scripted)) as session:
         session.run()
     judge_again("night", Selection.BEST)
     assert not ran.exists()
@@ -88,9 +88,11 @@ def test_the_key_is_not_sent_to_the_endpoint_that_a_foreign_log_names():
 
 
 def test_a_run_that_was_started_here_keeps_its_settings(scripted):
-    with start(str(SMALL), name="mine", attempts=1, trust_candidates=True, parts=Parts(harness=scripted)) as session:
+    with start(
+        str(SMALL), name="mine", attempts=1, trust_candidates=True, parts=SessionParts(harness=scripted)
+    ) as session:
         session.run()
-    with resume("mine", attempts=1, parts=Parts(harness=scripted)) as session:
+    with resume("mine", attempts=1, parts=SessionParts(harness=scripted)) as session:
         assert session.history().run.config.trust_candidates
 
 

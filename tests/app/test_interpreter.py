@@ -8,7 +8,7 @@ import pytest
 from kernelsmith.app import interpreter
 from kernelsmith.app.reading import read_history
 from kernelsmith.app.resume import resume
-from kernelsmith.app.session import Parts
+from kernelsmith.app.session import SessionParts
 from kernelsmith.app.settings import configured
 from kernelsmith.app.start import start
 from kernelsmith.errors import UsageError
@@ -69,7 +69,7 @@ def test_a_resumed_run_keeps_the_interpreter_that_it_was_moved_to(tmp_path, scri
     old, new = tmp_path / "old", tmp_path / "new"
     for link in (old, new):
         link.symlink_to(sys.executable)
-    parts = Parts(harness=scripted)
+    parts = SessionParts(harness=scripted)
     with start(str(SMALL), name="moved", attempts=1, harness_python=str(old), parts=parts) as session:
         session.run()
     for given in (str(new), None):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.app.judging import Machine
+from kernelsmith.app.judging import JudgeSettings
 from kernelsmith.app.selftest import devices_here, judge_zoo
 from kernelsmith.core.task import DeviceKind
 from kernelsmith.errors import MachineRefusal, UsageError
@@ -27,7 +27,7 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_candidate_is_judged_and_told_in_the_order_of_the_names(zoo):
     told: list[str] = []
-    judged = judge_zoo(DeviceKind.CPU, Machine(), tell=lambda one: told.append(one.exploit.name))
+    judged = judge_zoo(DeviceKind.CPU, JudgeSettings(), tell=lambda one: told.append(one.exploit.name))
     assert told == ["control_honest", "fork_bomb", "writes_zeros"]
     assert [one.exploit.name for one in judged.examined] == told
     assert judged.is_right
@@ -35,7 +35,7 @@ def test_every_candidate_is_judged_and_told_in_the_order_of_the_names(zoo):
 
 
 def test_a_guard_that_was_not_tried_is_not_right(zoo):
-    judged = judge_zoo(DeviceKind.CPU, Machine(trust_candidates=True, isolation_at_most=0))
+    judged = judge_zoo(DeviceKind.CPU, JudgeSettings(trust_candidates=True, isolation_at_most=0))
     assert judged.untried == ["fork_bomb"]
     assert all(one.is_right for one in judged.examined)
     assert not judged.is_right
@@ -43,11 +43,11 @@ def test_a_guard_that_was_not_tried_is_not_right(zoo):
 
 def test_no_candidate_is_judged_without_a_sandbox_and_without_trust(zoo):
     with pytest.raises((UsageError, MachineRefusal), match="--trust-candidates"):
-        judge_zoo(DeviceKind.CPU, Machine(isolation_at_most=0))
+        judge_zoo(DeviceKind.CPU, JudgeSettings(isolation_at_most=0))
 
 
 @pytest.mark.skipif(gpu.missing() is None, reason="there is a GPU")
 def test_without_a_gpu_the_cpu_is_what_can_be_tried(zoo):
-    assert devices_here(Machine()) == ([DeviceKind.CPU], "")
+    assert devices_here(JudgeSettings()) == ([DeviceKind.CPU], "")
     with pytest.raises(UsageError, match="--device cpu needs none"):
-        judge_zoo(DeviceKind.CUDA, Machine())
+        judge_zoo(DeviceKind.CUDA, JudgeSettings())

@@ -14,8 +14,8 @@ from command_line import Done, run_here, run_process
 from scripted import BROKEN, CARD, FIRST, ScriptedHarness
 
 from kernelsmith import paths
-from kernelsmith.app.judging import Machine
-from kernelsmith.app.session import Parts
+from kernelsmith.app.judging import JudgeSettings
+from kernelsmith.app.session import SessionParts
 from kernelsmith.app.start import start
 from kernelsmith.core.run import Budget, Event, EventKind, RunConfig, StopReason
 from kernelsmith.core.snapshot import snapshot_of
@@ -99,7 +99,7 @@ def quick(tmp_path: Path) -> list[str]:
 @pytest.fixture
 def quick_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep calibration short in commands that take no config file, where they run in this process."""
-    monkeypatch.setattr(Machine.__new__, "__defaults__", tuple(Machine(calibration_s=0.1)))
+    monkeypatch.setattr(JudgeSettings.__new__, "__defaults__", tuple(JudgeSettings(calibration_s=0.1)))
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def own(environment: dict[str, str], mine: Path) -> Path:
 
 
 def _own(mine: Path, *, device: str | None) -> Path:
-    parts = Parts(harness=ScriptedHarness(BROKEN, FIRST))
+    parts = SessionParts(harness=ScriptedHarness(BROKEN, FIRST))
     settings = {"attempts": 2, "calibration_s": 0.1, "device": device}
     with start(str(mine), db=mine.parent / "runs" / "attempts.db", name="own", parts=parts, **settings) as session:
         session.run()

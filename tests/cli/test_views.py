@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from kernelsmith.cli import terminal
-from kernelsmith.cli.lines import Lines
+from kernelsmith.cli.lines import LineView
 from kernelsmith.cli.live import LiveView
 from kernelsmith.core.run import Budget
 from kernelsmith.core.verdict import Figure, Promotion, Status
@@ -103,7 +103,7 @@ def test_what_a_candidate_wrote_cannot_reach_the_terminal_as_control_or_markup(s
 
 
 def test_without_a_terminal_an_attempt_is_one_line(capsys, attempt_with, history_with):
-    lines = Lines()
+    lines = LineView()
     lines.history(history_with())
     lines.attempted(attempt_with(0, status=Status.BUILD_FAILED, detail=HOSTILE))
     lines.attempted(attempt_with(1, utilization=0.4, promotion=Promotion.FIRST))
@@ -121,7 +121,7 @@ def test_a_vendor_ratio_that_was_disturbed_carries_a_mark_wherever_it_is_shown(
 ):
     best = attempt_with(0, utilization=0.4, promotion=Promotion.FIRST, disturbed=disturbed)
     history = history_with(best)
-    lines = Lines()
+    lines = LineView()
     lines.history(history)
     lines.attempted(best)
     for shown in (capsys.readouterr().err, screen_of(history), summary_text(summary_report(history))):

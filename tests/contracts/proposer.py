@@ -69,7 +69,7 @@ class Walk:
 
 
 class ProposerContract:
-    """What loop, foresight and resume rely on."""
+    """What loop, lookahead and resume rely on."""
 
     @pytest.fixture
     def run(self) -> Run:

@@ -13,7 +13,7 @@ from kernelsmith.core.task import Task
 from kernelsmith.core.usage import Exchange
 from kernelsmith.propose.folder import FolderProposer
 from kernelsmith.propose.model import model_proposer
-from kernelsmith.propose.opening import Opening
+from kernelsmith.propose.opening import OpeningProposer
 from kernelsmith.propose.replay import ReplayProposer, Selection
 from kernelsmith.propose.tuner import Tuner
 
@@ -68,7 +68,7 @@ class TestOpening(ProposerContract):
     @pytest.fixture
     def make(self, small_task: Task, kernels: Path) -> Make:
         then = FolderProposer(small_task, kernels)
-        return lambda _history: Opening(small_task, from_file=None, then=then)
+        return lambda _history: OpeningProposer(small_task, from_file=None, then=then)
 
 
 class TestReplay(ProposerContract):

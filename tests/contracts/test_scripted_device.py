@@ -1,19 +1,19 @@
 """The scripted device keeps the contracts of a device."""
 
 import pytest
-from court import FULL, SMALL
 from device_contracts import DeviceContract, MemoryContract, Rig, WorkerContract
+from scripted_judge import FULL, SMALL
 
-from harness.checking import rehearsal
-from harness.devices.script import Behaviour, Event, Failure, Script
+from harness.checking import benchmark_check
+from harness.devices.script import Behaviour, Script, ScriptedBuildFailure, ScriptedEvent
 from harness.devices.scripted import ScriptedDevice
 
 SCRIPT = Script(
     candidates=(
-        Behaviour("wrong", events=(Event(mistake="C[0,0] is 1"),)),
-        Behaviour("dies", events=(Event(died="killed by SIGABRT"),)),
-        Behaviour("hangs", events=(Event(overdue=True),)),
-        Behaviour("broken", build=Failure("line 1: no")),
+        Behaviour("wrong", events=(ScriptedEvent(mistake="C[0,0] is 1"),)),
+        Behaviour("dies", events=(ScriptedEvent(died="killed by SIGABRT"),)),
+        Behaviour("hangs", events=(ScriptedEvent(overdue=True),)),
+        Behaviour("broken", build=ScriptedBuildFailure("line 1: no")),
         Behaviour(),
     )
 )
@@ -23,4 +23,4 @@ class TestScriptedDevice(DeviceContract, MemoryContract, WorkerContract):
     @pytest.fixture
     def rig(self, tmp_path) -> Rig:
         sources = {word: word for word in ("honest", "wrong", "dies", "hangs", "broken")}
-        return Rig(ScriptedDevice(SCRIPT, isolation=FULL), rehearsal.load(SMALL), sources, "c", tmp_path)
+        return Rig(ScriptedDevice(SCRIPT, isolation=FULL), benchmark_check.load(SMALL), sources, "c", tmp_path)

@@ -18,7 +18,7 @@ import pytest
 from pydantic import BaseModel
 
 from harness import task as tasks
-from harness.checking import rehearsal, verify
+from harness.checking import benchmark_check, verify
 from harness.compiling import cuda, nvcc
 from harness.devices import cpu
 from harness.judging import admission, measurement
@@ -59,7 +59,7 @@ def admitted(folder: Path) -> object:
     source.write_text(f"{HEAD} {{ calloc(1, 1); }} // {'long ' * 100}\n")
     try:
         admission.admit_source(tasks.load(folder), Source(str(source), "c"), Findings())
-    except failure.Failed as failed:
+    except failure.CandidateFailed as failed:
         return failed.detail
     return "admitted"
 
@@ -78,7 +78,7 @@ def rehearsed(folder: Path) -> object:
     benchmark = folder / "benchmark.py"
     benchmark.write_text(benchmark.read_text().replace('{"C": a @ b.T}', '{"C": a @ b.T + a.sum()}'))
     try:
-        rehearsal.load(folder)
+        benchmark_check.load(folder)
     except tasks.TaskFault as fault:
         return str(fault)
     return "taken"
@@ -87,7 +87,7 @@ def rehearsed(folder: Path) -> object:
 def batches(folder: Path) -> object:
     """Whether a case is timed in more than the fewest batches."""
     task = tasks.load(folder)
-    plan = Planner(task, task.cases[0], cpu.PACE, set_s=1e-4, cache_bytes=1 << 20).plan(1e-3, chance=Random(0))
+    plan = Planner(task, task.cases[0], cpu.PACE, set_s=1e-4, cache_bytes=1 << 20).plan(1e-3, random_source=Random(0))
     return plan.batches > MIN_BATCHES
 
 
@@ -99,7 +99,7 @@ def mean(folder: Path) -> object:
 def death(folder: Path) -> object:
     """What a crash in the hidden case tells."""
     case = tasks.load(folder).cases[1]
-    with pytest.raises(failure.Failed) as caught, failure.deaths_are_verdicts(case):
+    with pytest.raises(failure.CandidateFailed) as caught, failure.deaths_are_verdicts(case):
         raise WorkerDied("killed")
     return caught.value.detail
 

@@ -89,7 +89,7 @@ def assert_short(said: str) -> None:
     assert len(said) < 1500
 
 
-def attempt_of(judged: wire.Judged) -> Attempt:
+def attempt_of(judged: wire.VerdictWithDigest) -> Attempt:
     proposal = Proposal(Origin.MODEL, "a hypothesis", Candidate("void f(void) {}\n", Language.C), None)
     return Attempt(0, Ask(0, Directive(Stance.OPEN)), 0, proposal, judged.verdict, NOW, 1.0)
 
@@ -155,7 +155,7 @@ def test_what_the_wire_lets_through_can_be_stored_and_shown(history_with, shelf,
     place[data.draw(st.sampled_from(sorted(place)))] = data.draw(values | extreme)
     answer = read(json.dumps(message))
     if answer is not None:
-        assert isinstance(answer, wire.Judged)
+        assert isinstance(answer, wire.VerdictWithDigest)
         attempt = attempt_of(answer)
         shelf(attempt)
         report = attempt_report(history_with(attempt), attempt, batches=answer.verdict.batches)

@@ -31,7 +31,7 @@ from kernelsmith.core.run import Device, Event, EventKind, RunConfig, VendorLine
 from kernelsmith.core.snapshot import Snapshot
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Facts, Interval, Measurement, Promotion, Status, Verdict
-from kernelsmith.llm.reading import Pieces
+from kernelsmith.llm.reading import ReplyParts
 from kernelsmith.log.store import open_store
 from kernelsmith.prompts.prompt import prompt_for
 from kernelsmith.report.text import columns, one_line, printable
@@ -287,7 +287,7 @@ def test_what_a_candidate_prints_is_read_by_nobody(harness, matmul_with, text):
 
 @pytest.mark.parametrize("half", ["high", "low", "both the wrong way round"])
 def test_halves_of_characters_in_a_reply_are_replaced(half):
-    half, pieces = {"high": "\ud83d", "low": "\udcff"}.get(half, "\ude00\ud83d"), Pieces()
+    half, pieces = {"high": "\ud83d", "low": "\udcff"}.get(half, "\ude00\ud83d"), ReplyParts()
     text = f"Hypothesis: {half}\n"
     pieces.add({"model": half, "choices": [{"delta": {"content": text, "reasoning": half}, "finish_reason": half}]})
     assert "".join(pieces.content).encode()

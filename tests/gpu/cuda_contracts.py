@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from device_contracts import DeviceContract, MemoryContract, Rig, WorkerContract
 
-from harness.checking import inputs, rehearsal, verify
+from harness.checking import benchmark_check, inputs, verify
 from harness.devices import machine
 from harness.devices.cuda import CudaDevice
-from harness.memory import Check
+from harness.memory import OutputCheck
 from harness.memory.layout import lay_out
 from harness.sandbox import launcher as sandbox
 
@@ -55,7 +55,7 @@ class TestCudaDevice(DeviceContract, MemoryContract, WorkerContract):
         sources = {
             word: f"{includes}{KERNEL}{HEAD}cudaStream_t stream)\n{{\n    {body}\n}}\n" for word, body in BODIES.items()
         }
-        task = rehearsal.load(TASK)
+        task = benchmark_check.load(TASK)
         return Rig(device, replace(task, limits=replace(task.limits, call_s=2.0)), sources, "cuda", tmp_path)
 
 
@@ -102,13 +102,13 @@ class TestOneRuleForHostAndCard:
     def test_the_same_outputs_get_the_same_figures_and_the_same_verdict(self, device: CudaDevice, spoil: Any) -> None:
         import cupy
 
-        task = rehearsal.load(TASK)
+        task = benchmark_check.load(TASK)
         case = min((c for c in task.cases if c.data == "normal"), key=lambda c: math.prod(c.sizes.values()))
         layout = lay_out(task, case, sets=1)
-        memory = device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, seats=1)
+        memory = device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, slots=1)
         operands = memory.operands(task, case, sets=1)
         operands.fill(range(1), inputs.fresh_key())
-        stored = operands.stored(seat=0)
+        stored = operands.stored(slot=0)
         decoded, places = stored.operands(0)
         given = {name: cupy.asnumpy(values) for name, values in decoded.items()}
         product = task.reference(given)["C"].astype(np.float32)
@@ -122,7 +122,7 @@ class TestOneRuleForHostAndCard:
         assert card.mismatch == pytest.approx(host.mismatch, abs=2e-3)
         assert (card.count, card.small) == (host.count, pytest.approx(host.small, rel=0.02))
         by_host = verify.compare(call, poison=0)
-        by_card = operands.examine(range(1), Check(0, 0, np.random.default_rng(0), full=True))
+        by_card = operands.examine(range(1), OutputCheck(0, 0, np.random.default_rng(0), full=True))
         assert (by_host is None) == (by_card is None)
         assert (by_host is None) == (spoil is nothing)
         del operands, stored, decoded, made

@@ -37,7 +37,7 @@ def verdicts(opened, sizes: tuple[int, int, int]) -> list[bool]:
     task, case = opened.task, replace(opened.main, sizes=dict(zip("MNK", sizes, strict=True)))
     operands = opened.memory.operands(task, case, sets=CALLS)
     operands.fill(range(CALLS), inputs.fresh_key())
-    stored = operands.stored(seat=0)
+    stored = operands.stored(slot=0)
     for index in range(CALLS):
         given, made = stored.operands(index)
         product = given["A"] @ given["B"].T

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.compiling import c, disassembly, toolchain
-from harness.compiling.bench import Workshop
+from harness.compiling.build_runner import BuildContext
 from harness.compiling.c import BuildFailure, Built
 from harness.sandbox import launcher as sandbox
 
@@ -40,7 +40,7 @@ def build(tmp_path, isolation):
         source = tmp_path / "any-name.c"
         source.write_bytes(text.encode() if isinstance(text, str) else text)
         lowered = isolation.lowered(level)
-        workshop = Workshop(tmp_path / cache, lowered)
+        workshop = BuildContext(tmp_path / cache, lowered)
         return c.build_c(source, c.Interface(SHIM, declaration), workshop=workshop, deadline_s=deadline_s)
 
     return build_text
@@ -193,7 +193,7 @@ def test_two_processes_that_build_the_same_both_get_it(tmp_path, isolation):
     def run() -> None:
         child = os.fork()
         if child == 0:
-            workshop = Workshop(tmp_path / "cache", isolation)
+            workshop = BuildContext(tmp_path / "cache", isolation)
             built = c.build_c(source, c.Interface(SHIM), workshop=workshop, deadline_s=30)
             os._exit(0 if isinstance(built, Built) and built.artifact.exists() else 1)
         found.append(child)
@@ -201,7 +201,7 @@ def test_two_processes_that_build_the_same_both_get_it(tmp_path, isolation):
     for _ in range(3):
         run()
     assert [os.waitpid(child, 0)[1] for child in found] == [0, 0, 0]
-    entries = list(Workshop(tmp_path / "cache", isolation).candidates.iterdir())
+    entries = list(BuildContext(tmp_path / "cache", isolation).candidates.iterdir())
     assert len(entries) == 1, "no unfinished entry stays"
 
 

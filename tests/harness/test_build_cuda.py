@@ -12,7 +12,7 @@ import pytest
 
 from harness import task as tasks
 from harness.compiling import cuda, inspection, nvcc, toolchain
-from harness.compiling.bench import Workshop
+from harness.compiling.build_runner import BuildContext
 from harness.compiling.built import BuildFailure, Built
 from harness.sandbox import launcher as sandbox
 
@@ -53,7 +53,7 @@ def build(tmp_path, isolation):
         source = tmp_path / "any-name.cu"
         source.write_text(text)
         task = replace(TASK, limits=replace(TASK.limits, build_s=deadline_s))
-        return cuda.build_cuda(source, task, workshop=Workshop(tmp_path / "cache", isolation.lowered(level)))
+        return cuda.build_cuda(source, task, workshop=BuildContext(tmp_path / "cache", isolation.lowered(level)))
 
     return build_text
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from court import SMALL
 from device_contracts import DeviceContract, MemoryContract, Rig, WorkerContract
+from scripted_judge import SMALL
 
-from harness.checking import rehearsal
+from harness.checking import benchmark_check
 from harness.devices import machine
 from harness.devices.cpu import CpuDevice
 from harness.sandbox import launcher as sandbox
@@ -30,5 +30,5 @@ class TestCpuDevice(DeviceContract, MemoryContract, WorkerContract):
             "hangs": matmul_with("for (;;) {}"),
             "broken": "no C at all",
         }
-        task = rehearsal.load(SMALL)
+        task = benchmark_check.load(SMALL)
         return Rig(device, replace(task, limits=replace(task.limits, call_s=0.3)), sources, "c", tmp_path)

@@ -18,11 +18,11 @@ from harness.judging import measurement
 from harness.judging.calibration import Calibration
 from harness.judging.judgement import Timed
 from harness.judging.open_task import OpenTask
-from harness.memory.cpu import SWEEPS, CpuMemory, Sweep
+from harness.memory.cpu import SWEEPS, CacheFlush, CpuMemory
 from harness.memory.layout import lay_out
 from harness.sandbox import launcher as sandbox
 from harness.task import Task
-from harness.timing.failure import Failed
+from harness.timing.failure import CandidateFailed
 from harness.timing.score import BatchTime, Score
 from kernelsmith import paths
 
@@ -92,7 +92,7 @@ def test_a_unit_that_a_cpu_has_no_peak_for_is_refused_with_those_it_has(device) 
 # --- where a batch starts, and what a cache may keep ----------------------------------------------------------------
 
 
-class Counted(Sweep):
+class Counted(CacheFlush):
     """A sweep that counts how often it was asked for."""
 
     def __init__(self, cache_bytes: int) -> None:
@@ -110,8 +110,8 @@ def test_the_cache_is_emptied_after_outputs_are_poisoned_where_the_unit_is_memor
     task, sweep = replace(softmax, unit=unit), Counted(MIB)
     case = next(case for case in task.cases if case.name == "short")
     layout = lay_out(task, case, sets=1)
-    memory = CpuMemory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, sweep=sweep, seats=1)
-    memory.operands(task, case, sets=1).region(range(1), seat=0).poison(0x7FC00001)
+    memory = CpuMemory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, sweep=sweep, slots=1)
+    memory.operands(task, case, sets=1).region(range(1), slot=0).poison(0x7FC00001)
     assert sweep.times == times
     assert (sweep._other is not None and sweep._other.nbytes >= SWEEPS * MIB) is (times == 1)
     memory.close()
@@ -150,7 +150,7 @@ def test_outputs_that_a_cache_may_keep_are_not_held_against_the_bandwidth(
     task = replace(softmax, unit=unit)
     found = timed(task, rate=rate * PEAK, calls=calls)
     if is_accused:
-        with pytest.raises(Failed, match="faster than physics"):
+        with pytest.raises(CandidateFailed, match="faster than physics"):
             measurement.refuse_impossible_rates(opened(task, cache_bytes=cache_bytes), found)
     else:
         measurement.refuse_impossible_rates(opened(task, cache_bytes=cache_bytes), found)

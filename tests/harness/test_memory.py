@@ -5,14 +5,14 @@ import os
 
 import numpy as np
 import pytest
-from court import SMALL
+from scripted_judge import SMALL
 
 from harness import task as tasks
 from harness.checking import inputs
-from harness.memory import Check
+from harness.memory import OutputCheck
 from harness.memory.cpu import CpuMemory
 from harness.memory.layout import lay_out
-from harness.memory.scripted import Outcome, ScriptedMemory
+from harness.memory.scripted import BatchOutcome, ScriptedMemory
 from harness.memory.sealed import SealedMemory
 
 TASK = tasks.load(SMALL)
@@ -28,7 +28,7 @@ def memory():
 
 
 def write_outputs(memory: CpuMemory, *, factor: float = 1.0) -> None:
-    """Compute every set as a worker at seat 0 would."""
+    """Compute every set as a worker at slot 0 would."""
     operands = memory.operands(TASK, MAIN, sets=len(SETS))
     for index in SETS:
         (output,) = (buffer for buffer in TASK.buffers if buffer.is_output)
@@ -62,12 +62,12 @@ def test_outputs_are_examined_where_they_lie(memory, factor, is_wrong, full) -> 
     operands = memory.operands(TASK, MAIN, sets=len(SETS))
     operands.fill(SETS, inputs.fresh_key())
     write_outputs(memory, factor=factor)
-    check = Check(0, POISON, np.random.default_rng(0), full=full)
+    check = OutputCheck(0, POISON, np.random.default_rng(0), full=full)
     assert (operands.examine(SETS, check) is not None) is is_wrong
 
 
 def test_what_changes_late_or_beside_the_outputs_is_counted(memory) -> None:
-    region = memory.operands(TASK, MAIN, sets=len(SETS)).region(SETS, seat=0)
+    region = memory.operands(TASK, MAIN, sets=len(SETS)).region(SETS, slot=0)
     region.poison(POISON)
     region.choose_samples(np.random.default_rng(0), at_least=8)
     region.read_samples()
@@ -95,11 +95,11 @@ def test_a_scripted_memory_tells_of_each_seat_what_happened_there() -> None:
     operands = memory.operands(TASK, MAIN, sets=len(SETS))
     operands.fill(SETS, "0" * 32)
     assert passed == [1.0]
-    memory.happen(1, Outcome(mistake="C[0,0] is 1", late_samples=2))
+    memory.happen(1, BatchOutcome(mistake="C[0,0] is 1", late_samples=2))
     rng = np.random.default_rng(0)
-    assert operands.examine(SETS, Check(0, POISON, rng)) is None
-    assert operands.examine(SETS, Check(1, POISON, rng)) is not None
-    region = operands.region(SETS, seat=1)
+    assert operands.examine(SETS, OutputCheck(0, POISON, rng)) is None
+    assert operands.examine(SETS, OutputCheck(1, POISON, rng)) is not None
+    region = operands.region(SETS, slot=1)
     region.choose_samples(rng, at_least=8)
     assert region.late_samples() == (2, 8)
     region.poison(POISON)

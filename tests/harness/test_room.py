@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import task as tasks
-from harness.checking import rehearsal, room
+from harness.checking import benchmark_check, room
 from harness.devices import machine
 from harness.devices.cpu import PACE, CpuDevice
 from harness.errors import TaskFault
@@ -48,7 +48,7 @@ def test_a_task_of_many_gigabytes_is_refused_before_its_benchmark_is_tried(tmp_p
     text = (folder / "task.toml").read_text()
     (folder / "task.toml").write_text(text.replace("M = 64, N = 64", "M = 400000, N = 400000"))
     with pytest.raises(TaskFault, match=r"case main: its buffers take 596\.2 GiB and judging them about"):
-        rehearsal.load(folder)
+        benchmark_check.load(folder)
 
 
 def test_free_memory_is_the_machines_or_what_its_container_leaves(tmp_path):

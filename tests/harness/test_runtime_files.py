@@ -41,7 +41,7 @@ def test_packages_are_looked_for_after_everything_else(monkeypatch: pytest.Monke
 
 
 def test_memory_on_paper_does_not_overlap() -> None:
-    driver = record.PaperDriver({})
+    driver = record.RecordingDriver({})
     first, second = driver.mem_alloc(10_000), driver.mem_alloc(1)
     assert second >= first + 10_000
 

@@ -33,7 +33,7 @@ def test_a_step_that_fails_is_named_and_nothing_after_it_runs(tmp_path: Path) ->
 
 
 def test_a_process_is_stopped_let_go_on_and_killed() -> None:
-    process = spawn.start([OWN_SESSION, ("program", spawn.Image(["/bin/sleep", "30"], {}).execute)])
+    process = spawn.start([OWN_SESSION, ("program", spawn.ProgramImage(["/bin/sleep", "30"], {}).execute)])
     assert isinstance(process, Process)
     assert process.stop()
     assert Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
@@ -53,7 +53,7 @@ def test_a_system_call_that_fails_names_itself_and_one_that_is_not_known_says_so
 
 
 def test_a_filter_refuses_a_worker_what_it_allows_before() -> None:
-    install: Step = ("filter", seccomp.program(seccomp.Kind.WORKER).install)
+    install: Step = ("filter", seccomp.program(seccomp.FilterKind.WORKER).install)
     forbid: Step = ("no new privileges", privileges.forbid_new_privileges)
     affinity: Step = ("cores", lambda: os.sched_setaffinity(0, os.sched_getaffinity(0)))
     assert ended(affinity, forbid, install) == "exited with 3"

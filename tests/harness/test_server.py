@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from court import FULL, SMALL
+from scripted_judge import FULL, SMALL
 
 from harness.devices import machine
 from harness.devices.scripted import ScriptedDevice

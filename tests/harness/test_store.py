@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from harness.compiling import store
-from harness.compiling.bench import BuildFault
+from harness.compiling.build_runner import BuildFault
 from harness.compiling.built import Built
 from harness.wire import messages as wire
 

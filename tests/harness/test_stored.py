@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from harness import task as tasks
-from harness.checking import rehearsal
+from harness.checking import benchmark_check
 from harness.checking.rounding import rounded
-from harness.memory import Check
+from harness.memory import OutputCheck
 from harness.memory.layout import Layout, lay_out
 from kernelsmith import paths
 
 SETS, ROWS, COLS = 5, 1000, 64
-TASK = rehearsal.load(paths.tasks_folder() / "hopper_rmsnorm")
+TASK = benchmark_check.load(paths.tasks_folder() / "hopper_rmsnorm")
 CASE = replace(TASK.timed[0], sizes={"ROWS": ROWS, "COLS": COLS})
 
 
@@ -127,7 +127,7 @@ class Memory:
 
     def look(self, seed: int, *, sets: range = range(SETS), full: bool = False) -> str:
         """What is found wrong with these sets."""
-        check = Check(0, 1, np.random.default_rng(seed), full=full)
+        check = OutputCheck(0, 1, np.random.default_rng(seed), full=full)
         mistake = self.stored.examine(sets, check)
         return mistake.detail if mistake else ""
 
@@ -203,4 +203,4 @@ def test_a_reference_that_mixes_what_belongs_to_calls_is_asked_call_by_call(tmp_
     file = tmp_path / "task" / "benchmark.py"
     for change in ("* (weight - weight.mean())", "* (weight - weight.mean()) * xp.float32(1e-5)", "@ xp.diag(weight)"):
         file.write_text((TASK.folder / "benchmark.py").read_text().replace("* weight}", f"{change}}}"))
-        assert not rehearsal.load(tmp_path / "task").takes_rows_of_calls
+        assert not benchmark_check.load(tmp_path / "task").takes_rows_of_calls

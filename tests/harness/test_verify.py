@@ -23,7 +23,7 @@ def problem(case_name: str, key: str = "1f" * 16):
     return case, inputs, {"C": inputs["A"] @ inputs["B"].T}
 
 
-def both_checks(case, inputs, outputs) -> tuple[verify.Mistake | None, verify.Mistake | None]:
+def both_checks(case, inputs, outputs) -> tuple[verify.WrongOutput | None, verify.WrongOutput | None]:
     """The full comparison and the check of timed calls."""
     call = verify.Call(TASK, case, inputs, outputs)
     quick = verify.check_timed(call, rng=np.random.default_rng(7), poison=POISON)
@@ -133,7 +133,7 @@ def normalized() -> tuple[tasks.Case, tasks.Arrays, np.ndarray]:
     return case, inputs, rounded(ROWS_TASK.reference(inputs)["Y"], "bfloat16")
 
 
-def look_at_rows(case, inputs, y, seed: int) -> verify.Mistake | None:
+def look_at_rows(case, inputs, y, seed: int) -> verify.WrongOutput | None:
     """The check of one timed call."""
     rng = np.random.default_rng(seed)
     return verify.check_timed(verify.Call(ROWS_TASK, case, inputs, {"Y": y}), rng=rng, poison=POISON)

@@ -1,52 +1,52 @@
 """What is measured when a task is opened, on a scripted device."""
 
 import pytest
-from court import CASES, SMALL, open_court
+from scripted_judge import CASES, SMALL, open_scripted_judge
 
-from harness.checking import rehearsal
-from harness.devices.script import Behaviour, Event, Failure, Script, VendorScript
+from harness.checking import benchmark_check
+from harness.devices.script import Behaviour, Script, ScriptedBuildFailure, ScriptedEvent, VendorScript
 from harness.devices.scripted import ScriptedDevice
 from harness.errors import TaskFault
 from harness.judging import opening
 from harness.judging.opening import spread_of
 
 
-def test_a_calibration_says_when_and_on_what_it_was_measured(court):
-    calibration = court(Script(name="a card", peak=2e12)).opened.calibration
+def test_a_calibration_says_when_and_on_what_it_was_measured(scripted_judge):
+    calibration = scripted_judge(Script(name="a card", peak=2e12)).opened.calibration
     assert (calibration.device, calibration.peak) == ("a card", 2e12)
     assert calibration.measured_at.tzinfo is not None
 
 
-def test_it_cannot_be_changed(court):
+def test_it_cannot_be_changed(scripted_judge):
     with pytest.raises(AttributeError):
-        court().opened.calibration.peak = 1.0
+        scripted_judge().opened.calibration.peak = 1.0
 
 
-def test_the_dispatch_overhead_is_that_of_a_candidate_of_known_duration(court):
-    calibration = court(Script(overhead_s=5e-6)).opened.calibration
+def test_the_dispatch_overhead_is_that_of_a_candidate_of_known_duration(scripted_judge):
+    calibration = scripted_judge(Script(overhead_s=5e-6)).opened.calibration
     assert calibration.overheads_s("c") == {0.0: pytest.approx(5e-6, rel=1e-3)}
     assert calibration.trusted_language == "c"
 
 
 def test_the_overhead_of_a_gpu_task_is_what_its_candidate_of_known_duration_leaves(tmp_path):
-    task = rehearsal.load(SMALL.with_name("small_gpu_matmul"))
-    opened = open_court(task, tmp_path, Script(peak=1e15, overhead_s=5e-5), {}).opened
+    task = benchmark_check.load(SMALL.with_name("small_gpu_matmul"))
+    opened = open_scripted_judge(task, tmp_path, Script(peak=1e15, overhead_s=5e-5), {}).opened
     assert opened.calibration.overheads_s("cuda")[0.0] == pytest.approx(5e-5, rel=1e-3)
 
 
-def test_the_overhead_is_measured_after_every_idle_time_that_batches_have(court):
-    opened = court(Script(overhead_s=5e-6, pace="cuda")).opened
+def test_the_overhead_is_measured_after_every_idle_time_that_batches_have(scripted_judge):
+    opened = scripted_judge(Script(overhead_s=5e-6, pace="cuda")).opened
     assert set(opened.calibration.overheads_s("c")) == {0.0, opened.pace.turn_idle_s, opened.pace.idle_s}
 
 
-def test_the_spread_is_that_of_the_vendor_lines_processes(court):
-    calm, wild = (court(Script(jitter=jitter, vendor=VendorScript(1e-3))).opened for jitter in (0.0, 0.2))
+def test_the_spread_is_that_of_the_vendor_lines_processes(scripted_judge):
+    calm, wild = (scripted_judge(Script(jitter=jitter, vendor=VendorScript(1e-3))).opened for jitter in (0.0, 0.2))
     assert calm.calibration.spread == pytest.approx(0.0, abs=1e-6)
     assert wild.calibration.spread > 0.005
 
 
-def test_without_a_vendor_line_the_spread_is_that_of_the_peak_probe(court):
-    calibration = court(Script(jitter=0.01)).opened.calibration
+def test_without_a_vendor_line_the_spread_is_that_of_the_peak_probe(scripted_judge):
+    calibration = scripted_judge(Script(jitter=0.01)).opened.calibration
     assert calibration.vendor is None
     assert 0 < calibration.spread < 0.05
 
@@ -55,8 +55,8 @@ def test_one_disturbed_process_of_five_does_not_widen_the_spread():
     assert spread_of([1.0, 1.01, 0.99, 1.0, 5.0]) == pytest.approx(opening.NORMAL_MAD * 0.01)
 
 
-def test_the_vendors_time_and_the_ratio_of_its_single_calls_are_kept(court):
-    calibration = court(Script(vendor=VendorScript(2e-3, "a library"))).opened.calibration
+def test_the_vendors_time_and_the_ratio_of_its_single_calls_are_kept(scripted_judge):
+    calibration = scripted_judge(Script(vendor=VendorScript(2e-3, "a library"))).opened.calibration
     assert calibration.vendor.vendor.name == "a library"
     assert calibration.vendor.call_s == pytest.approx(2e-3)
     assert calibration.single_ratio == pytest.approx(1.0)
@@ -70,7 +70,7 @@ class TwoVendors(ScriptedDevice):
 
     def _behaviour(self, text, *, is_vendor):
         behaviour = super()._behaviour(text, is_vendor=is_vendor)
-        wrong = tuple(Event(worker=1, batch=n, mistake="C[0,0] is 1") for n in range(9))
+        wrong = tuple(ScriptedEvent(worker=1, batch=n, mistake="C[0,0] is 1") for n in range(9))
         return Behaviour(call_s=behaviour.call_s, events=wrong) if is_vendor else behaviour
 
 
@@ -92,7 +92,7 @@ def test_a_task_that_cannot_be_opened_gives_its_memory_back(task):
             given.append(super().memory(**sizes))
             return given[-1]
 
-    script = Script(vendor=VendorScript(1e-3), candidates=(Behaviour(build=Failure("no such header")),))
+    script = Script(vendor=VendorScript(1e-3), candidates=(Behaviour(build=ScriptedBuildFailure("no such header")),))
     with pytest.raises(TaskFault, match="the vendor line does not build: no such header"):
         opening.open_task(task, device=Kept(script, isolation=Isolation(Level.FULL, "")), calibration_s=1.0)
     assert given
@@ -108,8 +108,8 @@ def test_each_step_of_the_calibration_is_announced(task):
     assert steps == ["peak", "memory", "dispatch overhead", "vendor line", "process spread"]
 
 
-def test_the_answer_to_an_open_request_tells_it(court):
-    device = opening.describe(court(Script(overhead_s=5e-6, vendor=VendorScript(2e-3))).opened)
+def test_the_answer_to_an_open_request_tells_it(scripted_judge):
+    device = opening.describe(scripted_judge(Script(overhead_s=5e-6, vendor=VendorScript(2e-3))).opened)
     assert (device.kind, device.unit) == ("scripted", "fp32")
     assert device.overhead_us == pytest.approx(5.0, rel=1e-3)
     assert device.vendor.time_us == pytest.approx(2000.0)

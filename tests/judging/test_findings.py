@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.judging.findings import Findings, Measurable
+from harness.judging.findings import DisturbableFigure, Findings
 from harness.wire.messages import Figure
 
 
@@ -38,7 +38,7 @@ def test_what_was_disturbed_is_measured_once_more(
         measured.append(monitored)
         return len(measured)
 
-    found = findings.undisturbed(Measurable(Figure.AUDIT, "the audit", measure, monitor, lambda _: settled))
+    found = findings.undisturbed(DisturbableFigure(Figure.AUDIT, "the audit", measure, monitor, lambda _: settled))
     assert found == len(measured) == taken
     assert findings.notes == said
     assert findings.verdict("passed").disturbed == tuple(figures)

@@ -15,10 +15,10 @@ from harness.judging.calibration import Calibration, Overhead
 from harness.judging.findings import Findings
 from harness.timing import score
 from harness.timing.clock import SystemClock
-from harness.timing.failure import Failed
+from harness.timing.failure import CandidateFailed
 from harness.timing.session import LEAST_LEFT
 from harness.wire import messages as wire
-from harness.worker import orders
+from harness.worker.batch_request import CALL, CAPTURE, REPLAY, BatchRequest
 
 KEY = inputs.fresh_key()
 
@@ -49,7 +49,7 @@ class State:
 
 def test_stages_run_in_order_as_far_as_they_apply_and_the_first_failure_ends_them():
     def fail(state: State) -> None:
-        raise Failed("incorrect", "no")
+        raise CandidateFailed("incorrect", "no")
 
     ran: list[str] = []
     stages = (
@@ -60,8 +60,8 @@ def test_stages_run_in_order_as_far_as_they_apply_and_the_first_failure_ends_the
         judgement.Stage("duel", lambda state: ran.append("duel")),
     )
     state = State()
-    with pytest.raises(Failed, match="no"):
-        judgement.go_through(stages, state)
+    with pytest.raises(CandidateFailed, match="no"):
+        judgement.run_stages(stages, state)
     assert ran == ["quick", "build"]
     assert state.said == ["build", "timing"]
     assert set(state.findings.durations_s) == {"build", "timing"}
@@ -74,8 +74,8 @@ def test_a_score_is_a_quantile_within_its_interval():
     assert found.low_s < found.call_s < found.high_s
 
 
-def test_overheads_are_told_by_language_and_the_trusted_language_is_the_first(court):
-    measured = court().opened.calibration
+def test_overheads_are_told_by_language_and_the_trusted_language_is_the_first(scripted_judge):
+    measured = scripted_judge().opened.calibration
     two = {"cuda": {0.0: Overhead(1e-5, 1e-6)}, "triton": {0.0: Overhead(3e-5, 1e-6)}}
     calibration = Calibration("card", measured.measured_at, 1.0, {}, two)
     assert calibration.trusted_language == "cuda"
@@ -84,11 +84,11 @@ def test_overheads_are_told_by_language_and_the_trusted_language_is_the_first(co
 
 
 @pytest.fixture
-def timed(court):
+def timed(scripted_judge):
     """Return a function that times one batch of calls of `call_s` on a device with this dispatch overhead, seconds."""
 
     def batch(call_s: float, *, overhead_s: float, calls: int):
-        here = court(Script(overhead_s=overhead_s), one=Behaviour(call_s=call_s))
+        here = scripted_judge(Script(overhead_s=overhead_s), one=Behaviour(call_s=call_s))
         built = here.opened.build(Path(here.source("one").path), language="c")
         assert isinstance(built, Built)
         with here.opened.worker(built.artifact) as worker:
@@ -111,13 +111,13 @@ def test_some_of_a_batchs_time_counts_whatever_is_deducted(timed):
     assert batch.time.call_s == pytest.approx(LEAST_LEFT * 1e-3, rel=0.01)
 
 
-def test_a_batch_is_told_in_microseconds(court):
-    told = timed_cases.as_wire(court().opened.main, score.BatchTime(2e-3, 4, KEY, {"power_w": 600.0}))
+def test_a_batch_is_told_in_microseconds(scripted_judge):
+    told = timed_cases.as_wire(scripted_judge().opened.main, score.BatchTime(2e-3, 4, KEY, {"power_w": 600.0}))
     assert told == wire.Batch("main", 4, 2000.0, KEY, {"power_w": 600.0})
 
 
-def test_a_task_without_a_gpu_has_no_flags(court):
-    assert correctness.flags(court().opened.task, wire.Facts(text_bytes=1)) == []
+def test_a_task_without_a_gpu_has_no_flags(scripted_judge):
+    assert correctness.flags(scripted_judge().opened.task, wire.Facts(text_bytes=1)) == []
 
 
 def test_the_seconds_of_a_guard_are_counted_only_where_a_judgement_asks_for_them():
@@ -140,6 +140,6 @@ def test_a_wait_ends_early_where_its_condition_holds():
     clock.wait_until(clock.now_ns() - 1, or_until=lambda: pytest.fail("it was over"))
 
 
-def test_orders_are_calls_unless_they_say_otherwise():
-    assert orders.Orders((1,), np.zeros((1, 1), np.uint64), (True,)).manner == orders.CALL
-    assert len({orders.CALL, orders.CAPTURE, orders.REPLAY}) == 3
+def test_batch_requests_are_calls_unless_they_say_otherwise():
+    assert BatchRequest((1,), np.zeros((1, 1), np.uint64), (True,)).manner == CALL
+    assert len({CALL, CAPTURE, REPLAY}) == 3

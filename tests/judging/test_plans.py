@@ -4,10 +4,10 @@ import random
 from dataclasses import replace
 
 import pytest
-from court import CASES, at_timed
+from scripted_judge import CASES, at_timed
 
 from harness.contract import pace
-from harness.devices.script import Behaviour, Event, Script
+from harness.devices.script import Behaviour, Script, ScriptedEvent
 from harness.timing.plan import MIN_BATCHES, Pace, Planner
 from harness.wire.messages import Figure
 
@@ -20,97 +20,101 @@ def planner(task) -> Planner:
 
 
 def test_a_batch_is_as_long_as_the_pace_says(planner):
-    plan = planner.plan(1e-3, chance=random.Random(0))
+    plan = planner.plan(1e-3, random_source=random.Random(0))
     assert plan.calls * 1e-3 == pytest.approx(CPU.target_s)
     assert CPU.batches[0] <= plan.batches <= CPU.batches[1]
 
 
 def test_the_number_of_batches_is_drawn(planner):
-    drawn = {planner.plan(1e-3, chance=random.Random(seed)).batches for seed in range(40)}
+    drawn = {planner.plan(1e-3, random_source=random.Random(seed)).batches for seed in range(40)}
     assert len(drawn) > 5
 
 
 def test_a_slow_kernel_gets_fewer_batches_but_never_fewer_than_the_least(planner):
-    assert planner.plan(0.1, chance=random.Random(0)).batches == 19
-    assert planner.plan(60.0, chance=random.Random(0)).batches == MIN_BATCHES
-    assert planner.plan(60.0, chance=random.Random(0)).calls == 1
+    assert planner.plan(0.1, random_source=random.Random(0)).batches == 19
+    assert planner.plan(60.0, random_source=random.Random(0)).batches == MIN_BATCHES
+    assert planner.plan(60.0, random_source=random.Random(0)).calls == 1
 
 
 def test_sets_exceed_the_cache_where_they_fit(planner):
     small, large = (
-        replace(planner, cache_bytes=size).plan(1e-2, chance=random.Random(0)) for size in (1 << 16, 1 << 22)
+        replace(planner, cache_bytes=size).plan(1e-2, random_source=random.Random(0)) for size in (1 << 16, 1 << 22)
     )
     assert large.sets > small.sets >= small.calls
-    one = replace(planner, pace=replace(CPU, max_bytes=1)).plan(1e-2, chance=random.Random(0))
+    one = replace(planner, pace=replace(CPU, max_bytes=1)).plan(1e-2, random_source=random.Random(0))
     assert one.sets == one.calls == 1
 
 
 def test_costly_sets_make_batches_shorter(planner):
-    assert replace(planner, set_s=0.05).plan(1e-4, chance=random.Random(0)).calls < 3
+    assert replace(planner, set_s=0.05).plan(1e-4, random_source=random.Random(0)).calls < 3
 
 
-def test_a_slow_first_call_makes_a_new_plan(court):
-    here = court(slow_start=Behaviour(call_s=1e-4, events=(Event(batch=0, call_s=0.05),)))
+def test_a_slow_first_call_makes_a_new_plan(scripted_judge):
+    here = scripted_judge(slow_start=Behaviour(call_s=1e-4, events=(ScriptedEvent(batch=0, call_s=0.05),)))
     verdict = here.measure("slow_start")
     assert verdict.measurement.time_us == pytest.approx(100.0, rel=1e-2)
     assert any("planned again" in note for note in verdict.notes)
 
 
-def test_a_candidate_that_pretends_to_be_slow_is_not_scored_below_half_of_its_last_pilot(court):
-    pretends = tuple(Event(batch=CASES + n, call_s=0.05 / 4**n) for n in range(4))
-    verdict = court(liar=Behaviour(call_s=1e-6, events=(Event(batch=0, call_s=0.2), *pretends))).measure("liar")
+def test_a_candidate_that_pretends_to_be_slow_is_not_scored_below_half_of_its_last_pilot(scripted_judge):
+    pretends = tuple(ScriptedEvent(batch=CASES + n, call_s=0.05 / 4**n) for n in range(4))
+    verdict = scripted_judge(
+        liar=Behaviour(call_s=1e-6, events=(ScriptedEvent(batch=0, call_s=0.2), *pretends))
+    ).measure("liar")
     assert any("not scored below half" in note for note in verdict.notes)
     assert verdict.measurement.time_us > 100
 
 
-def test_a_disturbed_case_is_timed_again_and_the_note_says_why(court):
-    here = court(honest=Behaviour(events=(at_timed(1, disturbed="two loads", call_s=9e-3),)))
+def test_a_disturbed_case_is_timed_again_and_the_note_says_why(scripted_judge):
+    here = scripted_judge(honest=Behaviour(events=(at_timed(1, disturbed="two loads", call_s=9e-3),)))
     verdict = here.measure("honest")
     assert "case main: timed again, for it was disturbed: two loads" in verdict.notes
     assert verdict.disturbed == ()
     assert verdict.measurement.time_us == pytest.approx(1000.0)
 
 
-def test_a_case_that_is_disturbed_twice_is_told(court):
+def test_a_case_that_is_disturbed_twice_is_told(scripted_judge):
     everywhere = tuple(at_timed(n, disturbed="two loads") for n in range(80))
-    verdict = court(honest=Behaviour(events=everywhere)).measure("honest")
+    verdict = scripted_judge(honest=Behaviour(events=everywhere)).measure("honest")
     assert verdict.disturbed == (Figure.TIMING,)
     assert any("disturbed, and once more" in note for note in verdict.notes)
 
 
-def test_short_calls_run_as_graphs_where_they_can_be_captured(court):
+def test_short_calls_run_as_graphs_where_they_can_be_captured(scripted_judge):
     script = Script(pace="cuda", overhead_s=1e-4)
     for captures in (True, False):
-        verdict = court(script, short=Behaviour(call_s=1e-5, captures=captures)).measure("short")
+        verdict = scripted_judge(script, short=Behaviour(call_s=1e-5, captures=captures)).measure("short")
         assert any("runs as a CUDA graph" in note for note in verdict.notes)
         assert verdict.measurement.time_us == pytest.approx(10.0, rel=0.2)
 
 
-def test_a_candidate_that_is_slower_than_its_race_is_scored_from_its_first_batches(court):
-    verdict = court(slow=Behaviour(call_s=2e-3)).measure("slow", racing_above_s=1.15e-3)
+def test_a_candidate_that_is_slower_than_its_race_is_scored_from_its_first_batches(scripted_judge):
+    verdict = scripted_judge(slow=Behaviour(call_s=2e-3)).measure("slow", racing_above_s=1.15e-3)
     assert len(verdict.batches) == 4
     assert any("scored from 4 batches" in note for note in verdict.notes)
     assert verdict.measurement.time_us == pytest.approx(2000.0)
 
 
 @pytest.mark.parametrize("racing_above_s", [None, 1.15e-3])
-def test_a_candidate_that_may_win_is_timed_to_the_end(court, racing_above_s):
+def test_a_candidate_that_may_win_is_timed_to_the_end(scripted_judge, racing_above_s):
     one_slow = (at_timed(0, call_s=3e-3), at_timed(1, call_s=3e-3))
-    verdict = court(fast=Behaviour(call_s=1e-3, events=one_slow)).measure("fast", racing_above_s=racing_above_s)
+    verdict = scripted_judge(fast=Behaviour(call_s=1e-3, events=one_slow)).measure(
+        "fast", racing_above_s=racing_above_s
+    )
     assert len(verdict.batches) >= CPU.batches[0]
 
 
-def test_the_mean_of_several_cases_races_with_nobody(court, task):
+def test_the_mean_of_several_cases_races_with_nobody(scripted_judge, task):
     cases = tuple(replace(case, timed=1.0, hidden=False) for case in task.cases)
-    here = court(of=replace(task, cases=cases), slow=Behaviour(call_s=2e-3))
+    here = scripted_judge(of=replace(task, cases=cases), slow=Behaviour(call_s=2e-3))
     assert len(here.measure("slow", racing_above_s=1e-3).batches) > 3 * 4
 
 
-def test_only_the_calibrated_overhead_is_deducted(court):
-    here = court(Script(overhead_s=3e-4), short=Behaviour(call_s=1e-4))
+def test_only_the_calibrated_overhead_is_deducted(scripted_judge):
+    here = scripted_judge(Script(overhead_s=3e-4), short=Behaviour(call_s=1e-4))
     assert here.measure("short").measurement.time_us == pytest.approx(100.0, rel=1e-3)
 
 
-def test_what_scatters_less_than_the_overhead_never_reads_as_nothing(court):
-    here = court(Script(overhead_s=3e-4), instant=Behaviour(call_s=1e-3, events=(at_timed(0, call_s=1e-9),)))
+def test_what_scatters_less_than_the_overhead_never_reads_as_nothing(scripted_judge):
+    here = scripted_judge(Script(overhead_s=3e-4), instant=Behaviour(call_s=1e-3, events=(at_timed(0, call_s=1e-9),)))
     assert here.measure("instant").batches[0].time_us > 0

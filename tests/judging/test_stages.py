@@ -3,10 +3,10 @@
 import itertools
 
 import pytest
-from court import at_timed
+from scripted_judge import at_timed
 
 from harness import guards
-from harness.devices.script import Behaviour, Event, Failure, Script
+from harness.devices.script import Behaviour, Script, ScriptedBuildFailure, ScriptedEvent
 from harness.errors import MachineError
 from harness.judging import judge
 
@@ -20,8 +20,8 @@ def test_the_stages_of_a_judgement_are_lists_that_one_can_read():
     ]  # fmt: skip
 
 
-def test_an_honest_candidate_passes_and_tells_its_stages(court):
-    here = court(Script(overhead_s=2e-6), honest=Behaviour(call_s=1e-4))
+def test_an_honest_candidate_passes_and_tells_its_stages(scripted_judge):
+    here = scripted_judge(Script(overhead_s=2e-6), honest=Behaviour(call_s=1e-4))
     verdict = here.measure("honest")
     assert verdict.status == "passed"
     assert verdict.promotion is None
@@ -31,8 +31,8 @@ def test_an_honest_candidate_passes_and_tells_its_stages(court):
     assert verdict.source_digest
 
 
-def test_each_case_that_is_checked_is_announced_and_a_hidden_one_by_its_kind(court):
-    here = court(honest=Behaviour())
+def test_each_case_that_is_checked_is_announced_and_a_hidden_one_by_its_kind(scripted_judge):
+    here = scripted_judge(honest=Behaviour())
     here.measure("honest")
     steps = [stage for stage in here.stages if stage.startswith("correctness: ")]
     assert steps[0] == "correctness: case main, 1 of 3"
@@ -40,77 +40,81 @@ def test_each_case_that_is_checked_is_announced_and_a_hidden_one_by_its_kind(cou
 
 
 @pytest.mark.parametrize("status", ["build_failed", "rejected"])
-def test_a_build_that_fails_has_the_status_that_the_builder_gives(court, status):
-    verdict = court(broken=Behaviour(build=Failure("line 3: no", status=status))).measure("broken")
+def test_a_build_that_fails_has_the_status_that_the_builder_gives(scripted_judge, status):
+    verdict = scripted_judge(broken=Behaviour(build=ScriptedBuildFailure("line 3: no", status=status))).measure(
+        "broken"
+    )
     assert (verdict.status, verdict.detail, verdict.measurement) == (status, "line 3: no", None)
 
 
 @pytest.mark.parametrize(
     ("event", "status", "detail"),
     [
-        (Event(batch=-1, died="exited with 127"), "crashed", "exited with 127 while it was loaded"),
-        (Event(batch=-1, overdue=True), "timed_out", "deadline: no answer"),
-        (Event(batch=0, died="killed by SIGSEGV"), "crashed", "killed by SIGSEGV in case main"),
-        (Event(batch=0, overdue=True), "timed_out", "deadline: no answer within 2 s in case main"),
-        (Event(batch=1, died="killed by SIGSEGV"), "crashed", f"ended in a hidden case: {HIDDEN}"),
-        (Event(batch=1, overdue=True), "timed_out", f"deadline in a hidden case: {HIDDEN}"),
-        (Event(batch=0, mistake="C[0,0] is 1"), "incorrect", "case main: C[0,0] is 1 [inputs main:1:"),
-        (Event(batch=1, mistake="C[0,0] is 1"), "incorrect", f"wrong in a hidden case: {HIDDEN}"),
-        (Event(batch=0, overrun=4), "incorrect", "wrote outside the outputs: 4 bytes beside them changed"),
-        (Event(batch=0, excess="3 GiB are taken"), "crashed", "3 GiB are taken"),
-        (Event(batch=0, tampered="the inputs were changed"), "tampered", "case main: the inputs were changed"),
-        (Event(batch=0, busy="the GPU was still at work"), "tampered", "still at work"),
-        (Event(batch=0, late_samples=2), "tampered", "2 of 64 sampled output words changed after the calls"),
+        (ScriptedEvent(batch=-1, died="exited with 127"), "crashed", "exited with 127 while it was loaded"),
+        (ScriptedEvent(batch=-1, overdue=True), "timed_out", "deadline: no answer"),
+        (ScriptedEvent(batch=0, died="killed by SIGSEGV"), "crashed", "killed by SIGSEGV in case main"),
+        (ScriptedEvent(batch=0, overdue=True), "timed_out", "deadline: no answer within 2 s in case main"),
+        (ScriptedEvent(batch=1, died="killed by SIGSEGV"), "crashed", f"ended in a hidden case: {HIDDEN}"),
+        (ScriptedEvent(batch=1, overdue=True), "timed_out", f"deadline in a hidden case: {HIDDEN}"),
+        (ScriptedEvent(batch=0, mistake="C[0,0] is 1"), "incorrect", "case main: C[0,0] is 1 [inputs main:1:"),
+        (ScriptedEvent(batch=1, mistake="C[0,0] is 1"), "incorrect", f"wrong in a hidden case: {HIDDEN}"),
+        (ScriptedEvent(batch=0, overrun=4), "incorrect", "wrote outside the outputs: 4 bytes beside them changed"),
+        (ScriptedEvent(batch=0, excess="3 GiB are taken"), "crashed", "3 GiB are taken"),
+        (ScriptedEvent(batch=0, tampered="the inputs were changed"), "tampered", "case main: the inputs were changed"),
+        (ScriptedEvent(batch=0, busy="the GPU was still at work"), "tampered", "still at work"),
+        (ScriptedEvent(batch=0, late_samples=2), "tampered", "2 of 64 sampled output words changed after the calls"),
         (at_timed(1, died="killed by SIGBUS"), "crashed", "killed by SIGBUS in case main"),
         (at_timed(1, mistake="C[0,0] is 1"), "incorrect", "C[0,0] is 1"),
         (at_timed(1, tampered="the inputs were changed"), "tampered", "the inputs were changed"),
         (at_timed(1, late_samples=1), "tampered", "1 of 64"),
     ],
 )
-def test_every_way_to_fail_has_a_status_and_words(court, event, status, detail):
-    verdict = court(bad=Behaviour(events=(event,))).measure("bad")
+def test_every_way_to_fail_has_a_status_and_words(scripted_judge, event, status, detail):
+    verdict = scripted_judge(bad=Behaviour(events=(event,))).measure("bad")
     assert verdict.status == status
     assert detail in verdict.detail
     assert verdict.measurement is None
 
 
-def test_the_last_batch_is_examined_after_its_worker_is_dead(court):
-    here = court(Script(seed=3), late=Behaviour())
+def test_the_last_batch_is_examined_after_its_worker_is_dead(scripted_judge):
+    here = scripted_judge(Script(seed=3), late=Behaviour())
     batches = len(here.measure("late").batches)
     # In the same script the same number of batches is drawn again.
-    again = court(Script(seed=3), late=Behaviour(events=(at_timed(batches - 1, late_samples=5),)))
+    again = scripted_judge(Script(seed=3), late=Behaviour(events=(at_timed(batches - 1, late_samples=5),)))
     assert again.measure("late").status == "tampered"
 
 
-def test_a_rate_above_the_ceiling_is_no_measurement(court, task):
+def test_a_rate_above_the_ceiling_is_no_measurement(scripted_judge, task):
     impossible_s = task.work(task.timed[0]) / 1.2e12
-    verdict = court(Script(peak=1e12), miracle=Behaviour(call_s=impossible_s)).measure("miracle")
+    verdict = scripted_judge(Script(peak=1e12), miracle=Behaviour(call_s=impossible_s)).measure("miracle")
     assert verdict.status == "tampered"
     assert "1.20 of the peak: faster than physics" in verdict.detail
 
 
 @pytest.mark.parametrize(("event", "look"), [
-    (Event(batch=0, died="killed by SIGKILL"), 1),
-    (Event(batch=0, overdue=True), 1),
-    (Event(batch=0, busy="still at work"), 1),
+    (ScriptedEvent(batch=0, died="killed by SIGKILL"), 1),
+    (ScriptedEvent(batch=0, overdue=True), 1),
+    (ScriptedEvent(batch=0, busy="still at work"), 1),
 ])  # fmt: skip
-def test_a_failure_that_others_may_have_caused_blames_nobody_while_they_compute(court, event, look):
+def test_a_failure_that_others_may_have_caused_blames_nobody_while_they_compute(scripted_judge, event, look):
     with pytest.raises(MachineError, match="another process computes"):
-        court(Script(company=(look,)), bad=Behaviour(events=(event,))).measure("bad")
+        scripted_judge(Script(other_processes_at=(look,)), bad=Behaviour(events=(event,))).measure("bad")
 
 
-def test_a_wrong_output_is_blamed_even_beside_others(court):
-    here = court(Script(company=(1,)), bad=Behaviour(events=(Event(batch=0, mistake="C[0,0] is 1"),)))
+def test_a_wrong_output_is_blamed_even_beside_others(scripted_judge):
+    here = scripted_judge(
+        Script(other_processes_at=(1,)), bad=Behaviour(events=(ScriptedEvent(batch=0, mistake="C[0,0] is 1"),))
+    )
     assert here.measure("bad").status == "incorrect"
 
 
-def test_nothing_is_judged_while_another_process_computes(court):
+def test_nothing_is_judged_while_another_process_computes(scripted_judge):
     with pytest.raises(MachineError, match="another process computes"):
-        court(Script(company=(0,)), honest=Behaviour()).measure("honest")
+        scripted_judge(Script(other_processes_at=(0,)), honest=Behaviour()).measure("honest")
 
 
-def test_the_guards_of_a_judgement_are_counted_by_the_devices_clock(court):
-    guards_s = court(honest=Behaviour()).measure("honest").guards_s
+def test_the_guards_of_a_judgement_are_counted_by_the_devices_clock(scripted_judge):
+    guards_s = scripted_judge(honest=Behaviour()).measure("honest").guards_s
     assert {"poison", "checksums", "samples", "verification", "guard bands", "resident work"} == set(guards_s)
     assert all(seconds == 0 for seconds in guards_s.values())
 
@@ -125,8 +129,8 @@ def test_the_guards_of_one_judgement_are_not_counted_in_the_next():
     assert ledgers == [{"poison": 1.0}, {"poison": 1.0}]
 
 
-def test_an_incorrect_candidate_tells_its_guards_and_the_stages_that_it_reached(court):
-    here = court(bad=Behaviour(events=(Event(batch=0, mistake="C[0,0] is 1"),)))
+def test_an_incorrect_candidate_tells_its_guards_and_the_stages_that_it_reached(scripted_judge):
+    here = scripted_judge(bad=Behaviour(events=(ScriptedEvent(batch=0, mistake="C[0,0] is 1"),)))
     verdict = here.measure("bad")
     assert verdict.status == "incorrect"
     assert {"poison", "checksums", "verification"} <= set(verdict.guards_s)

@@ -7,7 +7,7 @@ import pytest
 from kernelsmith.core.usage import Usage
 from kernelsmith.errors import ModelError
 from kernelsmith.llm.model import CallFailed, Reply
-from kernelsmith.llm.retry import Patience, persist
+from kernelsmith.llm.retry import RetryPolicy, persist
 
 REPLY = Reply("x", "", Usage(), finish_reason="stop", latency_s=0.1, model="m")
 
@@ -22,8 +22,8 @@ class Time:
         self.slept.append(seconds)
         self.now += seconds
 
-    def patience(self, **changes) -> Patience:
-        return Patience(sleep=self.sleep, clock=lambda: self.now, random=random.Random(7), **changes)
+    def patience(self, **changes) -> RetryPolicy:
+        return RetryPolicy(sleep=self.sleep, clock=lambda: self.now, random=random.Random(7), **changes)
 
 
 class Fails:

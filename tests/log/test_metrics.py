@@ -13,7 +13,7 @@ from kernelsmith.core.task import Unit
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Duel, Facts, Figure, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.log import metrics, rows, tables
-from kernelsmith.log.metrics import Figures, metrics_of
+from kernelsmith.log.metrics import MetricGroups, metrics_of
 from kernelsmith.log.reader import open_reader
 
 COLUMNS = set(tables.attempts.c.keys())
@@ -128,7 +128,7 @@ def test_a_metric_that_this_program_does_not_know_is_passed_over(path, run, reco
 
 
 def test_figures_without_a_metric_are_absent() -> None:
-    none = Figures()
+    none = MetricGroups()
     assert Facts(**none.facts) == Facts()
     assert none.measured == {}
     assert none.tables == {"durations_s": {}, "guards_s": {}}

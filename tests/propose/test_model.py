@@ -16,7 +16,7 @@ from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Status, Verdict
 from kernelsmith.errors import Exhausted, LogError, ModelError
 from kernelsmith.llm.model import CallFailed, Reply
-from kernelsmith.llm.retry import Patience
+from kernelsmith.llm.retry import RetryPolicy
 from kernelsmith.llm.scripted import ScriptedModel, read_script
 from kernelsmith.propose.model import ModelProposer, model_proposer
 
@@ -66,9 +66,9 @@ def history(task) -> History:
     return History(Run(1, "r", config, "0" * 64, AT), attempts=(skeleton,), asks=(opening, ASK))
 
 
-def _patience(**changes) -> Patience:
+def _patience(**changes) -> RetryPolicy:
     """Waits of no length: the clock stands still."""
-    return Patience(sleep=lambda _seconds: None, clock=lambda: 0.0, **changes)
+    return RetryPolicy(sleep=lambda _seconds: None, clock=lambda: 0.0, **changes)
 
 
 def _proposer(task, model, kept, **changes) -> ModelProposer:

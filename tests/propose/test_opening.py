@@ -5,7 +5,7 @@ import pytest
 from kernelsmith.core.attempt import Origin, Proposal
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.errors import UsageError
-from kernelsmith.propose.opening import Opening
+from kernelsmith.propose.opening import OpeningProposer
 
 
 class Then:
@@ -21,7 +21,7 @@ class Then:
 
 def test_attempt_0_is_the_skeleton_of_the_task(small_task, ask, empty):
     then = Then()
-    proposal = Opening(small_task, from_file=None, then=then).propose(ask(0), empty)
+    proposal = OpeningProposer(small_task, from_file=None, then=then).propose(ask(0), empty)
     assert (proposal.origin, proposal.candidate, proposal.parent) == (Origin.SKELETON, small_task.skeleton, None)
     assert then.asked == []
 
@@ -29,14 +29,14 @@ def test_attempt_0_is_the_skeleton_of_the_task(small_task, ask, empty):
 def test_attempt_0_is_the_kernel_of_the_user_where_there_is_one(small_task, ask, empty, tmp_path):
     mine = tmp_path / "mine.c"
     mine.write_text("int mine;")
-    proposal = Opening(small_task, from_file=str(mine), then=Then()).propose(ask(0), empty)
+    proposal = OpeningProposer(small_task, from_file=str(mine), then=Then()).propose(ask(0), empty)
     assert (proposal.origin, proposal.candidate) == (Origin.GIVEN, Candidate("int mine;", Language.C))
     assert "mine.c" in proposal.hypothesis
 
 
 def test_every_later_ask_goes_to_the_proposer(small_task, ask, empty):
     then = Then()
-    proposal = Opening(small_task, from_file=None, then=then).propose(ask(1), empty)
+    proposal = OpeningProposer(small_task, from_file=None, then=then).propose(ask(1), empty)
     assert proposal.hypothesis == "later"
     assert then.asked == [(ask(1), empty)]
 
@@ -46,6 +46,6 @@ def test_every_later_ask_goes_to_the_proposer(small_task, ask, empty):
     [("gone.c", "gone.c: No such file"), ("mine.rs", "'.rs' fits no language of the task; it takes .c")],
 )
 def test_a_kernel_that_cannot_be_read_is_one_line_for_the_user(small_task, ask, empty, tmp_path, name, said):
-    opening = Opening(small_task, from_file=str(tmp_path / name), then=Then())
+    opening = OpeningProposer(small_task, from_file=str(tmp_path / name), then=Then())
     with pytest.raises(UsageError, match=said):
         opening.propose(ask(0), empty)

@@ -4,15 +4,15 @@ import pytest
 
 from kernelsmith.core.verdict import Facts, Figure, Status
 from kernelsmith.report.attempts_diff_page import attempts_diff_text
-from kernelsmith.report.model_diff import Side, attempts_diff
+from kernelsmith.report.model_diff import AttemptInRun, attempts_diff
 
 
 @pytest.fixture
 def side(history_with):
     """An attempt with a run of its own."""
 
-    def build(attempt, *, name: str = "night") -> Side:
-        return Side(history_with(attempt, name=name), attempt)
+    def build(attempt, *, name: str = "night") -> AttemptInRun:
+        return AttemptInRun(history_with(attempt, name=name), attempt)
 
     return build
 

@@ -17,7 +17,7 @@ from kernelsmith.search import Ladder
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-class Story:
+class HistorySection:
     """A run, told outcome by outcome; the incumbent is the fastest attempt so far."""
 
     def __init__(self, *, plateau: int, seed: int, budget: int = 60) -> None:
@@ -102,10 +102,10 @@ class Story:
 
 
 @pytest.fixture
-def story() -> Callable[..., Story]:
+def story() -> Callable[..., HistorySection]:
     """Begin a run: `story(plateau=3).passes(0.2).fails()`."""
 
-    def begin(*, plateau: int = 3, seed: int = 0, budget: int = 60) -> Story:
-        return Story(plateau=plateau, seed=seed, budget=budget)
+    def begin(*, plateau: int = 3, seed: int = 0, budget: int = 60) -> HistorySection:
+        return HistorySection(plateau=plateau, seed=seed, budget=budget)
 
     return begin

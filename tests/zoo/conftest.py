@@ -3,19 +3,19 @@
 import pytest
 
 from kernelsmith import paths
-from kernelsmith.app.zoo import Exploit, load_zoo
+from kernelsmith.app.zoo import ZooCandidate, load_zoo
 
 ZOO = load_zoo(paths.exploits_folder(), device="cpu")
 
 
 @pytest.fixture(params=ZOO, ids=lambda exploit: exploit.name)
-def exploit(request: pytest.FixtureRequest) -> Exploit:
+def exploit(request: pytest.FixtureRequest) -> ZooCandidate:
     """Each C candidate of the zoo in turn."""
-    found: Exploit = request.param
+    found: ZooCandidate = request.param
     return found
 
 
 @pytest.fixture
-def zoo() -> list[Exploit]:
+def zoo() -> list[ZooCandidate]:
     """All C candidates."""
     return ZOO

@@ -7,12 +7,12 @@ import pytest
 
 from harness import task as tasks
 from harness.compiling import gpu, nvcc, toolchain
-from harness.compiling.bench import Workshop
+from harness.compiling.build_runner import BuildContext
 from harness.compiling.built import BuildFailure, Built
 from harness.sandbox import launcher as sandbox
 from harness.worker import runtime
 from kernelsmith import paths
-from kernelsmith.app.zoo import Exploit, Kind, load_zoo
+from kernelsmith.app.zoo import CandidateKind, ZooCandidate, load_zoo
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Status
@@ -46,10 +46,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def built(one: Exploit, *, cache: Path, isolation: sandbox.Isolation, folder: Path) -> Built | BuildFailure:
+def built(one: ZooCandidate, *, cache: Path, isolation: sandbox.Isolation, folder: Path) -> Built | BuildFailure:
     source = folder / f"candidate{one.candidate.language.suffix}"
     source.write_text(one.candidate.source, encoding="utf-8")
-    return gpu.build(source, TASK, language=one.candidate.language, workshop=Workshop(cache, isolation))
+    return gpu.build(source, TASK, language=one.candidate.language, workshop=BuildContext(cache, isolation))
 
 
 @pytest.mark.parametrize("one", NAMED)
@@ -84,11 +84,11 @@ def test_no_control_character_of_a_candidate_reaches_the_detail(cache, isolation
 
 def test_the_gpu_zoo_holds_enough_of_each_kind_in_both_languages() -> None:
     kinds = [(one.kind, one.candidate.language) for one in ZOO]
-    assert kinds.count((Kind.HONEST, Language.CUDA)) >= 10
-    assert kinds.count((Kind.HONEST, Language.TRITON)) >= 5
-    assert kinds.count((Kind.CHEAT, Language.CUDA)) >= 30
-    assert kinds.count((Kind.CHEAT, Language.TRITON)) >= 10
-    assert any(kind is Kind.WRONG for kind, _ in kinds)
+    assert kinds.count((CandidateKind.HONEST, Language.CUDA)) >= 10
+    assert kinds.count((CandidateKind.HONEST, Language.TRITON)) >= 5
+    assert kinds.count((CandidateKind.CHEAT, Language.CUDA)) >= 30
+    assert kinds.count((CandidateKind.CHEAT, Language.TRITON)) >= 10
+    assert any(kind is CandidateKind.WRONG for kind, _ in kinds)
 
 
 def test_every_gpu_candidate_is_well_described() -> None:
@@ -98,9 +98,11 @@ def test_every_gpu_candidate_is_well_described() -> None:
         assert one.story, one.name
         assert one.guard, one.name
         assert set(one.rows) <= set(range(1, 44)), one.name
-        assert (one.kind is Kind.CHEAT) == bool(one.rows), one.name
-        assert (one.kind is Kind.HONEST) == (one.expect == {Status.PASSED} and not one.no_faster_than), one.name
-        assert (Status.PASSED in one.expect and one.kind is Kind.CHEAT) == bool(one.no_faster_than), one.name
+        assert (one.kind is CandidateKind.CHEAT) == bool(one.rows), one.name
+        assert (one.kind is CandidateKind.HONEST) == (one.expect == {Status.PASSED} and not one.no_faster_than), (
+            one.name
+        )
+        assert (Status.PASSED in one.expect and one.kind is CandidateKind.CHEAT) == bool(one.no_faster_than), one.name
         assert one.no_faster_than in (None, *names), one.name
         assert len(one.candidate.source) <= TASK.limits.source_bytes, one.name
 

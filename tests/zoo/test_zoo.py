@@ -9,7 +9,7 @@ import pytest
 from scripted import FIRST
 
 from kernelsmith import paths
-from kernelsmith.app.zoo import Kind, Outcome, _outcome, examine, load_zoo
+from kernelsmith.app.zoo import CandidateKind, ZooOutcome, _outcome, examine, load_zoo
 from kernelsmith.core.verdict import Duel, Interval
 
 THREATS = range(1, 44)
@@ -25,7 +25,7 @@ def test_a_cheat_that_passes_is_no_faster_than_honest_work(harness, zoo) -> None
     honest = {exploit.no_faster_than for exploit in zoo}
     tried = [exploit for exploit in zoo if exploit.no_faster_than or exploit.name in honest]
     assert len(tried) > len(honest)
-    assert [one.exploit.name for one in examine(harness.process, tried) if one.outcome is Outcome.MISSED] == []
+    assert [one.exploit.name for one in examine(harness.process, tried) if one.outcome is ZooOutcome.MISSED] == []
 
 
 def test_no_control_character_of_a_candidate_reaches_the_verdict(harness, zoo) -> None:
@@ -37,11 +37,13 @@ def test_no_control_character_of_a_candidate_reaches_the_verdict(harness, zoo) -
 
 def test_the_zoo_holds_enough_of_each_kind(zoo) -> None:
     kinds = [exploit.kind for exploit in zoo]
-    assert kinds.count(Kind.HONEST) >= 15
-    assert kinds.count(Kind.WRONG) >= 1
-    assert kinds.count(Kind.CHEAT) >= 45
-    assert all(exploit.rows for exploit in zoo if exploit.kind is Kind.CHEAT)
-    assert all(exploit.no_faster_than for exploit in zoo if exploit.kind is Kind.CHEAT and "passed" in exploit.expect)
+    assert kinds.count(CandidateKind.HONEST) >= 15
+    assert kinds.count(CandidateKind.WRONG) >= 1
+    assert kinds.count(CandidateKind.CHEAT) >= 45
+    assert all(exploit.rows for exploit in zoo if exploit.kind is CandidateKind.CHEAT)
+    assert all(
+        exploit.no_faster_than for exploit in zoo if exploit.kind is CandidateKind.CHEAT and "passed" in exploit.expect
+    )
 
 
 def test_every_row_of_the_threat_model_names_the_candidates_that_act_it_out() -> None:
@@ -58,20 +60,20 @@ def test_every_row_of_the_threat_model_names_the_candidates_that_act_it_out() ->
 @pytest.mark.parametrize(
     ("kind", "passed", "gains", "outcome"),
     [
-        (Kind.CHEAT, False, False, Outcome.CAUGHT),
-        (Kind.CHEAT, True, False, Outcome.CAUGHT),
-        (Kind.CHEAT, True, True, Outcome.MISSED),
-        (Kind.HONEST, True, False, Outcome.PASSED),
-        (Kind.HONEST, False, False, Outcome.ACCUSED),
-        (Kind.WRONG, False, False, Outcome.CAUGHT),
-        (Kind.WRONG, True, False, Outcome.MISSED),
+        (CandidateKind.CHEAT, False, False, ZooOutcome.CAUGHT),
+        (CandidateKind.CHEAT, True, False, ZooOutcome.CAUGHT),
+        (CandidateKind.CHEAT, True, True, ZooOutcome.MISSED),
+        (CandidateKind.HONEST, True, False, ZooOutcome.PASSED),
+        (CandidateKind.HONEST, False, False, ZooOutcome.ACCUSED),
+        (CandidateKind.WRONG, False, False, ZooOutcome.CAUGHT),
+        (CandidateKind.WRONG, True, False, ZooOutcome.MISSED),
     ],
 )
 def test_an_outcome_follows_from_the_verdict(kind, passed, gains, outcome) -> None:
     assert _outcome(kind, passed=passed, gains=gains) is outcome
 
 
-class Judged:
+class VerdictWithDigest:
     """A judge that lets every candidate pass, with duels of these speedups in turn."""
 
     def __init__(self, *speedups: float) -> None:
@@ -88,20 +90,21 @@ class Judged:
 
 
 @pytest.mark.parametrize(
-    ("speedups", "outcome"), [((1.0,), Outcome.CAUGHT), ((1.05, 1.0), Outcome.CAUGHT), ((1.05, 1.05), Outcome.MISSED)]
+    ("speedups", "outcome"),
+    [((1.0,), ZooOutcome.CAUGHT), ((1.05, 1.0), ZooOutcome.CAUGHT), ((1.05, 1.05), ZooOutcome.MISSED)],
 )
 def test_a_gain_counts_only_if_a_second_duel_confirms_it(zoo, speedups, outcome) -> None:
     by_name = {one.name: one for one in zoo}
     cheat = by_name["takes_what_lies_there"]
     honest = by_name[cheat.no_faster_than]
-    assert next(examine(Judged(*speedups), [cheat, honest])).outcome is outcome
+    assert next(examine(VerdictWithDigest(*speedups), [cheat, honest])).outcome is outcome
 
 
 def test_a_missing_guard_is_found(harness, zoo) -> None:
     """An honest kernel that is called a cheat stands for a cheat that gets through."""
     honest = next(exploit for exploit in zoo if exploit.name == "control_honest")
     slow = next(exploit for exploit in zoo if exploit.name == "control_in_place_sums")
-    missed = replace(honest, name="free", kind=Kind.CHEAT, no_faster_than=None)
-    accused = replace(next(e for e in zoo if e.name == "writes_zeros"), kind=Kind.HONEST)
+    missed = replace(honest, name="free", kind=CandidateKind.CHEAT, no_faster_than=None)
+    accused = replace(next(e for e in zoo if e.name == "writes_zeros"), kind=CandidateKind.HONEST)
     found = [one.outcome for one in examine(harness.process, [missed, accused, slow])]
-    assert found == [Outcome.MISSED, Outcome.ACCUSED, Outcome.PASSED]
+    assert found == [ZooOutcome.MISSED, ZooOutcome.ACCUSED, ZooOutcome.PASSED]

@@ -46,7 +46,7 @@ MAX_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class WrongOutput:
     """What is wrong with one output."""
 
     detail: str
@@ -90,7 +90,7 @@ class Call:
 # --- element by element ---------------------------------------------------------------------------------------------
 
 
-def compare(call: Call, *, poison: int) -> Mistake | None:
+def compare(call: Call, *, poison: int) -> WrongOutput | None:
     """Compare every element of every output with the reference; None if all is within the task's tolerance."""
     tolerance = call.task.tolerance(call.case)
     for one in _compared(call):
@@ -180,18 +180,24 @@ def _lengths(rows: Array) -> Floats:
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)))
 
 
-def judge_errors(name: str, errors: Errors, *, tolerance: Tolerance) -> Mistake | None:
+def judge_errors(name: str, errors: Errors, *, tolerance: Tolerance) -> WrongOutput | None:
     """What is wrong with all elements together where none of them is far off."""
     cause = "something accumulates in lower precision"
     if not errors.rms <= tolerance.rms * (1 + SCATTERS * (2 * errors.count) ** -0.5):
-        return Mistake(f"{name}: no element is far off, but all together are: rms error {errors.rms:.2e} of the scale, "
-                       f"{tolerance.rms:.2e} allowed; {cause}")  # fmt: skip
+        return WrongOutput(
+            f"{name}: no element is far off, but all together are: rms error {errors.rms:.2e} of the scale, "
+            f"{tolerance.rms:.2e} allowed; {cause}"
+        )
     if errors.mismatch > _most(tolerance.mismatch, of=errors.count):
-        return Mistake(f"{name}: {errors.mismatch:.2%} of the elements are not the correctly rounded result, "
-                       f"{tolerance.mismatch:.2%} may be; {cause}")  # fmt: skip
+        return WrongOutput(
+            f"{name}: {errors.mismatch:.2%} of the elements are not the correctly rounded result, "
+            f"{tolerance.mismatch:.2%} may be; {cause}"
+        )
     if errors.coarse > _most(tolerance.coarse, of=errors.small):
-        return Mistake(f"{name}: {errors.coarse:.1%} of the small elements end in {END_BITS} zero bits, "
-                       f"{tolerance.coarse:.1%} may: partial sums were rounded to the output's type")  # fmt: skip
+        return WrongOutput(
+            f"{name}: {errors.coarse:.1%} of the small elements end in {END_BITS} zero bits, "
+            f"{tolerance.coarse:.1%} may: partial sums were rounded to the output's type"
+        )
     return None
 
 
@@ -204,7 +210,7 @@ def _most(part: float, *, of: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class WrongElements:
     """The wrong elements of one output, summed up where the output lies."""
 
     name: str
@@ -220,10 +226,10 @@ class Wrong:
     columns: NDArray[np.bool_]
 
 
-def _wrong(one: _Compared, *, wrong: NDArray[np.bool_], poison: int) -> Wrong:
+def _wrong(one: _Compared, *, wrong: NDArray[np.bool_], poison: int) -> WrongElements:
     worst, got = int(np.argmax(np.where(wrong, one.relative, -1.0))), one.got
     flat = wrong.reshape(wrong.shape[0], -1)
-    return Wrong(
+    return WrongElements(
         name=one.name,
         count=int(wrong.sum()),
         shape=got.shape,
@@ -236,14 +242,14 @@ def _wrong(one: _Compared, *, wrong: NDArray[np.bool_], poison: int) -> Wrong:
     )
 
 
-def describe(wrong: Wrong) -> Mistake:
+def describe(wrong: WrongElements) -> WrongOutput:
     """How much is wrong, the worst element, and the pattern."""
     place = ",".join(str(int(i)) for i in np.unravel_index(wrong.worst, wrong.shape))
     size = int(np.prod(wrong.shape))
     amount = f"{wrong.count:,} of {size:,} elements of {wrong.name} are wrong"
     worst = f"worst {wrong.name}[{place}] = {wrong.got:.6g}, should be {wrong.expected:.6g}"
     pattern = "every element is wrong" if wrong.count == size else _pattern(wrong)
-    return Mistake("; ".join(part for part in (amount, worst, _unwritten(wrong.unwritten), pattern) if part))
+    return WrongOutput("; ".join(part for part in (amount, worst, _unwritten(wrong.unwritten), pattern) if part))
 
 
 def _unwritten(count: int) -> str:
@@ -252,7 +258,7 @@ def _unwritten(count: int) -> str:
     return ""
 
 
-def _pattern(wrong: Wrong) -> str:
+def _pattern(wrong: WrongElements) -> str:
     """Rows, columns or residues that hold all that is wrong, where such a description is short."""
     if len(wrong.shape) != 2:
         return ""
@@ -278,7 +284,7 @@ def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
 # --- timed calls ----------------------------------------------------------------------------------------------------
 
 
-def check_timed(call: Call, *, rng: np.random.Generator, poison: int) -> Mistake | None:
+def check_timed(call: Call, *, rng: np.random.Generator, poison: int) -> WrongOutput | None:
     """Check one timed call: products by Freivalds, narrow ones by a sample too; independent rows by a sample.
 
     Everything else is compared in full.
@@ -294,9 +300,9 @@ def check_timed(call: Call, *, rng: np.random.Generator, poison: int) -> Mistake
     return of_sample(compare(_sampled(call, rng), poison=poison))
 
 
-def of_sample(mistake: Mistake | None) -> Mistake | None:
+def of_sample(mistake: WrongOutput | None) -> WrongOutput | None:
     """The same, told of a sample, which stays secret: places count within it."""
-    return mistake and Mistake(f"in a timed call, in a secret sample (places count within it): {mistake.detail}")
+    return mistake and WrongOutput(f"in a timed call, in a secret sample (places count within it): {mistake.detail}")
 
 
 def residuals(call: Call, rng: np.random.Generator) -> Residuals:
@@ -317,15 +323,19 @@ def residuals(call: Call, rng: np.random.Generator) -> Residuals:
     return Residuals(units.size, float(units.max()), float(np.sqrt(np.mean(np.square(units)))))
 
 
-def judge_residuals(name: str, found: Residuals, *, tolerance: Tolerance) -> Mistake | None:
+def judge_residuals(name: str, found: Residuals, *, tolerance: Tolerance) -> WrongOutput | None:
     """Whether a product check lets a call pass."""
     most, most_rms = FREIVALDS_SIGMAS * tolerance.rms, tolerance.rms * (1 + SCATTERS * (2 * found.count) ** -0.5)
     if not found.largest <= most:
-        return Mistake(f"{name} is wrong in a timed call (product check): a row's residual is {found.largest:.2e} of "
-                       f"its scale, {most:.2e} allowed")  # fmt: skip
+        return WrongOutput(
+            f"{name} is wrong in a timed call (product check): a row's residual is {found.largest:.2e} of "
+            f"its scale, {most:.2e} allowed"
+        )
     if not found.rms <= most_rms:
-        return Mistake(f"{name} is wrong in a timed call (product check): residuals are {found.rms:.2e} rms of their "
-                       f"scale, {most_rms:.2e} allowed; something accumulates in lower precision")  # fmt: skip
+        return WrongOutput(
+            f"{name} is wrong in a timed call (product check): residuals are {found.rms:.2e} rms of their "
+            f"scale, {most_rms:.2e} allowed; something accumulates in lower precision"
+        )
     return None
 
 

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.compiling import diagnostics, disassembly, store, toolchain
-from harness.compiling.bench import Bench, BuildFault, Equipment, Workshop, content, memory_file, place, set_up
+from harness.compiling.build_runner import (
+    BuildContext,
+    BuildFault,
+    BuildRunner,
+    BuildTools,
+    content,
+    memory_file,
+    place,
+    set_up,
+)
 from harness.compiling.built import BuildFailure, Built
 from harness.compiling.toolchain import Toolchain
 from harness.sandbox import launcher as sandbox
@@ -49,7 +58,7 @@ class Interface:
     """Prototype of the entry: a candidate that defines the entry with other arguments is a compile error."""
 
 
-def build_c(source: Path, interface: Interface, *, workshop: Workshop, deadline_s: float) -> Built | BuildFailure:
+def build_c(source: Path, interface: Interface, *, workshop: BuildContext, deadline_s: float) -> Built | BuildFailure:
     """Build a candidate, or take it from the cache.
 
     Raises:
@@ -63,53 +72,55 @@ def build_c(source: Path, interface: Interface, *, workshop: Workshop, deadline_
         return built
     begin = time.monotonic()
     try:
-        with _bench(tools, workshop.isolation, deadline_s=deadline_s) as bench:
-            facts = _build(bench, tools, text, interface)
-            output = bench.folder / f"{_CANDIDATE}.so"
+        with _runner(tools, workshop.isolation, deadline_s=deadline_s) as runner:
+            facts = _build(runner, tools, text, interface)
+            output = runner.folder / f"{_CANDIDATE}.so"
             return store.store(entry, Built(output, facts, time.monotonic() - begin))
     except BuildFault as fault:
         _check_compiler_works(tools, workshop.isolation)
         return BuildFailure(str(fault), time.monotonic() - begin)
 
 
-def _bench(tools: Toolchain, isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:
-    return set_up(isolation, Equipment(tools.programs, {"PATH": tools.search_path}), deadline_s=deadline_s)
+def _runner(
+    tools: Toolchain, isolation: sandbox.Isolation, *, deadline_s: float
+) -> AbstractContextManager[BuildRunner]:
+    return set_up(isolation, BuildTools(tools.programs, {"PATH": tools.search_path}), deadline_s=deadline_s)
 
 
 # --- the stages ----------------------------------------------------------------------------------------------------
 
 
-def _build(bench: Bench, tools: Toolchain, text: bytes, interface: Interface) -> wire.Facts:
-    place(bench.folder / f"{_CANDIDATE}.c", text)
-    place(bench.folder / f"{_SHIM}.c", interface.shim.encode())
-    place(bench.folder / _DECLARATION, f"{interface.declaration}\n".encode())
-    said = _compile(bench, tools)
-    said += _link(bench, tools)
-    return _facts(bench, tools, diagnostics.warnings(said))
+def _build(runner: BuildRunner, tools: Toolchain, text: bytes, interface: Interface) -> wire.Facts:
+    place(runner.folder / f"{_CANDIDATE}.c", text)
+    place(runner.folder / f"{_SHIM}.c", interface.shim.encode())
+    place(runner.folder / _DECLARATION, f"{interface.declaration}\n".encode())
+    said = _compile(runner, tools)
+    said += _link(runner, tools)
+    return _facts(runner, tools, diagnostics.warnings(said))
 
 
-def _compile(bench: Bench, tools: Toolchain) -> str:
+def _compile(runner: BuildRunner, tools: Toolchain) -> str:
     """Names without a folder, so that messages and __FILE__ say `candidate.c`."""
     sources = (f"{_CANDIDATE}.c", f"{_SHIM}.c")
     limits = (f"-fmax-errors={_ERRORS_SHOWN}",)
     command = (tools.compiler.path, *FLAGS, *limits, "-include", _DECLARATION, "-c", *sources)
-    return bench.run(command, readable=tools.headers)
+    return runner.run(command, readable=tools.headers)
 
 
-def _link(bench: Bench, tools: Toolchain) -> str:
+def _link(runner: BuildRunner, tools: Toolchain) -> str:
     objects = (f"{_CANDIDATE}.o", f"{_SHIM}.o")
     command = (tools.compiler.path, *LINK_FLAGS, "-o", f"{_CANDIDATE}.so", *objects, *LIBRARIES)
-    return bench.run(command, readable=(*tools.headers, *tools.libraries))
+    return runner.run(command, readable=(*tools.headers, *tools.libraries))
 
 
-def _facts(bench: Bench, tools: Toolchain, warnings: tuple[str, ...]) -> wire.Facts:
+def _facts(runner: BuildRunner, tools: Toolchain, warnings: tuple[str, ...]) -> wire.Facts:
     """Facts of the candidate's own object; where the machine has no objdump, or it fails on it, only the warnings."""
     if tools.objdump is None:
         return wire.Facts(warnings=warnings)
     command = (tools.objdump, "-h", "-d", "--no-show-raw-insn", f"{_CANDIDATE}.o")
     with memory_file() as listing:
         try:
-            bench.run(command, readable=tools.headers, listing=listing)
+            runner.run(command, readable=tools.headers, listing=listing)
         except BuildFault:
             return wire.Facts(warnings=warnings)
         raw = content(listing, MAX_LISTING_BYTES + 1)
@@ -127,9 +138,9 @@ def _facts(bench: Bench, tools: Toolchain, warnings: tuple[str, ...]) -> wire.Fa
 @functools.cache
 def _check_compiler_works(tools: Toolchain, isolation: sandbox.Isolation) -> None:
     """A build that fails is the candidate's fault only if an empty one succeeds."""
-    with _bench(tools, isolation, deadline_s=60) as bench:
+    with _runner(tools, isolation, deadline_s=60) as runner:
         try:
-            _build(bench, tools, b"#include <math.h>\n", Interface("void ks_call(void) {}\n"))
+            _build(runner, tools, b"#include <math.h>\n", Interface("void ks_call(void) {}\n"))
         except BuildFault as fault:
             raise sandbox.SandboxError(f"{tools.compiler.path} does not work inside the sandbox: {fault}") from fault
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.compiling import diagnostics, nvcc, ptx, sass, signature, store
-from harness.compiling.bench import Bench, BuildFault, Equipment, Workshop, place, set_up
+from harness.compiling.build_runner import BuildContext, BuildFault, BuildRunner, BuildTools, place, set_up
 from harness.compiling.built import BuildFailure, Built
 from harness.compiling.nvcc import Toolkit
 from harness.sandbox import launcher as sandbox
@@ -54,7 +54,7 @@ class _Sources:
     arch: str
 
 
-def build_cuda(source: Path, task: Task, *, workshop: Workshop) -> Built | BuildFailure:
+def build_cuda(source: Path, task: Task, *, workshop: BuildContext) -> Built | BuildFailure:
     """Build a candidate with the shim that defines `ks_call`, or take it from the cache. No GPU is needed.
 
     Raises:
@@ -72,9 +72,9 @@ def build_cuda(source: Path, task: Task, *, workshop: Workshop) -> Built | Build
             return built
         begin = time.monotonic()
         try:
-            with _bench(tools, workshop.isolation, deadline_s=task.limits.build_s) as bench:
-                facts = _build(bench, tools, sources)
-                output = bench.folder / f"{_CANDIDATE}.so"
+            with _runner(tools, workshop.isolation, deadline_s=task.limits.build_s) as runner:
+                facts = _build(runner, tools, sources)
+                output = runner.folder / f"{_CANDIDATE}.so"
                 return store.store(entry, Built(output, facts, time.monotonic() - begin, is_inspected=False))
         except BuildFault as fault:
             seconds = time.monotonic() - begin
@@ -87,28 +87,28 @@ def _architecture(task: Task) -> str:
     return task.arch
 
 
-def _bench(tools: Toolkit, isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:
-    equipment = Equipment(tools.programs, {"PATH": tools.search_path}, MAX_MEMORY_BYTES, MAX_FILE_BYTES)
+def _runner(tools: Toolkit, isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[BuildRunner]:
+    equipment = BuildTools(tools.programs, {"PATH": tools.search_path}, MAX_MEMORY_BYTES, MAX_FILE_BYTES)
     return set_up(isolation, equipment, deadline_s=deadline_s)
 
 
 # --- the stages ----------------------------------------------------------------------------------------------------
 
 
-def _build(bench: Bench, tools: Toolkit, sources: _Sources) -> wire.Facts:
-    place(bench.folder / f"{_CANDIDATE}.cu", sources.candidate)
-    place(bench.folder / f"{_SHIM}.c", sources.shim.encode())
-    place(bench.folder / _DECLARATION, sources.declaration.encode())
+def _build(runner: BuildRunner, tools: Toolkit, sources: _Sources) -> wire.Facts:
+    place(runner.folder / f"{_CANDIDATE}.cu", sources.candidate)
+    place(runner.folder / f"{_SHIM}.c", sources.shim.encode())
+    place(runner.folder / _DECLARATION, sources.declaration.encode())
     shim = (tools.host.compiler.path, "-O2", "-fPIC", "-c", f"{_SHIM}.c")
-    with bench.started(shim, readable=tools.headers) as finish:
-        said, assembly = _compile(bench, tools, arch=sources.arch)
+    with runner.started(shim, readable=tools.headers) as finish:
+        said, assembly = _compile(runner, tools, arch=sources.arch)
         if finish()[0] != 0:
             raise sandbox.SandboxError(f"{shim[0]} cannot compile the worker's own part of a candidate")
-    _link(bench, tools, sources)
+    _link(runner, tools, sources)
     return _facts(said, assembly)
 
 
-def _compile(bench: Bench, tools: Toolkit, *, arch: str) -> tuple[str, str]:
+def _compile(runner: BuildRunner, tools: Toolkit, *, arch: str) -> tuple[str, str]:
     """What the compiler said, and the PTX it made."""
     command = (
         tools.nvcc,
@@ -121,8 +121,8 @@ def _compile(bench: Bench, tools: Toolkit, *, arch: str) -> tuple[str, str]:
         "-c",
         f"{_CANDIDATE}.cu",
     )
-    code, said, end = bench.tried(command, readable=tools.headers)
-    kept = bench.folder / f"{_CANDIDATE}.ptx"
+    code, said, end = runner.tried(command, readable=tools.headers)
+    kept = runner.folder / f"{_CANDIDATE}.ptx"
     assembly = store.read_output(kept).decode("utf-8", "replace") if kept.exists() else ""
     if code != 0:
         said = ptx.located(said, assembly)
@@ -130,11 +130,11 @@ def _compile(bench: Bench, tools: Toolkit, *, arch: str) -> tuple[str, str]:
     return said, assembly
 
 
-def _link(bench: Bench, tools: Toolkit, sources: _Sources) -> None:
+def _link(runner: BuildRunner, tools: Toolkit, sources: _Sources) -> None:
     host = tools.host.compiler.path
     objects = (f"{_CANDIDATE}.o", f"{_SHIM}.o", tools.runtime)
     command = (host, *LINK_FLAGS, "-o", f"{_CANDIDATE}.so", *objects, *LIBRARIES)
-    code, said, end = bench.tried(command, readable=(*tools.headers, *tools.libraries))
+    code, said, end = runner.tried(command, readable=(*tools.headers, *tools.libraries))
     if f"undefined reference to `{sources.entry}'" in said:
         raise BuildFault(f"candidate.cu does not define the entry {sources.declaration.splitlines()[-1].rstrip(';')}")
     if code != 0:
@@ -161,9 +161,9 @@ def _check_compiler_works(isolation: sandbox.Isolation, arch: str) -> None:
     """A build that fails is the candidate's fault only if a trivial one succeeds."""
     tools = nvcc.toolkit()
     trivial = _Sources(_TRIVIAL.encode(), _TRIVIAL_DECLARATION, _TRIVIAL_SHIM, entry="entry", arch=arch)
-    with _bench(tools, isolation, deadline_s=60) as bench:
+    with _runner(tools, isolation, deadline_s=60) as runner:
         try:
-            _build(bench, tools, trivial)
+            _build(runner, tools, trivial)
         except BuildFault as fault:
             raise sandbox.SandboxError(f"{tools.nvcc} does not work inside the sandbox: {fault}") from fault
 

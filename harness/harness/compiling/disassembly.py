@@ -36,7 +36,7 @@ _ARM_COUNTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CodeFacts:
     """What was read: see wire.Facts."""
 
     text_bytes: int
@@ -45,7 +45,7 @@ class Reading:
     instructions: dict[str, int]
 
 
-def read(lines: Iterable[str]) -> Reading:
+def read(lines: Iterable[str]) -> CodeFacts:
     """Read a listing of x86-64 (AT&T syntax) or 64-bit ARM code."""
     size, code_follows, width = 0, 0, 0
     counts: Counter[str] = Counter()
@@ -58,7 +58,7 @@ def read(lines: Iterable[str]) -> Reading:
             code_follows = int(section[1], 16)
         elif "CODE" in line:
             size, code_follows = size + code_follows, 0
-    return Reading(size, width, dict(sorted(counts.items())))
+    return CodeFacts(size, width, dict(sorted(counts.items())))
 
 
 def _classes(name: str, operands: str) -> list[str]:

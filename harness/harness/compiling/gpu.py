@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from harness.compiling import cuda, inspection, triton
-from harness.compiling.bench import Workshop
+from harness.compiling.build_runner import BuildContext
 from harness.compiling.built import BuildFailure, Built
 from harness.task import Task
 
 TRITON = "triton"
 
 
-def build(source: Path, task: Task, *, language: str, workshop: Workshop) -> Built | BuildFailure:
+def build(source: Path, task: Task, *, language: str, workshop: BuildContext) -> Built | BuildFailure:
     """Build by nvcc, or by Triton ahead of time; what another process builds at the moment is waited for.
 
     Raises:
@@ -21,7 +21,7 @@ def build(source: Path, task: Task, *, language: str, workshop: Workshop) -> Bui
     return by_language(source, task, workshop=workshop)
 
 
-def build_ahead(source: Path, task: Task, *, language: str, workshop: Workshop) -> None:
+def build_ahead(source: Path, task: Task, *, language: str, workshop: BuildContext) -> None:
     """Build and inspect, for a judge that will find it in the cache; what fails will fail again when it is judged."""
     built = build(source, task, language=language, workshop=workshop)
     if isinstance(built, Built):

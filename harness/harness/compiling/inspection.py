@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.compiling import nvcc, sass, store, triton
-from harness.compiling.bench import Bench, BuildFault, Equipment, content, memory_file, place, set_up
+from harness.compiling.build_runner import BuildFault, BuildRunner, BuildTools, content, memory_file, place, set_up
 from harness.compiling.built import Built
 from harness.sandbox import launcher as sandbox
 from harness.wire import messages as wire
@@ -35,8 +35,8 @@ def inspected(built: Built, *, isolation: sandbox.Isolation) -> Iterator[Callabl
     if built.is_inspected or tool is None:
         yield lambda: built.facts
         return
-    with _bench(tool, programs, isolation) as bench, ExitStack() as stack:
-        started = [stack.enter_context(_started(bench, tool, code)) for code in _codes(built.artifact)]
+    with _runner(tool, programs, isolation) as runner, ExitStack() as stack:
+        started = [stack.enter_context(_started(runner, tool, code)) for code in _codes(built.artifact)]
         yield lambda: store.add_facts(built, _facts(built, [_listing(*one) for one in started]))
 
 
@@ -48,9 +48,11 @@ def _disassembler(artifact: Path) -> tuple[Path | None, tuple[Path, ...]]:
     return tools.cuobjdump, tools.programs
 
 
-def _bench(tool: Path, programs: tuple[Path, ...], isolation: sandbox.Isolation) -> AbstractContextManager[Bench]:
+def _runner(
+    tool: Path, programs: tuple[Path, ...], isolation: sandbox.Isolation
+) -> AbstractContextManager[BuildRunner]:
     """cuobjdump looks for nvdisasm, which lies beside it."""
-    equipment = Equipment(programs, {"PATH": str(tool.parent)}, file_bytes=MAX_LISTING_BYTES)
+    equipment = BuildTools(programs, {"PATH": str(tool.parent)}, file_bytes=MAX_LISTING_BYTES)
     return set_up(isolation, equipment, deadline_s=DEADLINE_S)
 
 
@@ -63,13 +65,13 @@ def _codes(artifact: Path) -> list[Path]:
 
 
 @contextmanager
-def _started(bench: Bench, tool: Path, code: Path) -> Iterator[tuple[int, Finish]]:
+def _started(runner: BuildRunner, tool: Path, code: Path) -> Iterator[tuple[int, Finish]]:
     """The disassembler on a copy: a cache's folders are not for everybody to read."""
-    copy = bench.folder / f"{len(list(bench.folder.iterdir()))}.cubin"
+    copy = runner.folder / f"{len(list(runner.folder.iterdir()))}.cubin"
     place(copy, code.read_bytes())
     with (
         memory_file() as listing,
-        bench.started((tool, "-res-usage", "-sass", copy), readable=_DEVICES, listing=listing) as finish,
+        runner.started((tool, "-res-usage", "-sass", copy), readable=_DEVICES, listing=listing) as finish,
     ):
         yield listing, finish
 

@@ -30,7 +30,7 @@ class Refused(Exception):
     """The candidate asks for what is not run here."""
 
 
-class PaperLaunch:
+class RecordedLaunch:
     """A launch that does not happen."""
 
     def __init__(self, slots: int) -> None:
@@ -41,7 +41,7 @@ class PaperLaunch:
         pass
 
 
-class PaperDriver:
+class RecordingDriver:
     """As driver.Driver, without a GPU: memory has addresses only, code is not loaded, launches do nothing."""
 
     def __init__(self, attributes: dict[str, int]) -> None:
@@ -75,9 +75,9 @@ class PaperDriver:
     def allow_large_clusters(self, function: int) -> None:
         pass
 
-    def prepare(self, function: int, shape: Any) -> PaperLaunch:
+    def prepare(self, function: int, shape: Any) -> RecordedLaunch:
         self.launches += 1
-        return PaperLaunch(shape.slots)
+        return RecordedLaunch(shape.slots)
 
     def encode_tiled(self, **_: Any) -> Any:
         return ctypes.create_string_buffer(128)
@@ -109,7 +109,7 @@ def record(folder: Path) -> None:
     refuse_autotune(triton)
     plan = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
     signature = json.loads((folder / triton_driver.SIGNATURE).read_text(encoding="utf-8"))
-    driver = PaperDriver(plan["attributes"])
+    driver = RecordingDriver(plan["attributes"])
     triton_driver.install(driver, stream=0, capability=signature["capability"])
     device = Device(driver)
     triton.set_allocator(device.allocate)

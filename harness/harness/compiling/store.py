@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from harness.compiling.bench import MAX_OUTPUT_BYTES, BuildFault
+from harness.compiling.build_runner import MAX_OUTPUT_BYTES, BuildFault
 from harness.compiling.built import Built
 from harness.wire import messages as wire
 

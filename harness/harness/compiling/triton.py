@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.compiling import record, store
-from harness.compiling.bench import Bench, BuildFault, Equipment, Workshop, place, set_up
+from harness.compiling.build_runner import BuildContext, BuildFault, BuildRunner, BuildTools, place, set_up
 from harness.compiling.built import BuildFailure, Built
 from harness.contract import capability
 from harness.errors import MachineError
@@ -62,7 +62,7 @@ class _Refused(Exception):
     """The candidate asks for what is not run here at all."""
 
 
-def build_triton(source: Path, task: Task, *, workshop: Workshop) -> Built | BuildFailure:
+def build_triton(source: Path, task: Task, *, workshop: BuildContext) -> Built | BuildFailure:
     """Record and compile a candidate, or take it from the cache.
 
     Raises:
@@ -76,10 +76,10 @@ def build_triton(source: Path, task: Task, *, workshop: Workshop) -> Built | Bui
             return built
         begin = time.monotonic()
         try:
-            with _bench(workshop.isolation, deadline_s=task.limits.build_s) as bench:
-                _lay_out(bench.folder, text, cases=cases, signature=signature)
-                _record(bench, task, packages(workshop.cache))
-                artifact = _collected(bench.folder, text, signature=signature)
+            with _runner(workshop.isolation, deadline_s=task.limits.build_s) as runner:
+                _lay_out(runner.folder, text, cases=cases, signature=signature)
+                _record(runner, task, packages(workshop.cache))
+                artifact = _collected(runner.folder, text, signature=signature)
                 seconds = time.monotonic() - begin
                 return store.store(entry, Built(artifact, wire.Facts(), seconds, is_inspected=False))
         except BuildFault as fault:
@@ -164,11 +164,11 @@ def packages(cache: Path) -> Packages:
     return found
 
 
-def _bench(isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[Bench]:
+def _runner(isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[BuildRunner]:
     python = interpreter.executable()
     programs = tuple(dict.fromkeys((python, *libraries.linked(python), *tools())))
     environment = {"PATH": str(tool("ptxas").parent)}
-    equipment = Equipment(programs, environment, MAX_MEMORY_BYTES, listable=interpreter.listable())
+    equipment = BuildTools(programs, environment, MAX_MEMORY_BYTES, listable=interpreter.listable())
     return set_up(isolation, equipment, deadline_s=deadline_s)
 
 
@@ -209,15 +209,15 @@ def _lay_out(folder: Path, text: bytes, *, cases: str, signature: str) -> None:
     copies.lay_out(folder, _own_files())
 
 
-def _record(bench: Bench, task: Task, triton: Packages) -> None:
+def _record(runner: BuildRunner, task: Task, triton: Packages) -> None:
     readable = (*interpreter.readable(), *triton.readable)
     command: list[str | Path] = [
         interpreter.executable(),
         *triton.options,
-        bench.folder,
+        runner.folder,
         triton.folder,
     ]
-    code, said, end = bench.tried(command, readable=(*readable, *_DEVICES), environment={"HOME": str(bench.folder)})
+    code, said, end = runner.tried(command, readable=(*readable, *_DEVICES), environment={"HOME": str(runner.folder)})
     if code == 0:
         return
     if code >= HIDDEN:

@@ -39,7 +39,7 @@ class Device(Protocol):
         """Clock that times batches."""
 
     @property
-    def chance(self) -> random.Random:
+    def random_source(self) -> random.Random:
         """Source of the judge's secrets."""
 
     @property
@@ -75,10 +75,10 @@ class Device(Protocol):
     def standards(self, task: Task) -> dict[str, str]:
         """Return trusted candidates of the duration `Pace.standard_s` by language, the most trusted one first."""
 
-    def memory(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> Memory:
+    def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> Memory:
         """Allocate memory that workers of this device can map."""
 
-    def worker(self, artifact: Path, *, memory: Memory, seat: int, profile: Profile) -> AbstractContextManager[Worker]:
+    def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> AbstractContextManager[Worker]:
         """Start a worker on an artifact; it is killed at the end of the block."""
 
     def vendor_source(self, task: Task) -> Path:
@@ -87,19 +87,19 @@ class Device(Protocol):
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
         """Return the ways to run the vendor's candidate; empty where the library is not installed."""
 
-    def yardstick(self, task: Task) -> tuple[str, str] | None:
+    def trusted_kernel(self, task: Task) -> tuple[str, str] | None:
         """Return (source, language) of trusted work as long as a good candidate's, for tasks without a vendor line."""
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
         """Return the fraction of the peak that is reachable at a clock; None where the unit does not depend on it."""
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Return the rate of a trusted probe in each of some processes; used where there is no yardstick."""
+        """Return the rate of a trusted probe in each of some processes; used where there is no trusted kernel."""
 
     def observe(self) -> Mapping[str, float]:
         """Return the telemetry of this moment; empty where there is none."""
 
-    def refuse_company(self, *, workers: int = 0) -> None:
+    def require_no_other_processes(self, *, workers: int = 0) -> None:
         """Raise MachineError if another process computes on the device beside so many workers of the judge."""
 
     def monitor(self, *workers: Worker) -> Monitor:

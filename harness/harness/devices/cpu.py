@@ -11,14 +11,15 @@ from pathlib import Path
 from harness.checking import room
 from harness.compiling import c as c_builder
 from harness.compiling import signature, toolchain, trusted
-from harness.compiling.bench import Workshop
+from harness.compiling.build_runner import BuildContext
 from harness.compiling.built import BuildFailure, Built
 from harness.contract import TIMING, pace
-from harness.devices import machine, quiet
+from harness.devices import machine
+from harness.devices.disturbance import CpuMonitor
 from harness.devices.vendor import Vendor, openblas_variants
 from harness.errors import TaskFault
 from harness.memory import Memory
-from harness.memory.cpu import CpuMemory, Sweep
+from harness.memory.cpu import CacheFlush, CpuMemory
 from harness.sandbox import launcher as sandbox
 from harness.sandbox import libraries
 from harness.task import Task
@@ -26,7 +27,7 @@ from harness.timing.clock import SystemClock
 from harness.timing.plan import Pace
 from harness.wire import messages as wire
 from harness.worker import Profile, Worker, runtime
-from harness.worker.process import Manner, started
+from harness.worker.process import WorkerTraits, started
 from harness.worker.runtime import layout
 
 PACE = Pace(**pace("cpu"))
@@ -35,7 +36,7 @@ PHYSICS: float = TIMING["calibration"]["physics"]
 """A rate above this multiple of a re-measured peak cannot be honest."""
 READY_S = 10.0
 SHARE_OF_FREE = 8
-"""The sets of a case take at most this part of the free memory; a second seat's outputs come on top."""
+"""The sets of a case take at most this part of the free memory; a second slot's outputs come on top."""
 
 
 class CpuDevice:
@@ -45,7 +46,7 @@ class CpuDevice:
 
     def __init__(self, cache: Path, *, isolation: sandbox.Isolation, cores: machine.Cores) -> None:
         self.isolation = isolation
-        self.clock, self.chance = SystemClock(), secrets.SystemRandom()
+        self.clock, self.random_source = SystemClock(), secrets.SystemRandom()
         self.cache_bytes = machine.last_level_cache_bytes()
         self._cache = cache
         self._cores = cores
@@ -87,7 +88,7 @@ class CpuDevice:
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """C is the only language here."""
         interface = c_builder.Interface(signature.shim(task), signature.declaration(task))
-        workshop = Workshop(self._cache, self.isolation)
+        workshop = BuildContext(self._cache, self.isolation)
         return c_builder.build_c(source, interface, workshop=workshop, deadline_s=task.limits.build_s)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
@@ -98,21 +99,21 @@ class CpuDevice:
         """It does nothing."""
         return {"c": signature.standard(task)}
 
-    def memory(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CpuMemory:
+    def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> CpuMemory:
         """Allocate sealed shared memory."""
-        sweep = Sweep(self.cache_bytes)
-        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, seats=seats, sweep=sweep)
+        sweep = CacheFlush(self.cache_bytes)
+        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, slots=slots, sweep=sweep)
 
     @contextmanager
-    def worker(self, artifact: Path, *, memory: Memory, seat: int, profile: Profile) -> Iterator[Worker]:
+    def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
         """Start the compiled worker on a shared object."""
         assert isinstance(memory, CpuMemory)
-        given = (memory.inputs.fd, memory.outputs[seat].fd)
+        given = (memory.inputs.fd, memory.outputs[slot].fd)
 
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd, *given), profile=profile)
 
-        manner = Manner(
+        manner = WorkerTraits(
             READY_S, shares_core=self._cores.shared, host_bytes=None, fault=lambda number: f"fault {number}",
             language="c",
         )  # fmt: skip
@@ -145,7 +146,7 @@ class CpuDevice:
         """OpenBLAS with each of its kernels worth trying."""
         return openblas_variants(artifact, memory_bytes=memory_bytes)
 
-    def yardstick(self, task: Task) -> None:
+    def trusted_kernel(self, task: Task) -> None:
         """The peak probe serves."""
 
     def share_at(self, unit: str, *, clock_mhz: float) -> None:
@@ -160,13 +161,13 @@ class CpuDevice:
         """A CPU is not asked."""
         return {}
 
-    def refuse_company(self, *, workers: int = 0) -> None:
+    def require_no_other_processes(self, *, workers: int = 0) -> None:
         """A CPU is never alone; the low quantile and the duels bear it, and `monitor` tells when it is too much."""
 
-    def monitor(self, *workers: Worker) -> quiet.CpuMonitor:
+    def monitor(self, *workers: Worker) -> CpuMonitor:
         """Return a monitor of the kernel's counts of our cores; it sees nothing where there is only one core."""
         cores = () if self._cores.shared else (self._cores.worker, *self._cores.judge)
-        return quiet.CpuMonitor(cores, workers=[worker.pid for worker in workers], core=self._cores.worker)
+        return CpuMonitor(cores, workers=[worker.pid for worker in workers], core=self._cores.worker)
 
     def details(self) -> dict[str, str]:
         """Compiler, cores, cache and probes."""

@@ -13,7 +13,7 @@ import cupy
 
 from harness.compiling import gpu, inspection, nvcc, signature, trusted
 from harness.compiling import triton as triton_builder
-from harness.compiling.bench import Workshop
+from harness.compiling.build_runner import BuildContext
 from harness.compiling.built import BuildFailure, Built
 from harness.compiling.gpu import TRITON
 from harness.contract import pace
@@ -32,7 +32,7 @@ from harness.timing.clock import SystemClock
 from harness.timing.plan import Pace
 from harness.wire import messages as wire
 from harness.worker import Profile, Worker, copies
-from harness.worker.process import Manner, started
+from harness.worker.process import WorkerTraits, started
 from harness.worker.runtime import faults
 
 PACE = Pace(**pace("cuda"))
@@ -41,7 +41,7 @@ one kernel, batches of 50 ms read 3 % apart, and in the middle of most the drive
 BANDWIDTH_PACE = Pace(**pace("cuda", "cuda_dram"))
 """As many bytes are poisoned, summed and sampled as kernels move: longer batches would be mostly guards."""
 SHARE_OF_MEMORY = 3
-"""Sets and a second seat's outputs leave at least half of a small card to the candidate."""
+"""Sets and a second slot's outputs leave at least half of a small card to the candidate."""
 CORES_OF_JUDGE = 3
 """The judge, its system, and the worker's threads beside its one core; more are free for a disassembler."""
 READY_S = 30.0
@@ -62,7 +62,7 @@ class CudaDevice:
         if isolation.level not in (sandbox.Level.FULL, sandbox.Level.BARE):
             raise MachineError(f"GPU candidates need isolation level 3: {isolation.why_not_higher}")
         self.isolation = isolation
-        self.clock, self.chance = SystemClock(), secrets.SystemRandom()
+        self.clock, self.random_source = SystemClock(), secrets.SystemRandom()
         self._cache = cache
         self._cores = cores
         self._own: set[int] = set()
@@ -74,7 +74,7 @@ class CudaDevice:
             self.telemetry.name, power_limit_w=self.telemetry.power_limit_w,
             memory_bytes=int(self._properties["totalGlobalMem"]), sm_count=int(self._properties["multiProcessorCount"]),
         )  # fmt: skip
-        self.refuse_company()
+        self.require_no_other_processes()
         before = set(self.telemetry.processes())
         cupy.cuda.Device(ordinal).use()
         cupy.cuda.runtime.free(0)
@@ -102,7 +102,7 @@ class CudaDevice:
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
         """The peak is looked up; what is measured is that nobody else computes here."""
-        self.refuse_company()
+        self.require_no_other_processes()
 
     def peak(self, unit: str) -> float:
         """Dense, at boost clock, by the table."""
@@ -114,7 +114,7 @@ class CudaDevice:
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """By nvcc, or by Triton ahead of time."""
-        return gpu.build(source, task, language=language, workshop=Workshop(self._cache, self.isolation))
+        return gpu.build(source, task, language=language, workshop=BuildContext(self._cache, self.isolation))
 
     @contextmanager
     def inspected(self, built: Built) -> Iterator[Callable[[], wire.Facts]]:
@@ -131,20 +131,20 @@ class CudaDevice:
         }
         return {language: by_language[language] for language in dict.fromkeys(("cuda", *task.languages))}
 
-    def memory(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> CudaMemory:
+    def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> CudaMemory:
         """Make allocations of the device that workers open by IPC."""
-        return CudaMemory(self._kernels, input_bytes=input_bytes, output_bytes=output_bytes, seats=seats)
+        return CudaMemory(self._kernels, input_bytes=input_bytes, output_bytes=output_bytes, slots=slots)
 
     @contextmanager
-    def worker(self, artifact: Path, *, memory: Memory, seat: int, profile: Profile) -> Iterator[Worker]:
+    def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
         """Start the Python worker on a shared object or on the folder of a Triton build."""
         assert isinstance(memory, CudaMemory)
-        handles = (memory.inputs.handle.hex(), memory.outputs[seat].handle.hex())
+        handles = (memory.inputs.handle.hex(), memory.outputs[slot].handle.hex())
 
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd), handles=handles, profile=profile)
 
-        manner = Manner(
+        manner = WorkerTraits(
             READY_S, shares_core=self._cores.shared, host_bytes=HOST_BYTES, fault=fault_words,
             language=TRITON if artifact.is_dir() else "cuda",
         )  # fmt: skip
@@ -185,7 +185,7 @@ class CudaDevice:
         """cuBLASLt, which tries its own kernels on its first call."""
         return cublaslt(artifact, memory_bytes=memory_bytes)
 
-    def yardstick(self, task: Task) -> tuple[str, str]:
+    def trusted_kernel(self, task: Task) -> tuple[str, str]:
         """A copy by the driver, of as many bytes as the largest input and output share."""
         return signature.cuda_copy(task), "cuda"
 
@@ -194,14 +194,14 @@ class CudaDevice:
         return self.sku.share_at(unit, clock_mhz=clock_mhz)
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Never asked: there is a yardstick."""
-        raise MachineError("a GPU has a yardstick")
+        """Raise MachineError: a GPU has a trusted kernel, which is used instead."""
+        raise MachineError("a GPU has a trusted kernel")
 
     def observe(self) -> Mapping[str, float]:
         """Clocks, power, temperature, throttle reasons."""
         return self.telemetry.sample()
 
-    def refuse_company(self, *, workers: int = 0) -> None:
+    def require_no_other_processes(self, *, workers: int = 0) -> None:
         """Another process on the GPU would be timed with the candidate."""
         if len(self._others()) > workers:
             time.sleep(FORGET_S)

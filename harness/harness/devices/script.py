@@ -31,7 +31,7 @@ from harness.errors import TaskFault
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ScriptedEvent:
     """An event in one batch of one worker of a candidate; workers and batches are counted from 0."""
 
     worker: int = 0
@@ -60,7 +60,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ScriptedBuildFailure:
     """The message of a candidate that does not build."""
 
     detail: str
@@ -79,13 +79,13 @@ class Behaviour:
     """Seconds of a call that runs alone; 0 = the time of a call in a batch."""
     captures: bool = True
     """True if its calls can be captured as a graph."""
-    build: Failure | None = None
-    events: tuple[Event, ...] = ()
+    build: ScriptedBuildFailure | None = None
+    events: tuple[ScriptedEvent, ...] = ()
 
-    def event(self, *, worker: int, batch: int) -> Event:
+    def event(self, *, worker: int, batch: int) -> ScriptedEvent:
         """Return the event of a batch; a batch that has none gets an event in which nothing happens."""
         happens = (event for event in self.events if (event.worker, event.batch) == (worker, batch))
-        return next(happens, Event(worker, batch))
+        return next(happens, ScriptedEvent(worker, batch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Script:
     vendor: VendorScript | None = None
     candidates: tuple[Behaviour, ...] = (Behaviour(),)
     factors: tuple[Factor, ...] = ()
-    company: tuple[int, ...] = ()
+    other_processes_at: tuple[int, ...] = ()
     """Numbers, counted from 0, of the checks for other processes that find one."""
 
     def behaviour(self, source: str) -> Behaviour:
@@ -160,8 +160,8 @@ _INNER: Mapping[tuple[type, str], type] = {
     (Script, "vendor"): VendorScript,
     (Script, "candidates"): Behaviour,
     (Script, "factors"): Factor,
-    (Behaviour, "build"): Failure,
-    (Behaviour, "events"): Event,
+    (Behaviour, "build"): ScriptedBuildFailure,
+    (Behaviour, "events"): ScriptedEvent,
 }
 
 
@@ -185,7 +185,7 @@ def _value(kind: type, key: str, value: Any, *, place: str) -> Any:
     is_right, wanted = _PLAIN[next(each.type for each in fields(kind) if each.name == key)]
     if key in _SPECIAL:
         is_right, wanted = _SPECIAL[key]
-    if kind is Event and key == "call_s":
+    if kind is ScriptedEvent and key == "call_s":
         is_right, wanted = _PLAIN[float]
     if not is_right(value):
         raise TaskFault(f"{place}: {wanted} is wanted, not {value!r}")
@@ -228,4 +228,4 @@ _SPECIAL: Mapping[str, _Rule] = {
 """Rules by key, which take the place of those by type."""
 
 
-__all__ = ["Behaviour", "Event", "Factor", "Failure", "Script", "VendorScript", "read"]
+__all__ = ["Behaviour", "Factor", "Script", "ScriptedBuildFailure", "ScriptedEvent", "VendorScript", "read"]

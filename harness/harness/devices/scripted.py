@@ -14,17 +14,17 @@ from pathlib import Path
 from harness.compiling.built import BuildFailure, Built
 from harness.contract import TIMING, pace
 from harness.devices import script
-from harness.devices.script import Behaviour, Event, Script
+from harness.devices.script import Behaviour, Script, ScriptedEvent
 from harness.devices.vendor import Vendor
 from harness.errors import MachineError
 from harness.memory import Memory
-from harness.memory.scripted import Outcome, ScriptedMemory
+from harness.memory.scripted import BatchOutcome, ScriptedMemory
 from harness.sandbox import launcher as sandbox
 from harness.task import Task
 from harness.timing.plan import Pace
 from harness.wire import messages as wire
 from harness.worker import Profile, Worker, WorkerDied, WorkerOverdue
-from harness.worker.orders import CAPTURE, Orders
+from harness.worker.batch_request import CAPTURE, BatchRequest
 
 STANDARD = "candidate of known duration"
 """Text of the trusted candidate by which the dispatch overhead is measured."""
@@ -68,7 +68,7 @@ class ScriptedDevice:
         self.isolation = isolation
         self.cache_bytes = doing.cache_bytes
         self.clock = ScriptedClock()
-        self.chance = random.Random(doing.seed)
+        self.random_source = random.Random(doing.seed)
         self.noise = random.Random(doing.seed + 1)
         self.disturbances: list[str] = []
         """Descriptions of other work on the device, in the batches since the last monitor was made."""
@@ -130,19 +130,19 @@ class ScriptedDevice:
         self._standard_s = self.pace(task).standard_s
         return dict.fromkeys(task.languages, STANDARD)
 
-    def memory(self, *, input_bytes: int, output_bytes: int, seats: int = 2) -> ScriptedMemory:
+    def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> ScriptedMemory:
         """Return memory without bytes."""
         return ScriptedMemory(self.clock.sleep, self.script.set_s)
 
     @contextmanager
-    def worker(self, artifact: Path, *, memory: Memory, seat: int, profile: Profile) -> Iterator[Worker]:
+    def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
         """Start a worker that does what the script says of its source."""
         assert isinstance(memory, ScriptedMemory)
         is_vendor = profile.environment == AS_VENDOR
         text, language = self._sources[artifact]
         number = self._started[text, is_vendor]
         self._started[text, is_vendor] += 1
-        yield ScriptedWorker(self, memory, _Part(language, self._behaviour(text, is_vendor=is_vendor), seat, number))
+        yield ScriptedWorker(self, memory, _Part(language, self._behaviour(text, is_vendor=is_vendor), slot, number))
 
     def _behaviour(self, text: str, *, is_vendor: bool) -> Behaviour:
         if text == STANDARD:
@@ -161,7 +161,7 @@ class ScriptedDevice:
         vendor = self.script.vendor
         return [Vendor(vendor.name, artifact, Profile(memory_bytes, environment=AS_VENDOR))] if vendor else []
 
-    def yardstick(self, task: Task) -> None:
+    def trusted_kernel(self, task: Task) -> None:
         """Return None: the probe rates are the script's."""
 
     def share_at(self, unit: str, *, clock_mhz: float) -> None:
@@ -179,10 +179,10 @@ class ScriptedDevice:
         """Return nothing: there is no telemetry."""
         return {}
 
-    def refuse_company(self, *, workers: int = 0) -> None:
+    def require_no_other_processes(self, *, workers: int = 0) -> None:
         """Raise MachineError at the looks that the script names."""
         look, self._looks = self._looks, self._looks + 1
-        if look in self.script.company:
+        if look in self.script.other_processes_at:
             raise MachineError(f"another process computes on {self.name}, says its script")
 
     def monitor(self, *workers: Worker) -> "ScriptedMonitor":
@@ -215,7 +215,7 @@ class _Part:
 
     language: str
     behaviour: Behaviour
-    seat: int
+    slot: int
     number: int
     """Workers that the candidate had before."""
 
@@ -227,7 +227,7 @@ class ScriptedWorker:
         self._device, self._memory, self._part = device, memory, part
         self._batch = -1
         self._done_ns = 0
-        self._orders: Orders | None = None
+        self._orders: BatchRequest | None = None
         self._captured = False
         self._is_alive = True
 
@@ -245,12 +245,12 @@ class ScriptedWorker:
         """Raise what the script says of loading."""
         self._raise(self._event)
 
-    def hand_orders(self, orders: Orders) -> None:
+    def send_batch(self, orders: BatchRequest) -> None:
         """Note the next batch."""
         self._orders = orders
         self._batch += orders.manner != CAPTURE
 
-    def go(self) -> None:
+    def start_batch(self) -> None:
         """Begin the batch."""
         assert self._orders is not None
         assert self._is_alive
@@ -279,7 +279,7 @@ class ScriptedWorker:
         event = self._event
         self._raise(event, deadline_s=deadline_s)
         self._device.clock.wait_until(self._done_ns, or_until=lambda: False)
-        self._memory.happen(self._part.seat, _outcome(event))
+        self._memory.happen(self._part.slot, _outcome(event))
         if event.disturbed:
             self._device.disturbances.append(event.disturbed)
 
@@ -291,7 +291,7 @@ class ScriptedWorker:
         self._is_alive = False
 
     @property
-    def _event(self) -> Event:
+    def _event(self) -> ScriptedEvent:
         return self._part.behaviour.event(worker=self._part.number, batch=self._batch)
 
     @property
@@ -300,7 +300,7 @@ class ScriptedWorker:
         is_alone = self._orders is not None and len(self._orders.offsets) == 1 and behaviour.single_s
         return self._event.call_s or (behaviour.single_s if is_alone else behaviour.call_s)
 
-    def _raise(self, event: Event, *, deadline_s: float = 0.0) -> None:
+    def _raise(self, event: ScriptedEvent, *, deadline_s: float = 0.0) -> None:
         if event.died:
             raise WorkerDied(event.died)
         if event.overdue:
@@ -308,8 +308,8 @@ class ScriptedWorker:
             raise WorkerOverdue(f"no answer within {deadline_s:.3g} s")
 
 
-def _outcome(event: Event) -> Outcome:
-    return Outcome(
+def _outcome(event: ScriptedEvent) -> BatchOutcome:
+    return BatchOutcome(
         mistake=event.mistake,
         tampered=event.tampered,
         busy=event.busy,

@@ -8,7 +8,7 @@ from harness.compiling.built import BuildFailure
 from harness.judging.findings import Findings
 from harness.judging.judgement import Judgement
 from harness.task import Task
-from harness.timing.failure import Failed
+from harness.timing.failure import CandidateFailed
 from harness.wire import messages as wire
 
 
@@ -27,16 +27,16 @@ def admit_source(task: Task, source: wire.Source, findings: Findings) -> None:
     path = Path(source.path)
     size = _digest(path, language=source.language, findings=findings)
     if source.language not in task.languages:
-        raise Failed("rejected", f"written in {source.language}; this task takes {', '.join(task.languages)}")
+        raise CandidateFailed("rejected", f"written in {source.language}; this task takes {', '.join(task.languages)}")
     if size > task.limits.source_bytes:
-        raise Failed("rejected", f"{size:,} bytes of source; the limit is {task.limits.source_bytes:,}")
+        raise CandidateFailed("rejected", f"{size:,} bytes of source; the limit is {task.limits.source_bytes:,}")
     content = path.read_bytes()
     if b"\0" in content:
-        raise Failed("rejected", f"a NUL byte at offset {content.index(0)}: not source text")
+        raise CandidateFailed("rejected", f"a NUL byte at offset {content.index(0)}: not source text")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Failed("rejected", f"not UTF-8 at byte {error.start}") from error
+        raise CandidateFailed("rejected", f"not UTF-8 at byte {error.start}") from error
     _admit_text(task, text)
 
 
@@ -55,10 +55,10 @@ def _digest(path: Path, *, language: str, findings: Findings) -> int:
 
 def _admit_text(task: Task, text: str) -> None:
     if not re.search(rf"\b{re.escape(task.entry)}\s*\(", text):
-        raise Failed("rejected", f"no function {task.entry}: the entry point is missing")
+        raise CandidateFailed("rejected", f"no function {task.entry}: the entry point is missing")
     for forbidden in task.forbidden:
         if forbidden in text:
-            raise Failed("rejected", f"{forbidden!r} is forbidden by the task")
+            raise CandidateFailed("rejected", f"{forbidden!r} is forbidden by the task")
 
 
 def build(judgement: Judgement) -> None:
@@ -71,5 +71,5 @@ def build(judgement: Judgement) -> None:
     findings.isolation = int(opened.device.isolation.level)
     built = opened.build(Path(judgement.source.path), language=judgement.source.language)
     if isinstance(built, BuildFailure):
-        raise Failed(built.status, built.detail)
+        raise CandidateFailed(built.status, built.detail)
     judgement.built, findings.facts = built, built.facts

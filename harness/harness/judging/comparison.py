@@ -1,4 +1,4 @@
-"""Two built candidates in turn on the main case: with which terms, in which seats, and beside the vendor line."""
+"""Two built candidates in turn on the main case: with which terms, in which slots, and beside the vendor line."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +21,7 @@ MIN_VENDOR_QUADS: int = TIMING["vendor"]["fewest_quads"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class OpponentKernel:
     """The other side of a comparison: what is run, and what its worker may have where that is not the usual."""
 
     artifact: Path
@@ -29,27 +29,27 @@ class Rival:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A contender's worker, and the rival that runs in the other seat."""
+class PairedComparison:
+    """A contender's worker, and the rival that runs in the other slot."""
 
     opened: OpenTask
     contender: Worker
-    rival: Rival
+    rival: OpponentKernel
 
-    def terms(self, calls_s: float, *, most_quads: int | None = None, give_up: bool = True) -> duel.Terms:
+    def terms(self, calls_s: float, *, most_quads: int | None = None, give_up: bool = True) -> duel.DuelTerms:
         """Return the terms of a duel; `calls_s` is one call of either side together, seconds."""
         pace = self.opened.pace
         calls = self.calls_in_a_turn(calls_s, turn_s=pace.turn_s)
         quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, pace.quads))
         quads = min(quads, most_quads or quads)
-        return duel.Terms(quads, calls, calls_s / 2 < pace.graph_below_s, pace.futility_every if give_up else quads)
+        return duel.DuelTerms(quads, calls, calls_s / 2 < pace.graph_below_s, pace.futility_every if give_up else quads)
 
     def calls_in_a_turn(self, calls_s: float, *, turn_s: float) -> int:
         """Return one, unless calls are so short that the deducted overhead would decide the duel."""
         most = self.opened.plan(self.opened.main, pilot_s=calls_s / 2).calls
         return int(np.clip(turn_s / (calls_s / 2), 1, most))
 
-    def fight(self, terms: duel.Terms) -> duel.Duel:
+    def fight(self, terms: duel.DuelTerms) -> duel.Duel:
         """Fight a duel.
 
         Raises:
@@ -59,8 +59,8 @@ class Comparison:
         opened = self.opened
         with self._rivals_worker() as other:
             ours, theirs = (
-                opened.session(worker, opened.main, sets=terms.calls, seat=seat).after(opened.pace.turn_idle_s)
-                for seat, worker in enumerate((self.contender, other))
+                opened.session(worker, opened.main, sets=terms.calls, slot=slot).after(opened.pace.turn_idle_s)
+                for slot, worker in enumerate((self.contender, other))
             )
             return duel.fight(ours, theirs, terms, monitor=opened.device.monitor(self.contender, other))
 
@@ -69,7 +69,7 @@ class Comparison:
         with ExitStack() as stack:
             try:
                 worker = stack.enter_context(
-                    self.opened.worker(self.rival.artifact, seat=1, profile=self.rival.profile)
+                    self.opened.worker(self.rival.artifact, slot=1, profile=self.rival.profile)
                 )
             except (WorkerDied, WorkerOverdue) as death:
                 raise duel.failed_incumbent(death) from death
@@ -88,10 +88,10 @@ def beside_vendor(opened: OpenTask, contender: Worker, *, call_s: float) -> duel
     pace, measured = opened.pace, opened.calibration.vendor
     if measured is None:
         return None
-    comparison = Comparison(opened, contender, Rival(measured.vendor.artifact, measured.vendor.profile))
+    comparison = PairedComparison(opened, contender, OpponentKernel(measured.vendor.artifact, measured.vendor.profile))
     calls_s = call_s + measured.call_s
     calls = comparison.calls_in_a_turn(calls_s, turn_s=pace.vendor_turn_s)
     quads = min(pace.vendor_quads, int(pace.vendor_s / (2 * calls * calls_s)))
     if quads < MIN_VENDOR_QUADS:
         return None
-    return comparison.fight(duel.Terms(quads, calls, calls_s / 2 < pace.graph_below_s))
+    return comparison.fight(duel.DuelTerms(quads, calls, calls_s / 2 < pace.graph_below_s))

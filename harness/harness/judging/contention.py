@@ -17,12 +17,12 @@ from harness.compiling.built import BuildFailure
 from harness.contract import TIMING
 from harness.devices import Monitor
 from harness.judging import audit, duel
-from harness.judging.comparison import Comparison, Rival, beside_vendor
-from harness.judging.findings import Findings, Measurable
+from harness.judging.comparison import OpponentKernel, PairedComparison, beside_vendor
+from harness.judging.findings import DisturbableFigure, Findings
 from harness.judging.judgement import IncumbentFailed, Judgement, Progress, blamed_only_alone
 from harness.judging.measurement import slowed
 from harness.judging.open_task import OpenTask
-from harness.timing.failure import Failed
+from harness.timing.failure import CandidateFailed
 from harness.timing.score import BatchTime, score
 from harness.wire import messages as wire
 from harness.worker import Worker
@@ -134,7 +134,7 @@ def _single_call_s(contention: Contention, worker: Worker, *, allowed_s: float) 
         return single_s
 
     return contention.findings.undisturbed(
-        Measurable(
+        DisturbableFigure(
             wire.Figure.AUDIT,
             "the audit",
             measure,
@@ -205,8 +205,8 @@ def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
     built = opened.build(Path(opponent.source.path), language=opponent.source.language)
     if isinstance(built, BuildFailure):
         detail = f"it does not build any more: {built.detail}"
-        raise duel.failed_incumbent(Failed("build_failed", detail))
-    comparison = Comparison(opened, contention.worker, Rival(built.artifact))
+        raise duel.failed_incumbent(CandidateFailed("build_failed", detail))
+    comparison = PairedComparison(opened, contention.worker, OpponentKernel(built.artifact))
     calls_s = opponent.time_us * 1e-6 + contention.call_s
     return comparison.fight(comparison.terms(calls_s, most_quads=LINE_QUADS if contention.is_in_line else None))
 

@@ -11,7 +11,7 @@ from harness.checking import inputs
 from harness.contract import TIMING
 from harness.devices import Monitor
 from harness.judging.judgement import IncumbentFailed
-from harness.timing.failure import Failed
+from harness.timing.failure import CandidateFailed
 from harness.timing.session import TimedBatch, TimingSession
 from harness.wire import messages as wire
 from harness.worker import WorkerDied, WorkerOverdue
@@ -59,7 +59,7 @@ class Duel:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class DuelTerms:
     """How a duel is fought."""
 
     quads: int
@@ -71,7 +71,7 @@ class Terms:
     """Quads after which a duel that cannot be won any more is given up."""
 
 
-def fight(contender: TimingSession, opponent: TimingSession, terms: Terms, *, monitor: Monitor) -> Duel:
+def fight(contender: TimingSession, opponent: TimingSession, terms: DuelTerms, *, monitor: Monitor) -> Duel:
     """Run the quads and verify every output of both sides.
 
     One turn of each side goes before and is not counted, because it loads code, which one side may have loaded before.
@@ -81,10 +81,12 @@ def fight(contender: TimingSession, opponent: TimingSession, terms: Terms, *, mo
         Failed, WorkerDied, WorkerOverdue: the contender's output was wrong, late or missing.
         IncumbentFailed: the opponent's was.
     """
-    return _Fight(*_captured(contender, opponent, terms), terms, monitor).fought()
+    return _RunningDuel(*_captured(contender, opponent, terms), terms, monitor).fought()
 
 
-def _captured(contender: TimingSession, opponent: TimingSession, terms: Terms) -> tuple[TimingSession, TimingSession]:
+def _captured(
+    contender: TimingSession, opponent: TimingSession, terms: DuelTerms
+) -> tuple[TimingSession, TimingSession]:
     if not terms.as_graph:
         return contender, opponent
     contender = contender.capture(range(terms.calls))
@@ -93,12 +95,12 @@ def _captured(contender: TimingSession, opponent: TimingSession, terms: Terms) -
 
 
 @dataclass(frozen=True)
-class _Fight:
+class _RunningDuel:
     """A duel under way."""
 
     contender: TimingSession
     opponent: TimingSession
-    terms: Terms
+    terms: DuelTerms
     monitor: Monitor
 
     def fought(self) -> Duel:
@@ -143,13 +145,13 @@ def _blame(*, is_opponent: bool) -> Iterator[None]:
     """Keep a failure of the opponent's from being the contender's verdict."""
     try:
         yield
-    except (Failed, WorkerDied, WorkerOverdue) as failure:
+    except (CandidateFailed, WorkerDied, WorkerOverdue) as failure:
         if is_opponent:
             raise failed_incumbent(failure) from failure
         raise
 
 
-def failed_incumbent(failure: Failed | WorkerDied | WorkerOverdue) -> IncumbentFailed:
+def failed_incumbent(failure: CandidateFailed | WorkerDied | WorkerOverdue) -> IncumbentFailed:
     """Return what an opponent's failure means for a duel."""
     of_death = "timed_out" if isinstance(failure, WorkerOverdue) else "crashed"
-    return IncumbentFailed(failure, status=failure.status if isinstance(failure, Failed) else of_death)
+    return IncumbentFailed(failure, status=failure.status if isinstance(failure, CandidateFailed) else of_death)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Measurable(Generic[T]):
+class DisturbableFigure(Generic[T]):
     """A figure that other work on the device can disturb, and how it is measured."""
 
     figure: wire.Figure
@@ -54,7 +54,7 @@ class Findings:
             seconds = (self.clock.now_ns() - start) * 1e-9
             self.durations_s[stage] = self.durations_s.get(stage, 0.0) + seconds
 
-    def undisturbed(self, measurable: Measurable[T]) -> T:
+    def undisturbed(self, measurable: DisturbableFigure[T]) -> T:
         """Return a measured figure; measure once more where something else ran on the device.
 
         A figure that was disturbed both times is named in the verdict. A result that is settled needs no second
@@ -93,7 +93,7 @@ class Findings:
         )
 
 
-def _monitored(measurable: Measurable[T]) -> tuple[T, str]:
+def _monitored(measurable: DisturbableFigure[T]) -> tuple[T, str]:
     """Return one measurement, and what disturbed it; the latter is empty where the result is settled."""
     monitor = measurable.monitor()
     found = measurable.measure(monitor)

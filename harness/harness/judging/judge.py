@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import guards
 from harness.errors import MachineError
 from harness.judging import admission, contention, correctness, duel, measurement, timed_cases
-from harness.judging.comparison import Comparison, Rival, beside_vendor
+from harness.judging.comparison import OpponentKernel, PairedComparison, beside_vendor
 from harness.judging.contention import Contention
 from harness.judging.findings import Findings
 from harness.judging.judgement import (
@@ -20,13 +20,13 @@ from harness.judging.judgement import (
     Progress,
     Stage,
     blamed_only_alone,
-    go_through,
     no_progress,
+    run_stages,
 )
 from harness.judging.open_task import OpenTask
 from harness.memory.layout import sets_that_fit
 from harness.task import Case
-from harness.timing.failure import Failed, deaths_are_verdicts
+from harness.timing.failure import CandidateFailed, deaths_are_verdicts
 from harness.timing.score import BatchTime
 from harness.wire import messages as wire
 
@@ -57,12 +57,12 @@ def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire
     judgement = _judgement(opened, request.candidate, progress)
     judgement.racing_above_s = request.racing_above_s
     findings = judgement.findings
-    opened.device.refuse_company()
+    opened.device.require_no_other_processes()
     with guards.counted(opened.device.clock.now_ns) as findings.guards_s:
         try:
             with blamed_only_alone(opened, workers=0), judgement.workers:
-                go_through(MEASURE, judgement)
-        except Failed as failed:
+                run_stages(MEASURE, judgement)
+        except CandidateFailed as failed:
             return findings.verdict(failed.status, failed.detail)
     return findings.verdict("passed", measurement=judgement.measurement)
 
@@ -79,11 +79,11 @@ def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire
     findings = judgement.findings
     admission.admit(judgement)
     if state.is_contender:
-        opened.device.refuse_company()
+        opened.device.require_no_other_processes()
         with guards.counted(opened.device.clock.now_ns) as findings.guards_s:
             try:
                 _contend(state)
-            except Failed as failed:
+            except CandidateFailed as failed:
                 return findings.verdict(failed.status, failed.detail)
     return findings.verdict("passed", measurement=state.measurement, promotion=state.promotion, duel=state.duel)
 
@@ -94,7 +94,7 @@ def _contend(state: Contention) -> None:
         # The artifact is in the cache, unless another machine measured the candidate.
         admission.build(judgement)
         with deaths_are_verdicts(opened.main):
-            go_through(CONTEND, state)
+            run_stages(CONTEND, state)
 
 
 def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Judgement:
@@ -117,12 +117,12 @@ def compare(opened: OpenTask, request: wire.DuelRequest, progress: Progress) -> 
         judgement = _judgement(opened, source, progress)
         try:
             checked.append(_checked(judgement))
-        except Failed as failed:
+        except CandidateFailed as failed:
             return judgement.findings.verdict(failed.status, f"{side}: {failed.detail}")
     progress("duel")
     try:
         return _compared(opened, checked)
-    except Failed as failed:
+    except CandidateFailed as failed:
         return Findings().verdict(failed.status, f"A, in the duel: {failed.detail}")
     except IncumbentFailed as failure:
         return Findings().verdict(failure.status, f"B, in the duel: {failure}")
@@ -131,7 +131,7 @@ def compare(opened: OpenTask, request: wire.DuelRequest, progress: Progress) -> 
 def _checked(judgement: Judgement) -> tuple[Path, float]:
     """Return the artifact of a candidate that is right in every case, and the seconds of its main case's pilot."""
     opened = judgement.opened
-    go_through(PREPARE, judgement)
+    run_stages(PREPARE, judgement)
     artifact = judgement.built.artifact
     with blamed_only_alone(opened, workers=0), deaths_are_verdicts(None), opened.worker(artifact) as worker:
         return artifact, correctness.check_all(opened, worker, judgement)[opened.main.name]
@@ -142,7 +142,7 @@ def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
     with blamed_only_alone(opened, workers=0), deaths_are_verdicts(opened.main), opened.worker(artifact) as worker:
         if others:
             rival, rival_s = others[0]
-            comparison = Comparison(opened, worker, Rival(rival))
+            comparison = PairedComparison(opened, worker, OpponentKernel(rival))
             return comparison.fight(comparison.terms(call_s + rival_s, give_up=False))
         if (fought := beside_vendor(opened, worker, call_s=call_s)) is None:
             raise MachineError("no vendor line to be compared with in a reasonable time")
@@ -154,7 +154,7 @@ def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
     judgement, sets = _judgement(opened, request.candidate, no_progress), range(request.calls)
     try:
         case = _recorded_case(opened, name=request.case, calls=request.calls)
-        go_through(PREPARE, judgement)
+        run_stages(PREPARE, judgement)
         artifact = judgement.built.artifact
         with blamed_only_alone(opened, workers=0), deaths_are_verdicts(case), opened.worker(artifact) as worker:
             session = opened.session(worker, case, sets=request.calls)
@@ -162,7 +162,7 @@ def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
             batch = session.run(sets, request.key)
             worker.kill()
             batch.verify(full=True)
-    except Failed as failed:
+    except CandidateFailed as failed:
         return False, f"{failed.status}: {failed.detail}"
     return True, "all outputs of the batch are right"
 
@@ -171,5 +171,5 @@ def _recorded_case(opened: OpenTask, *, name: str, calls: int) -> Case:
     """Return a case by name. Raises Failed: the task has none, or no batch of so many calls."""
     case = next((case for case in opened.task.cases if case.name == name), None)
     if case is None or calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):
-        raise Failed("rejected", f"no batch {name}:{calls} can have been recorded of this task")
+        raise CandidateFailed("rejected", f"no batch {name}:{calls} can have been recorded of this task")
     return case

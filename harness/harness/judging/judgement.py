@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from harness.compiling.built import Built
 from harness.judging.findings import Findings
 from harness.judging.open_task import OpenTask
-from harness.timing.failure import Failed
+from harness.timing.failure import CandidateFailed
 from harness.timing.score import BatchTime, Score
 from harness.wire import messages as wire
 from harness.worker import Worker
@@ -86,7 +86,7 @@ class Stage(Generic[S]):
     """False for a stage that is too short to be announced and to stand among the durations."""
 
 
-def go_through(stages: Iterable[Stage[S]], state: S) -> None:
+def run_stages(stages: Iterable[Stage[S]], state: S) -> None:
     """Run the stages that apply, in order. Raises Failed: the candidate failed in one of them."""
     for stage in stages:
         if not stage.applies(state):
@@ -118,7 +118,7 @@ def blamed_only_alone(opened: OpenTask, *, workers: int) -> Iterator[None]:
     """
     try:
         yield
-    except (Failed, IncumbentFailed) as failed:
+    except (CandidateFailed, IncumbentFailed) as failed:
         if failed.status in MAY_BE_OTHERS:
-            opened.device.refuse_company(workers=workers)
+            opened.device.require_no_other_processes(workers=workers)
         raise

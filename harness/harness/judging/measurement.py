@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness.judging.judgement import Judgement, Timed
 from harness.judging.open_task import OpenTask
 from harness.task import Case, Task
-from harness.timing.failure import Failed
+from harness.timing.failure import CandidateFailed
 from harness.wire import messages as wire
 
 Z95 = 1.96
@@ -32,7 +32,7 @@ def refuse_impossible_rates(opened: OpenTask, timed: Timed) -> None:
         rate = moved / timed.scores[case.name].call_s
         if rate > opened.device.ceiling(opened.task.unit, suspected=rate):
             part = rate / opened.calibration.peak
-            raise Failed("tampered", f"case {case.name}: {part:.2f} of the peak: faster than physics")
+            raise CandidateFailed("tampered", f"case {case.name}: {part:.2f} of the peak: faster than physics")
 
 
 def unwritten_bytes(opened: OpenTask, case: Case, timed: Timed) -> float:

@@ -11,7 +11,7 @@ from harness.judging.calibration import Calibration
 from harness.memory import Memory
 from harness.task import Case, Task
 from harness.timing.plan import Pace, Plan, Planner
-from harness.timing.session import Bench, TimingSession
+from harness.timing.session import TimingResources, TimingSession
 from harness.worker import Profile, Worker
 
 
@@ -44,20 +44,22 @@ class OpenTask:
         return self.device.build(source, self.task, language=language)
 
     @contextmanager
-    def worker(self, artifact: Path, *, seat: int = 0, profile: Profile | None = None) -> Iterator[Worker]:
+    def worker(self, artifact: Path, *, slot: int = 0, profile: Profile | None = None) -> Iterator[Worker]:
         """Start a worker on an artifact, wait until it is loaded, and stop it; it is killed at the end of the block."""
         profile = profile or self.profile
-        with self.device.worker(artifact, memory=self.memory, seat=seat, profile=profile) as worker:
+        with self.device.worker(artifact, memory=self.memory, slot=slot, profile=profile) as worker:
             worker.wait_ready()
             worker.stop()
             yield worker
 
-    def session(self, worker: Worker, case: Case, *, sets: int = 1, seat: int = 0) -> TimingSession:
+    def session(self, worker: Worker, case: Case, *, sets: int = 1, slot: int = 0) -> TimingSession:
         """Return a timing session of a worker on so many operand sets of a case, with the pace's idle time."""
         device, calibration = self.device, self.calibration
-        bench = Bench(self.memory, device.clock, device.chance, observe=lambda: dict(device.observe()))
+        resources = TimingResources(
+            self.memory, device.clock, device.random_source, observe=lambda: dict(device.observe())
+        )
         return TimingSession(
-            bench, self.memory.operands(self.task, case, sets=sets), worker, seat, self.pace.idle_s,
+            resources, self.memory.operands(self.task, case, sets=sets), worker, slot, self.pace.idle_s,
             overheads_s=calibration.overheads_s(worker.language),
             graph_overheads_s=calibration.overheads_s(calibration.trusted_language or worker.language),
         )  # fmt: skip
@@ -67,7 +69,7 @@ class OpenTask:
         fastest_s = self.task.work(case) / self.device.ceiling(self.task.unit, suspected=0.0)
         set_s, cache_bytes = self.calibration.set_s[case.name], self.device.cache_bytes
         planner = Planner(self.task, case, self.pace, set_s, cache_bytes)
-        return planner.plan(max(pilot_s, fastest_s), chance=self.device.chance)
+        return planner.plan(max(pilot_s, fastest_s), random_source=self.device.random_source)
 
     def close(self) -> None:
         """Give the memory back."""

@@ -24,7 +24,7 @@ from harness.judging.calibration import Overhead, VendorTime
 from harness.judging.open_task import OpenTask
 from harness.judging.sizing import FASTEST_PILOT_S, Sizing
 from harness.task import Task
-from harness.timing.failure import Failed
+from harness.timing.failure import CandidateFailed
 from harness.timing.plan import Pace
 from harness.timing.score import BatchTime, score
 from harness.timing.session import TimingSession
@@ -62,7 +62,7 @@ def open_task(task: Task, *, device: Device, calibration_s: float, progress: Ann
     opened = Sizing(task, device).opened()
     try:
         return Calibrator(opened).calibrate(progress)
-    except (Failed, WorkerDied, WorkerOverdue, MachineError, OpeningError, TaskFault) as error:
+    except (CandidateFailed, WorkerDied, WorkerOverdue, MachineError, OpeningError, TaskFault) as error:
         fault = _fault(error)
     # Raised anew: the first traceback holds views of the memory, which then could not be closed.
     opened.close()
@@ -71,7 +71,7 @@ def open_task(task: Task, *, device: Device, calibration_s: float, progress: Ann
 
 def _fault(error: Exception) -> Exception:
     """Return a new exception without the traceback of the first; a failed candidate of ours is an OpeningError."""
-    if isinstance(error, Failed):
+    if isinstance(error, CandidateFailed):
         return OpeningError(f"a trusted program failed during calibration: {error}")
     if isinstance(error, WorkerDied | WorkerOverdue):
         return MachineError(f"a trusted program failed during calibration: {error}")
@@ -152,7 +152,7 @@ class Calibrator:
         """
         opened, is_vendor = self.opened, vendor is not None
         processes, batches = opened.pace.spread
-        trusted = vendor or self._yardstick()
+        trusted = vendor or self._trusted_kernel()
         if trusted is None:
             self._add(spread=spread_of(opened.device.probe_rates(opened.task.unit, processes=processes)))
             return
@@ -162,13 +162,15 @@ class Calibrator:
         measured = VendorTime(vendor, call_s) if vendor else None
         self._add(spread=spread_of(times), single_ratio=ratio, vendor=measured)
 
-    def _yardstick(self) -> Vendor | None:
+    def _trusted_kernel(self) -> Vendor | None:
         """Return trusted work of about the length of a good candidate's, whatever its outputs; None without any."""
         opened = self.opened
-        if (found := opened.device.yardstick(opened.task)) is None:
+        if (found := opened.device.trusted_kernel(opened.task)) is None:
             return None
         text, language = found
-        return Vendor("yardstick", self._trusted(text, language=language, name="the yardstick"), opened.profile)
+        return Vendor(
+            "trusted kernel", self._trusted(text, language=language, name="the trusted kernel"), opened.profile
+        )
 
     def _time_of(self, vendor: Vendor, *, batches: int, is_vendor: bool) -> float:
         """Return the seconds per call of trusted work in a new process; outputs of a vendor's are verified."""
@@ -218,7 +220,7 @@ def _blame(source: Path) -> Iterator[None]:
     """Turn a failure of the task's vendor file into a fault of the task."""
     try:
         yield
-    except (Failed, OpeningError, OSError) as error:
+    except (CandidateFailed, OpeningError, OSError) as error:
         raise TaskFault(f"{source.name}: {error}") from error
 
 

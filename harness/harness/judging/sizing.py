@@ -13,7 +13,7 @@ from harness.contract import TIMING
 from harness.devices import Device
 from harness.judging.calibration import Calibration
 from harness.judging.open_task import OpenTask
-from harness.memory import Check, Memory, OperandSets
+from harness.memory import Memory, OperandSets, OutputCheck
 from harness.memory.layout import lay_out, sets_that_fit
 from harness.task import Case, Task
 from harness.timing.clock import Clock
@@ -47,15 +47,15 @@ class Sizing:
 
     def _most_sets(self, case: Case, set_s: float) -> int:
         planner = Planner(self._task, case, self._pace, set_s, self._device.cache_bytes)
-        return planner.plan(FASTEST_PILOT_S, chance=self._device.chance).sets
+        return planner.plan(FASTEST_PILOT_S, random_source=self._device.random_source).sets
 
     def _set_s(self, case: Case) -> float:
         """Return the seconds to refresh one set and to verify it as a timed call is verified."""
         # The outputs are arbitrary, and to tell what is wrong with them would take longer than to find them right.
-        device, task = self._device, replace(self._task, benchmark=Indulgent(self._task.benchmark))
+        device, task = self._device, replace(self._task, benchmark=AcceptAnyOutput(self._task.benchmark))
         sets = range(min(SETS_MEASURED, sets_that_fit(task, case, max_bytes=self._pace.max_bytes)))
         layout = lay_out(task, case, sets=len(sets))
-        memory = device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, seats=1)
+        memory = device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, slots=1)
         operands = memory.operands(task, case, sets=len(sets))
         seconds = [_refresh_s(operands, sets, memory=memory, clock=device.clock) for _ in range(2)]
         del operands
@@ -68,12 +68,12 @@ def _refresh_s(operands: OperandSets, sets: range, *, memory: Memory, clock: Clo
     start = clock.now_ns()
     operands.fill(sets, inputs.fresh_key())
     operands.seal(sets)
-    operands.examine(sets, Check(0, 0, np.random.default_rng(0)))
+    operands.examine(sets, OutputCheck(0, 0, np.random.default_rng(0)))
     memory.settle()
     return (clock.now_ns() - start) * 1e-9
 
 
-class Indulgent:
+class AcceptAnyOutput:
     """A benchmark by which every output is right."""
 
     def __init__(self, benchmark: Any) -> None:

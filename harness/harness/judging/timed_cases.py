@@ -6,7 +6,7 @@ from functools import partial
 from harness.checking import inputs
 from harness.contract import TIMING
 from harness.devices import Monitor
-from harness.judging.findings import Measurable
+from harness.judging.findings import DisturbableFigure
 from harness.judging.judgement import Judgement, Timed
 from harness.task import Case
 from harness.timing.failure import deaths_are_verdicts
@@ -36,7 +36,7 @@ def time_cases(judgement: Judgement) -> None:
         of_case = _TimedCase(judgement, case).batches()
         judgement.findings.batches += [as_wire(case, batch) for batch in of_case]
         batches[case.name] = of_case
-    rng = opened.session(judgement.worker, opened.main).bench.generator()
+    rng = opened.session(judgement.worker, opened.main).resources.generator()
     scores = {name: score(of_case, quantile=opened.pace.quantile, rng=rng) for name, of_case in batches.items()}
     judgement.timed = Timed(batches, scores, judgement.pilots_s[opened.main.name])
 
@@ -86,9 +86,9 @@ class _TimedCase:
         session = opened.session(judgement.worker, self.case, sets=plan.sets)
         return _CaseTiming(session, plan, misled_below_s, racing_above_s)
 
-    def _measurable(self, timing: "_CaseTiming") -> Measurable[list[BatchTime]]:
+    def _measurable(self, timing: "_CaseTiming") -> DisturbableFigure[list[BatchTime]]:
         """Return all batches but the last as a figure that can be disturbed."""
-        return Measurable(
+        return DisturbableFigure(
             wire.Figure.TIMING,
             f"case {self.case.name}",
             timing.all_but_last,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.checking.verify import Mistake
+from harness.checking.verify import WrongOutput
 from harness.memory.layout import Layout
 from harness.task import Case, Task
 
@@ -15,10 +15,10 @@ Restore = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class OutputCheck:
     """How the outputs of a batch are examined."""
 
-    seat: int
+    slot: int
     poison: int
     """The 32-bit word that the outputs were filled with."""
     rng: np.random.Generator
@@ -28,7 +28,7 @@ class Check:
 
 
 class Region(Protocol):
-    """The outputs of some sets at one seat: poisoned before a batch, sampled when it ends, examined after it."""
+    """The outputs of some sets at one slot: poisoned before a batch, sampled when it ends, examined after it."""
 
     def poison(self, word: int) -> None:
         """Overwrite all outputs and guard bands with a 32-bit word."""
@@ -70,15 +70,15 @@ class OperandSets(Protocol):
     def keep(self, sets: range, key: str) -> Restore:
         """Return a function that writes the inputs of these sets again as `fill` left them."""
 
-    def region(self, sets: range, *, seat: int) -> Region:
-        """Return the outputs of these sets at a seat."""
+    def region(self, sets: range, *, slot: int) -> Region:
+        """Return the outputs of these sets at a slot."""
 
-    def examine(self, sets: range, check: Check) -> Mistake | None:
+    def examine(self, sets: range, check: OutputCheck) -> WrongOutput | None:
         """Return the first wrong output of these sets."""
 
 
 class Memory(Protocol):
-    """The memory of a device's workers: one region of inputs for all, one of outputs for each seat."""
+    """The memory of a device's workers: one region of inputs for all, one of outputs for each slot."""
 
     @property
     def mapped_bytes(self) -> int:
@@ -103,4 +103,4 @@ class Memory(Protocol):
         """Give all memory back."""
 
 
-__all__ = ["Check", "Layout", "Memory", "OperandSets", "Region", "Restore"]
+__all__ = ["Layout", "Memory", "OperandSets", "OutputCheck", "Region", "Restore"]

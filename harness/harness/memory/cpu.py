@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checking import inputs, verify
-from harness.memory import Check, Restore
+from harness.memory import OutputCheck, Restore
 from harness.memory.layout import Layout, Spans, lay_out, spans
 from harness.memory.sealed import SealedMemory
 from harness.task import Array, Case, Task
@@ -24,7 +24,7 @@ SWEEPS = 2
 """A sweep reads this many times the size of the last-level cache, which does not always replace the oldest first."""
 
 
-class Sweep:
+class CacheFlush:
     """Memory that is read to empty the last-level cache of what the judge has written."""
 
     def __init__(self, cache_bytes: int) -> None:
@@ -41,14 +41,14 @@ class Sweep:
 class CpuMemory:
     """Sealed shared memory of a CPU's workers; see memory.Memory."""
 
-    def __init__(self, *, input_bytes: int, output_bytes: int, seats: int = 2, sweep: Sweep | None = None) -> None:
+    def __init__(self, *, input_bytes: int, output_bytes: int, slots: int = 2, sweep: CacheFlush | None = None) -> None:
         self.inputs = SealedMemory("inputs", input_bytes, read_only_elsewhere=True)
-        self.outputs = [SealedMemory("outputs", output_bytes, read_only_elsewhere=False) for _ in range(seats)]
+        self.outputs = [SealedMemory("outputs", output_bytes, read_only_elsewhere=False) for _ in range(slots)]
         self.sweep = sweep
 
     @property
     def mapped_bytes(self) -> int:
-        """Bytes of the inputs and of one seat's outputs."""
+        """Bytes of the inputs and of one slot's outputs."""
         return len(self.inputs.bytes) + len(self.outputs[0].bytes)
 
     def operands(self, task: Task, case: Case, *, sets: int) -> "CpuOperandSets":
@@ -105,16 +105,16 @@ class CpuOperandSets:
 
         return restore
 
-    def region(self, sets: range, *, seat: int) -> "CpuRegion":
-        """Return the outputs of these sets at a seat."""
+    def region(self, sets: range, *, slot: int) -> "CpuRegion":
+        """Return the outputs of these sets at a slot."""
         sweep = self.memory.sweep if self.task.unit == "dram" else None
-        return CpuRegion(self.memory.outputs[seat], spans(self.task, self.case, layout=self.layout, sets=sets), sweep)
+        return CpuRegion(self.memory.outputs[slot], spans(self.task, self.case, layout=self.layout, sets=sets), sweep)
 
-    def examine(self, sets: range, check: Check) -> verify.Mistake | None:
+    def examine(self, sets: range, check: OutputCheck) -> verify.WrongOutput | None:
         """Examine one set after the other."""
         look = verify.compare if check.full else partial(verify.check_timed, rng=check.rng)
         for index in sets:
-            made = self._views(index, self.memory.outputs[check.seat], outputs=True)
+            made = self._views(index, self.memory.outputs[check.slot], outputs=True)
             call = verify.Call(self.task, self.case, self._inputs(index), made)
             if mistake := look(call, poison=check.poison):
                 return mistake
@@ -136,7 +136,7 @@ class CpuOperandSets:
 class CpuRegion:
     """Outputs in a CPU's memory; see memory.Region."""
 
-    def __init__(self, memory: SealedMemory, places: Spans, sweep: Sweep | None) -> None:
+    def __init__(self, memory: SealedMemory, places: Spans, sweep: CacheFlush | None) -> None:
         self._sweep = sweep
         self._spans = places
         self._words: NDArray[np.uint32] = memory.bytes[self._spans.begin : self._spans.end].view(np.uint32)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checking import verify
-from harness.memory import Check, Restore
+from harness.memory import OutputCheck, Restore
 from harness.memory.examiner import Examiner
 from harness.memory.kernels import THREADS, Kernels
 from harness.memory.layout import Layout, Spans, lay_out, spans
@@ -71,11 +71,11 @@ class Allocation:
 class CudaMemory:
     """Exported allocations of a GPU; see memory.Memory."""
 
-    def __init__(self, kernels: Kernels, *, input_bytes: int, output_bytes: int, seats: int = 2) -> None:
+    def __init__(self, kernels: Kernels, *, input_bytes: int, output_bytes: int, slots: int = 2) -> None:
         self.kernels = kernels
         self.examiner = Examiner(kernels)
         self.inputs = Allocation(input_bytes)
-        self.outputs = [Allocation(output_bytes) for _ in range(seats)]
+        self.outputs = [Allocation(output_bytes) for _ in range(slots)]
         self._sealed: _Sealed | None = None
         self._free_at_start = _free_bytes()
 
@@ -200,19 +200,19 @@ class CudaOperandSets:
         last = max(int(offsets[sets[-1], column]) + buffers[column].bytes_in(sizes) for column in columns)
         self.memory.seal(sets, begin=int(offsets[sets[0], columns[0]]), end=-(-last // 16) * 16)
 
-    def region(self, sets: range, *, seat: int) -> "CudaRegion":
-        """Return the outputs of these sets at a seat."""
+    def region(self, sets: range, *, slot: int) -> "CudaRegion":
+        """Return the outputs of these sets at a slot."""
         places = spans(self.task, self.case, layout=self.layout, sets=sets)
-        return CudaRegion(self.memory.kernels, self.memory.outputs[seat], places)
+        return CudaRegion(self.memory.kernels, self.memory.outputs[slot], places)
 
-    def examine(self, sets: range, check: Check) -> verify.Mistake | None:
+    def examine(self, sets: range, check: OutputCheck) -> verify.WrongOutput | None:
         """Examine all sets where they lie; see memory/stored.py."""
-        return self.stored(seat=check.seat).examine(sets, check)
+        return self.stored(slot=check.slot).examine(sets, check)
 
-    def stored(self, *, seat: int) -> Stored:
-        """Return what the buffers of these sets hold at a seat."""
+    def stored(self, *, slot: int) -> Stored:
+        """Return what the buffers of these sets hold at a slot."""
         memory = self.memory
-        addresses = memory.inputs.pointer, memory.outputs[seat].pointer
+        addresses = memory.inputs.pointer, memory.outputs[slot].pointer
         return Stored(memory.examiner, self.task, self.case, self.layout, *addresses)
 
 

@@ -121,7 +121,7 @@ class Examiner:
     # --- element by element -------------------------------------------------------------------------------------------
 
     def compare(self, task: Task, case: Case, *, given: Sequence[Mapping[str, Any]], stored: Mapping[str, Any],
-                poison: int, calls: int) -> verify.Mistake | None:  # fmt: skip
+                poison: int, calls: int) -> verify.WrongOutput | None:  # fmt: skip
         """verify.compare of each call, all at once.
 
         `given` are the decoded inputs of each call, or of all as of one; `stored` the outputs as a worker wrote
@@ -172,7 +172,7 @@ class Examiner:
         self._kernels(f"compare_{one.buffer.dtype}", grid, one.got, one.expected, *one.arguments, errors, wrong)
         return errors.get()
 
-    def _describe(self, one: _Compared, found: Any) -> verify.Mistake:
+    def _describe(self, one: _Compared, found: Any) -> verify.WrongOutput:
         """Of a single call."""
         expected = one.expected[0]
         wrong = cupy.empty(expected.shape, "bool")
@@ -182,7 +182,7 @@ class Examiner:
         worst = int(cupy.argmax(cupy.where(wrong, error, -1.0)))
         flat = wrong.reshape(wrong.shape[0], -1) if wrong.ndim != 2 else wrong
         return verify.describe(
-            verify.Wrong(
+            verify.WrongElements(
                 name=one.buffer.name,
                 count=int(found["beyond"]),
                 shape=tuple(expected.shape),

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.checking.verify import Mistake
-from harness.memory import Check, Restore
+from harness.checking.verify import WrongOutput
+from harness.memory import OutputCheck, Restore
 from harness.memory.layout import Layout, lay_out
 from harness.task import Case, Task
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BatchOutcome:
     """The state in which the judge finds memory after a batch."""
 
     mistake: str = ""
@@ -31,10 +31,10 @@ class ScriptedMemory:
     """Lets time pass, in seconds."""
     set_s: float
     """Seconds to fill one operand set."""
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-    """Outcome of the last batch, by seat."""
-    last: Outcome = field(default_factory=Outcome)
-    """Outcome of the last batch at any seat."""
+    outcomes: dict[int, BatchOutcome] = field(default_factory=dict)
+    """Outcome of the last batch, by slot."""
+    last: BatchOutcome = field(default_factory=BatchOutcome)
+    """Outcome of the last batch at any slot."""
     is_closed: bool = False
 
     @property
@@ -42,9 +42,9 @@ class ScriptedMemory:
         """Return 0: nothing is mapped."""
         return 0
 
-    def happen(self, seat: int, outcome: Outcome) -> None:
+    def happen(self, slot: int, outcome: BatchOutcome) -> None:
         """Note what the judge finds after a batch."""
-        self.outcomes[seat], self.last = outcome, outcome
+        self.outcomes[slot], self.last = outcome, outcome
 
     def operands(self, task: Task, case: Case, *, sets: int) -> "ScriptedOperandSets":
         """Lay out so many sets of a case."""
@@ -90,14 +90,14 @@ class ScriptedOperandSets:
         """Return a function that does nothing."""
         return lambda: None
 
-    def region(self, sets: range, *, seat: int) -> "ScriptedRegion":
-        """Return the outputs at a seat."""
-        return ScriptedRegion(self.memory, seat)
+    def region(self, sets: range, *, slot: int) -> "ScriptedRegion":
+        """Return the outputs at a slot."""
+        return ScriptedRegion(self.memory, slot)
 
-    def examine(self, sets: range, check: Check) -> Mistake | None:
-        """Return the mistake of the seat's last batch."""
-        outcome = self.memory.outcomes.get(check.seat, Outcome())
-        return Mistake(outcome.mistake) if outcome.mistake else None
+    def examine(self, sets: range, check: OutputCheck) -> WrongOutput | None:
+        """Return the mistake of the slot's last batch."""
+        outcome = self.memory.outcomes.get(check.slot, BatchOutcome())
+        return WrongOutput(outcome.mistake) if outcome.mistake else None
 
 
 @dataclass
@@ -105,12 +105,12 @@ class ScriptedRegion:
     """Outputs without values; see memory.Region."""
 
     memory: ScriptedMemory
-    seat: int
+    slot: int
     samples: int = 0
 
     def poison(self, word: int) -> None:
-        """Forget the seat's last batch."""
-        self.memory.outcomes.pop(self.seat, None)
+        """Forget the slot's last batch."""
+        self.memory.outcomes.pop(self.slot, None)
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
         """Note how many samples there are."""
@@ -128,5 +128,5 @@ class ScriptedRegion:
         return self._outcome.overrun
 
     @property
-    def _outcome(self) -> Outcome:
-        return self.memory.outcomes.get(self.seat, Outcome())
+    def _outcome(self) -> BatchOutcome:
+        return self.memory.outcomes.get(self.slot, BatchOutcome())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.checking import verify
 from harness.contract import ITEM_BYTES
-from harness.memory import Check
+from harness.memory import OutputCheck
 from harness.memory.examiner import Examiner, Products
 from harness.memory.layout import Layout
 from harness.task import Buffer, Case, Task
@@ -35,7 +35,7 @@ class Stored:
 
     # --- whether outputs are right ------------------------------------------------------------------------------------
 
-    def examine(self, sets: range, check: Check) -> verify.Mistake | None:
+    def examine(self, sets: range, check: OutputCheck) -> verify.WrongOutput | None:
         """Examine sets as verify.check_timed does: all products at once, and a secretly chosen one by samples."""
         if self.task.check.rule == "product" and self.case.data != "small_integers" and not check.full:
             return self._check_products(sets, poison=check.poison, rng=check.rng)
@@ -59,7 +59,7 @@ class Stored:
         places = np.stack([self._places(buffer, sets) for buffer in factors], axis=1)
         return self.examiner.residuals(Products(places, (left.dtype, right.dtype, output.dtype), (m, n, k)), rng=rng)
 
-    def _check_products(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.Mistake | None:
+    def _check_products(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.WrongOutput | None:
         tolerance = self.task.tolerance(self.case)
         for found in self.residuals(sets, rng=rng):
             if mistake := verify.judge_residuals(self.task.check.output, found, tolerance=tolerance):
@@ -69,7 +69,7 @@ class Stored:
         given, made = self._sampled_product(sets[int(rng.integers(len(sets)))], rng=rng)
         return verify.of_sample(self._compare([given], made, poison=poison, calls=1))
 
-    def _check_rows(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.Mistake | None:
+    def _check_rows(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.WrongOutput | None:
         """As many calls at once as have room: what is not cut may be large.
 
         Where the task takes rows of several calls at once, one reference for all acquits them: launching one for each
@@ -89,7 +89,7 @@ class Stored:
                 return verify.of_sample(mistake)
         return None
 
-    def _compare(self, given: list[Operands], made: Operands, *, poison: int, calls: int) -> verify.Mistake | None:
+    def _compare(self, given: list[Operands], made: Operands, *, poison: int, calls: int) -> verify.WrongOutput | None:
         return self.examiner.compare(self.task, self.case, given=given, stored=made, poison=poison, calls=calls)
 
     def _of_call(self, given: Operands, call: int) -> Operands:

@@ -6,9 +6,9 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.checking import rehearsal
+from harness.checking import benchmark_check
 from harness.compiling import gpu as gpu_build
-from harness.compiling.bench import Workshop
+from harness.compiling.build_runner import BuildContext
 from harness.devices import Device, machine
 from harness.devices.cpu import CpuDevice
 from harness.devices.scripted import ScriptedDevice
@@ -44,7 +44,7 @@ class Server:
         self._settings = settings
         self._cores = machine.split_cores()
         self._opened: OpenTask | None = None
-        self._loaded = functools.cache(rehearsal.load)
+        self._loaded = functools.cache(benchmark_check.load)
 
     def serve(self) -> None:
         """Answer until stdin closes."""
@@ -98,7 +98,7 @@ class Server:
         task = self._loaded(Path(request.task))
         build = functools.partial(
             gpu_build.build_ahead, Path(source.path), task, language=source.language,
-            workshop=Workshop(settings.cache, settings.isolation),
+            workshop=BuildContext(settings.cache, settings.isolation),
         )  # fmt: skip
         machine.at_low_priority(build, nice=BUILDS_AHEAD_NICE)
         self._answers.built(request.id)

@@ -123,7 +123,7 @@ def launch(program: Program, policy: Policy, *, isolation: Isolation, folder: Pa
     Raises:
         SandboxError: a guard could not be put up, or the program could not be started; the message says which.
     """
-    image = spawn.Image(program.command, policy.environment)
+    image = spawn.ProgramImage(program.command, policy.environment)
     with guard("sandbox"), spawn.null_device() as null, _prepared(policy, isolation, folder=folder) as put_up:
         streams = (null, *(null if given is None else given for given in (program.stdout, program.stderr)))
         steps = [
@@ -180,10 +180,10 @@ def _grants(policy: Policy) -> tuple[landlock.Grant, ...]:
     )
 
 
-def _kind(policy: Policy) -> seccomp.Kind:
+def _kind(policy: Policy) -> seccomp.FilterKind:
     if policy.may_fork:
-        return seccomp.Kind.BUILD
-    return seccomp.Kind.GPU_WORKER if policy.devices else seccomp.Kind.WORKER
+        return seccomp.FilterKind.BUILD
+    return seccomp.FilterKind.GPU_WORKER if policy.devices else seccomp.FilterKind.WORKER
 
 
 def _user_guards(policy: Policy, isolation: Isolation, *, folder: Path) -> list[Step]:
@@ -225,7 +225,7 @@ def _closed_among(granted: frozenset[Path]) -> Path | None:
     return min(closed, default=None)
 
 
-def _tree(policy: Policy, folder: Path) -> namespaces.Tree:
+def _tree(policy: Policy, folder: Path) -> namespaces.FileTree:
     readable = (*policy.readable, *policy.executable, *(() if policy.writable else (folder,)))
     return namespaces.tree(readable=readable, writable=policy.writable)
 

@@ -103,7 +103,7 @@ class _Bind:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class FileTree:
     """A file tree to be entered: links and binds in the order in which they are made."""
 
     links: tuple[tuple[Path, str], ...]
@@ -138,7 +138,7 @@ class Tree:
         os.chdir("/")
 
 
-def tree(*, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> Tree:
+def tree(*, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> FileTree:
     """Plan a tree: folders before what lies in them, and every link on the way to a path made again."""
     links: dict[Path, str] = {}
     for path in (*readable, *writable):
@@ -152,7 +152,7 @@ def tree(*, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> Tree:
         for path in shown
         if not any(real[f] == real[path] and f in path.parents for f in folders)
     ]
-    return Tree(tuple(_outside(links, binds)), tuple(binds))
+    return FileTree(tuple(_outside(links, binds)), tuple(binds))
 
 
 def _trace(path: Path, links: dict[Path, str]) -> None:

@@ -93,7 +93,7 @@ class _Argument:
         return _Condition(self.number, _JUMP_ANY_BIT, bits, is_negated=True)
 
 
-class Kind(Enum):
+class FilterKind(Enum):
     """Whom a filter is for."""
 
     WORKER = "worker"
@@ -126,7 +126,7 @@ class Program:
 
 
 @functools.cache
-def program(kind: Kind) -> Program:
+def program(kind: FilterKind) -> Program:
     """The filter for a worker or a build, made once; a child completes its own copy after the fork.
 
     Raises:
@@ -154,8 +154,8 @@ def _head() -> list[Instruction]:
     return head
 
 
-def _rules(kind: Kind) -> list[Instruction]:
-    on_gpu = kind is Kind.GPU_WORKER
+def _rules(kind: FilterKind) -> list[Instruction]:
+    on_gpu = kind is FilterKind.GPU_WORKER
     rules = [
         *_refuse(name for name in _ALWAYS if not (on_gpu and name in _CUDA_NEEDS)),
         *_refuse(["clone3"], error=errno.ENOSYS),  # its flags lie in memory; the C library falls back to clone
@@ -165,14 +165,14 @@ def _rules(kind: Kind) -> list[Instruction]:
     ]
     for command in (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX):
         rules += _refuse_when("fcntl", _Argument(1).is_equal(command))
-    if kind is Kind.BUILD:
+    if kind is FilterKind.BUILD:
         return rules
     return rules + _worker_rules(kind) + (_only_unix_sockets() if on_gpu else _no_writing())
 
 
-def _worker_rules(kind: Kind) -> list[Instruction]:
+def _worker_rules(kind: FilterKind) -> list[Instruction]:
     """abort() and raise() signal the process itself; no signal may reach another, nor undo the judge's stop."""
-    changes = (name for name in _CHANGES_FILES if not (kind is Kind.GPU_WORKER and name in _CUDA_NEEDS))
+    changes = (name for name in _CHANGES_FILES if not (kind is FilterKind.GPU_WORKER and name in _CUDA_NEEDS))
     rules = [
         *_refuse(["fork", "vfork", "timer_create", "memfd_create", *changes]),
         *_refuse(["openat2"], error=errno.ENOSYS),  # its flags lie in memory

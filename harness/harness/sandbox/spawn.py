@@ -109,7 +109,7 @@ def set_limits(limits: Mapping[int, int]) -> None:
         resource.setrlimit(kind, (ceiling, ceiling))
 
 
-class Image:
+class ProgramImage:
     """A program with its arguments and environment, laid out before the fork: afterwards memory may be short."""
 
     def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str]) -> None:

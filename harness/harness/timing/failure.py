@@ -7,7 +7,7 @@ from harness.task import Case
 from harness.worker import WorkerDied, WorkerOverdue
 
 
-class Failed(Exception):
+class CandidateFailed(Exception):
     """The candidate failed; judging/judge.py turns this into the verdict. A fault of the judge's is never one."""
 
     def __init__(self, status: str, detail: str) -> None:
@@ -23,9 +23,9 @@ def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
     try:
         yield
     except WorkerDied as death:
-        raise Failed("crashed", _hidden("ended", case) or f"{death} {place}") from death
+        raise CandidateFailed("crashed", _hidden("ended", case) or f"{death} {place}") from death
     except WorkerOverdue as overdue:
-        raise Failed("timed_out", _hidden("deadline", case) or f"deadline: {overdue} {place}") from overdue
+        raise CandidateFailed("timed_out", _hidden("deadline", case) or f"deadline: {overdue} {place}") from overdue
 
 
 def _hidden(end: str, case: Case | None) -> str:

@@ -89,15 +89,15 @@ class Planner:
     cache_bytes: int
     """Size of the last-level cache."""
 
-    def plan(self, pilot_s: float, *, chance: random.Random) -> Plan:
-        """Return the plan for calls that take `pilot_s`; `chance` draws the secret number of batches.
+    def plan(self, pilot_s: float, *, random_source: random.Random) -> Plan:
+        """Return the plan for calls that take `pilot_s`; `random_source` draws the secret number of batches.
 
         A candidate gains nothing by being slow in the pilot: its batches hold fewer calls, and the same constant is
         deducted from each.
         """
         calls = int(np.clip(self.pace.target_s / pilot_s, 1, min(self._fit, self._affordable_calls)))
         sets = min(self._fit, max(calls, self._sets_that_exceed_the_cache))
-        batches = self._batches(calls * (pilot_s + self.set_s) + self.pace.idle_s, chance=chance)
+        batches = self._batches(calls * (pilot_s + self.set_s) + self.pace.idle_s, random_source=random_source)
         return Plan(calls, sets, batches, expected_s=calls * pilot_s, as_graph=pilot_s < self.pace.graph_below_s)
 
     @property
@@ -114,7 +114,7 @@ class Planner:
         one = lay_out(self.task, self.case, sets=1)
         return 1 + CACHE_MULTIPLE * self.cache_bytes // (one.input_bytes + one.output_bytes)
 
-    def _batches(self, batch_s: float, *, chance: random.Random) -> int:
+    def _batches(self, batch_s: float, *, random_source: random.Random) -> int:
         fewest, most = self.pace.batches
         affordable = int(self.task.limits.timing_s / batch_s)
-        return max(MIN_BATCHES, min(chance.randint(fewest, most), affordable))
+        return max(MIN_BATCHES, min(random_source.randint(fewest, most), affordable))

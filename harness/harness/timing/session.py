@@ -15,14 +15,14 @@ import numpy as np
 from harness.checking import inputs
 from harness.contract import TIMING
 from harness.guards import guard
-from harness.memory import Check, Memory, OperandSets, Region, Restore
+from harness.memory import Memory, OperandSets, OutputCheck, Region, Restore
 from harness.task import Case, Task
 from harness.timing.clock import Clock
-from harness.timing.failure import Failed
+from harness.timing.failure import CandidateFailed
 from harness.timing.plan import MAX_CALLS
 from harness.timing.score import BatchTime
 from harness.worker import Worker
-from harness.worker.orders import CALL, CAPTURE, REPLAY, Orders
+from harness.worker.batch_request import CALL, CAPTURE, REPLAY, BatchRequest
 
 SAMPLES: int = TIMING["batches"]["output_samples"]
 """Output elements that are read before the clock stops, at least."""
@@ -34,29 +34,29 @@ Overheads = Mapping[float, float]
 
 
 @dataclass(frozen=True)
-class Bench:
+class TimingResources:
     """The memory, clock and secrets that all timing sessions of an open task share."""
 
     memory: Memory
     clock: Clock
-    chance: random.Random
+    random_source: random.Random
     """Draws secrets: batches, samples, poison."""
     observe: Callable[[], dict[str, float]] = dict
     """Reads the device's telemetry while a batch runs."""
 
     def generator(self) -> np.random.Generator:
         """Return a generator with a secret seed."""
-        return np.random.default_rng(self.chance.getrandbits(128))
+        return np.random.default_rng(self.random_source.getrandbits(128))
 
 
 @dataclass(frozen=True)
 class TimingSession:
-    """One worker, ready to be timed on the operand sets of one case at one seat."""
+    """One worker, ready to be timed on the operand sets of one case at one slot."""
 
-    bench: Bench
+    resources: TimingResources
     operands: OperandSets
     worker: Worker
-    seat: int = 0
+    slot: int = 0
     idle_s: float = 0.0
     """Idle time before a batch, seconds."""
     overheads_s: Overheads = field(default_factory=dict)
@@ -87,10 +87,10 @@ class TimingSession:
     def refresh(self, sets: range, key: str) -> None:
         """Fill the inputs of these sets from a key. Every worker must stand still."""
         self.operands.fill(sets, key)
-        self.bench.memory.settle()
+        self.resources.memory.settle()
         with guard("checksums"):
             self.operands.seal(sets)
-            self.bench.memory.settle()
+            self.resources.memory.settle()
 
     def keep(self, sets: range, key: str) -> Restore:
         """Return a function that writes these inputs again as they were filled from the key."""
@@ -105,8 +105,8 @@ class TimingSession:
             WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
         """
         self._order(sets, calls=len(sets), manner=CAPTURE)
-        self.bench.memory.settle()
-        self.worker.go()
+        self.resources.memory.settle()
+        self.worker.start_batch()
         self.worker.wait_done(self.deadline_s)
         self.worker.stop()
         if not self.worker.has_captured:
@@ -123,18 +123,18 @@ class TimingSession:
             WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
             Failed: the worker takes more memory than the task allows.
         """
-        memory = self.bench.memory
+        memory = self.resources.memory
         memory.settle()
         with guard("poison"):
             region, word = self._poisoned(sets)
         calls = min(calls or len(sets), MAX_CALLS)
         self._order(sets, calls=calls, manner=REPLAY if self.is_captured else CALL)
         memory.settle()
-        self.bench.clock.sleep(self.idle_s)
+        self.resources.clock.sleep(self.idle_s)
         elapsed_s, telemetry = self._time(region, expected_s=expected_s)
         self.worker.stop()
         if excess := memory.excess(self.task):
-            raise Failed("crashed", excess)
+            raise CandidateFailed("crashed", excess)
         return TimedBatch(BatchTime(self._call_s(elapsed_s, calls), calls, key, telemetry), self, sets, region, word)
 
     def _call_s(self, elapsed_s: float, calls: int) -> float:
@@ -143,18 +143,18 @@ class TimingSession:
 
     def _poisoned(self, sets: range) -> tuple[Region, int]:
         """Return the outputs of these sets, with secret samples chosen, and the word that they are filled with."""
-        rng = self.bench.generator()
-        region = self.operands.region(sets, seat=self.seat)
+        rng = self.resources.generator()
+        region = self.operands.region(sets, slot=self.slot)
         word = inputs.poison_word(rng, item_bytes=self.task.narrowest_output)
         region.poison(word)
         region.choose_samples(rng, at_least=SAMPLES)
-        self.bench.memory.settle()
+        self.resources.memory.settle()
         return region, word
 
     def _order(self, sets: range, *, calls: int, manner: int) -> None:
         task = self.task
-        self.worker.hand_orders(
-            Orders(
+        self.worker.send_batch(
+            BatchRequest(
                 sizes=tuple(self.case.sizes[name] for name in task.size_names),
                 offsets=self.operands.layout.offsets[sets.start + np.arange(calls) % len(sets)],
                 outputs=tuple(buffer.is_output for buffer in task.buffers),
@@ -163,11 +163,11 @@ class TimingSession:
         )
 
     def _time(self, region: Region, *, expected_s: float) -> tuple[float, dict[str, float]]:
-        clock, was_enabled = self.bench.clock, gc.isenabled()
+        clock, was_enabled = self.resources.clock, gc.isenabled()
         gc.disable()
         try:
             start = clock.now_ns()
-            self.worker.go()
+            self.worker.start_batch()
             telemetry = self._observe_at(start + int(expected_s * 0.5e9)) if expected_s else {}
             self.worker.wait_done(self.deadline_s)
             region.read_samples()
@@ -178,8 +178,8 @@ class TimingSession:
 
     def _observe_at(self, moment_ns: int) -> dict[str, float]:
         """Return the telemetry at a moment of the clock, or at the end of a batch that is over by then."""
-        self.bench.clock.wait_until(moment_ns, or_until=lambda: self.worker.is_done)
-        return self.bench.observe()
+        self.resources.clock.wait_until(moment_ns, or_until=lambda: self.worker.is_done)
+        return self.resources.observe()
 
 
 @dataclass(frozen=True)
@@ -204,23 +204,25 @@ class TimedBatch:
         with guard("guard bands"):
             overrun = self.region.overrun(self.poison)
         if overrun:
-            raise Failed("incorrect", self._place(f"wrote outside the outputs: {overrun} bytes beside them changed"))
+            raise CandidateFailed(
+                "incorrect", self._place(f"wrote outside the outputs: {overrun} bytes beside them changed")
+            )
 
     def verify_one(self) -> None:
         """Compare every element of one call, which is chosen secretly. Raises Failed: incorrect."""
-        index = self.sets[self.session.bench.chance.randrange(len(self.sets))]
+        index = self.sets[self.session.resources.random_source.randrange(len(self.sets))]
         self._examine(range(index, index + 1), full=True)
 
     def _examine(self, sets: range, *, full: bool) -> None:
         session = self.session
         with guard("verification"):
-            check = Check(session.seat, self.poison, session.bench.generator(), full=full)
+            check = OutputCheck(session.slot, self.poison, session.resources.generator(), full=full)
             mistake = session.operands.examine(sets, check)
         if mistake:
-            raise Failed("incorrect", self._place(mistake.detail))
+            raise CandidateFailed("incorrect", self._place(mistake.detail))
 
     def _refuse_tampering(self) -> None:
-        memory = self.session.bench.memory
+        memory = self.session.resources.memory
         with guard("checksums"):
             evidence = memory.tampered(sets=self.sets)
         with guard("resident work"):
@@ -230,7 +232,7 @@ class TimedBatch:
         if late and not evidence:
             evidence = f"{late} of {of} sampled output words changed after the calls had returned"
         if evidence:
-            raise Failed("tampered", self._place(evidence))
+            raise CandidateFailed("tampered", self._place(evidence))
 
     def _place(self, detail: str) -> str:
         case, time = self.session.case, self.time

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from harness.worker.orders import Orders
+from harness.worker.batch_request import BatchRequest
 
 
 class WorkerDied(Exception):
@@ -39,10 +39,10 @@ class Worker(Protocol):
     def wait_ready(self) -> None:
         """Wait until the candidate is loaded."""
 
-    def hand_orders(self, orders: Orders) -> None:
+    def send_batch(self, orders: BatchRequest) -> None:
         """Write the next batch. The worker must be stopped."""
 
-    def go(self) -> None:
+    def start_batch(self) -> None:
         """Let the worker run."""
 
     @property

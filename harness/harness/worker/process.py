@@ -18,7 +18,7 @@ from harness.memory.sealed import SealedMemory
 from harness.sandbox import launcher as sandbox
 from harness.wire import text as hygiene
 from harness.worker import WorkerDied, WorkerOverdue
-from harness.worker.orders import Orders
+from harness.worker.batch_request import BatchRequest
 from harness.worker.runtime.layout import (
     CALLS,
     CAPTURED,
@@ -45,7 +45,7 @@ POLLS_BETWEEN_LOOKS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class WorkerTraits:
     """How a kind of worker is waited for and how its end is told."""
 
     ready_s: float
@@ -63,7 +63,9 @@ class Manner:
 class WorkerProcess:
     """One candidate's process; see Worker."""
 
-    def __init__(self, process: sandbox.Process, *, orders: SealedMemory, status: SealedMemory, manner: Manner) -> None:
+    def __init__(
+        self, process: sandbox.Process, *, orders: SealedMemory, status: SealedMemory, manner: WorkerTraits
+    ) -> None:
         self._process = process
         self._manner = manner
         self._orders: NDArray[np.uint64] = orders.bytes.view(np.uint64)
@@ -87,7 +89,7 @@ class WorkerProcess:
         self._await(READY, 1, deadline_s=self._manner.ready_s)
         self._was_ready = True
 
-    def hand_orders(self, orders: Orders) -> None:
+    def send_batch(self, orders: BatchRequest) -> None:
         """Write the next batch. The worker must be stopped."""
         (calls, buffers), words = orders.offsets.shape, self._orders
         words[CALLS], words[N_BUFFERS], words[MANNER] = calls, buffers, orders.manner
@@ -97,7 +99,7 @@ class WorkerProcess:
         self._sequence += 1
         words[SEQUENCE] = self._sequence
 
-    def go(self) -> None:
+    def start_batch(self) -> None:
         """Let the worker run."""
         self._process.cont()
 
@@ -132,13 +134,13 @@ class WorkerProcess:
                     return
             if self._process.poll() is not None:
                 raise WorkerDied(self._describe_end())
-            self._refuse_gluttony()
+            self._check_memory_limit()
             if time.perf_counter() > end:
                 raise WorkerOverdue(f"no answer within {deadline_s:.3g} s")
             if self._manner.shares_core:
                 time.sleep(50e-6)
 
-    def _refuse_gluttony(self) -> None:
+    def _check_memory_limit(self) -> None:
         """What no limit of the system's bounds: memory where CUDA maps more than there is, threads of a root."""
         limit = self._manner.host_bytes
         if limit is None:
@@ -186,7 +188,7 @@ Launch = Callable[[Path, int, int], sandbox.Process]
 
 
 @contextmanager
-def started(launch: Launch, *, isolation: sandbox.Isolation, manner: Manner) -> Iterator[WorkerProcess]:
+def started(launch: Launch, *, isolation: sandbox.Isolation, manner: WorkerTraits) -> Iterator[WorkerProcess]:
     """Start a worker in a private folder of its own; kill and reap it at the end of the block."""
     orders = SealedMemory("orders", ORDERS_BYTES, read_only_elsewhere=True)
     status = SealedMemory("status", STATUS_BYTES, read_only_elsewhere=False)

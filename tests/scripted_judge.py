@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.devices.script import Behaviour, Event, Script
+from harness.devices.script import Behaviour, Script, ScriptedEvent
 from harness.devices.scripted import ScriptedDevice
 from harness.judging import judge, opening
 from harness.judging.open_task import OpenTask
@@ -18,25 +18,25 @@ CASES = 3
 """Cases of the small task, each of which is one batch before timing begins."""
 
 
-def at_timed(batch: int, **what: object) -> Event:
+def at_timed(batch: int, **what: object) -> ScriptedEvent:
     """Return an event in a timed batch of the candidate's first worker."""
-    return Event(worker=0, batch=CASES + batch, **what)  # type: ignore[arg-type]
+    return ScriptedEvent(worker=0, batch=CASES + batch, **what)  # type: ignore[arg-type]
 
 
-def in_contention(batch: int, **what: object) -> Event:
+def in_contention(batch: int, **what: object) -> ScriptedEvent:
     """Return an event in a batch of the candidate's second worker, which audit and duel use."""
-    return Event(worker=1, batch=batch, **what)  # type: ignore[arg-type]
+    return ScriptedEvent(worker=1, batch=batch, **what)  # type: ignore[arg-type]
 
 
 @dataclass
-class Court:
+class ScriptedJudge:
     """An open task on a scripted device, and what a judge is asked about it."""
 
     opened: OpenTask
     device: ScriptedDevice
     folder: Path
     stages: list[str] = field(default_factory=list)
-    """Stages and steps that were announced since the court was made."""
+    """Stages and steps that were announced since the scripted_judge was made."""
 
     def announce(self, stage: str, step: str = "") -> None:
         """Note a stage, or a step of it."""
@@ -71,8 +71,8 @@ class Court:
         return judge.contend(self.opened, claim, self.announce)
 
 
-def open_court(task: Task, folder: Path, script: Script, candidates: dict[str, Behaviour]) -> Court:
+def open_scripted_judge(task: Task, folder: Path, script: Script, candidates: dict[str, Behaviour]) -> ScriptedJudge:
     """Open a task on a device with this script; candidates are known by a word in their source."""
     named = tuple(replace(behaviour, match=f"/. {word} ") for word, behaviour in candidates.items())
     device = ScriptedDevice(replace(script, candidates=(*named, *script.candidates)), isolation=FULL)
-    return Court(opening.open_task(task, device=device, calibration_s=1.0), device, folder)
+    return ScriptedJudge(opening.open_task(task, device=device, calibration_s=1.0), device, folder)

@@ -9,7 +9,7 @@ from harness.worker.runtime.layout import CALL, CAPTURE, REPLAY
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class BatchRequest:
     """The calls of a batch."""
 
     sizes: tuple[int, ...]
@@ -22,4 +22,4 @@ class Orders:
     """CALL, CAPTURE or REPLAY."""
 
 
-__all__ = ["CALL", "CAPTURE", "REPLAY", "Orders"]
+__all__ = ["CALL", "CAPTURE", "REPLAY", "BatchRequest"]

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.devices import quiet
-from harness.devices.quiet import Counts
+from harness.devices import disturbance
+from harness.devices.disturbance import Counts
 
 BEFORE = Counts(100.0, {0: 50.0, 1: 50.0}, worker_ran_s=1.0, worker_waited_s=0.1, judge_ran_s=9.0, judge_waited_s=0.5)
 QUIET = replace(
@@ -17,7 +17,7 @@ QUIET = replace(
 
 
 def told(now: Counts, *, batches: int = 40) -> str:
-    return quiet.disturbance(BEFORE, now, batches=batches, beside={1})
+    return disturbance.disturbance(BEFORE, now, batches=batches, beside={1})
 
 
 def test_a_quiet_machine_is_not_accused() -> None:
@@ -38,7 +38,7 @@ def test_every_kind_of_disturbance_is_told(change, said) -> None:
 
 
 def test_wake_ups_are_no_waiting() -> None:
-    woken = replace(QUIET, worker_waited_s=BEFORE.worker_waited_s + 400 * quiet.WAKING_S)
+    woken = replace(QUIET, worker_waited_s=BEFORE.worker_waited_s + 400 * disturbance.WAKING_S)
     assert told(woken, batches=400) == ""
     assert told(woken, batches=1) != ""
 
@@ -50,13 +50,13 @@ def test_ticks_say_nothing_over_a_short_time() -> None:
 
 def test_a_kernel_that_counts_nothing_accuses_nobody() -> None:
     empty = Counts(100.0, {}, 0.0, 0.0, 0.0, 0.0)
-    assert quiet.disturbance(empty, replace(empty, at_s=102.0), batches=40, beside={1}) == ""
+    assert disturbance.disturbance(empty, replace(empty, at_s=102.0), batches=40, beside={1}) == ""
 
 
 def test_a_process_that_shares_its_core_is_seen_to_wait(busy) -> None:
     core = max(os.sched_getaffinity(0))
     with busy(core, processes=2) as (worker, _):
-        watch = quiet.CpuMonitor({core}, workers=[worker], core=core)
+        watch = disturbance.CpuMonitor({core}, workers=[worker], core=core)
         time.sleep(0.5)
         watch.look()
         assert "for its core" in watch.disturbance()

@@ -20,7 +20,7 @@ class BuildFault(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class BuildContext:
     """Where candidates are built: the judge's cache, and the sandbox of every stage."""
 
     cache: Path
@@ -33,7 +33,7 @@ class Workshop:
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
+class BuildTools:
     """The programs, cores and memory that the sandbox allows to each program of a build; sizes in bytes."""
 
     programs: tuple[Path, ...]
@@ -46,12 +46,12 @@ class Equipment:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class BuildRunner:
     """One build: where it happens, with what, and until when."""
 
     folder: Path
     isolation: sandbox.Isolation
-    equipment: Equipment
+    equipment: BuildTools
     deadline_s: float
     deadline: float
     """On the monotonic clock."""
@@ -124,10 +124,10 @@ class Bench:
 
 
 @contextmanager
-def set_up(isolation: sandbox.Isolation, equipment: Equipment, *, deadline_s: float) -> Iterator[Bench]:
-    """Set up a bench in a private folder of its own; its time runs from now."""
+def set_up(isolation: sandbox.Isolation, equipment: BuildTools, *, deadline_s: float) -> Iterator[BuildRunner]:
+    """Yield a runner in a new private folder; its deadline counts from now."""
     with sandbox.private_folder(isolation) as folder:
-        yield Bench(folder, isolation, equipment, deadline_s, time.monotonic() + deadline_s)
+        yield BuildRunner(folder, isolation, equipment, deadline_s, time.monotonic() + deadline_s)
 
 
 def place(path: Path, text: bytes) -> None:

@@ -22,7 +22,7 @@ FIRST_US = 1000.0
 """Guessed time of the first kernel that passes, in us."""
 
 
-class Foresight:
+class Lookahead:
     """Ask strategy and proposer ahead, once for each verdict that the candidate in flight may get."""
 
     def __init__(

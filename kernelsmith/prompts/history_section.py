@@ -24,7 +24,7 @@ _HEADINGS = 250
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel:
+class ShownKernel:
     """A kernel whose source is shown, whole where there is room."""
 
     number: int
@@ -34,7 +34,7 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class HistorySection:
     """The values of history.j2."""
 
     counts: str
@@ -43,22 +43,22 @@ class Story:
     """One row an attempt, oldest first, marked as data; empty where none fits."""
     left_out: int
     """Attempts that the table has no room for."""
-    parent: Kernel | None
+    parent: ShownKernel | None
     """The kernel to start from."""
-    incumbent: Kernel | None
+    incumbent: ShownKernel | None
     """The best kernel, where it is not the parent."""
     latest: tuple[str, ...]
     """Verdicts in full, oldest first, marked as data."""
 
 
-def story_for(history: History, ask: Ask, *, limit: int) -> Story:
+def history_section(history: History, ask: Ask, *, limit: int) -> HistorySection:
     """Return what a prompt shows of a run for one ask, in about `limit` tokens."""
     room = max(limit - _HEADINGS, 0)
     parent, incumbent = _kernels(history, ask, room=room)
     latest = tuple(details(attempt, room // 16) for attempt in _telling(history, ask))
     used = sum(tokens(text) for text in (*latest, *(k.source for k in (parent, incumbent) if k)))
     rows, left_out = _rows(history.attempts, room=room - used)
-    return Story(
+    return HistorySection(
         counts=_counts(history.attempts),
         table=quoted("\n".join(rows), "attempts") if rows else "",
         left_out=left_out,
@@ -68,7 +68,7 @@ def story_for(history: History, ask: Ask, *, limit: int) -> Story:
     )
 
 
-def _kernels(history: History, ask: Ask, *, room: int) -> tuple[Kernel | None, Kernel | None]:
+def _kernels(history: History, ask: Ask, *, room: int) -> tuple[ShownKernel | None, ShownKernel | None]:
     """Return parent and incumbent; neither for a restart, which begins anew with the lessons and without the code."""
     if ask.directive.stance is Stance.RESTART:
         return None, None
@@ -84,13 +84,13 @@ def _parent(history: History, ask: Ask) -> Attempt | None:
     return None if number is None else history.attempt(number)
 
 
-def _kernel(attempt: Attempt | None, limit: int) -> Kernel | None:
+def _kernel(attempt: Attempt | None, limit: int) -> ShownKernel | None:
     if attempt is None or attempt.candidate is None:
         return None
     verdict = attempt.verdict
     result = result_of(verdict) if verdict.passed else verdict.status.value
     source = quoted(clip(attempt.candidate.source, limit), f"source of attempt {attempt.number}")
-    return Kernel(attempt.number, result, source)
+    return ShownKernel(attempt.number, result, source)
 
 
 def _telling(history: History, ask: Ask) -> list[Attempt]:

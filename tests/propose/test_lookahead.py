@@ -17,7 +17,7 @@ from kernelsmith.core.task_folder import find_task
 from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import Exhausted
 from kernelsmith.propose.folder import FolderProposer
-from kernelsmith.propose.foresight import Foresight
+from kernelsmith.propose.lookahead import Lookahead
 from kernelsmith.propose.tuner import Tuner
 from kernelsmith.search import Ladder
 
@@ -53,7 +53,7 @@ def test_nearly_every_candidate_of_the_tuner_was_foreseen_whatever_the_verdicts(
     hits = 0
     for number in range(1, ATTEMPTS):
         prepared.clear()
-        Foresight(strategy, tuner, prepare=prepared.extend)(history, ask, proposal)
+        Lookahead(strategy, tuner, prepare=prepared.extend)(history, ask, proposal)
         history = grown(history, ask, proposal, verdict(history, chance))
         ask = Ask(number, strategy.ask(history, number), history.highest_attempt)
         proposal = tuner.propose(ask, history.as_seen_by(ask))
@@ -70,7 +70,7 @@ def test_what_was_judged_before_is_not_built_again(small_task: Task, empty: Hist
             return same
 
     prepared = list[Candidate]()
-    Foresight(Ladder(empty.run.config), Always(), prepare=prepared.extend)(empty, Ask(0, Directive(Stance.OPEN)), same)
+    Lookahead(Ladder(empty.run.config), Always(), prepare=prepared.extend)(empty, Ask(0, Directive(Stance.OPEN)), same)
     assert prepared == []
 
 
@@ -78,7 +78,7 @@ def test_a_folder_with_nothing_more_to_offer_is_no_fault(tmp_path, small_task: T
     (tmp_path / "one.c").write_text("void matmul() {}")
     proposer, ask = FolderProposer(small_task, tmp_path), Ask(0, Directive(Stance.OPEN))
     told: list[Sequence[Candidate]] = []
-    Foresight(Ladder(empty.run.config), proposer, prepare=told.append)(empty, ask, proposer.propose(ask, empty))
+    Lookahead(Ladder(empty.run.config), proposer, prepare=told.append)(empty, ask, proposer.propose(ask, empty))
     assert told == [[]]
 
 
@@ -103,7 +103,7 @@ def test_the_next_ask_is_foreseen_with_the_numbers_that_the_loop_will_give_it(at
     ask = Ask(2, Directive(Stance.REFINE, 0), seen=2)
     history = replace(history, asks=(*history.asks, ask))
     proposal = Proposal(Origin.TUNER, "", Candidate("int x;", Language.C), 0)
-    Foresight(Ladder(history.run.config), proposer, prepare=lambda _: None)(history, ask, proposal)
+    Lookahead(Ladder(history.run.config), proposer, prepare=lambda _: None)(history, ask, proposal)
     assert {(asked.number, asked.seen) for asked, _ in proposer.asked} == {(3, 3)}
     assert {seen.highest_attempt for _, seen in proposer.asked} == {3}
     assert [asked.directive.parent for asked, _ in proposer.asked] == [0, 3, 0, 3]
@@ -115,7 +115,7 @@ def test_where_another_ask_is_open_the_loop_will_take_that_one_up(attempt_with, 
     history = history_with(attempt_with(0, utilization=0.1, promotion=Promotion.FIRST))
     history = replace(history, asks=(*history.asks, first, second))
     proposal = Proposal(Origin.TUNER, "", Candidate("int x;", Language.C), 0)
-    Foresight(Ladder(history.run.config), proposer, prepare=lambda _: None)(history, first, proposal)
+    Lookahead(Ladder(history.run.config), proposer, prepare=lambda _: None)(history, first, proposal)
     assert {asked.number for asked, _ in proposer.asked} == {2}
     assert {seen.highest_attempt for _, seen in proposer.asked} == {0}
 
@@ -126,5 +126,5 @@ def test_a_sweep_trial_in_flight_is_not_taken_for_something_to_repair(attempt_wi
         attempt_with(0, utilization=0.1, promotion=Promotion.FIRST), attempt_with(1, utilization=0.05, parent=0)
     )
     proposal = Proposal(Origin.TUNER, "", Candidate("int x;", Language.C), 0)
-    Foresight(Ladder(history.run.config), proposer, prepare=lambda _: None)(history, history.asks[1], proposal)
+    Lookahead(Ladder(history.run.config), proposer, prepare=lambda _: None)(history, history.asks[1], proposal)
     assert {asked.directive.stance for asked, _ in proposer.asked} == {Stance.REFINE}
