@@ -13,7 +13,7 @@ from kernelsmith.core.history import History
 from kernelsmith.core.run import Event, EventKind, StopReason
 from kernelsmith.core.seams import Proposer, Session
 from kernelsmith.core.verdict import Status, Verdict
-from kernelsmith.errors import Exhausted
+from kernelsmith.errors import Exhausted, Stopped
 from kernelsmith.search.plateau import begins_a_rung, idle
 
 MAX_DEATHS = 2
@@ -36,6 +36,8 @@ def optimize(session: Session, proposer: Proposer) -> History:
         except Exhausted as exhausted:
             session.note(EventKind.EXHAUSTED, ask, limit=StopReason.EXHAUSTED, reason=str(exhausted))
             return session.history()
+        except Stopped:
+            break
         session.answer(ask, proposal)
     if ending:
         session.note(EventKind.ENDED, limit=ending.limit, reason=ending.words)

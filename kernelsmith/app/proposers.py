@@ -13,6 +13,7 @@ from kernelsmith.core.run import Run, RunConfig
 from kernelsmith.core.seams import Proposer
 from kernelsmith.core.task import Task
 from kernelsmith.errors import ConfigError, ModelError, UsageError
+from kernelsmith.llm.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from kernelsmith.log.store import Store
@@ -33,8 +34,11 @@ class Spec(Protocol):
         """Find the user's faults before a run exists, or goes on. Raises UsageError."""
         ...
 
-    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
-        """Return the proposer of a run. Raises UsageError: what it needs is missing."""
+    def build(self, run: Run, task: Task, log: "Store", *, patience: RetryPolicy) -> Proposer:
+        """Return the proposer of a run. Raises UsageError if something that the proposer needs is missing.
+
+        `patience` says how a failing endpoint is asked again; proposers that ask no model ignore it.
+        """
         ...
 
 
@@ -70,11 +74,12 @@ class ModelSpec:
         if config.base_url:
             _reach(config.base_url)
 
-    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, patience: RetryPolicy) -> Proposer:
         """Return the proposer with the replies that the run has had already behind it."""
         from kernelsmith.propose.model import model_proposer
 
-        proposer = model_proposer(task, log.history(run), exchanges=log.exchanges_of(run), environ=os.environ)
+        history, exchanges = log.history(run), log.exchanges_of(run)
+        proposer = model_proposer(task, history, exchanges=exchanges, environ=os.environ, patience=patience)
         return _after_opening(run, task, proposer)
 
 
@@ -92,7 +97,7 @@ class TunerSpec:
         _refuse_usd(config)
         Tuner(task, seed=config.seed)
 
-    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, patience: RetryPolicy) -> Proposer:
         """Return the tuner."""
         from kernelsmith.propose.tuner import Tuner
 
@@ -118,7 +123,7 @@ class FolderSpec:
         _refuse_usd(config)
         FolderProposer(task, self.folder)
 
-    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, patience: RetryPolicy) -> Proposer:
         """Return the proposer."""
         from kernelsmith.propose.folder import FolderProposer
 
@@ -143,7 +148,7 @@ class ReplaySpec:
         _refuse_usd(config)
         self._proposer(log)
 
-    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, patience: RetryPolicy) -> Proposer:
         """Return the proposer."""
         return self._proposer(log)
 

@@ -21,8 +21,17 @@ from kernelsmith.core.run import Event, EventKind, Run, StopReason
 from kernelsmith.core.seams import Harness, Observer, Proposer, Receipt, ReceiptState, Strategy
 from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Verdict
-from kernelsmith.errors import HarnessError, JudgeDied, KernelsmithError, LogError, TaskError, UsageError
+from kernelsmith.errors import (
+    HarnessError,
+    JudgeDied,
+    KernelsmithError,
+    LogError,
+    LogReplaced,
+    TaskError,
+    UsageError,
+)
 from kernelsmith.judge_client.harness import HarnessProcess
+from kernelsmith.llm.retry import RetryPolicy, interruptible_sleep
 from kernelsmith.log.store import Store
 from kernelsmith.propose.lookahead import Lookahead
 from kernelsmith.search import Ladder
@@ -140,6 +149,8 @@ class Session:
         way_on = f"go on with `{self._opening.resume_command}`"
         if isinstance(error, TaskError):
             way_on += " (with --task-from-disk after you have changed the task's folder)"
+        if isinstance(error, LogReplaced):
+            return
         if isinstance(error, KernelsmithError):
             self._note_trouble(error)
             error.args = (f"{error}; nothing is lost, {way_on}",)
@@ -155,6 +166,7 @@ class Session:
             trust_candidates=config.trust_candidates,
             python=config.harness_python,
             device=config.device,
+            holder=f"run {self._run.name}",
             on_progress=self._observer.stage,
         )
 
@@ -163,10 +175,15 @@ class Session:
         if self._parts.proposer:
             return self._parts.proposer, None
         spec = spec_of(self._run.config.proposer)
-        proposer = spec.build(self._run, self._task, self._store)
+        proposer = spec.build(self._run, self._task, self._store, patience=self._patience())
         if spec.asks_a_model:
             return proposer, None
         return proposer, Lookahead(self._strategy, proposer, prepare=self._harness.prepare)
+
+    def _patience(self) -> RetryPolicy:
+        """Return the retry policy whose waits end when the user asks to stop and are shown by the observer."""
+        stopped = self._stopped
+        return RetryPolicy(sleep=interruptible_sleep(stopped), stopped=stopped, on_progress=self._observer.stage)
 
     def _note_trouble(self, error: KernelsmithError) -> None:
         """Write the fault down, unless the log itself is at fault."""
@@ -176,6 +193,11 @@ class Session:
                 self._store.note(self._run, Event(kind, self._now(), data=what))
 
     # --- core.seams.Session ---
+
+    @property
+    def resume_command(self) -> str:
+        """The command line that goes on with this run."""
+        return self._opening.resume_command
 
     def run(self) -> History:
         """Search until the budget ends or the user stops; return the history as it then stands.

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from kernelsmith.core import caps
+from kernelsmith.core.seams import WAITING
 
 
 def result(text: str) -> None:
@@ -47,8 +48,11 @@ def progress(text: str) -> None:
 
 
 def stage(stage: str, step: str) -> None:
-    """Print one line for a stage of the judge's work, or for a step of a long one."""
-    progress(f"{stage}: {step}" if step else stage)
+    """Print one line for a stage of the judge's work, for a step of a long stage, or for a wait.
+
+    The step of a wait reads on from the word `waiting`.
+    """
+    progress(f"{stage}{' ' if stage == WAITING else ': '}{step}" if step else stage)
 
 
 def fault(text: str) -> None:

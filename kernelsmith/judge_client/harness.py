@@ -23,13 +23,13 @@ from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import Opponent
 from kernelsmith.core.kinds import DeviceKind
 from kernelsmith.core.run import Device
-from kernelsmith.core.seams import OnProgress
+from kernelsmith.core.seams import WAITING, OnProgress
 from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Batch, Duel, Verdict
 from kernelsmith.errors import HarnessError, JudgeDied, UsageError
 from kernelsmith.judge_client import wire
 from kernelsmith.judge_client.builders import Builders, affordable
-from kernelsmith.judge_client.lease import leased
+from kernelsmith.judge_client.lease import LeaseWait, leased
 from kernelsmith.judge_client.merging import contended
 from kernelsmith.judge_client.process import JudgeProcess
 
@@ -61,6 +61,7 @@ class HarnessProcess:
         isolation_at_most: int | None = None,
         python: str | None = None,
         device: str | None = None,
+        holder: str = "",
         on_progress: OnProgress | None = None,
     ) -> None:
         self._task = task
@@ -72,6 +73,8 @@ class HarnessProcess:
         self._python = python or sys.executable
         self._on_progress = on_progress or (lambda stage, step: None)
         self._numbers = itertools.count()
+        self._is_closing = False
+        self._wait = LeaseWait(holder, self._on_wait, lambda: self._is_closing)
         self._moved: tuple[int, set[int]] | None = None
         self._judge_process: JudgeProcess | None = None
         self._builders: Builders | None = None
@@ -153,8 +156,13 @@ class HarnessProcess:
         answer = _expect(wire.ReproducedAnswer, self._pool.submit(self._ask, "reproduce", **body).result())
         return answer.is_correct, answer.detail
 
+    def _on_wait(self, holder: str) -> None:
+        place = "the CPU" if self._task.device is DeviceKind.CPU else f"GPU {self._device.partition(':')[2]}"
+        self._on_progress(WAITING, f"for {place}, held by {holder}")
+
     def close(self) -> None:
         """End the judge, with whoever builds ahead of it, and give its core back."""
+        self._is_closing = True
         if self._builders:
             self._builders.close()
             self._builders = None
@@ -168,7 +176,7 @@ class HarnessProcess:
 
     def _judge(self, candidate: Candidate, incumbent: Opponent | None) -> Verdict:
         """Measure a candidate and, if it passes, let it contend; no other process gets the device in between."""
-        with leased(self._device):
+        with leased(self._device, self._wait):
             measured = self._verdict("measure", candidate)
             if measured.measurement is None:
                 return measured
@@ -203,7 +211,7 @@ class HarnessProcess:
 
     def _ask(self, op: str, **body: Any) -> wire.Answer:
         """Send one request under the device lease; this runs in the pool's only thread."""
-        with leased(self._device):
+        with leased(self._device, self._wait):
             return self._ask_leased(op, **body)
 
     def _ask_leased(self, op: str, **body: Any) -> wire.Answer:

@@ -19,6 +19,7 @@ from kernelsmith.core.snapshot import Snapshot
 from kernelsmith.core.usage import Exchange
 from kernelsmith.errors import UsageError
 from kernelsmith.log import database, lock, rows, tables
+from kernelsmith.log.file_identity import FileIdentity
 from kernelsmith.log.inserting import insert_attempt, insert_blob, insert_events, insert_snapshot
 from kernelsmith.log.reader import Reader
 
@@ -36,7 +37,15 @@ def open_store(url_or_path: str | Path, *, create: bool = True) -> "Store":
 
 
 class Store(Reader):
-    """One attempt log, opened for writing."""
+    """One attempt log, opened for writing.
+
+    Before each write the store raises LogReplaced if its path no longer names the file that was opened: SQLite goes on
+    writing to a deleted file without an error, and all of the file is lost when it is closed.
+    """
+
+    def __init__(self, opened: database.Database) -> None:
+        super().__init__(opened)
+        self._file = FileIdentity.of(self.path)
 
     def __enter__(self) -> "Store":
         return self
@@ -127,6 +136,7 @@ class Store(Reader):
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
+        self._file.require_unchanged()
         with database.faults(self._where), database.writing(self._database.engine) as connection:
             yield connection
 

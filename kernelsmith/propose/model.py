@@ -48,6 +48,7 @@ class ModelProposer:
 
         Raises:
             ModelError: the endpoint failed for good, or a budget in USD can no longer be kept.
+            Stopped: the user asked to stop while the endpoint failed.
             Exhausted: the model is a script, and at its end.
             LogError: the reply could not be kept.
         """
@@ -113,7 +114,14 @@ class ModelProposer:
         )
 
 
-def model_proposer(task: Task, history: History, *, exchanges: Exchanges, environ: Mapping[str, str]) -> ModelProposer:
+def model_proposer(
+    task: Task,
+    history: History,
+    *,
+    exchanges: Exchanges,
+    environ: Mapping[str, str],
+    patience: RetryPolicy | None = None,
+) -> ModelProposer:
     """Return the proposer for a new or a resumed run, with the model that its config names.
 
     Raises:
@@ -122,7 +130,7 @@ def model_proposer(task: Task, history: History, *, exchanges: Exchanges, enviro
     kept = (exchange for ask in history.asks for exchange in exchanges.exchanges(ask.number))
     replies = sum(answered(exchange) for exchange in kept)
     model = open_model(history.run.config, environ, answered=replies)
-    return ModelProposer(task, model, exchanges=exchanges)
+    return ModelProposer(task, model, exchanges=exchanges, patience=patience)
 
 
 def answered(exchange: Exchange) -> bool:

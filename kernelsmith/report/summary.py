@@ -1,6 +1,7 @@
 """What a run came to, in the few lines that a person reads."""
 
 from kernelsmith.core.kinds import MeasuringKind
+from kernelsmith.core.run import StopReason
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
 from kernelsmith.report.model import RunOutcome, SummaryReport
@@ -13,13 +14,13 @@ Row = tuple[str, str]
 
 def summary_text(report: SummaryReport, *, options: str = "") -> str:
     """Return the outcome in aligned lines, with the commands that lead on; each of them ends with `options`."""
-    commands = " | ".join(f"{command}{options}" for command in _next_commands(report.run, report.outcome.best))
+    commands = " | ".join(f"{command}{options}" for command in _next_commands(report.run, report.outcome))
     return columns([("run", report.run), *outcome_rows(report.outcome), ("next", commands)])
 
 
 def outcome_rows(outcome: RunOutcome) -> list[Row]:
     """Return how the run ended, what it spent, and what it found."""
-    spent = [outcome.made, f"{outcome.passed} passed", f"{figures.clock(outcome.active_s)} active"]
+    spent = [outcome.made, f"{outcome.passed} passed", f"{figures.clock(outcome.active_s)} working"]
     rows = [("ended", one_line(outcome.ended)), ("spent", ", ".join([*spent, figures.cost(outcome.cost_usd)]))]
     if outcome.measured_on is MeasuringKind.SCRIPTED:
         rows.append(("device", SIMULATED))
@@ -39,11 +40,14 @@ def _found_rows(outcome: RunOutcome) -> list[Row]:
     return [("best", " · ".join(word for word in words if word)), ("steps", steps), ("", stairs)]
 
 
-def _next_commands(run: str, best: AttemptRow | None) -> list[str]:
-    show = f"kernelsmith show {run}"
+def _next_commands(run: str, outcome: RunOutcome) -> list[str]:
+    """Return the commands that lead on. A run that stopped before its budget was spent is offered to `resume` first."""
+    best, is_paused = outcome.best, outcome.limit in (StopReason.USER, StopReason.TROUBLE)
+    commands = [f"kernelsmith resume {run}"] if is_paused else []
+    commands += [f"kernelsmith show {run}"]
     if best is None or best.language is None:
-        return [show]
-    commands = [show, f"kernelsmith best {run} -o best{best.language.suffix}"]
+        return commands
+    commands += [f"kernelsmith best {run} -o best{best.language.suffix}"]
     return commands + _compare_with_parent(run, best)
 
 

@@ -48,7 +48,7 @@ def test_every_suggested_command_repeats_the_options(night):
 
 
 def test_what_was_made_is_counted_in_asks_attempts_and_sweep_trials(swept, json_of):
-    assert "2 asks, 4 attempts (2 sweep trials), 4 passed, 0:08 active, $0.00" in summary_text(summary_report(swept))
+    assert "2 asks, 4 attempts (2 sweep trials), 4 passed, 0:08 working, $0.00" in summary_text(summary_report(swept))
     data = json_of(summary_report(swept))
     assert (data["asks"], data["attempts"], data["sweep_trials"]) == (2, 4, 2)
 
