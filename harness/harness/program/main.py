@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.program import doctor
 from harness.program.server import Server, Settings
 from harness.sandbox import launcher as sandbox
-from harness.sandbox import spawn
+from harness.sandbox import spawn, temporary
 from harness.wire import messages as wire
 
 NO_ISOLATION = 3
@@ -31,6 +31,7 @@ def main() -> int:
     # The terminal's interrupt is the agent's business: it ends after the attempt in flight.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(arguments.parent)
+    temporary.sweep()
     isolation = sandbox.probe(at_most=sandbox.Level(arguments.isolation_at_most))
     runs_candidates = not arguments.device.startswith("scripted:")
     if isolation.level == sandbox.Level.BARE and runs_candidates and not arguments.trust_candidates:
