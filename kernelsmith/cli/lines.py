@@ -23,7 +23,7 @@ class LineView:
         """Print nothing: the attempt's line names the stance."""
 
     def attempted(self, attempt: Attempt) -> None:
-        """Print the attempt's line."""
+        """Print one line: the attempt's number, status and stance, how fast it is, and the reason of its status."""
         device = self._history.device_of(attempt) if self._history else None
         limit = self._history.budget.attempts if self._history else None
         terminal.progress(attempt_line(attempt_row(attempt, device), limit=limit))
@@ -38,5 +38,5 @@ class LineView:
             terminal.stage(stage, step)
 
     def say(self, text: str) -> None:
-        """Print one line."""
+        """Print a line for the user."""
         terminal.progress(text)

@@ -68,11 +68,11 @@ class LiveView:
         self._detail = step
 
     def say(self, text: str) -> None:
-        """Print one line above the view."""
+        """Print a line for the user above the drawing."""
         self._live.console.print(Text(one_line(text)))
 
     def render(self) -> RenderableType:
-        """Return the view as it is drawn at this moment."""
+        """Return what rich draws at this moment: the run, its clocks and the present stage."""
         if self._report is None:
             return Text(one_line(self._doing() or f"opening for {lasting(self._stage_s())}"))
         return live_page(self._report, self._now(), suffix=self._suffix, clocks=self._clocks())

@@ -67,7 +67,7 @@ def run(
 
 
 def _selftest(task: str | None, settings: Mapping[str, Any]) -> None:
-    """Judge the candidates that cheat on the task's kind of device. Raises UsageError if one of them passes."""
+    """Judge the candidates that cheat on the task's kind of device. Raises UsageError if a verdict is wrong."""
     from kernelsmith.app.judging import JudgeSettings
     from kernelsmith.app.settings import configured
     from kernelsmith.cli.selftest import require

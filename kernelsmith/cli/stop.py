@@ -12,7 +12,7 @@ INTERRUPTED = 130
 
 
 class StopRequest:
-    """Whether the user has asked to stop. Calling the object returns True once a signal has arrived.
+    """Whether the user has asked to stop a run, by Ctrl-C or SIGTERM. The session calls the object to find out.
 
     `announce` receives one line for the user when the first signal arrives.
     """
@@ -22,7 +22,7 @@ class StopRequest:
         self._is_requested = False
 
     def __call__(self) -> bool:
-        """Return whether the user has asked to stop."""
+        """Return True once Ctrl-C or SIGTERM has arrived."""
         return self._is_requested
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:

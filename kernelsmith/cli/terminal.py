@@ -1,6 +1,6 @@
-"""What goes to a terminal: results to stdout, progress and faults to stderr, nobody's control characters to either.
+"""Print results to stdout, and progress and faults to stderr, with control characters of other authors made harmless.
 
-It knows nothing of runs or attempts.
+Models, candidates and endpoints write parts of these texts. This module knows nothing of runs or attempts.
 """
 
 import shutil
@@ -15,14 +15,14 @@ from kernelsmith.core.seams import WAITING
 
 
 def result(text: str) -> None:
-    """Print a result on stdout: its lines as they are, and nobody's control characters."""
+    """Print a result of one or more lines on stdout, with control characters replaced by visible ones."""
     from kernelsmith.report.text import visible
 
     typer.echo("\n".join(visible(line.expandtabs()) for line in text.split("\n")))
 
 
 def result_json(report: Any) -> None:
-    """Print a report as one JSON document on stdout; NaN, which readers could not parse, is null."""
+    """Print a report as one JSON document on stdout; NaN becomes null, because JSON has no NaN."""
     # The standard library indents in Python: 0.5 to 1.6 s for a run of 5,000 attempts.
     from pydantic_core import to_json
 
@@ -33,14 +33,17 @@ def result_json(report: Any) -> None:
 
 
 def _json_escaped(line: str) -> str:
-    """Return what JSON may hold as it is and a terminal must not, escaped: C1 controls, marks that turn a line."""
+    """Return a line of JSON with unprintable characters escaped.
+
+    JSON allows C1 controls and marks that reverse a line, which a terminal would obey.
+    """
     import json
 
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def progress(text: str) -> None:
-    """Print one line of progress on stderr; its spaces stay. Progress that nobody reads any more is dropped."""
+    """Print one line of progress on stderr, with its spaces kept; print nothing if stderr is a closed pipe."""
     from kernelsmith.report.text import visible
 
     with suppress(BrokenPipeError):
@@ -56,19 +59,19 @@ def stage(stage: str, step: str) -> None:
 
 
 def fault(text: str) -> None:
-    """Print the one line that an error is, on stderr."""
+    """Print an error's message on stderr, as one line that begins with the program's name."""
     from kernelsmith.report.text import one_line
 
     progress(f"kernelsmith: {one_line(text)}")
 
 
 def width() -> int | None:
-    """Return the columns of the terminal that the result goes to; None for a file or a pipe, which get everything."""
+    """Return the number of columns of the terminal at stdout, or None if stdout is a file or a pipe of any width."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def survive_any_encoding() -> None:
-    """Let a terminal that cannot show a character show a question mark instead of a traceback."""
+    """Make stdout and stderr print a question mark for each character that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="replace")

@@ -20,13 +20,13 @@ def watched() -> Iterator[tuple[Observer, StopRequest]]:
 
 
 def say_how_to_stop(view: Observer, resume_command: str) -> None:
-    """Show which keys stop a run, and the command that goes on with the run afterwards."""
+    """Print one line in the view: which keys stop the run, and which command goes on with the run afterwards."""
     view.say(f"Ctrl-C stops after the attempt in flight, a second Ctrl-C at once; go on with `{resume_command}`")
 
 
 @contextmanager
 def _view() -> Iterator[Observer]:
-    """Open a drawing if stderr is a terminal, else a view that prints lines."""
+    """Yield a view that draws if stderr is a terminal, else a view that prints lines."""
     if not sys.stderr.isatty():
         yield LineView()
         return

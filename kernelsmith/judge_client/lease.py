@@ -31,7 +31,7 @@ HOLDER_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class LeaseWait:
-    """How a process waits for a device that another process holds."""
+    """How a process waits for a device, and what other processes can read about it while it holds the device."""
 
     purpose: str = ""
     """What this process works on, `run night`, shown to other processes while they wait for it; may be empty."""
@@ -67,7 +67,7 @@ def leased(device: str, wait: LeaseWait = LeaseWait()) -> Iterator[None]:
 
 
 def _locked(path: Path, wait: LeaseWait) -> int:
-    """Return the descriptor of the lock file, locked.
+    """Return the descriptor of a device's lock file once this process holds the lock.
 
     The file may have been removed while this process waited; other processes then wait for the lock of a new file, and
     this process does so too.
@@ -93,7 +93,7 @@ def _lock(descriptor: int, wait: LeaseWait) -> int:
 
 
 class _LockRequest:
-    """A wait for a lock that can be given up.
+    """A wait for a file lock that can be given up, which the system call itself cannot.
 
     A thread of its own blocks in the system call, which queues for the lock: a process that only tried now and then
     would never get the lock from one that takes it again after a moment.
@@ -102,12 +102,15 @@ class _LockRequest:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._guard = threading.Lock()
-        self._is_abandoned = self._is_answered = False
+        self._is_abandoned = self._has_returned = False
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._acquire, name="lease", daemon=True)
 
     def wait(self, is_given_up: Callable[[], bool]) -> None:
-        """Return once the lock is held. Raises HarnessError if the wait is given up; the descriptor is closed then."""
+        """Return once this process holds the lock. Raises HarnessError if `is_given_up` returns True before that.
+
+        The descriptor is closed if the lock is not held in the end.
+        """
         self._thread.start()
         while self._thread.is_alive():
             self._thread.join(POLL_S)
@@ -122,14 +125,14 @@ class _LockRequest:
         except OSError as error:
             self._error = error
         with self._guard:
-            self._is_answered = True
+            self._has_returned = True
             if self._is_abandoned or self._error:
                 os.close(self._descriptor)
 
     def _abandon(self) -> bool:
-        """Leave the descriptor to the thread, which closes it; return False if the lock was answered meanwhile."""
+        """Leave the descriptor to the thread, which will close it; return False if the system call has returned."""
         with self._guard:
-            self._is_abandoned = not self._is_answered
+            self._is_abandoned = not self._has_returned
             return self._is_abandoned
 
 
@@ -151,9 +154,10 @@ def _is_process(pid: str) -> bool:
 
 
 def _write_holder(path: Path, locked: int, text: str) -> None:
-    """Write who holds the lock into its file, if this user may; another user's file keeps its text.
+    """Write `text`, the holder's process id and purpose, into the lock file that is open as `locked`.
 
-    Only a file of this user with one name is written to: anyone can put a second name of another file into /tmp.
+    Nothing is written to a file of another user, or to one with several names: any user can put a second name of
+    another file into /tmp.
     """
     with suppress(OSError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -168,8 +172,8 @@ def _write_holder(path: Path, locked: int, text: str) -> None:
 
 
 def _opened(path: Path) -> int:
-    # Only to read, and made anew only where there is none: in /tmp nobody may open another's file to write, or with
-    # O_CREAT. O_NONBLOCK: a pipe of this name would be waited for.
+    # For reading, and without O_CREAT: in /tmp no user may open another user's file for writing or with O_CREAT.
+    # O_NONBLOCK, because the opening of a named pipe would block.
     safely = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     while True:
         try:
@@ -188,7 +192,10 @@ def _make(path: Path) -> None:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Return whether the path names the opened file. Raises OSError if that is no regular file; it is closed then."""
+    """Return whether a path still names the file that was opened as `descriptor`.
+
+    Raises OSError, after closing the descriptor, if the file is not a regular file.
+    """
     opened = os.fstat(descriptor)
     if not stat.S_ISREG(opened.st_mode):
         os.close(descriptor)

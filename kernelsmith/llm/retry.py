@@ -19,7 +19,10 @@ POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long and how often a failing endpoint is asked again. Tests replace clock, sleep and randomness."""
+    """How long a failing endpoint is asked again, and how long to wait between two calls.
+
+    Tests replace clock, sleep and randomness.
+    """
 
     total_s: float = 600.0
     """Seconds from the first failure until the endpoint is given up."""
@@ -38,7 +41,7 @@ class RetryPolicy:
     random: Random = field(default_factory=Random)
 
     def wait_s(self, failures: int, asked_s: float | None) -> float:
-        """Return the seconds to wait after this many failures.
+        """Return the seconds to wait before the next call, after this many failures in a row.
 
         The wait doubles with each failure up to `longest_s`. Jitter takes up to half of it away, so that many runs do
         not call at the same moment. The wait is at least `asked_s`, the seconds that the endpoint asked for.
@@ -84,7 +87,14 @@ def persist(call: Callable[[], Reply], patience: RetryPolicy, *, failed: Callabl
 
 
 def _wait(failure: CallFailed, patience: RetryPolicy, *, failures: int, first_failed_at: float) -> None:
-    """Wait before the next call. Raises ModelError if patience has run out, and Stopped if the user asked to stop."""
+    """Wait before the next call, as long as the policy says, and show the failure and the wait.
+
+    `failures` counts the failed calls so far; the first of them failed at `first_failed_at` on the policy's clock.
+
+    Raises:
+        ModelError: if the wait would exceed `total_s`.
+        Stopped: if the user has asked to stop.
+    """
     failing_s = patience.clock() - first_failed_at
     wait_s = patience.wait_s(failures, failure.retry_after_s)
     if failing_s + wait_s > patience.total_s:
@@ -98,7 +108,7 @@ def _wait(failure: CallFailed, patience: RetryPolicy, *, failures: int, first_fa
 
 
 def _announcement(failure: CallFailed, *, wait_s: float, failing_s: float) -> str:
-    """Return what follows the word `waiting`: `8 s to ask again, failing for 3 minutes so far: HTTP 503: ...`."""
+    """Return what follows the word `waiting`: `8 s to ask again, failing for 3 min 0 s so far: ...`."""
     return f"{lasting(max(wait_s, 1))} to ask again, failing for {lasting(failing_s)} so far: {failure}"
 
 

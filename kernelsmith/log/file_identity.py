@@ -9,7 +9,7 @@ from kernelsmith.errors import LogReplaced
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """Which file a path named at one moment."""
+    """The file that a path named at one moment, by the numbers of its file system and inode."""
 
     path: Path
     device_and_inode: tuple[int, int] | None

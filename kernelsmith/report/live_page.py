@@ -1,6 +1,6 @@
-"""A run while it goes on, as rich draws it: budget, best, staircase, latest attempts.
+"""Draw a run that goes on with rich: budget, best attempt, its staircase over the attempts, and the latest attempts.
 
-Whatever a candidate or a model wrote is shown as Text, which knows no markup, and on one line without controls.
+A text of a candidate or a model becomes one line of rich's Text, in which markup and control characters have no effect.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ COLOURS = {Status.PASSED: "green", Status.NO_CANDIDATE: "yellow", Status.REJECTE
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Times that run on between two attempts."""
+    """Times that the live view shows and that grow between two attempts."""
 
     attempt_s: float
     """Seconds since the attempt in flight began; 0 if none is in flight."""
