@@ -17,6 +17,7 @@ from kernelsmith.app.remeasure import measure_again
 from kernelsmith.core.attempt import Ask, Attempt, Origin, Proposal, Trial
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import History
+from kernelsmith.core.result import result_of
 from kernelsmith.core.run import Event, EventKind, Run, StopReason
 from kernelsmith.core.seams import Harness, Observer, Proposer, Receipt, ReceiptState, Strategy
 from kernelsmith.core.task import Task
@@ -297,7 +298,7 @@ class Session:
             verdict = self._harness.submit(trial.candidate, history.opponent)
             if self._foresee:
                 self._foresee(history, ask, proposal.of(trial))
-            return verdict.result()
+            return result_of(verdict)
         except JudgeDied as death:
             self.note(EventKind.JUDGE_DIED, ask, trial=trial.number, reason=str(death))
             raise

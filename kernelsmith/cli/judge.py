@@ -18,6 +18,7 @@ def judge(
     """Build, check and time one candidate. Exit code 0: it passed; 1: it did not."""
     from kernelsmith.app.judging import JudgeSettings, candidate_of, opened, ready_task
     from kernelsmith.app.places import database
+    from kernelsmith.core.result import result_of
     from kernelsmith.judge_client.harness import parse_inputs
     from kernelsmith.report.checks_page import reproduction_text, verdict_text
     from kernelsmith.report.model_checks import ReproductionReport, verdict_report
@@ -33,7 +34,7 @@ def judge(
             passed = again.correct
             terminal.result_json(again) if json else terminal.result(reproduction_text(again))
         else:
-            verdict = verdict_report(harness.submit(candidate, None).result(), found_device)
+            verdict = verdict_report(result_of(harness.submit(candidate, None)), found_device)
             passed = verdict.verdict.passed
             terminal.result_json(verdict) if json else terminal.result(verdict_text(verdict))
     if not passed:

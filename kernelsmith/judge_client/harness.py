@@ -22,6 +22,7 @@ from kernelsmith.core import contract
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import Opponent
 from kernelsmith.core.kinds import DeviceKind
+from kernelsmith.core.result import result_of
 from kernelsmith.core.run import Device
 from kernelsmith.core.seams import WAITING, OnProgress
 from kernelsmith.core.task import Task
@@ -104,7 +105,7 @@ class HarnessProcess:
             TaskError: if a file of the task folder is wrong.
             UsageError: if the machine offers no sandbox, and candidates are not trusted.
         """
-        device = _expect(Device, self._pool.submit(self._ask, "open").result())
+        device = _expect(Device, result_of(self._pool.submit(self._ask, "open")))
         if device.worker_core is not None:
             self._keep_off(device.worker_core)
         return device
@@ -147,7 +148,7 @@ class HarnessProcess:
             HarnessError: if the harness failed, or the task has no vendor line.
         """
         sides = {"candidate": self._write(a)} | ({"incumbent": self._write(b)} if b else {})
-        answer = self._pool.submit(self._ask, "duel", **sides).result()
+        answer = result_of(self._pool.submit(self._ask, "duel", **sides))
         return answer.verdict if isinstance(answer, wire.VerdictWithDigest) else _expect(Duel, answer)
 
     def reproduce(self, candidate: Candidate, inputs: str) -> tuple[bool, str]:
@@ -161,7 +162,7 @@ class HarnessProcess:
         """
         case, calls, key = parse_inputs(inputs, self._task)
         body = {"candidate": self._write(candidate), "case": case, "calls": calls, "key": key}
-        answer = _expect(wire.ReproducedAnswer, self._pool.submit(self._ask, "reproduce", **body).result())
+        answer = _expect(wire.ReproducedAnswer, result_of(self._pool.submit(self._ask, "reproduce", **body)))
         return answer.is_correct, answer.detail
 
     def _on_wait(self, holder: str) -> None:
