@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kernelsmith import invocation
 from kernelsmith.app import identity, trust
 from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
@@ -71,4 +72,4 @@ def opening_of(
 
 def resume_command(run: Run, db: str | Path | None) -> str:
     """Return the command that goes on with a run."""
-    return f"kernelsmith resume {run.name}{f' --db {db}' if db else ''}"
+    return f"{invocation.command_name()} resume {run.name}{f' --db {db}' if db else ''}"

@@ -1,4 +1,4 @@
-"""Two attempts side by side as a page of text: figures, what differs, then the source as a unified diff."""
+"""Formats the comparison of two attempts as a page of text: figures, differences, then a diff of the sources."""
 
 from typing import Any
 
@@ -10,29 +10,45 @@ from kernelsmith.report.model_diff import AttemptsDiff, TimesComparison
 from kernelsmith.report.text import columns, one_line, printable
 
 
-def attempts_diff_text(report: AttemptsDiff, *, options: str = "") -> str:
-    """Return the page; the command that it suggests ends with `options`."""
+def attempts_diff_text(
+    report: AttemptsDiff, *, options: str = "", program: str = "kernelsmith", width: int | None = None
+) -> str:
+    """Return the page; the command that it suggests begins with `program` and ends with `options`.
+
+    Where `width` is given, the longest cells of the table are shortened until its lines fit into `width` characters.
+    """
     rows = [("", report.a.name, report.b.name), *_outcome_rows(report), *_changed_rows(report)]
-    return "\n\n".join([columns(rows), _sentence(report, options), _source(report)])
+    return "\n\n".join([columns(rows, width=width), _sentence(report, f"{program} duel", options), _source(report)])
 
 
 def speed_text(comparison: TimesComparison) -> str:
-    """Return the speed of b in terms of a, and whether the intervals tell them apart."""
+    """Return how many times as fast b is as a, and whether the confidence intervals of their times overlap."""
     overlap = "overlap" if comparison.intervals_overlap else "do not overlap"
     return f"{comparison.speedup:.2f}x the speed; the 95 % intervals {overlap}"
 
 
 def different_peaks(a: AttemptRow, b: AttemptRow) -> str:
-    """Return the peaks that two measured attempts are fractions of: `1979 TFLOP/s fp8 and ...`; empty where equal."""
+    """Return the peaks that two utilizations are fractions of, `1979 TFLOP/s fp8 and ...`.
+
+    The text is empty if both peaks read the same or one attempt was not measured.
+    """
     x, y = a.verdict.measurement, b.verdict.measurement
-    if x is None or y is None or x.peak == y.peak:
+    if x is None or y is None:
         return ""
-    return f"{figures.rate(x.peak, x.unit)} and {figures.rate(y.peak, y.unit)}"
+    peaks = figures.rate(x.peak, x.unit), figures.rate(y.peak, y.unit)
+    return "" if peaks[0] == peaks[1] else " and ".join(peaks)
+
+
+def cell(value: Any) -> str:
+    """Return a value that differs as one line for a table: `-` for None, the parts of a list joined by bars."""
+    if value is None:
+        return "-"
+    return one_line(" | ".join(map(str, value)) if isinstance(value, tuple | list) else str(value))
 
 
 def _outcome_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
     a, b = (_outcome_cells(side.attempt) for side in (report.a, report.b))
-    rows = zip(("status", "stance", "of peak", "vendor", "time"), a, b, strict=True)
+    rows = zip(("status", "stance", "of peak", "vendor", "time/call"), a, b, strict=True)
     return [row for row in rows if row[1] or row[2]]
 
 
@@ -46,16 +62,11 @@ def _outcome_cells(attempt: AttemptRow) -> tuple[str, ...]:
 
 def _changed_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
     changed = [*report.parameters.items(), *report.facts.items()]
-    return [(one_line(name, caps.QUOTED), _cell(x), _cell(y)) for name, (x, y) in changed]
+    return [(one_line(name, caps.QUOTED), cell(x), cell(y)) for name, (x, y) in changed]
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return one_line(" | ".join(map(str, value)) if isinstance(value, tuple | list) else str(value))
-
-
-def _sentence(report: AttemptsDiff, options: str) -> str:
+def _sentence(report: AttemptsDiff, duel: str, options: str) -> str:
+    """Return the comparison of both times with the command that decides it, or why one attempt has no time."""
     a, b, comparison = report.a, report.b, report.measurement
     if comparison is None:
         failed = a if a.attempt.verdict.measurement is None else b
@@ -63,7 +74,7 @@ def _sentence(report: AttemptsDiff, options: str) -> str:
     words = f"{b.name} against {a.name}: {speed_text(comparison)}"
     peaks = different_peaks(a.attempt, b.attempt)
     words += f"; measured against different peaks, {peaks}" if peaks else ""
-    return f"{words}\nsettle it here: kernelsmith duel {report.task} {a.name} {b.name}{options}"
+    return f"{words}\nmeasure both on this machine: {duel} {report.task} {a.name} {b.name}{options}"
 
 
 def _source(report: AttemptsDiff) -> str:
