@@ -104,8 +104,9 @@ def _duel(attempt: AttemptRow) -> str:
 def _batches(batches: Sequence[Batch]) -> str:
     if not batches:
         return ""
-    calls = sorted({batch.calls for batch in batches})
-    return f"{len(batches)} of {calls[0] if len(calls) == 1 else f'{calls[0]} to {calls[-1]}'} calls"
+    least, most = min(batch.calls for batch in batches), max(batch.calls for batch in batches)
+    calls = figures.counted(least, "call") if least == most else f"{least} to {most} calls"
+    return f"{len(batches)}, of {calls} each"
 
 
 def _durations(attempt: AttemptRow) -> str:

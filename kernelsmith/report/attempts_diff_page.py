@@ -7,7 +7,7 @@ from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
 from kernelsmith.report.model_attempt import AttemptRow
 from kernelsmith.report.model_diff import AttemptsDiff, TimesComparison
-from kernelsmith.report.text import columns, one_line, printable
+from kernelsmith.report.text import columns, entries, one_line, printable
 
 
 def attempts_diff_text(
@@ -15,10 +15,11 @@ def attempts_diff_text(
 ) -> str:
     """Return the page; the command that it suggests begins with `program` and ends with `options`.
 
-    Where `width` is given, the longest cells of the table are shortened until its lines fit into `width` characters.
+    Where `width` is given, the longest cells of the table are shortened, and sentences wrapped, to `width` characters.
     """
     rows = [("", report.a.name, report.b.name), *_outcome_rows(report), *_changed_rows(report)]
-    return "\n\n".join([columns(rows, width=width), _sentence(report, f"{program} duel", options), _source(report)])
+    sentence = _sentence(report, f"{program} duel", options=options, width=width)
+    return "\n\n".join([columns(rows, width=width), sentence, _source(report)])
 
 
 def speed_text(comparison: TimesComparison) -> str:
@@ -48,16 +49,17 @@ def cell(value: Any) -> str:
 
 def _outcome_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
     a, b = (_outcome_cells(side.attempt) for side in (report.a, report.b))
-    rows = zip(("status", "stance", "of peak", "vendor", "time/call"), a, b, strict=True)
+    rows = zip(("status", "stance", "of peak", "vendor", "time/call", "95 % interval"), a, b, strict=True)
     return [row for row in rows if row[1] or row[2]]
 
 
 def _outcome_cells(attempt: AttemptRow) -> tuple[str, ...]:
     measured = attempt.verdict.measurement
     if measured is None:
-        return attempt.verdict.status, attempt.stance, "", "", ""
+        return attempt.verdict.status, attempt.stance, "", "", "", ""
     shares = figures.percent(measured.utilization), vendor_share(attempt)
-    return attempt.verdict.status, attempt.stance, *shares, figures.interval(measured)
+    times = figures.duration(measured.time_us), figures.bounds(measured)
+    return attempt.verdict.status, attempt.stance, *shares, *times
 
 
 def _changed_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
@@ -65,16 +67,18 @@ def _changed_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
     return [(one_line(name, caps.QUOTED), cell(x), cell(y)) for name, (x, y) in changed]
 
 
-def _sentence(report: AttemptsDiff, duel: str, options: str) -> str:
+def _sentence(report: AttemptsDiff, duel: str, *, options: str, width: int | None) -> str:
     """Return the comparison of both times with the command that decides it, or why one attempt has no time."""
     a, b, comparison = report.a, report.b, report.measurement
     if comparison is None:
         failed = a if a.attempt.verdict.measurement is None else b
-        return f"{failed.name} is {failed.attempt.verdict.status}: {one_line(failed.attempt.verdict.detail)}"
+        line = f"{failed.name} is {failed.attempt.verdict.status}: {one_line(failed.attempt.verdict.detail)}"
+        return entries([(line,)], width=width)
     words = f"{b.name} against {a.name}: {speed_text(comparison)}"
     peaks = different_peaks(a.attempt, b.attempt)
     words += f"; measured against different peaks, {peaks}" if peaks else ""
-    return f"{words}\nmeasure both on this machine: {duel} {report.task} {a.name} {b.name}{options}"
+    command = f"{duel} {report.task} {a.name} {b.name}{options}"
+    return f"{entries([(words,)], width=width)}\nmeasure both on this machine: {command}"
 
 
 def _source(report: AttemptsDiff) -> str:

@@ -37,14 +37,14 @@ CELLS: Mapping[str, Callable[[AttemptRow], str]] = {
     "from": _parent,
     "stance": lambda attempt: attempt.stance,
     "status": lambda attempt: attempt.verdict.status,
-    "% of peak": _percent_of_peak,
+    "% peak": _percent_of_peak,
     "time/call": _time_per_call,
     "result": lambda attempt: figures.reason(attempt.verdict),
 }
 """Heading of a column -> function that returns the cell of an attempt. A time has its unit (us, ms, s) in the cell."""
-RUN_HEADINGS = ("#", "from", "stance", "status", "% of peak", "time/call", "result")
+RUN_HEADINGS = ("#", "from", "stance", "status", "% peak", "time/call", "result")
 """Columns of a run without sweep trials. `from` is the number of the attempt that the candidate was made from."""
 SWEEP_HEADINGS = ("#", "ask", "trial", *RUN_HEADINGS[1:])
 """Columns of a run with sweep trials, in which several attempts answer one ask."""
-LIVE_HEADINGS = ("#", "status", "% of peak", "stance", "result")
+LIVE_HEADINGS = ("#", "status", "% peak", "stance", "result")
 """Columns of the live view of a run."""

@@ -29,8 +29,12 @@ def duration(time_us: float) -> str:
 
 def interval(measurement: Measurement) -> str:
     """Return the time per call with its 95 % confidence interval: `25.6 ms [25.4 ms, 25.9 ms]`."""
-    low, high = measurement.interval_us.low, measurement.interval_us.high
-    return f"{duration(measurement.time_us)} [{duration(low)}, {duration(high)}]"
+    return f"{duration(measurement.time_us)} {bounds(measurement)}"
+
+
+def bounds(measurement: Measurement) -> str:
+    """Return the 95 % confidence interval of the time per call: `[25.4 ms, 25.9 ms]`."""
+    return f"[{duration(measurement.interval_us.low)}, {duration(measurement.interval_us.high)}]"
 
 
 def clock(seconds: float) -> str:

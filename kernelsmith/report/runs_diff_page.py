@@ -102,14 +102,14 @@ def _milestones(report: RunsDiff, width: int | None) -> str:
     rows = [
         (each.milestone, _when(each.a, each.a_active_s), _when(each.b, each.b_active_s)) for each in report.milestones
     ]
-    return columns([("reached at", report.a, report.b), *rows], width=width) if rows else ""
+    return columns([("reached at attempt (working)", report.a, report.b), *rows], width=width) if rows else ""
 
 
 def _when(number: int | None, active_s: float | None) -> str:
-    """Return `attempt 14, after 0:45 of work`, or `never` if `number` is None."""
+    """Return `14 (0:45)`, attempt and time working, or `never` if `number` is None."""
     if number is None or active_s is None:
         return "never"
-    return f"attempt {number}, after {figures.clock(active_s)} of work"
+    return f"{number} ({figures.clock(active_s)})"
 
 
 def _bests(report: RunsDiff, width: int | None) -> str:

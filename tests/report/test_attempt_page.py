@@ -33,7 +33,7 @@ def test_the_page_has_every_figure_with_its_denominator(rich, history_with):
         "50.0 ms [49.5 ms, 50.5 ms]",
         "40 GFLOP/s fp32",
         "won, 1.050x [1.020, 1.080] in 24 quads",
-        "3 of 2 calls",
+        "3, of 2 calls each",
         "planned again",
         "add 2, fma 9",
         "unused i",

@@ -31,8 +31,8 @@ def test_an_attempt_that_failed_has_empty_figures(attempt_with):
 def test_the_page_and_the_live_view_have_the_same_headings(night):
     assert {*RUN_HEADINGS, *SWEEP_HEADINGS, *LIVE_HEADINGS} == set(CELLS)
     page = run_text(run_report(night(), RunStatus.ENDED))
-    assert "#  from  stance  status        % of peak  time/call  result" in page
+    assert "#  from  stance  status        % peak  time/call  result" in page
     console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
     console.print(live_page(live_report(night()), Text("")))
     headings = next(line for line in console.file.getvalue().splitlines() if line.startswith("#"))
-    assert " ".join(headings.split()) == "# status % of peak stance result"
+    assert " ".join(headings.split()) == "# status % peak stance result"

@@ -28,7 +28,7 @@ def test_the_page_says_task_device_end_effort_and_best_with_their_denominators(n
 
 def test_every_attempt_is_a_row_with_its_parent_and_what_came_of_it(night):
     rows = [line.split() for line in run_text(run_report(night(), RunStatus.ENDED)).splitlines()[-5:]]
-    assert rows[0] == ["#", "from", "stance", "status", "%", "of", "peak", "time/call", "result"]
+    assert rows[0] == ["#", "from", "stance", "status", "%", "peak", "time/call", "result"]
     assert rows[1] == ["0", "refine", "incorrect", "worst", "element", "C[3,4]:", "1.0,", "not", "2.0"]
     assert rows[3] == ["2", "refine", "no_candidate", "no", "fenced", "block"]
     assert rows[4][:7] == ["3", "1", "refine", "passed", "40.0", "50.0", "ms"]

@@ -39,7 +39,7 @@ def test_milestones_are_every_tenth_of_peak_that_either_run_reached(climb, json_
 def test_the_page_says_when_each_milestone_was_reached(climb):
     page = runs_diff_text(runs_diff(climb("night", 0.05, 0.22), climb("other", 0.12)))
     (row,) = [line for line in page.splitlines() if line.startswith("20 % of peak")]
-    assert row.split("  ", 1)[1].strip().split("  ") == ["attempt 1, after 0:04 of work", "never"]
+    assert row.split("  ", 1)[1].strip().split("  ") == ["1 (0:04)", "never"]
 
 
 @pytest.mark.parametrize("tenths", range(1, 11))
