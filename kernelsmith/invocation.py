@@ -17,7 +17,7 @@ def command_name() -> str:
 
 
 def command_for(started: str, *, search_path: str, scripts: str, folder: Path | None = None) -> str:
-    """Return `kernelsmith` if the script of that name on `search_path` is this program; else a command with a path.
+    """Return `kernelsmith` if the script of that name on `search_path` is this program, else a command with a path.
 
     `started` is the path that the process was started by (`sys.argv[0]`), `search_path` has the form of PATH, `scripts`
     is the scripts folder of this interpreter, and `folder` is the working directory (None: that of the process). The

@@ -57,7 +57,7 @@ def examine_machine(base_url: str | None, *, python: str | None) -> list[Machine
 
 
 def machine_findings(python: str) -> list[MachineFinding]:
-    """Return what the harness finds if `python` runs it: compiler, CPU and its peak, cores, sandbox, and GPU.
+    """Return findings about compiler, CPU and its peak, cores, sandbox and GPU, by the harness that `python` runs.
 
     If the harness does not start, the only finding is its error.
     """
@@ -73,7 +73,10 @@ def machine_findings(python: str) -> list[MachineFinding]:
 
 
 def gpu_findings(python: str | None) -> list[MachineFinding]:
-    """Return whether a GPU answers, and whether `python` has the libraries for GPU tasks, without importing them."""
+    """Return two findings: whether an NVIDIA GPU answers, and whether `python` finds the libraries for GPU tasks.
+
+    `python` is the interpreter of the harness; the libraries are not imported.
+    """
     lack = gpu.missing()
     driver = MachineFinding(
         "GPU", lack or "an NVIDIA GPU answers", lack is None, "needed for cuda tasks only" if lack else ""
@@ -85,9 +88,9 @@ def gpu_findings(python: str | None) -> list[MachineFinding]:
 
 
 def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> MachineFinding:
-    """Return whether a model endpoint is configured and answers.
+    """Return the finding whether a model endpoint is configured, by `--base-url` or `environ`, and answers.
 
-    `option` is the URL of `--base-url`, if given; `environ` holds the environment variables.
+    `option` is the value of `--base-url`, or None; `environ` holds the environment variables.
     """
     from kernelsmith.llm.client import reachable
     from kernelsmith.llm.endpoint import KEY_VARIABLES, api_key, base_url
@@ -104,7 +107,7 @@ def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> MachineF
 
 
 def write_finding(folder: Path) -> MachineFinding:
-    """Return whether a file can be written in `folder`, found out by a temporary file there.
+    """Return the finding whether files can be written in `folder`; a temporary file is created to find out.
 
     If the folder does not exist, its nearest existing parent is tried.
     """
@@ -118,7 +121,7 @@ def write_finding(folder: Path) -> MachineFinding:
 
 
 def disk_finding(folder: Path) -> MachineFinding:
-    """Return the free space of the disk that holds `folder`, and whether it is enough for runs."""
+    """Return the finding how much space is free on the disk that holds `folder`, and whether it is at least 1 GiB."""
     free = shutil.disk_usage(_nearest(folder)).free
     enough = free >= ROOM_BYTES
     remedy = "" if enough else "free some space, or name a database elsewhere with --db"

@@ -17,10 +17,7 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """Return the run name and attempt number in `NAME` or `NAME:7`.
-
-    Raises UsageError if the text after the colon is not a number.
-    """
+    """Return the run name and attempt number in `NAME` or `NAME:7`. Raises UsageError for a colon without number."""
     name, colon, number = text.partition(":")
     if not colon:
         return Reference(name)
@@ -35,10 +32,7 @@ def history_of(log: Reader, name: str) -> History:
 
 
 def attempt_of(history: History, number: int) -> Attempt:
-    """Return the attempt with this number.
-
-    Raises UsageError if the run has no attempt with this number; the message names the numbers that exist.
-    """
+    """Return the attempt with this number. Raises UsageError, which names the existing numbers, if there is none."""
     if attempt := history.attempt(number):
         return attempt
     has = f"its attempts are 0 to {history.highest_attempt}" if history.attempts else "it has none yet"

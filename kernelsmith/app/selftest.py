@@ -63,7 +63,7 @@ def judge_zoo(
 
 
 def devices_here(machine: JudgeSettings) -> tuple[list[DeviceKind], str]:
-    """Return the kinds of device that can be judged on this machine, and in words why an existing GPU is left out.
+    """Return the kinds of device that this machine can judge on, and why an existing GPU is not one of them, in words.
 
     The CPU is always one of them; the text is empty if no GPU is left out.
     """

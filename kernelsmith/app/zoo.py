@@ -93,7 +93,7 @@ class ZooResult:
 
 
 def load_zoo(folder: Path, *, device: DeviceKind | None = None) -> list[ZooCandidate]:
-    """Return the candidates of the zoo in `folder`, sorted by name: those for one kind of device, or all for None."""
+    """Return the candidates of the zoo in `folder`, sorted by name: those for `device`, or all if it is None."""
     zoo = [_load(path.parent) for path in sorted(folder.glob("*/exploit.toml"))]
     return [exploit for exploit in zoo if device in (None, exploit.device)]
 
@@ -113,7 +113,7 @@ def _load(folder: Path) -> ZooCandidate:
 
 
 def _candidate(folder: Path) -> Candidate:
-    """Return the candidate in the folder; the suffix of its file decides the language."""
+    """Return the candidate whose source file is in `folder`; the suffix of the file decides the language."""
     (path,) = folder.glob("candidate.*")
     (language,) = (language for language in Language if language.suffix == path.suffix)
     text = path.read_text(encoding="utf-8")

@@ -40,7 +40,7 @@ def doctor_text(findings: "Sequence[MachineFinding]", *, width: int | None = Non
 
 
 def _mark(finding: "MachineFinding") -> str:
-    """Return `ok`, `missing` if a run on the CPU needs the thing, or `absent` if only other runs need it."""
+    """Return the mark of a finding: `ok`, `missing` if runs on the CPU need what lacks, or `absent` if they do not."""
     if finding.ok:
         return "ok"
     return "missing" if finding.required else "absent"

@@ -63,7 +63,7 @@ def require(kind: "DeviceKind", machine: "JudgeSettings") -> None:
 
 
 def _silent(result: "ZooResult") -> None:
-    """Show nothing: the callback for `--json`."""
+    """Ignore the result of a candidate: with `--json` nothing is shown before the report."""
 
 
 def _show(result: "ZooResult") -> None:

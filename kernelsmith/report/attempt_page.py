@@ -15,7 +15,7 @@ Row = tuple[str, str]
 
 
 def attempt_text(report: AttemptReport, *, width: int | None = None) -> str:
-    """Return the page; an attempt without a candidate has no source.
+    """Return one attempt as a page of text: verdict, figures, facts and source, if there is a candidate.
 
     Where `width` is given, rows of figures are wrapped to `width` characters; detail and source keep their lines.
     """
@@ -87,7 +87,7 @@ def _origin(attempt: AttemptRow) -> str:
 
 
 def _back_to_back(measurement: Measurement) -> str:
-    """Return the time per call without idle gaps between batches, which is never a score; empty if not measured."""
+    """Return time and utilization of calls without idle gaps, which are never a score; empty if not measured."""
     if not measurement.sustained_us:
         return ""
     utilization = measurement.utilization * measurement.time_us / measurement.sustained_us

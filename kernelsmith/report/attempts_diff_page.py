@@ -13,7 +13,7 @@ from kernelsmith.report.text import columns, entries, one_line, printable
 def attempts_diff_text(
     report: AttemptsDiff, *, options: str = "", program: str = "kernelsmith", width: int | None = None
 ) -> str:
-    """Return the page; the command that it suggests begins with `program` and ends with `options`.
+    """Return the comparison of two attempts as a page; its command begins with `program` and ends with `options`.
 
     Where `width` is given, the longest cells of the table are shortened, and sentences wrapped, to `width` characters.
     """
@@ -29,9 +29,9 @@ def speed_text(comparison: TimesComparison) -> str:
 
 
 def different_peaks(a: AttemptRow, b: AttemptRow) -> str:
-    """Return the peaks that two utilizations are fractions of, `1979 TFLOP/s fp8 and ...`.
+    """Return the peaks of two measured attempts as text, or an empty string if both peaks read the same.
 
-    The text is empty if both peaks read the same or one attempt was not measured.
+    Example: `1979 TFLOP/s fp8 and 989.5 TFLOP/s fp8`. The text is empty, too, if one attempt was not measured.
     """
     x, y = a.verdict.measurement, b.verdict.measurement
     if x is None or y is None:
@@ -68,7 +68,7 @@ def _changed_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
 
 
 def _sentence(report: AttemptsDiff, duel: str, *, options: str, width: int | None) -> str:
-    """Return the comparison of both times with the command that decides it, or why one attempt has no time."""
+    """Return the ratio of both times and the command that measures both again, or why one attempt has no time."""
     a, b, comparison = report.a, report.b, report.measurement
     if comparison is None:
         failed = a if a.attempt.verdict.measurement is None else b

@@ -45,7 +45,7 @@ def clock(seconds: float) -> str:
 
 
 def working(active_s: float, elapsed_s: float | None) -> str:
-    """Return how long a run worked and how long it took in real time: `2:49 working, 3:10 from start to end`.
+    """Return a run's time spent on attempts and its real time as text: `2:49 working, 3:10 from start to end`.
 
     `active_s` is the time in seconds spent on attempts, without pauses. `elapsed_s` is the time in seconds from the
     run's start to its end; if it is None, because the run goes on, the result is `2:49 working`.
@@ -55,20 +55,18 @@ def working(active_s: float, elapsed_s: float | None) -> str:
 
 
 def of_vendor(verdict: Verdict, device: Device | None) -> str:
-    """Return the speed relative to the device's vendor library, `76.7 % of OpenBLAS (Haswell)`.
+    """Return the speed relative to the device's vendor library, `76.7 % of OpenBLAS (Haswell)`; empty if not measured.
 
-    The text is empty if the candidate or the library was not measured, and ends with ` (disturbed)` if other work ran
-    on the device meanwhile.
+    The text ends with ` (disturbed)` if other work ran on the device meanwhile.
     """
     vendor = device.vendor.name if device and device.vendor else None
     return share_of_vendor(verdict.measurement, vendor=vendor, is_disturbed=is_vendor_disturbed(verdict))
 
 
 def share_of_vendor(measurement: Measurement | None, *, vendor: str | None, is_disturbed: bool) -> str:
-    """Return the speed relative to the vendor library named `vendor`: `76.7 % of OpenBLAS (Haswell)`.
+    """Return the speed relative to the library `vendor`, `76.7 % of OpenBLAS (Haswell)`; empty if not measured.
 
-    The text is empty if `vendor` is None or there is no measurement of the ratio, and ends with ` (disturbed)` if
-    `is_disturbed` is true.
+    The text ends with ` (disturbed)` if `is_disturbed` is true.
     """
     if measurement is None or measurement.vendor_ratio is None or vendor is None:
         return ""

@@ -124,5 +124,5 @@ def known_facts(facts: Facts) -> Mapping[str, object]:
 
 
 def peak_of(device: Device | None) -> str:
-    """Return which product's peak the program looked up, and why that one; empty if the peak was measured."""
+    """Return in words which product's peak the program looked up for a device, and why; empty for a measured peak."""
     return device.details.get("sku", "") if device else ""

@@ -35,7 +35,7 @@ class OfBothRuns(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first two attempts at the same place of two runs that differ in at least one aspect."""
+    """The first pair of attempts, at the same position of two runs, that differ in at least one aspect."""
 
     attempts: OfBothRuns[AttemptRow]
     aspects: tuple[Aspect, ...]

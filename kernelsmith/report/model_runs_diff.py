@@ -123,7 +123,7 @@ def _unequal(x: str, y: str) -> tuple[str, str] | None:
 
 
 def _dotted(table: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Return the values of a nested table; the key of a value inside a table is `table.key`."""
+    """Return the values of nested tables as one flat dict with keys `table.key`; each key begins with `prefix`."""
     values: dict[str, object] = {}
     for key, value in table.items():
         values |= _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}

@@ -10,7 +10,7 @@ HEADINGS = ("#", "recorded", "time/call", "now", "time/call", "speed now / then"
 
 
 def replay_text(report: ReplayReport, *, width: int | None = None) -> str:
-    """Return the two devices, then a table with one row for each candidate.
+    """Return a replay as a page of text: both devices, then a table with one row for each candidate.
 
     Where `width` is given, the longest cells are shortened until each line fits into `width` characters.
     """

@@ -10,7 +10,7 @@ from kernelsmith.report.text import columns, entries, one_line
 
 
 def run_text(report: RunReport, *, width: int | None = None) -> str:
-    """Return the page of a run; the table is left out if the run has no attempt.
+    """Return a run as a page of text: its outcome and the table of its attempts, which is left out if there are none.
 
     Where `width` is given, no line is longer than `width` characters: the outcome is wrapped, and the longest cells of
     the table are shortened with an ellipsis. Without `width` nothing is shortened.

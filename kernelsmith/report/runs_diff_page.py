@@ -15,7 +15,7 @@ Row = tuple[str, str, str]
 def runs_diff_text(
     report: RunsDiff, *, options: str = "", program: str = "kernelsmith", width: int | None = None
 ) -> str:
-    """Return the page; a command that it suggests begins with `program` and ends with `options`.
+    """Return the comparison of two runs as a page; its commands begin with `program` and end with `options`.
 
     Where `width` is given, tables and sentences fit into lines of `width` characters; source lines stay as they are.
     """
@@ -38,7 +38,7 @@ def provenance_rows(provenance: ProvenanceDiff) -> list[Row]:
 
 
 def _row(name: str, x: object, y: object) -> Row:
-    """Return a row of provenance; a value that an old log does not hold reads `not recorded`."""
+    """Return a row (name, value in a, value in b); a value that an old log does not hold reads `not recorded`."""
     x, y = ("not recorded" if value in ("", None) else one_line(str(value)) for value in (x, y))
     return one_line(name), x, y
 

@@ -5,7 +5,7 @@ from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
 from kernelsmith.report.model import RunOutcome, SummaryReport
 from kernelsmith.report.model_attempt import AttemptRow
-from kernelsmith.report.text import columns, one_line
+from kernelsmith.report.text import columns, entries, one_line
 
 SIMULATED = "scripted: a script gave these numbers, and nothing was measured"
 STAIRS_INDENT = 10
@@ -13,14 +13,18 @@ STAIRS_INDENT = 10
 Row = tuple[str, str]
 
 
-def summary_text(report: SummaryReport, *, options: str = "", program: str = "kernelsmith") -> str:
+def summary_text(
+    report: SummaryReport, *, options: str = "", program: str = "kernelsmith", width: int | None = None
+) -> str:
     """Return the outcome in aligned lines, then one line for each suggested command.
 
     A command begins with `program` (how the user types this program) and ends with `options` (such as ` --db FILE`).
+    Where `width` is given, the outcome is wrapped to `width` characters; commands stay on one line each.
     """
     commands = [f"{program} {command}{options}" for command in _next_commands(report.run, report.outcome.best)]
-    following = [("next" if not index else "", command) for index, command in enumerate(commands)]
-    return columns([("run", report.run), *outcome_rows(report.outcome), *following])
+    following = [(f"{'next' if not index else '':5}", command) for index, command in enumerate(commands)]
+    outcome = entries([(f"{'run':5}", report.run), *outcome_rows(report.outcome, width=width)], width=width)
+    return f"{outcome}\n{columns(following)}"
 
 
 def outcome_rows(outcome: RunOutcome, *, width: int | None = None) -> list[Row]:

@@ -57,10 +57,10 @@ def columns(rows: Sequence[Row], *, width: int | None = None) -> str:
 
 
 def entries(rows: Sequence[Row], *, width: int | None = None) -> str:
-    """Return rows of equal length as left-aligned columns, the last of them wrapped.
+    """Return rows of equal length as left-aligned columns; where `width` is given, the last column is wrapped.
 
-    Where `width` is given, the last cell of a row goes on in the lines below, under its own beginning, so that every
-    line fits into `width` characters; without it each row is one line. Nothing is shortened.
+    A wrapped cell goes on in the lines below, under its own beginning, so that every line fits into `width` characters.
+    Without `width` each row is one line. Nothing is shortened.
     """
     if width is None:
         return columns(rows)

@@ -55,7 +55,7 @@ def test_figures_of_different_peaks_say_so(side, attempt_with):
     assert "peaks" not in attempts_diff_text(attempts_diff(a, a))
 
 
-def test_only_parameters_and_facts_that_differ_are_told(side, rich):
+def test_only_parameters_and_facts_that_differ_are_shown(side, rich):
     a = side(
         rich(1, params={"family": "tiled", "ROWS": 4, "OLD": 1}, facts=Facts(registers=64, instructions={"fma": 9}))
     )
@@ -69,7 +69,7 @@ def test_only_parameters_and_facts_that_differ_are_told(side, rich):
     assert "registers" not in page
 
 
-def test_the_sources_are_told_as_a_unified_diff(side, attempt_with):
+def test_the_sources_are_shown_as_a_unified_diff(side, attempt_with):
     a = side(attempt_with(1, utilization=0.2, source="int a;\nint b;\n"))
     b = side(attempt_with(2, utilization=0.4, source="int a;\nint c;\n"))
     lines = attempts_diff_text(attempts_diff(a, b)).splitlines()
@@ -119,7 +119,7 @@ def test_two_failed_attempts_can_be_compared(side, attempt_with):
     assert _cells(attempts_diff_text(attempts_diff(a, b)), "status") == ["crashed", "crashed"]
 
 
-def test_nothing_that_anybody_wrote_reaches_the_terminal(side, attempt_with, hostile, assert_harmless):
+def test_control_characters_do_not_reach_the_terminal(side, attempt_with, hostile, assert_harmless):
     a = side(attempt_with(1, status=Status.BUILD_FAILED, detail=hostile, source=f"/* {hostile}"))
     b = side(attempt_with(2, utilization=0.2, params={"family": hostile}, facts=Facts(warnings=(hostile,))))
     page = attempts_diff_text(attempts_diff(a, b))

@@ -14,7 +14,7 @@ from kernelsmith.report.run_page import run_text
 
 def test_the_page_says_task_device_end_effort_and_best_with_their_denominators(night):
     page = run_text(run_report(night(), RunStatus.ENDED))
-    for said in (
+    for text in (
         "cpu_matmul, proposed by tuner",
         "Test CPU, peak 100 GFLOP/s fp32, OpenBLAS (Test) 80.0 %, sandbox level 3",
         "4 attempts made",
@@ -23,7 +23,7 @@ def test_the_page_says_task_device_end_effort_and_best_with_their_denominators(n
         "20.0 % at 1 > 40.0 % at 3",
         " ▅▅█",
     ):
-        assert said in page
+        assert text in page
 
 
 def test_every_attempt_is_a_row_with_its_parent_and_what_came_of_it(night):

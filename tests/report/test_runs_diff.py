@@ -126,7 +126,7 @@ def test_a_run_that_begins_with_all_of_another_has_not_diverged(climb):
     )
 
 
-def test_what_was_configured_otherwise_is_told_and_nothing_else(climb, json_of):
+def test_only_settings_that_differ_are_shown(climb, json_of):
     a, b = climb("night", 0.1, seed=1), climb("other", 0.1, seed=2, budget=Budget(attempts=20))
     assert json_of(runs_diff(a, b))["configuration"] == {"seed": [1, 2], "budget.attempts": [10, 20]}
     rows = [line.split() for line in runs_diff_text(runs_diff(a, b)).splitlines()[:3]]
@@ -239,7 +239,7 @@ def test_runs_that_have_not_begun_can_be_compared(history_with, json_of):
     assert json_of(runs_diff(a, b))["milestones"] == []
 
 
-def test_nothing_that_anybody_wrote_reaches_the_terminal(attempt_with, history_with, hostile, assert_harmless):
+def test_control_characters_do_not_reach_the_terminal(attempt_with, history_with, hostile, assert_harmless):
     a = history_with(attempt_with(0, status=Status.BUILD_FAILED, detail=hostile))
     b = history_with(attempt_with(0, status=Status.CRASHED, source="int b;"), name="other", model=hostile)
     page = runs_diff_text(runs_diff(a, b))

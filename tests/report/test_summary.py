@@ -1,4 +1,4 @@
-"""What is said when a run ends: its outcome, and the commands that lead on."""
+"""The summary of a run: its outcome, and the commands that lead on."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -47,6 +47,12 @@ def test_a_best_attempt_without_a_parent_leaves_nothing_to_compare(attempt_with,
     text = summary_text(summary_report(history_with(first, attempt_with(1, utilization=0.3, promotion=Promotion.DUEL))))
     assert "kernelsmith best night" in text
     assert "kernelsmith diff" not in text
+
+
+def test_the_outcome_is_wrapped_to_the_terminal_and_commands_are_not(night):
+    *outcome, show, best, diff = summary_text(summary_report(night()), width=40, options=" --db a/b/c.db").splitlines()
+    assert max(map(len, outcome)) <= 40
+    assert [line.split()[-3] for line in (show, best, diff)] == ["night", "best.c", "night:3"]
 
 
 def test_every_suggested_command_repeats_the_options(night):
