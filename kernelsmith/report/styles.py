@@ -6,7 +6,7 @@ plain yellow, cyan and green of a terminal with 16 colours are below 2.2 on whit
 
 from kernelsmith.report.model_attempt import AttemptRow
 
-GREEN, ORANGE, MAGENTA, RED, BLUE_GREEN = "green4", "dark_orange3", "magenta3", "red3", "turquoise4"
+GREEN, ORANGE, MAGENTA, RED = "green4", "dark_orange3", "magenta3", "red3"
 """Names of colours as rich knows them."""
 STATUS_COLOURS = {
     "passed": GREEN,
