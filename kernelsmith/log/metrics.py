@@ -7,13 +7,12 @@ entry of a table of Verdict, `measurement.pilot_us` a field of Measurement that 
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any, NamedTuple, get_origin, get_type_hints
 
 from kernelsmith.core.verdict import Batch, Facts, Measurement, Verdict
-from kernelsmith.log import tables
 
 UNITS = {"us": "us", "s": "s", "bytes": "B", "bits": "bit", "w": "W", "mhz": "MHz", "c": "°C"}
 """By the suffix of a field's name; a figure without one is a count or a fraction."""
@@ -34,11 +33,14 @@ class Metric(NamedTuple):
     unit: str
 
 
-def metrics_of(verdict: Verdict) -> Iterator[Metric]:
-    """Return every figure of a verdict that has no column, and the medians of its batches' telemetry."""
+def metrics_of(verdict: Verdict, *, columns: Container[str]) -> Iterator[Metric]:
+    """Return every figure of a verdict that has no column, and the medians of its batches' telemetry.
+
+    `columns` are the columns of an attempt's row.
+    """
     yield from _numbers("facts", verdict.facts)
     if verdict.measurement:
-        yield from _numbers("measurement", verdict.measurement, but=tables.attempts.c.keys())
+        yield from _numbers("measurement", verdict.measurement, but=columns)
     for name in _TABLES:
         yield from _entries(name, getattr(verdict, name))
     yield from _entries(TELEMETRY, _medians(verdict.batches))
@@ -94,7 +96,7 @@ def _place(name: str) -> _Place:
     return _Place(head, field, is_count=known[field] == int | None) if field in known else _Place("", name)
 
 
-def _numbers(prefix: str, holder: Any, *, but: Sequence[str] = ()) -> Iterator[Metric]:
+def _numbers(prefix: str, holder: Any, *, but: Container[str] = ()) -> Iterator[Metric]:
     for name in (f.name for f in fields(holder) if f.name not in but):
         value = getattr(holder, name)
         if isinstance(value, Mapping):

@@ -28,6 +28,31 @@ def test_help_imports_none_of_the_heavy_libraries(environment):
     assert not imported & set(HEAVY)
 
 
+READS = """
+import sys
+from kernelsmith.cli.app import run_command
+code = run_command(sys.argv[1:])
+print(*sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+LOG = ROOT / "tests" / "log" / "databases" / "v4.db"
+READING = [
+    "runs", "runs --json", "show recorded", "show recorded --json", "show recorded:2", "show recorded:2 --json",
+    "best recorded", "best recorded --json", "diff recorded recorded", "diff recorded:1 recorded:2", "replay recorded",
+    "replay recorded --json",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_reading_command_imports_none_of_the_heavy_libraries(environment, command):
+    arguments = [sys.executable, "-c", READS, *command.split(), "--db", str(LOG)]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, bool(done.stdout)) == (0, True), done.stderr
+    imported = set(done.stderr.split())
+    assert "kernelsmith.log.reader" in imported
+    assert not imported & set(HEAVY)
+
+
 def test_help_lists_every_command_and_no_other(cli):
     listed = re.findall(r"^  (\w+)  ", cli("--help").stdout.partition("Commands:")[2], re.MULTILINE)
     assert sorted(listed) == sorted(COMMANDS)
