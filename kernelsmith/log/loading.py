@@ -14,7 +14,7 @@ from kernelsmith.core.run import Device, Event, EventKind, Run
 from kernelsmith.core.usage import Usage
 from kernelsmith.core.verdict import Batch
 from kernelsmith.log import rows
-from kernelsmith.log.metrics import MetricGroups
+from kernelsmith.log.metric_groups import MetricGroups
 from kernelsmith.log.source import Row, Transaction
 
 

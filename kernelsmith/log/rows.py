@@ -19,7 +19,7 @@ from kernelsmith.core.run import Budget, Device, Event, EventKind, Provenance, R
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Duel, Facts, Figure, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import UsageError
-from kernelsmith.log.metrics import MetricGroups
+from kernelsmith.log.metric_groups import MetricGroups
 from kernelsmith.log.source import Row
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -183,7 +183,7 @@ def usage_of(row: Row) -> Usage:
 def attempt_row(attempt: Attempt, *, columns: Container[str]) -> dict[str, Any]:
     """Return the row of an attempt, without its run; metrics, batches and the source stand in tables of their own.
 
-    MetricGroups of the measurement that are not in `columns` are metrics.
+    Figures of the measurement that are not in `columns` are metrics.
     """
     proposal, candidate = attempt.proposal, attempt.candidate
     return {
