@@ -1,7 +1,7 @@
-"""What the card says of itself while it computes: clocks, power, temperature, throttling; and who else computes on it.
+"""Read a GPU's clocks, power, temperature and throttling, and list the processes that compute on it.
 
-NVML by ctypes: no package is needed. Names and numbers: nvml.h of driver 580. A reading that this card or this driver
-does not offer is left out of a sample; what the judge cannot do without raises.
+NVML is called through ctypes, so no package is needed. Names and numbers are those of nvml.h of driver 580. A sample
+leaves out readings that this card or driver does not offer. Calls that the judge cannot do without raise NoTelemetry.
 """
 
 import ctypes
@@ -12,21 +12,22 @@ from harness.errors import MachineError
 
 LIBRARY = "libnvidia-ml.so.1"
 _SM, _MEMORY = 1, 2
-"""nvmlClockType_t."""
+"""Values of nvmlClockType_t."""
 _GPU_TEMPERATURE = 0
 _POWER_INSTANT = 186
-"""NVML_FI_DEV_POWER_INSTANT. nvmlDeviceGetPowerUsage tells the average of a second on these cards: twenty batches."""
+"""NVML_FI_DEV_POWER_INSTANT. nvmlDeviceGetPowerUsage would return the average of one second on these cards, which is
+twenty batches."""
 _NOT_FOUND, _INSUFFICIENT_SIZE, _FUNCTION_MISSING = 6, 7, 13
-"""nvmlReturn_t."""
+"""Values of nvmlReturn_t."""
 _ROOMS = (64, 4096)
-"""For processes: the second where the first is too small."""
+"""Lengths of the list for processes; the second is used if the first is too short."""
 _NAME_BYTES = 96
 _REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
-"""Today's name and the one before driver 535."""
+"""Name of the function for throttle reasons, and its name before driver 535."""
 
 
 class NoTelemetry(MachineError):
-    """NVML cannot be asked; the message says why."""
+    """NVML cannot be loaded, or a call of it failed; the message says why."""
 
 
 class _ProcessInfo(ctypes.Structure):
@@ -51,7 +52,9 @@ class _FieldValue(ctypes.Structure):
 
 
 class Telemetry:
-    """One card, by its UUID. Raises NoTelemetry where it is made, and from `processes`."""
+    """The NVML handle of one GPU, found by its UUID. Raises NoTelemetry when it is made and from `processes`, if NVML
+    fails.
+    """
 
     def __init__(self, uuid: str, *, library: str = LIBRARY) -> None:
         try:
@@ -66,8 +69,9 @@ class Telemetry:
         self.power_limit_w = self._number("nvmlDeviceGetEnforcedPowerLimit") / 1000
 
     def sample(self) -> dict[str, float]:
-        """sm_clock_mhz, mem_clock_mhz, power_w, temperature_c, throttle_reasons (a bit mask); what cannot be read is
-        left out."""
+        """Return the current readings by name: `sm_clock_mhz`, `mem_clock_mhz`, `power_w`, `temperature_c`, and
+        `throttle_reasons`, a bit mask. Readings that the card does not offer are left out.
+        """
         found = {
             "sm_clock_mhz": self._read("nvmlDeviceGetClockInfo", c_int(_SM)),
             "mem_clock_mhz": self._read("nvmlDeviceGetClockInfo", c_int(_MEMORY)),
@@ -78,9 +82,9 @@ class Telemetry:
         return {name: value for name, value in found.items() if value is not None}
 
     def processes(self) -> dict[int, str]:
-        """Names by pid of what computes on the card; behind a container's wall pids are the host's, and nameless.
-
-        A process that the driver hides from this container is not among them.
+        """Return the processes that compute on the GPU: names by process number. Inside a container the numbers are the
+        host's and the names are empty. A process that the driver hides from the container is missing. Raises
+        NoTelemetry if NVML fails.
         """
         for room in _ROOMS:
             infos, count = (_ProcessInfo * room)(), c_uint(room)
@@ -91,6 +95,7 @@ class Telemetry:
         return {info.pid: _process_name(info.pid) for info in infos[: count.value]}
 
     def _find(self, uuid: str) -> None:
+        """Store the handle of the GPU with this UUID. Raises NoTelemetry if the GPU is a MIG slice or is not found."""
         code = self._code("nvmlDeviceGetHandleByUUID", c_char_p(uuid.encode()), byref(self._handle))
         slice_of = uuid.replace("GPU-", "MIG-", 1).encode()
         if code == _NOT_FOUND and not self._code("nvmlDeviceGetHandleByUUID", c_char_p(slice_of), byref(c_void_p())):
@@ -131,13 +136,16 @@ class Telemetry:
         self._refuse(function, self._code(function, *arguments))
 
     def _refuse(self, function: str, code: int) -> None:
+        """Raise NoTelemetry if a function's code is not 0."""
         if code == _FUNCTION_MISSING:
             raise NoTelemetry(f"{function}: this driver's NVML does not have it; install driver 535 or later")
         if code:
             raise NoTelemetry(f"{function}: NVML error {code}: {self._words(code)}")
 
     def _code(self, function: str, *arguments: object) -> int:
-        """NVML's answer; a function that an older library lacks answers as one that it does not support."""
+        """Call an NVML function and return its code, 0 for success. A function that an older library lacks returns the
+        code for a missing function.
+        """
         try:
             called = getattr(self._nvml, function)
         except AttributeError:

@@ -1,4 +1,4 @@
-"""The stages before a candidate runs: what is refused unread, and its build."""
+"""The stages before a candidate runs: refuse sources that the task does not take, then build."""
 
 import hashlib
 import re
@@ -13,17 +13,23 @@ from harness.wire import messages as wire
 
 
 def admit(judgement: Judgement) -> None:
-    """Refuse what the task does not take: another language, too many bytes, no text, no entry, a forbidden word.
+    """Refuse a source in a language that the task does not take, that is too large, is not UTF-8 text, lacks the entry
+    function, or holds a forbidden word.
 
     Raises:
-        Failed: rejected.
+        CandidateFailed: the source is refused; the status is `rejected`.
         OSError: the source cannot be read.
     """
     admit_source(judgement.opened.task, judgement.source, judgement.findings)
 
 
 def admit_source(task: Task, source: wire.Source, findings: Findings) -> None:
-    """Admit a source file and note its digest. Raises Failed: rejected."""
+    """Refuse a source file that the task does not take, as `admit` does, and store its digest in the findings.
+
+    Raises:
+        CandidateFailed: the source is refused; the status is `rejected`.
+        OSError: the source cannot be read.
+    """
     path = Path(source.path)
     size = _digest(path, language=source.language, findings=findings)
     if source.language not in task.languages:
@@ -41,7 +47,9 @@ def admit_source(task: Task, source: wire.Source, findings: Findings) -> None:
 
 
 def _digest(path: Path, *, language: str, findings: Findings) -> int:
-    """Note the digest of a file that may be of any size, and return its size in bytes."""
+    """Store the SHA-256 digest of a language and a file of any size in the findings, and return the file's size in
+    bytes.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is no file")
     digest, size = hashlib.sha256(language.encode() + b"\0"), 0
@@ -54,6 +62,7 @@ def _digest(path: Path, *, language: str, findings: Findings) -> int:
 
 
 def _admit_text(task: Task, text: str) -> None:
+    """Refuse a text without the entry function or with a forbidden word."""
     if not re.search(rf"\b{re.escape(task.entry)}\s*\(", text):
         raise CandidateFailed("rejected", f"no function {task.entry}: the entry point is missing")
     for forbidden in task.forbidden:
@@ -62,10 +71,11 @@ def _admit_text(task: Task, text: str) -> None:
 
 
 def build(judgement: Judgement) -> None:
-    """Build the candidate in the sandbox, or take it from the cache.
+    """Build the candidate in the sandbox, or take the build from the cache, and store the artifact and its facts.
 
     Raises:
-        Failed: build_failed, or rejected where the source asks for what is not run here.
+        CandidateFailed: the build failed (status `build_failed`), or the source asks for something that this judge does
+            not run (`rejected`).
     """
     opened, findings = judgement.opened, judgement.findings
     findings.isolation = int(opened.device.isolation.level)

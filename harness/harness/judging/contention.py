@@ -1,7 +1,8 @@
-"""A measured candidate against its opponent: audit, duel, vendor line, sustained run.
+"""Compare a measured candidate with its opponent: audit, duel, vendor line, sustained run.
 
-Only a candidate that is about as fast as the incumbent or faster is a contender, and only a duel with the incumbent
-promotes it; the first candidate that passes, or one that is faster beyond any doubt, needs no duel.
+Only a candidate that is about as fast as the incumbent, or faster, is a contender, and only a duel with the incumbent
+promotes it. Two candidates are promoted without a duel: the first that passes, and one whose slowest batch beats the
+incumbent's fastest batch by a clear factor.
 """
 
 import math
@@ -28,68 +29,72 @@ from harness.wire import messages as wire
 from harness.worker import Worker
 
 CLEAR: float = TIMING["duel"]["clear_factor"]
-"""A contender whose slowest batch beats the incumbent's fastest by this factor needs no duel."""
+"""A contender whose slowest batch beats the incumbent's fastest by this factor is promoted without a duel."""
 LINE_QUADS: int = TIMING["duel"]["line_quads"]
-"""Quads, at most, of a duel with the head of the contender's own line, which promotes nobody."""
+"""Highest number of quads of a duel with the head of the contender's own line, which promotes nobody."""
 
 
 @dataclass
 class Contention:
-    """A candidate that passed, on its way into, or past, a duel."""
+    """The state of one contention: a candidate that passed, its opponent, and the results so far."""
 
     judgement: Judgement
-    """The same candidate, admitted and built again: its artifact is in the cache."""
+    """The judgement of the same candidate, admitted and built again; the cache holds its artifact."""
     measurement: wire.Measurement
-    """The candidate's measurement; the audit may slow it, and a promotion adds figures to it."""
+    """The candidate's measurement. The audit may slow it, and a promotion adds figures to it."""
     batches: list[BatchTime]
-    """Its batches of the main case."""
+    """The candidate's batches of the main case."""
     opponent: wire.Opponent | None
-    """None where no candidate has passed before."""
+    """The candidate to compare with; None if no candidate has passed before."""
     promotion: str | None = None
+    """Reason of the promotion, `first`, `clear` or `duel`; None if the candidate is not promoted."""
     duel: wire.Duel | None = None
     workers: ExitStack = field(default_factory=ExitStack)
+    """Ends the contender's worker when the contention ends."""
 
     @property
     def opened(self) -> OpenTask:
-        """The open task."""
+        """Return the open task."""
         return self.judgement.opened
 
     @property
     def findings(self) -> Findings:
-        """Findings that the verdict is made from."""
+        """Return the findings from which the verdict is made."""
         return self.judgement.findings
 
     @property
     def progress(self) -> Progress:
-        """Receives each stage as it begins."""
+        """Return the callback that receives each stage when it begins."""
         return self.judgement.progress
 
     @cached_property
     def worker(self) -> Worker:
-        """The contender's worker, started when a stage first needs it."""
+        """Return the contender's worker; it is started when a stage first needs it."""
         return self.workers.enter_context(self.opened.worker(self.judgement.built.artifact))
 
     @property
     def call_s(self) -> float:
-        """The contender's score in the main case, seconds per call."""
+        """Return the contender's score in the main case, in seconds per call."""
         quantile = self.opened.pace.quantile
         return score(self.batches, quantile=quantile, rng=np.random.default_rng(0)).call_s
 
     @property
     def is_in_line(self) -> bool:
-        """Whether the opponent is the head of the contender's own line."""
+        """Return whether the opponent is the head of the contender's own line."""
         return self.opponent is not None and self.opponent.role is wire.OpponentRole.LINE
 
     @property
     def is_contender(self) -> bool:
-        """Whether the candidate is fast enough to be compared with its opponent."""
+        """Return whether the candidate is fast enough to be compared with its opponent."""
         if self.opponent is None or self.is_in_line:
             return True
         margin = max(self.opened.pace.noise, 2 * self.opened.calibration.spread)
         return self.measurement.time_us <= self.opponent.time_us * (1 + margin)
 
     def allowed_single_s(self, call_s: float) -> float:
-        """Return the longest single call of a candidate that takes `call_s` per call in batches."""
+        """Return the longest seconds of a single call that the audit allows a candidate with `call_s` seconds per call
+        in batches.
+        """
         calibration = self.opened.calibration
         scatter_s = calibration.overheads[self.worker.language][0.0].scatter_s
         return audit.allowed_s(call_s, vendor_ratio=calibration.single_ratio, scatter_s=scatter_s)
@@ -99,16 +104,17 @@ class Contention:
 
 
 def is_audited(contention: Contention) -> bool:
-    """Return whether the candidate may become the incumbent, so that its single calls are timed."""
+    """Return whether the audit applies: the candidate may become the incumbent."""
     return contention.is_contender and not contention.is_in_line
 
 
 def audit_calls(contention: Contention) -> None:
-    """Score a candidate by its single calls if they take longer than its batches justify.
+    """Time single calls, and score the candidate by them if they take longer than its time in batches justifies. A
+    candidate whose batches hold one call each is not audited.
 
     Raises:
-        Failed: a single call is incorrect or tampered.
-        WorkerDied, WorkerOverdue: the worker ended, or was late.
+        CandidateFailed: the outputs of a single call are wrong, or memory was tampered with.
+        WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
     """
     worker = contention.worker
     if all(batch.calls == 1 for batch in contention.batches):
@@ -124,6 +130,9 @@ def audit_calls(contention: Contention) -> None:
 
 
 def _single_call_s(contention: Contention, worker: Worker, *, allowed_s: float) -> float:
+    """Return the seconds of a single call, measured once more if other work disturbed the audit and the result exceeds
+    `allowed_s`.
+    """
     opened = contention.opened
     session = opened.session(worker, opened.main).after(0.0)
     look_again_from_s = allowed_s if opened.pace.graph_below_s else math.inf
@@ -148,15 +157,16 @@ def _single_call_s(contention: Contention, worker: Worker, *, allowed_s: float) 
 
 
 def is_contender(contention: Contention) -> bool:
-    """Return whether the candidate still is one: the audit may have slowed it."""
+    """Return whether the candidate is still fast enough for a duel after the audit, which may have slowed it."""
     return contention.is_contender
 
 
 def fight(contention: Contention) -> None:
-    """Decide by a duel whether the contender becomes the incumbent; a duel within a line promotes nobody.
+    """Decide whether the contender becomes the incumbent, by a duel unless it is the first that passes or clearly
+    faster. A duel within the contender's own line promotes nobody.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the contender fails in the duel.
+        CandidateFailed, WorkerDied, WorkerOverdue: the contender fails in the duel.
         MachineError: a side failed while another process computed on the device.
     """
     opponent = contention.opponent
@@ -169,11 +179,13 @@ def fight(contention: Contention) -> None:
 
 
 def _is_clear(contention: Contention, opponent: wire.Opponent) -> bool:
+    """Return whether the contender's slowest batch beats the opponent's fastest by the clear factor."""
     slowest_us = 1e6 * max(batch.call_s for batch in contention.batches)
     return slowest_us * CLEAR < opponent.fastest_us
 
 
 def _fight_opponent(contention: Contention, opponent: wire.Opponent) -> None:
+    """Fight the duel and store its result. The contender is promoted if it wins, or if an incumbent fails."""
     findings = contention.findings
     try:
         with blamed_only_alone(contention.opened, workers=1):
@@ -194,13 +206,15 @@ def _fight_opponent(contention: Contention, opponent: wire.Opponent) -> None:
 
 
 def won_in_company(contention: Contention, fought: duel.Duel) -> bool:
-    """Return whether a candidate that passed the audit was faster in its duel than its single calls justify."""
+    """Return whether an audited candidate was faster in the duel than its single calls justify."""
     single_us = contention.measurement.single_us
     return single_us is not None and single_us * 1e-6 > contention.allowed_single_s(fought.contender_s)
 
 
 def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
-    """Fight the opponent, built again where the cache has lost it."""
+    """Fight the duel with the opponent and return the result. The opponent is built again if the cache no longer holds
+    it.
+    """
     opened = contention.opened
     built = opened.build(Path(opponent.source.path), language=opponent.source.language)
     if isinstance(built, BuildFailure):
@@ -215,17 +229,18 @@ def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
 
 
 def is_beside_vendor(contention: Contention) -> bool:
-    """Return whether the vendor line runs interleaved with the candidate: it is promoted and not much slower."""
+    """Return whether the candidate is run in turn with the vendor line: it is promoted and not much slower."""
     return (
         bool(contention.promotion) and (contention.measurement.vendor_ratio or 0.0) > contention.opened.pace.vendor_from
     )
 
 
 def compare_with_vendor(contention: Contention) -> None:
-    """Replace the ratio of the scores by that of interleaved quads, where enough of them fit into their time.
+    """Run the candidate and the vendor line in turn, and replace the measurement's vendor ratio by the median ratio of
+    the quads. The ratio is left as it is if too few quads fit into the time limit or the vendor line fails.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the candidate fails.
+        CandidateFailed, WorkerDied, WorkerOverdue: the candidate fails.
     """
     opened, findings, vendor = contention.opened, contention.findings, contention.opened.calibration.vendor
     try:
@@ -248,15 +263,15 @@ def compare_with_vendor(contention: Contention) -> None:
 
 
 def is_sustained(contention: Contention) -> bool:
-    """Return whether the candidate runs back to back: it is promoted, and heat slows the device."""
+    """Return whether the candidate runs without idle gaps: it is promoted, and heat slows this kind of device."""
     return bool(contention.promotion and contention.opened.pace.sustained_s)
 
 
 def sustain(contention: Contention) -> None:
-    """Measure the seconds per call of back-to-back calls.
+    """Run calls without idle gaps, verify their outputs, and store their seconds per call in the measurement.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the candidate fails.
+        CandidateFailed, WorkerDied, WorkerOverdue: the candidate fails.
     """
     opened, call_s = contention.opened, contention.measurement.time_us * 1e-6
     plan = opened.plan(opened.main, pilot_s=call_s)

@@ -1,9 +1,9 @@
-"""From a candidate to its verdict, stage by stage. The file to read first in the harness.
+"""Judge a candidate stage by stage and return its verdict. Read this file first in the harness.
 
 `measure` finds out whether a candidate is right and how fast it is, and may run on any device. `contend` compares a
-measured candidate with its opponent; contentions follow one another, for each may change the incumbent.
+measured candidate with its opponent. Contentions run one after another, because each may change the incumbent.
 
-A bad kernel is a verdict; whatever else goes wrong is raised, and answered as an error of the harness.
+A bad kernel is a verdict. Every other failure is raised as an exception and answered as an error of the harness.
 """
 
 from pathlib import Path
@@ -34,25 +34,28 @@ PREPARE = (
     Stage("admit", admission.admit, is_timed=False),
     Stage("build", admission.build),
 )
+"""Stages that make an artifact of a source."""
 MEASURE = (
     *PREPARE,
     Stage("correctness", correctness.check),
     Stage("timing", timed_cases.time_cases),
     Stage("floor", measurement.check_physics_floor, is_timed=False),
 )
+"""Stages of `measure`."""
 CONTEND = (
     Stage("audit", contention.audit_calls, applies=contention.is_audited),
     Stage("duel", contention.fight, applies=contention.is_contender),
     Stage("vendor", contention.compare_with_vendor, applies=contention.is_beside_vendor),
     Stage("sustained", contention.sustain, applies=contention.is_sustained),
 )
+"""Stages of `contend`."""
 
 
 def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire.Verdict:
-    """Return the verdict on one candidate, without a promotion.
+    """Build, check and time one candidate and return the verdict. This never promotes the candidate.
 
     Raises:
-        OSError, MachineError: the harness failed; nothing was found out about the candidate.
+        OSError, MachineError: the harness failed, and nothing is known about the candidate.
     """
     judgement = _judgement(opened, request.candidate, progress)
     judgement.racing_above_s = request.racing_above_s
@@ -68,10 +71,11 @@ def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire
 
 
 def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire.Verdict:
-    """Return the verdict on a measured candidate after its contention; its facts and batches are not told again.
+    """Compare a measured candidate with its opponent and return the verdict, with a promotion if the candidate becomes
+    the incumbent. The verdict does not repeat the facts and batches of the measurement.
 
     Raises:
-        OSError, MachineError: the harness failed; nothing was found out about the candidate.
+        OSError, MachineError: the harness failed, and nothing is known about the candidate.
     """
     judgement = _judgement(opened, request.candidate, progress)
     batches = [BatchTime(batch.time_us * 1e-6, batch.calls, batch.key) for batch in request.batches]
@@ -89,6 +93,7 @@ def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire
 
 
 def _contend(state: Contention) -> None:
+    """Build the candidate and run the stages of its contention."""
     opened, judgement = state.opened, state.judgement
     with blamed_only_alone(opened, workers=0), state.workers:
         # The artifact is in the cache, unless another machine measured the candidate.
@@ -98,6 +103,7 @@ def _contend(state: Contention) -> None:
 
 
 def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Judgement:
+    """Return a new judgement of a source."""
     return Judgement(opened, source, progress, Findings(opened.device.clock))
 
 
@@ -105,10 +111,11 @@ def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Jud
 
 
 def compare(opened: OpenTask, request: wire.DuelRequest, progress: Progress) -> duel.Duel | wire.Verdict:
-    """Fight a duel on demand, once the candidates are built and checked; return the verdict on the one that fails.
+    """Fight a duel on request: build and check both candidates, then run them in turn. Return the duel, or the verdict
+    on the candidate that failed. A request without an incumbent compares with the vendor line.
 
     Raises:
-        MachineError: there is no vendor line here, or the kernels are too slow to be compared with it.
+        MachineError: the calibration has no vendor line, or the kernels are too slow to be compared with it.
     """
     checked: list[tuple[Path, float]] = []
     for side, source in (("A", request.candidate), ("B", request.incumbent)):
@@ -129,7 +136,11 @@ def compare(opened: OpenTask, request: wire.DuelRequest, progress: Progress) -> 
 
 
 def _checked(judgement: Judgement) -> tuple[Path, float]:
-    """Return the artifact of a candidate that is right in every case, and the seconds of its main case's pilot."""
+    """Build a candidate and check every case; return the artifact and the pilot of the main case in seconds per call.
+
+    Raises:
+        CandidateFailed: the candidate is refused, does not build, or fails in a case.
+    """
     opened = judgement.opened
     run_stages(PREPARE, judgement)
     artifact = judgement.built.artifact
@@ -138,6 +149,9 @@ def _checked(judgement: Judgement) -> tuple[Path, float]:
 
 
 def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
+    """Fight the duel between two checked candidates, or between one and the vendor line. `checked` holds each artifact
+    with its seconds per call.
+    """
     (artifact, call_s), *others = checked
     with blamed_only_alone(opened, workers=0), deaths_are_verdicts(opened.main), opened.worker(artifact) as worker:
         if others:
@@ -150,7 +164,9 @@ def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
 
 
 def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
-    """Run one recorded batch again, unscored; return whether every output is right, and what was found."""
+    """Run one recorded batch again on the inputs of its key, without a score. Return whether every output is right, and
+    a sentence that says what was found.
+    """
     judgement, sets = _judgement(opened, request.candidate, no_progress), range(request.calls)
     try:
         case = _recorded_case(opened, name=request.case, calls=request.calls)
@@ -168,7 +184,9 @@ def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
 
 
 def _recorded_case(opened: OpenTask, *, name: str, calls: int) -> Case:
-    """Return a case by name. Raises Failed: the task has none, or no batch of so many calls."""
+    """Return the task's case of this name. Raises CandidateFailed if the task has no such case or no batch of this case
+    can hold `calls` calls.
+    """
     case = next((case for case in opened.task.cases if case.name == name), None)
     if case is None or calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):
         raise CandidateFailed("rejected", f"no batch {name}:{calls} can have been recorded of this task")

@@ -1,4 +1,4 @@
-"""The stage `timing`: batches of every timed case on rotating operand sets, each with fresh inputs and verified."""
+"""The stage `timing`: time batches of every timed case on rotating operand sets, with fresh inputs, and verify them."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,19 +16,21 @@ from harness.timing.session import TimingSession
 from harness.wire import messages as wire
 
 MAX_PLANS: int = TIMING["plan"]["most_plans"]
-"""Plans of one case. A candidate that got faster after each is not scored below half of what the last one assumed."""
+"""Highest number of plans for one case. A candidate that is faster than each plan expected is not scored below half of
+the time that the last plan assumed."""
 REPLAN_FACTOR: float = TIMING["plan"]["replan_factor"]
 """A batch that is faster than the pilot by more than this factor shows that the pilot was not typical."""
 RACING_BATCHES: int = TIMING["plan"]["racing_batches"]
-"""Batches after which a candidate that is slower than the race allows is scored."""
+"""Number of batches after which a candidate that is slower than the race allows is scored without further timing."""
 AS_GRAPH = "calls are so short that each batch runs as a CUDA graph, where they can be captured"
 
 
 def time_cases(judgement: Judgement) -> None:
-    """Time every timed case; the worker is killed after the last batch, before its outputs are examined.
+    """Time every timed case and store batches, scores and the main case's pilot in the judgement. The worker is killed
+    after the last batch, before the outputs of that batch are examined.
 
     Raises:
-        Failed: incorrect, tampered, crashed or timed_out.
+        CandidateFailed: an output is wrong, memory was tampered with, or the worker crashed or timed out.
     """
     opened, batches = judgement.opened, {}
     for case in opened.task.timed:
@@ -42,19 +44,21 @@ def time_cases(judgement: Judgement) -> None:
 
 
 def as_wire(case: Case, batch: BatchTime) -> wire.Batch:
-    """Return a batch as a verdict tells it."""
+    """Return a batch in the form that a verdict reports, with microseconds per call."""
     return wire.Batch(case.name, batch.calls, batch.call_s * 1e6, batch.key, batch.telemetry)
 
 
 @dataclass(frozen=True)
 class _TimedCase:
-    """One timed case of a candidate."""
+    """Times one case of one candidate, with a new plan if the pilot was not typical."""
 
     judgement: Judgement
     case: Case
 
     def batches(self) -> list[BatchTime]:
-        """Return the batches of the first plan that is not made from untypical calls, or of the last plan."""
+        """Return the timed batches of the first plan whose pilot was typical, or of the last plan. Seconds per call are
+        at least the pilot divided by REPLAN_FACTOR.
+        """
         case, findings = self.case, self.judgement.findings
         pilot_s = self.judgement.pilots_s[case.name]
         with deaths_are_verdicts(case):
@@ -87,7 +91,7 @@ class _TimedCase:
         return _CaseTiming(session, plan, misled_below_s, racing_above_s)
 
     def _measurable(self, timing: "_CaseTiming") -> DisturbableFigure[list[BatchTime]]:
-        """Return all batches but the last as a figure that can be disturbed."""
+        """Return all batches but the last as a figure that other work can disturb and that may be measured again."""
         return DisturbableFigure(
             wire.Figure.TIMING,
             f"case {self.case.name}",
@@ -99,16 +103,19 @@ class _TimedCase:
 
 @dataclass(frozen=True)
 class _CaseTiming:
-    """How the batches of one case are timed under one plan."""
+    """The timing session, the plan and the time bounds by which the batches of one case are timed."""
 
     session: TimingSession
     plan: Plan
     misled_below_s: float
-    """A batch below this, in seconds per call, shows that the plan was made from untypical calls."""
+    """A batch below this many seconds per call shows that the plan came from untypical calls; 0 = no batch does."""
     racing_above_s: float
+    """A candidate whose first batches all take more than this many seconds per call is scored from those batches."""
 
     def all_but_last(self, monitor: Monitor) -> list[BatchTime]:
-        """Return timed batches; none follows one that shows the plan wrong, or the candidate too slow."""
+        """Time and return all planned batches but the last; stop early after a batch that shows the plan wrong or the
+        candidate too slow. `monitor` looks for other work after each batch.
+        """
         batches: list[BatchTime] = []
         for index in range(self.plan.batches - 1):
             batches.append(time_batch(self.session, self.plan, index=index))
@@ -118,21 +125,21 @@ class _CaseTiming:
         return batches
 
     def is_misled(self, batches: list[BatchTime]) -> bool:
-        """Return whether the last batch shows the plan wrong."""
+        """Return whether the last of these batches was so fast that the plan came from untypical calls."""
         return batches[-1].call_s < self.misled_below_s
 
     def is_lost(self, batches: list[BatchTime]) -> bool:
-        """Return whether the first batches are all slower than the race allows."""
+        """Return whether these are the first RACING_BATCHES batches and all take longer than the race allows."""
         return len(batches) == RACING_BATCHES and all(batch.call_s > self.racing_above_s for batch in batches)
 
 
 def time_batch(session: TimingSession, plan: Plan, *, index: int, is_last: bool = False) -> BatchTime:
-    """Time one batch on the operand sets of its turn and verify its outputs.
-
-    The worker of the last batch is killed before the outputs are examined: what was still to be written never lands.
+    """Time batch number `index` of a plan on its operand sets, verify the outputs, and return the time. With `is_last`,
+    the worker is killed before the outputs are examined, so that a late write never arrives.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the outputs are wrong, or the worker ended or was late.
+        CandidateFailed: an output is wrong, or memory was tampered with.
+        WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
     """
     first = index * plan.calls % (plan.sets - plan.calls + 1)
     sets, key = range(first, first + plan.calls), inputs.fresh_key()
