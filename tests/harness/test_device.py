@@ -82,7 +82,7 @@ def test_only_cards_that_we_ran_on_are_called_measured():
 def test_an_unknown_card_or_unit_is_one_line_that_names_it():
     with pytest.raises(device.UnknownPeak, match=r"RTX 4090: no peak is known"):
         device.pick("NVIDIA GeForce RTX 4090", power_limit_w=450, memory_bytes=24 * GIB, sm_count=128)
-    with pytest.raises(TaskFault, match=r"unit int4: .* known are fp8"):
+    with pytest.raises(TaskFault, match=r"unit int4: .* known units: fp8"):
         device.SKUS["H100 SXM"].peak("int4")
 
 

@@ -64,7 +64,7 @@ def test_a_first_turn_that_loads_code_counts_for_nobody(scripted_judge):
 def test_a_candidate_that_needs_company_is_scored_by_its_single_calls(scripted_judge):
     here = scripted_judge(merging=Behaviour(call_s=1e-3, single_s=2e-3))
     verdict = here.contend("merging")
-    assert any("scored by its single calls: 2.00 times" in note for note in verdict.notes)
+    assert any("scored by its single calls, which take 2.00 times" in note for note in verdict.notes)
     assert verdict.measurement.time_us == pytest.approx(2000.0, rel=0.02)
     assert verdict.measurement.single_us == pytest.approx(2000.0, rel=0.02)
 
@@ -87,7 +87,7 @@ def test_a_disturbed_audit_is_repeated(scripted_judge):
     disturbed = in_contention(3, disturbed="a load", call_s=5e-3)
     slow_once = tuple(in_contention(n, call_s=5e-3) for n in range(audit.SINGLE_CALLS) if n != 3)
     verdict = scripted_judge(honest=Behaviour(call_s=1e-3, events=(disturbed, *slow_once))).contend("honest")
-    assert any(note.startswith("the audit: timed again") for note in verdict.notes)
+    assert any(note.startswith("the audit: measured again") for note in verdict.notes)
     assert verdict.measurement.time_us == pytest.approx(1000.0, rel=0.01)
 
 
@@ -95,7 +95,7 @@ def test_who_wins_faster_than_its_single_calls_allow_has_won_in_company(scripted
     # The duel's calls alone are quicker than the audit's, so the speedup comes from what calls do together.
     quick = tuple(in_contention(audit.SINGLE_CALLS + n, call_s=0.7e-3) for n in range(120))
     verdict = scripted_judge(sly=Behaviour(call_s=1e-3, events=quick), slow=SLOW).contend("sly", "slow")
-    assert "the duel is not counted: its calls were quicker than single calls allow" in verdict.notes
+    assert "the duel is not counted: the calls in it were faster than single calls allow" in verdict.notes
     assert verdict.promotion is None
     assert verdict.duel is not None
 
@@ -163,7 +163,7 @@ def test_the_head_of_a_line_that_fails_promotes_nobody(scripted_judge):
     bad = Behaviour(call_s=1.2e-3, events=(ScriptedEvent(worker=1, batch=1, mistake="C[0,0] is 1"),))
     verdict = scripted_judge(fast=FAST, bad=bad).contend("fast", "bad", role=OpponentRole.LINE)
     assert verdict.promotion is None
-    assert any("the line failed" in note for note in verdict.notes)
+    assert any("the head of the line failed in the duel" in note for note in verdict.notes)
 
 
 # --- what is measured of promoted candidates only -------------------------------------------------------------------
@@ -202,7 +202,7 @@ def test_an_incumbent_that_does_not_build_any_more_loses(scripted_judge):
     here.device.script = replace(here.device.script, candidates=(fast, gone, *rest))
     verdict = judge.contend(here.opened, claim, here.announce)
     assert verdict.promotion == "duel"
-    assert any("it does not build any more: no such header" in note for note in verdict.notes)
+    assert any("it no longer builds: no such header" in note for note in verdict.notes)
 
 
 # --- terms of a duel ------------------------------------------------------------------------------------------------

@@ -14,12 +14,12 @@ from harness.wire.messages import Figure
     [
         ([""], False, 1, [], []),
         (["a load"], True, 1, [], []),
-        (["a load", ""], False, 2, ["the audit: timed again, for it was disturbed: a load"], []),
+        (["a load", ""], False, 2, ["the audit: measured again because it was disturbed: a load"], []),
         (
             ["a load", "two loads"],
             False,
             2,
-            ["the audit: disturbed, and once more when it was timed again: two loads"],
+            ["the audit: disturbed in both measurements: two loads"],
             [Figure.AUDIT],
         ),
     ],

@@ -68,7 +68,7 @@ def test_a_candidate_that_pretends_to_be_slow_is_not_scored_below_half_of_its_la
 def test_a_disturbed_case_is_timed_again_and_the_note_says_why(scripted_judge):
     here = scripted_judge(honest=Behaviour(events=(at_timed(1, disturbed="two loads", call_s=9e-3),)))
     verdict = here.measure("honest")
-    assert "case main: timed again, for it was disturbed: two loads" in verdict.notes
+    assert "case main: measured again because it was disturbed: two loads" in verdict.notes
     assert verdict.disturbed == ()
     assert verdict.measurement.time_us == pytest.approx(1000.0)
 
@@ -77,7 +77,7 @@ def test_a_case_that_is_disturbed_twice_is_told(scripted_judge):
     everywhere = tuple(at_timed(n, disturbed="two loads") for n in range(80))
     verdict = scripted_judge(honest=Behaviour(events=everywhere)).measure("honest")
     assert verdict.disturbed == (Figure.TIMING,)
-    assert any("disturbed, and once more" in note for note in verdict.notes)
+    assert any("disturbed in both measurements" in note for note in verdict.notes)
 
 
 def test_short_calls_run_as_graphs_where_they_can_be_captured(scripted_judge):

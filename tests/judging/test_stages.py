@@ -58,7 +58,7 @@ def test_a_build_that_fails_has_the_status_that_the_builder_gives(scripted_judge
         (ScriptedEvent(batch=1, overdue=True), "timed_out", f"deadline in a hidden case: {HIDDEN}"),
         (ScriptedEvent(batch=0, mistake="C[0,0] is 1"), "incorrect", "case main: C[0,0] is 1 [inputs main:1:"),
         (ScriptedEvent(batch=1, mistake="C[0,0] is 1"), "incorrect", f"wrong in a hidden case: {HIDDEN}"),
-        (ScriptedEvent(batch=0, overrun=4), "incorrect", "wrote outside the outputs: 4 bytes beside them changed"),
+        (ScriptedEvent(batch=0, overrun=4), "incorrect", "wrote outside the outputs: 4 bytes around them changed"),
         (ScriptedEvent(batch=0, excess="3 GiB are taken"), "crashed", "3 GiB are taken"),
         (ScriptedEvent(batch=0, tampered="the inputs were changed"), "tampered", "case main: the inputs were changed"),
         (ScriptedEvent(batch=0, busy="the GPU was still at work"), "tampered", "still at work"),
@@ -88,7 +88,7 @@ def test_a_rate_above_the_ceiling_is_no_measurement(scripted_judge, task):
     impossible_s = task.work(task.timed[0]) / 1.2e12
     verdict = scripted_judge(Script(peak=1e12), miracle=Behaviour(call_s=impossible_s)).measure("miracle")
     assert verdict.status == "tampered"
-    assert "1.20 of the peak: faster than physics" in verdict.detail
+    assert "1.20 of the peak, which this device cannot reach" in verdict.detail
 
 
 @pytest.mark.parametrize(("event", "look"), [

@@ -54,7 +54,7 @@ class Sku:
         """
         if unit not in self.peaks:
             raise TaskFault(
-                f"task.toml: unit {unit}: no peak is known of {self.name}; known are {', '.join(self.peaks)}"
+                f"task.toml: unit {unit}: no peak of {self.name} is known for it; known units: {', '.join(self.peaks)}"
             )
         return self.peaks[unit]
 
@@ -157,15 +157,17 @@ def pick(name: str, *, power_limit_w: float, memory_bytes: int, sm_count: int) -
         UnknownPeak: the name is not in the table.
     """
     gib = memory_bytes / (1 << 30)
-    for called, variants in _NAMES:
-        if called.upper() in name.upper():
+    for driver_name, variants in _NAMES:
+        if driver_name.upper() in name.upper():
             sku = min(
                 (SKUS[variant] for variant in variants),
                 key=lambda sku: (sku.sm_count != sm_count, abs(sku.memory_gib - gib) > 8,
                                  abs(sku.power_w - power_limit_w)),
             )  # fmt: skip
             return _with_reason(sku, name, power_limit_w=power_limit_w, gib=gib, sm_count=sm_count)
-    raise UnknownPeak(f"{name}: no peak is known of this card; add it to the table in harness/harness/devices/cards.py")
+    raise UnknownPeak(
+        f"{name}: no peak is known for this card; add it to the table in harness/harness/devices/cards.py"
+    )
 
 
 def _with_reason(sku: Sku, name: str, *, power_limit_w: float, gib: float, sm_count: int) -> Sku:
@@ -175,5 +177,5 @@ def _with_reason(sku: Sku, name: str, *, power_limit_w: float, gib: float, sm_co
     power = f"{power_limit_w:g} W" + (f" of {sku.power_w:g}" if power_limit_w < sku.power_w else "")
     why = f"named {name}, {power}, {gib:.0f} GiB, {sm_count} SMs"
     if sm_count != sku.sm_count:
-        why += f" of {sku.sm_count}: part of a card (MIG?), measured against the whole"
+        why += f" of {sku.sm_count}: a part of a card (MIG?), measured against the peak of the whole card"
     return replace(sku, why=why)

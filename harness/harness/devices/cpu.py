@@ -53,7 +53,7 @@ class CpuDevice:
         self._cache = cache
         self._cores = cores
         self._runtime = trusted.program(runtime.FOLDER / "cpu.c", cache, options=(*layout.c_definitions(), "-ldl"))
-        self._libraries = (*libraries.linked(self._runtime), *_mathematics(self._runtime))
+        self._libraries = (*libraries.linked(self._runtime), *_math_library(self._runtime))
         self._peaks: dict[str, list[float]] = {}
 
     @property
@@ -116,10 +116,10 @@ class CpuDevice:
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
         """Start the compiled worker program on a shared object; see Device."""
         assert isinstance(memory, CpuMemory)
-        given = (memory.inputs.fd, memory.outputs[slot].fd)
+        buffer_fds = (memory.inputs.fd, memory.outputs[slot].fd)
 
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
-            return self._launch(artifact, folder, fds=(orders_fd, status_fd, *given), profile=profile)
+            return self._launch(artifact, folder, fds=(orders_fd, status_fd, *buffer_fds), profile=profile)
 
         manner = WorkerTraits(
             READY_S, shares_core=self._cores.shared, host_bytes=None, fault=lambda number: f"fault {number}",
@@ -189,17 +189,17 @@ class CpuDevice:
             "flags": " ".join(c_builder.FLAGS),
             "cores": f"candidates on core {cores.worker}, judge on {', '.join(map(str, cores.judge))}",
             "last_level_cache": f"{self.cache_bytes >> 20} MiB",
-            "peak_probes": "; ".join(_in_words(unit, probes) for unit, probes in self._peaks.items()),
+            "peak_probes": "; ".join(_describe_probes(unit, probes) for unit, probes in self._peaks.items()),
         }
 
 
-def _in_words(unit: str, probes: list[float]) -> str:
-    return f"{len(probes)} probes of {unit}, median {statistics.median(probes):.4g}, fastest taken"
+def _describe_probes(unit: str, probes: list[float]) -> str:
+    return f"{len(probes)} probes of {unit}, median {statistics.median(probes):.4g}; the fastest is the peak"
 
 
-def _mathematics(runtime: Path) -> tuple[Path, ...]:
+def _math_library(runtime: Path) -> tuple[Path, ...]:
     """Return the paths of libm, which lies in the folder of the C library. Candidates are linked with it, but the
     worker program is not.
     """
-    beside = [path.with_name("libm.so.6") for path in libraries.linked(runtime) if path.name == "libc.so.6"]
-    return tuple(path for name in beside for path in (name, name.resolve()) if path.exists())
+    math_libraries = [path.with_name("libm.so.6") for path in libraries.linked(runtime) if path.name == "libc.so.6"]
+    return tuple(path for library in math_libraries for path in (library, library.resolve()) if path.exists())

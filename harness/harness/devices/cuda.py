@@ -17,8 +17,7 @@ from harness.compiling.build_runner import BuildContext
 from harness.compiling.built import BuildFailure, Built
 from harness.compiling.gpu import TRITON
 from harness.contract import pace
-from harness.devices import cards as device
-from harness.devices import gpu_files, machine
+from harness.devices import cards, gpu_files, machine
 from harness.devices.telemetry import Telemetry
 from harness.devices.vendor import Vendor, cublaslt
 from harness.errors import MachineError
@@ -45,13 +44,13 @@ would cost mostly guards."""
 SHARE_OF_MEMORY = 3
 """The operand sets take at most one part in this many of the GPU's memory, so that at least half of a small card is
 left to the candidate."""
-CORES_OF_JUDGE = 3
+BUSY_JUDGE_CORES = 3
 """Number of the judge's cores that a judgement keeps busy: the judge, the operating system, and the worker's helper
 threads. Further cores are free for a disassembler."""
 READY_S = 30.0
 """Seconds within which a worker must have loaded its candidate. CUDA starts in 0.3 s and Triton is imported in 0.7 s; a
 first start after boot takes longer."""
-FORGET_S = 0.5
+LIST_DELAY_S = 0.5
 """Seconds for which the driver may still list a process that has ended."""
 OPEN_FILES = 256
 """Highest number of files that a worker may open."""
@@ -78,7 +77,7 @@ class CudaDevice:
         self._properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
         self.cache_bytes = int(self._properties["l2CacheSize"])
         self.telemetry = Telemetry(self.uuid)
-        self.sku = device.pick(
+        self.sku = cards.pick(
             self.telemetry.name, power_limit_w=self.telemetry.power_limit_w,
             memory_bytes=int(self._properties["totalGlobalMem"]), sm_count=int(self._properties["multiProcessorCount"]),
         )  # fmt: skip
@@ -86,7 +85,7 @@ class CudaDevice:
         before = set(self.telemetry.processes())
         cupy.cuda.Device(ordinal).use()
         cupy.cuda.runtime.free(0)
-        # Behind a container's wall our own process has another number: it is the one that has just appeared.
+        # Inside a container the driver lists our process under a host number: the one that has just appeared.
         self._own = set(self.telemetry.processes()) - before
         self._kernels = Kernels(trusted.cubin(kernels.SOURCE, cache=cache))
 
@@ -107,11 +106,11 @@ class CudaDevice:
         Raises:
             MachineError: the task's architecture is not that of this card.
         """
-        device.check_architecture(task.arch or "", name=self.name, major=self._properties["major"],
+        cards.check_architecture(task.arch or "", name=self.name, major=self._properties["major"],
                                   minor=self._properties["minor"])  # fmt: skip
-        usual = BANDWIDTH_PACE if task.unit == "dram" else PACE
+        task_pace = BANDWIDTH_PACE if task.unit == "dram" else PACE
         share = int(self._properties["totalGlobalMem"]) // SHARE_OF_MEMORY
-        return replace(usual, max_bytes=min(usual.max_bytes, share))
+        return replace(task_pace, max_bytes=min(task_pace.max_bytes, share))
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
         """Check that no other process computes on the GPU. The peak comes from a table and is not measured. Raises
@@ -137,8 +136,8 @@ class CudaDevice:
         Device.
         """
         with inspection.inspected(built, isolation=self.isolation) as facts:
-            found = None if len(self._cores.judge) > CORES_OF_JUDGE else facts()
-            yield facts if found is None else lambda: found
+            known_facts = None if len(self._cores.judge) > BUSY_JUDGE_CORES else facts()
+            yield facts if known_facts is None else lambda: known_facts
 
     def standards(self, task: Task) -> dict[str, str]:
         """Return a trusted candidate of known duration in CUDA and in each language of the task, because each language
@@ -172,7 +171,7 @@ class CudaDevice:
 
     def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, int], handles: tuple[str, str],
                 profile: Profile) -> sandbox.Process:  # fmt: skip
-        candidate = _place(artifact, folder)
+        candidate = _copy_programs(artifact, folder)
         triton = triton_builder.packages(self._cache) if artifact.is_dir() else None
         python = interpreter.executable()
         packages = triton.readable if triton else ()
@@ -187,8 +186,8 @@ class CudaDevice:
             environment=self._environment() | dict(profile.environment or {}),
         )
         options = triton.options if triton else ("-I", "-S", "-B")
-        where = [triton.folder] if triton else []
-        command = [python, *options, folder, *fds, *handles, candidate, *where]
+        packages_folder = [triton.folder] if triton else []
+        command = [python, *options, folder, *fds, *handles, candidate, *packages_folder]
         program = sandbox.Program([str(word) for word in command], keep_fds=fds)
         return sandbox.launch(program, policy, isolation=self.isolation, folder=folder)
 
@@ -216,7 +215,7 @@ class CudaDevice:
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
         """Raise MachineError: a GPU has a trusted kernel, which measures the process spread instead."""
-        raise MachineError("a GPU has a trusted kernel")
+        raise MachineError("a GPU is not probed: its trusted kernel measures the process spread")
 
     def observe(self) -> Mapping[str, float]:
         """Return clocks, power, temperature and throttle reasons by name with unit."""
@@ -227,11 +226,11 @@ class CudaDevice:
         they would be timed with the candidate.
         """
         if len(self._others()) > workers:
-            time.sleep(FORGET_S)
+            time.sleep(LIST_DELAY_S)
         if len(others := self._others()) > workers:
-            told = ", ".join(f"{pid} ({name})" if name else str(pid) for pid, name in others.items())
+            listed = ", ".join(f"{pid} ({name})" if name else str(pid) for pid, name in others.items())
             remedy = "end it, or choose another card with CUDA_VISIBLE_DEVICES"
-            raise MachineError(f"another process computes on {self.name}: {told}; {remedy}")
+            raise MachineError(f"another process computes on {self.name}: {listed}; {remedy}")
 
     def monitor(self, *workers: Worker) -> "GpuMonitor":
         """Return a monitor that reads the driver's list of processes on the GPU."""
@@ -257,7 +256,7 @@ class CudaDevice:
 
     def _measured(self) -> str:
         units = ", ".join(self.sku.measured)
-        return f"our own runs came near it in {units}" if units else "never measured by us"
+        return f"our measurements came close to it for {units}" if units else "not confirmed by our own measurements"
 
 
 class GpuMonitor:
@@ -287,7 +286,7 @@ def fault_words(number: int) -> str:
     return f"CUDA error {number}: {gpu_files.error_words(number)}"
 
 
-def _place(artifact: Path, folder: Path) -> Path:
+def _copy_programs(artifact: Path, folder: Path) -> Path:
     """Copy the worker program and the candidate into a worker's private folder; return the path of the candidate's
     copy.
     """

@@ -19,9 +19,9 @@ WAKING_S: float = TIMING["disturbance"]["waking_s"]
 """Seconds of waiting per batch that are not counted, because each batch begins with a wake-up."""
 MAX_JUDGE_WAITED: float = TIMING["disturbance"]["most_judge_waited"]
 """Highest fraction of the elapsed time that the judge may have waited for one of its own cores."""
-MAX_BESIDE: float = TIMING["disturbance"]["most_beside"]
+MAX_ON_CORE: float = TIMING["disturbance"]["most_beside"]
 """Highest fraction of the elapsed time that other processes may have run on the candidate's physical core."""
-MAX_AROUND: float = TIMING["disturbance"]["most_around"]
+MAX_ON_ALL_CORES: float = TIMING["disturbance"]["most_around"]
 """Highest fraction of all our cores' time that other processes may have used. They share memory, caches and clock."""
 LEAST_S: float = TIMING["disturbance"]["least_s"]
 """Shortest elapsed time in seconds for which the use of cores is judged, because the kernel counts it in ticks of 10
@@ -56,7 +56,7 @@ class CpuMonitor:
 
     def __init__(self, cores: Collection[int], *, workers: Collection[int], core: int) -> None:
         self._cores, self._workers = cores, workers
-        self._beside = _threads_of_core(core)
+        self._siblings = _threads_of_core(core)
         self._batches = 0
         self._before = count(cores, workers=workers)
 
@@ -71,37 +71,41 @@ class CpuMonitor:
         if not self._batches:
             return ""
         now = count(self._cores, workers=self._workers)
-        return disturbance(self._before, now, batches=self._batches, beside=self._beside)
+        return disturbance(self._before, now, batches=self._batches, siblings=self._siblings)
 
 
 def count(cores: Collection[int], *, workers: Collection[int]) -> Counts:
     """Return the kernel's time counters now, for these core numbers and these process numbers of workers."""
-    scheduled, judge = [_scheduled(pid) for pid in workers], _scheduled(os.getpid())
-    ran_s, waited_s = (sum(times[column] for times in scheduled) for column in (0, 1))
-    return Counts(time.monotonic(), _busy(cores), ran_s, waited_s, judge[0], judge[1])
+    workers_times, judge_times = [_thread_times(pid) for pid in workers], _thread_times(os.getpid())
+    ran_s, waited_s = (sum(times[column] for times in workers_times) for column in (0, 1))
+    return Counts(time.monotonic(), _busy(cores), ran_s, waited_s, judge_times[0], judge_times[1])
 
 
-def disturbance(before: Counts, now: Counts, *, batches: int, beside: Collection[int]) -> str:
+def disturbance(before: Counts, now: Counts, *, batches: int, siblings: Collection[int]) -> str:
     """Return what disturbed a number of batches between two readings, in words; an empty string if nothing did.
-    `beside` holds the logical cores on the candidate's physical core.
+    `siblings` holds the logical cores on the candidate's physical core.
     """
     elapsed_s = now.at_s - before.at_s
     ran_s, judge_ran_s = now.worker_ran_s - before.worker_ran_s, now.judge_ran_s - before.judge_ran_s
     waited_s = now.worker_waited_s - before.worker_waited_s - batches * WAKING_S
     judge_waited_s = now.judge_waited_s - before.judge_waited_s
     busy_s = {core: now.busy_s[core] - before.busy_s[core] for core in before.busy_s.keys() & now.busy_s.keys()}
-    near_s = sum(busy_s.get(core, 0.0) for core in beside) - ran_s
-    around_s = sum(busy_s.values()) - ran_s - judge_ran_s
-    told = []
+    others_on_core_s = sum(busy_s.get(core, 0.0) for core in siblings) - ran_s
+    others_on_all_cores_s = sum(busy_s.values()) - ran_s - judge_ran_s
+    reasons = []
     if waited_s > MAX_WAITED * ran_s:
-        told.append(f"its threads waited {waited_s / (waited_s + ran_s):.0%} of their time for its core")
+        reasons.append(
+            f"the candidate's threads waited {waited_s / (waited_s + ran_s):.0%} of their time for their core"
+        )
     if judge_waited_s > MAX_JUDGE_WAITED * elapsed_s:
-        told.append(f"the judge waited {judge_waited_s / elapsed_s:.0%} of the time for a core")
-    if elapsed_s > LEAST_S and near_s > MAX_BESIDE * elapsed_s:
-        told.append(f"something else ran on its core for {near_s / elapsed_s:.0%} of the time")
-    elif elapsed_s > LEAST_S and around_s > MAX_AROUND * elapsed_s * len(busy_s):
-        told.append(f"something else kept {around_s / elapsed_s:.1f} of {len(busy_s)} cores busy")
-    return "; ".join(told)
+        reasons.append(f"the judge waited {judge_waited_s / elapsed_s:.0%} of the time for a core")
+    if elapsed_s > LEAST_S and others_on_core_s > MAX_ON_CORE * elapsed_s:
+        reasons.append(
+            f"other processes ran on the candidate's core for {others_on_core_s / elapsed_s:.0%} of the time"
+        )
+    elif elapsed_s > LEAST_S and others_on_all_cores_s > MAX_ON_ALL_CORES * elapsed_s * len(busy_s):
+        reasons.append(f"other processes kept {others_on_all_cores_s / elapsed_s:.1f} of {len(busy_s)} cores busy")
+    return "; ".join(reasons)
 
 
 def _threads_of_core(core: int) -> frozenset[int]:
@@ -117,15 +121,15 @@ def _threads_of_core(core: int) -> frozenset[int]:
 
 def _busy(cores: Collection[int]) -> dict[int, float]:
     """Return the seconds that each of these cores has been busy since boot, by core number."""
-    found = {}
+    busy_s = {}
     for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
         name, *ticks = line.split()
         if name.startswith("cpu") and name[3:].isdecimal() and int(name[3:]) in cores:
-            found[int(name[3:])] = sum(int(ticks[column]) for column in _BUSY) * _TICK_S
-    return found
+            busy_s[int(name[3:])] = sum(int(ticks[column]) for column in _BUSY) * _TICK_S
+    return busy_s
 
 
-def _scheduled(pid: int) -> tuple[float, float]:
+def _thread_times(pid: int) -> tuple[float, float]:
     """Return the seconds that a process's threads have run, and the seconds that they have waited for a core. Both are
     0 if the kernel does not count them.
     """
@@ -134,6 +138,6 @@ def _scheduled(pid: int) -> tuple[float, float]:
         try:
             ran, waited, _ = path.read_text(encoding="ascii").split()
         except (OSError, ValueError):
-            continue  # the thread has just ended
+            continue  # The thread has ended since the folder was listed.
         ran_ns, waited_ns = ran_ns + int(ran), waited_ns + int(waited)
     return ran_ns * 1e-9, waited_ns * 1e-9

@@ -12,7 +12,7 @@ from harness.errors import MachineError
 from harness.sandbox import libraries
 from harness.worker.runtime.driver import MULTIPROCESSORS
 
-# What cuInit opens under Landlock; without one of them it answers error 304.
+# Entries of /proc that cuInit opens; if one cannot be read, cuInit returns error 304.
 _PROC = ("driver", "devices", "cpuinfo", "meminfo", "filesystems", "sys", "modules", "stat", "version")
 _LIBRARIES = ("libcuda.so*", "libnvidia-*.so*", "libcudadebugger.so*")
 
@@ -31,10 +31,10 @@ def readable() -> tuple[Path, ...]:
     """
     places = [*(Path("/proc") / name for name in _PROC), Path("/sys"), Path("/dev/null"), Path("/dev/urandom")]
     driver = driver_library()
-    found = [path for pattern in _LIBRARIES for path in sorted(driver.parent.glob(pattern))]
-    real = [path.resolve() for path in found]
+    drivers = [path for pattern in _LIBRARIES for path in sorted(driver.parent.glob(pattern))]
+    targets = [path.resolve() for path in drivers]
     linked = libraries.linked(driver)
-    return tuple(p for p in dict.fromkeys((*places, *found, *real, *linked)) if p.exists())
+    return tuple(p for p in dict.fromkeys((*places, *drivers, *targets, *linked)) if p.exists())
 
 
 @functools.cache

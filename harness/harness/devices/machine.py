@@ -90,10 +90,10 @@ def measure_peak(unit: str, cache: Path, *, core: int, seconds: float) -> list[f
         MachineError: the probe program cannot be built or run.
     """
     program = trusted.program(PROBES[unit], cache)
-    figures = (max(10, round(PROBES_PER_S * seconds)), seconds, last_level_cache_bytes())
-    command = [str(program), *map(str, figures)]
+    arguments = (max(10, round(PROBES_PER_S * seconds)), seconds, last_level_cache_bytes())
+    command = [str(program), *map(str, arguments)]
     pin = lambda: os.sched_setaffinity(0, {core})  # noqa: E731
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin, timeout=60 + seconds, check=False)
-    if done.returncode != 0:
-        raise MachineError(f"the peak probe exited with {done.returncode}: {done.stderr.strip()[:200]}")
-    return [float(line) for line in done.stdout.split()]
+    result = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin, timeout=60 + seconds, check=False)
+    if result.returncode != 0:
+        raise MachineError(f"the peak probe exited with {result.returncode}: {result.stderr.strip()[:200]}")
+    return [float(line) for line in result.stdout.split()]

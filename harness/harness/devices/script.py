@@ -85,7 +85,7 @@ class Behaviour:
     events: tuple[ScriptedEvent, ...] = ()
 
     def event(self, *, worker: int, batch: int) -> ScriptedEvent:
-        """Return what happens in a batch of a worker; an event without effects if the script lists none for that batch."""
+        """Return what happens in a batch of a worker; an event without effects if the script lists none for it."""
         happens = (event for event in self.events if (event.worker, event.batch) == (worker, batch))
         return next(happens, ScriptedEvent(worker, batch))
 
@@ -156,11 +156,11 @@ def read(path: Path) -> Script:
         raise TaskFault(f"script {path}: {error.strerror}") from error
     except ValueError as error:
         raise TaskFault(f"script {path}: {error}") from error
-    made: Script = _made(Script, table, place=f"script {path}")
-    return made
+    script: Script = _parsed(Script, table, place=f"script {path}")
+    return script
 
 
-_INNER: Mapping[tuple[type, str], type] = {
+_NESTED: Mapping[tuple[type, str], type] = {
     (Script, "vendor"): VendorScript,
     (Script, "candidates"): Behaviour,
     (Script, "factors"): Factor,
@@ -169,7 +169,7 @@ _INNER: Mapping[tuple[type, str], type] = {
 }
 
 
-def _made(kind: type, table: Any, *, place: str) -> Any:
+def _parsed(kind: type, table: Any, *, place: str) -> Any:
     """Return a dataclass of type `kind` from a TOML table that holds some of its fields. `place` names the table in
     messages.
 
@@ -181,23 +181,23 @@ def _made(kind: type, table: Any, *, place: str) -> Any:
     known = {each.name: each for each in fields(kind)}
     if unknown := [key for key in table if key not in known]:
         raise TaskFault(f"{place}: unknown key {unknown[0]}; known are {', '.join(known)}")
-    if lacking := [name for name, each in known.items() if each.default is MISSING and name not in table]:
-        raise TaskFault(f"{place}: key {lacking[0]} is missing")
+    if missing := [name for name, each in known.items() if each.default is MISSING and name not in table]:
+        raise TaskFault(f"{place}: key {missing[0]} is missing")
     return kind(**{key: _value(kind, key, value, place=f"{place}: {key}") for key, value in table.items()})
 
 
 def _value(kind: type, key: str, value: Any, *, place: str) -> Any:
-    if inner := _INNER.get((kind, key)):
+    if nested := _NESTED.get((kind, key)):
         if isinstance(value, list):
-            return tuple(_made(inner, each, place=f"{place} {number}") for number, each in enumerate(value))
-        return _made(inner, value, place=place)
-    is_right, wanted = _PLAIN[next(each.type for each in fields(kind) if each.name == key)]
+            return tuple(_parsed(nested, each, place=f"{place} {number}") for number, each in enumerate(value))
+        return _parsed(nested, value, place=place)
+    is_valid, description = _PLAIN[next(each.type for each in fields(kind) if each.name == key)]
     if key in _SPECIAL:
-        is_right, wanted = _SPECIAL[key]
+        is_valid, description = _SPECIAL[key]
     if kind is ScriptedEvent and key == "call_s":
-        is_right, wanted = _PLAIN[float]
-    if not is_right(value):
-        raise TaskFault(f"{place}: {wanted} is wanted, not {value!r}")
+        is_valid, description = _PLAIN[float]
+    if not is_valid(value):
+        raise TaskFault(f"{place}: {description} is wanted, not {value!r}")
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -66,13 +66,13 @@ class ScriptedDevice:
 
     kind = "scripted"
 
-    def __init__(self, doing: Script, *, isolation: sandbox.Isolation) -> None:
-        self.script = doing
+    def __init__(self, device_script: Script, *, isolation: sandbox.Isolation) -> None:
+        self.script = device_script
         self.isolation = isolation
-        self.cache_bytes = doing.cache_bytes
+        self.cache_bytes = device_script.cache_bytes
         self.clock = ScriptedClock()
-        self.random_source = random.Random(doing.seed)
-        self.noise = random.Random(doing.seed + 1)
+        self.random_source = random.Random(device_script.seed)
+        self.noise = random.Random(device_script.seed + 1)
         """Draws the variation of batch times."""
         self.disturbances: list[str] = []
         """Descriptions of other work on the device, from the batches since the last monitor was made."""
@@ -80,7 +80,7 @@ class ScriptedDevice:
         """Source text and language of each built candidate, by artifact."""
         self._started: Counter[tuple[str, bool]] = Counter()
         """Number of workers started so far, by source text and whether it ran as the vendor line."""
-        self._looks = 0
+        self._checks = 0
         """Number of checks for other processes so far."""
         self._standard_s = 0.0
         """Seconds that the trusted candidate of known duration takes."""
@@ -152,7 +152,7 @@ class ScriptedDevice:
         text, language = self._sources[artifact]
         number = self._started[text, is_vendor]
         self._started[text, is_vendor] += 1
-        yield ScriptedWorker(self, memory, _Part(language, self._behaviour(text, is_vendor=is_vendor), slot, number))
+        yield ScriptedWorker(self, memory, _Role(language, self._behaviour(text, is_vendor=is_vendor), slot, number))
 
     def _behaviour(self, text: str, *, is_vendor: bool) -> Behaviour:
         """Return the behaviour of a source text, with the script's factors on its times. `is_vendor` selects the vendor
@@ -194,9 +194,9 @@ class ScriptedDevice:
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
         """Raise MachineError at the checks that the script lists in `other_processes_at`."""
-        look, self._looks = self._looks, self._looks + 1
-        if look in self.script.other_processes_at:
-            raise MachineError(f"another process computes on {self.name}, says its script")
+        check, self._checks = self._checks, self._checks + 1
+        if check in self.script.other_processes_at:
+            raise MachineError(f"another process computes on {self.name}, as its script says")
 
     def monitor(self, *workers: Worker) -> "ScriptedMonitor":
         """Forget earlier disturbances and return a monitor that reports those from now on."""
@@ -205,7 +205,7 @@ class ScriptedDevice:
 
     def details(self) -> dict[str, str]:
         """Return a description of the script as text by name."""
-        return {"script": f"{len(self.script.candidates)} candidates, jitter {self.script.jitter:g}; nothing was run"}
+        return {"script": f"{len(self.script.candidates)} candidates, jitter {self.script.jitter:g}; nothing is run"}
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class ScriptedMonitor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Role:
     """What one scripted worker does: its language, behaviour, slot and number."""
 
     language: str
@@ -236,8 +236,8 @@ class _Part:
 class ScriptedWorker:
     """A worker that runs nothing and behaves as the script says; see worker.Worker."""
 
-    def __init__(self, device: ScriptedDevice, memory: ScriptedMemory, part: _Part) -> None:
-        self._device, self._memory, self._part = device, memory, part
+    def __init__(self, device: ScriptedDevice, memory: ScriptedMemory, role: _Role) -> None:
+        self._device, self._memory, self._role = device, memory, role
         self._batch = -1
         self._done_ns = 0
         self._orders: BatchRequest | None = None
@@ -247,7 +247,7 @@ class ScriptedWorker:
     @property
     def language(self) -> str:
         """Return the language of the candidate."""
-        return self._part.language
+        return self._role.language
 
     @property
     def pid(self) -> int:
@@ -268,7 +268,7 @@ class ScriptedWorker:
         assert self._orders is not None
         assert self._is_alive
         if self._orders.manner == CAPTURE:
-            self._captured = self._part.behaviour.captures
+            self._captured = self._role.behaviour.captures
             return
         seconds = self._device.script.overhead_s + self._call_s * len(self._orders.offsets)
         self._done_ns = self._device.clock.now_ns() + round(self._device.scattered(seconds) * 1e9)
@@ -294,7 +294,7 @@ class ScriptedWorker:
         event = self._event
         self._raise(event, deadline_s=deadline_s)
         self._device.clock.wait_until(self._done_ns, or_until=lambda: False)
-        self._memory.happen(self._part.slot, _outcome(event))
+        self._memory.happen(self._role.slot, _outcome(event))
         if event.disturbed:
             self._device.disturbances.append(event.disturbed)
 
@@ -307,13 +307,13 @@ class ScriptedWorker:
 
     @property
     def _event(self) -> ScriptedEvent:
-        return self._part.behaviour.event(worker=self._part.number, batch=self._batch)
+        return self._role.behaviour.event(worker=self._role.number, batch=self._batch)
 
     @property
     def _call_s(self) -> float:
-        behaviour = self._part.behaviour
-        is_alone = self._orders is not None and len(self._orders.offsets) == 1 and behaviour.single_s
-        return self._event.call_s or (behaviour.single_s if is_alone else behaviour.call_s)
+        behaviour = self._role.behaviour
+        is_single = self._orders is not None and len(self._orders.offsets) == 1 and behaviour.single_s
+        return self._event.call_s or (behaviour.single_s if is_single else behaviour.call_s)
 
     def _raise(self, event: ScriptedEvent, *, deadline_s: float = 0.0) -> None:
         if event.died:

@@ -19,7 +19,7 @@ _POWER_INSTANT = 186
 twenty batches."""
 _NOT_FOUND, _INSUFFICIENT_SIZE, _FUNCTION_MISSING = 6, 7, 13
 """Values of nvmlReturn_t."""
-_ROOMS = (64, 4096)
+_LIST_LENGTHS = (64, 4096)
 """Lengths of the list for processes; the second is used if the first is too short."""
 _NAME_BYTES = 96
 _REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
@@ -72,22 +72,22 @@ class Telemetry:
         """Return the current readings by name: `sm_clock_mhz`, `mem_clock_mhz`, `power_w`, `temperature_c`, and
         `throttle_reasons`, a bit mask. Readings that the card does not offer are left out.
         """
-        found = {
+        readings = {
             "sm_clock_mhz": self._read("nvmlDeviceGetClockInfo", c_int(_SM)),
             "mem_clock_mhz": self._read("nvmlDeviceGetClockInfo", c_int(_MEMORY)),
             "power_w": self._power_w(),
             "temperature_c": self._read("nvmlDeviceGetTemperature", c_int(_GPU_TEMPERATURE)),
             "throttle_reasons": self._reasons(),
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in readings.items() if value is not None}
 
     def processes(self) -> dict[int, str]:
         """Return the processes that compute on the GPU: names by process number. Inside a container the numbers are the
         host's and the names are empty. A process that the driver hides from the container is missing. Raises
         NoTelemetry if NVML fails.
         """
-        for room in _ROOMS:
-            infos, count = (_ProcessInfo * room)(), c_uint(room)
+        for length in _LIST_LENGTHS:
+            infos, count = (_ProcessInfo * length)(), c_uint(length)
             code = self._code("nvmlDeviceGetComputeRunningProcesses_v3", self._handle, byref(count), infos)
             if code != _INSUFFICIENT_SIZE:
                 break
@@ -97,26 +97,26 @@ class Telemetry:
     def _find(self, uuid: str) -> None:
         """Store the handle of the GPU with this UUID. Raises NoTelemetry if the GPU is a MIG slice or is not found."""
         code = self._code("nvmlDeviceGetHandleByUUID", c_char_p(uuid.encode()), byref(self._handle))
-        slice_of = uuid.replace("GPU-", "MIG-", 1).encode()
-        if code == _NOT_FOUND and not self._code("nvmlDeviceGetHandleByUUID", c_char_p(slice_of), byref(c_void_p())):
+        slice_uuid = uuid.replace("GPU-", "MIG-", 1).encode()
+        if code == _NOT_FOUND and not self._code("nvmlDeviceGetHandleByUUID", c_char_p(slice_uuid), byref(c_void_p())):
             raise NoTelemetry(
-                "this GPU is a MIG slice: its neighbours would be timed with the candidate, and it has no peak of its "
-                "own; choose a whole GPU with CUDA_VISIBLE_DEVICES"
+                "this GPU is a MIG slice: work on the other slices would disturb the timing, and no peak is known for "
+                "a slice; choose a whole GPU with CUDA_VISIBLE_DEVICES"
             )
         self._refuse("nvmlDeviceGetHandleByUUID", code)
 
     def _power_w(self) -> float | None:
         now = _FieldValue(field=_POWER_INSTANT)
         if self._code("nvmlDeviceGetFieldValues", self._handle, c_int(1), byref(now)) == 0 and now.code == 0:
-            # Milliwatts, in the lower half of the union.
+            # The value is an unsigned int in milliwatts, the lower half of the union.
             return float(now.value & 0xFFFFFFFF) / 1000
         average = self._read("nvmlDeviceGetPowerUsage")
         return None if average is None else average / 1000
 
     def _reasons(self) -> float | None:
         mask = c_ulonglong()
-        known = any(self._code(name, self._handle, byref(mask)) == 0 for name in _REASONS)
-        return float(mask.value) if known else None
+        is_known = any(self._code(name, self._handle, byref(mask)) == 0 for name in _REASONS)
+        return float(mask.value) if is_known else None
 
     def _number(self, function: str) -> int:
         value = c_uint()
@@ -138,7 +138,7 @@ class Telemetry:
     def _refuse(self, function: str, code: int) -> None:
         """Raise NoTelemetry if a function's code is not 0."""
         if code == _FUNCTION_MISSING:
-            raise NoTelemetry(f"{function}: this driver's NVML does not have it; install driver 535 or later")
+            raise NoTelemetry(f"{function}: this driver's NVML lacks the function; install driver 535 or later")
         if code:
             raise NoTelemetry(f"{function}: NVML error {code}: {self._words(code)}")
 

@@ -33,7 +33,7 @@ def admit_source(task: Task, source: wire.Source, findings: Findings) -> None:
     path = Path(source.path)
     size = _digest(path, language=source.language, findings=findings)
     if source.language not in task.languages:
-        raise CandidateFailed("rejected", f"written in {source.language}; this task takes {', '.join(task.languages)}")
+        raise CandidateFailed("rejected", f"language {source.language}: this task takes {', '.join(task.languages)}")
     if size > task.limits.source_bytes:
         raise CandidateFailed("rejected", f"{size:,} bytes of source; the limit is {task.limits.source_bytes:,}")
     content = path.read_bytes()
@@ -51,12 +51,12 @@ def _digest(path: Path, *, language: str, findings: Findings) -> int:
     bytes.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file")
+        raise FileNotFoundError(f"{path} is not a file")
     digest, size = hashlib.sha256(language.encode() + b"\0"), 0
     with open(path, "rb") as source:
-        while piece := source.read(1 << 20):
-            digest.update(piece)
-            size += len(piece)
+        while chunk := source.read(1 << 20):
+            digest.update(chunk)
+            size += len(chunk)
     findings.source_digest = digest.hexdigest()
     return size
 

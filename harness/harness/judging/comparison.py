@@ -66,12 +66,14 @@ class PairedComparison:
             IncumbentFailed: the rival fails.
         """
         opened = self.opened
-        with self._rivals_worker() as other:
-            ours, theirs = (
+        with self._rivals_worker() as rival:
+            contender_session, rival_session = (
                 opened.session(worker, opened.main, sets=terms.calls, slot=slot).after(opened.pace.turn_idle_s)
-                for slot, worker in enumerate((self.contender, other))
+                for slot, worker in enumerate((self.contender, rival))
             )
-            return duel.fight(ours, theirs, terms, monitor=opened.device.monitor(self.contender, other))
+            return duel.fight(
+                contender_session, rival_session, terms, monitor=opened.device.monitor(self.contender, rival)
+            )
 
     @contextmanager
     def _rivals_worker(self) -> Iterator[Worker]:
@@ -88,7 +90,7 @@ class PairedComparison:
             yield worker
 
 
-def beside_vendor(opened: OpenTask, contender: Worker, *, call_s: float) -> duel.Duel | None:
+def fight_vendor(opened: OpenTask, contender: Worker, *, call_s: float) -> duel.Duel | None:
     """Run the contender and the vendor line in turn and return the duel, or None if the calibration has no vendor line
     or too few quads fit into the time limit. `call_s` is the contender's seconds per call.
 

@@ -18,9 +18,9 @@ from harness.compiling.built import BuildFailure
 from harness.contract import TIMING
 from harness.devices import Monitor
 from harness.judging import audit, duel
-from harness.judging.comparison import OpponentKernel, PairedComparison, beside_vendor
+from harness.judging.comparison import OpponentKernel, PairedComparison, fight_vendor
 from harness.judging.findings import DisturbableFigure, Findings
-from harness.judging.judgement import IncumbentFailed, Judgement, Progress, blamed_only_alone
+from harness.judging.judgement import IncumbentFailed, Judgement, Progress, check_device_on_failure
 from harness.judging.measurement import slowed
 from harness.judging.open_task import OpenTask
 from harness.timing.failure import CandidateFailed
@@ -28,7 +28,7 @@ from harness.timing.score import BatchTime, score
 from harness.wire import messages as wire
 from harness.worker import Worker
 
-CLEAR: float = TIMING["duel"]["clear_factor"]
+CLEAR_FACTOR: float = TIMING["duel"]["clear_factor"]
 """A contender whose slowest batch beats the incumbent's fastest by this factor is promoted without a duel."""
 LINE_QUADS: int = TIMING["duel"]["line_quads"]
 """Highest number of quads of a duel with the head of the contender's own line, which promotes nobody."""
@@ -125,7 +125,9 @@ def audit_calls(contention: Contention) -> None:
     contention.measurement = replace(contention.measurement, single_us=single_s * 1e6)
     if single_s > allowed_s:
         factor = single_s / batch_s
-        contention.findings.notes.append(f"scored by its single calls: {factor:.2f} times its time in batches")
+        contention.findings.notes.append(
+            f"scored by its single calls, which take {factor:.2f} times as long as calls in batches"
+        )
         contention.measurement = slowed(contention.measurement, factor)
 
 
@@ -181,34 +183,35 @@ def fight(contention: Contention) -> None:
 def _is_clear(contention: Contention, opponent: wire.Opponent) -> bool:
     """Return whether the contender's slowest batch beats the opponent's fastest by the clear factor."""
     slowest_us = 1e6 * max(batch.call_s for batch in contention.batches)
-    return slowest_us * CLEAR < opponent.fastest_us
+    return slowest_us * CLEAR_FACTOR < opponent.fastest_us
 
 
 def _fight_opponent(contention: Contention, opponent: wire.Opponent) -> None:
     """Fight the duel and store its result. The contender is promoted if it wins, or if an incumbent fails."""
     findings = contention.findings
     try:
-        with blamed_only_alone(contention.opened, workers=1):
-            fought = _duel(contention, opponent)
+        with check_device_on_failure(contention.opened, workers=1):
+            result = _duel(contention, opponent)
     except IncumbentFailed as failure:
-        findings.notes.append(f"the {opponent.role} failed in the duel: {failure}")
+        name = "head of the line" if contention.is_in_line else "incumbent"
+        findings.notes.append(f"the {name} failed in the duel: {failure}")
         contention.promotion = None if contention.is_in_line else "duel"
         return
-    contention.duel = fought.on_wire()
-    if fought.disturbance:
-        findings.disturb(wire.Figure.DUEL, f"the duel was disturbed: {fought.disturbance}")
-    if not fought.won or contention.is_in_line:
+    contention.duel = result.on_wire()
+    if result.disturbance:
+        findings.disturb(wire.Figure.DUEL, f"the duel was disturbed: {result.disturbance}")
+    if not result.won or contention.is_in_line:
         return
-    if won_in_company(contention, fought):
-        findings.notes.append("the duel is not counted: its calls were quicker than single calls allow")
+    if is_faster_than_audit_allows(contention, result):
+        findings.notes.append("the duel is not counted: the calls in it were faster than single calls allow")
     else:
         contention.promotion = "duel"
 
 
-def won_in_company(contention: Contention, fought: duel.Duel) -> bool:
+def is_faster_than_audit_allows(contention: Contention, result: duel.Duel) -> bool:
     """Return whether an audited candidate was faster in the duel than its single calls justify."""
     single_us = contention.measurement.single_us
-    return single_us is not None and single_us * 1e-6 > contention.allowed_single_s(fought.contender_s)
+    return single_us is not None and single_us * 1e-6 > contention.allowed_single_s(result.contender_s)
 
 
 def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
@@ -218,7 +221,7 @@ def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
     opened = contention.opened
     built = opened.build(Path(opponent.source.path), language=opponent.source.language)
     if isinstance(built, BuildFailure):
-        detail = f"it does not build any more: {built.detail}"
+        detail = f"it no longer builds: {built.detail}"
         raise duel.failed_incumbent(CandidateFailed("build_failed", detail))
     comparison = PairedComparison(opened, contention.worker, OpponentKernel(built.artifact))
     calls_s = opponent.time_us * 1e-6 + contention.call_s
@@ -228,7 +231,7 @@ def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
 # --- what is measured of promoted candidates only, and changes no score ---------------------------------------------
 
 
-def is_beside_vendor(contention: Contention) -> bool:
+def is_compared_with_vendor(contention: Contention) -> bool:
     """Return whether the candidate is run in turn with the vendor line: it is promoted and not much slower."""
     return (
         bool(contention.promotion) and (contention.measurement.vendor_ratio or 0.0) > contention.opened.pace.vendor_from
@@ -244,22 +247,22 @@ def compare_with_vendor(contention: Contention) -> None:
     """
     opened, findings, vendor = contention.opened, contention.findings, contention.opened.calibration.vendor
     try:
-        paired = beside_vendor(opened, contention.worker, call_s=contention.measurement.time_us * 1e-6)
+        comparison = fight_vendor(opened, contention.worker, call_s=contention.measurement.time_us * 1e-6)
     except IncumbentFailed as failure:
-        findings.notes.append(f"the vendor line failed beside it: {failure}")
+        findings.notes.append(f"the vendor line failed in the comparison: {failure}")
         return
-    if paired is None or vendor is None:
+    if comparison is None or vendor is None:
         return
-    low, high = paired.interval
+    low, high = comparison.interval
     note = (
-        f"{paired.speedup:.4f} times as fast as {vendor.vendor.name} in {len(paired.ratios)} interleaved quads, 95 % "
-        f"interval {low:.4f} to {high:.4f}"
+        f"{comparison.speedup:.4f} times as fast as {vendor.vendor.name} in {len(comparison.ratios)} "
+        f"interleaved quads, 95 % interval {low:.4f} to {high:.4f}"
     )
-    if paired.disturbance:
-        findings.disturb(wire.Figure.VENDOR, f"{note}; disturbed: {paired.disturbance}")
+    if comparison.disturbance:
+        findings.disturb(wire.Figure.VENDOR, f"{note}; disturbed: {comparison.disturbance}")
     else:
         findings.notes.append(note)
-    contention.measurement = replace(contention.measurement, vendor_ratio=paired.speedup, vendor_paired=True)
+    contention.measurement = replace(contention.measurement, vendor_ratio=comparison.speedup, vendor_paired=True)
 
 
 def is_sustained(contention: Contention) -> bool:

@@ -1,4 +1,4 @@
-"""The stage `correctness`: call every case once, also hidden ones, and compare all outputs in full with the reference."""
+"""The stage `correctness`: call every case once, also hidden ones, and compare outputs in full with the reference."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -94,7 +94,7 @@ def _captured(
     if not terms.as_graph:
         return contender, opponent
     contender = contender.capture(range(terms.calls))
-    with _blame(is_opponent=True):
+    with _attribute_failure(is_opponent=True):
         return contender, opponent.capture(range(terms.calls))
 
 
@@ -130,14 +130,14 @@ class _RunningDuel:
         restore = self.contender.keep(sets, key)
         seconds = {}
         for side in sides:
-            # Without this the second side finds the inputs warm, or flushed by the first.
+            # Without this the first side would leave the inputs in the caches, or flush them, for the second side.
             restore()
             seconds[side is self.contender] = self._turn(side, key).time.call_s
         return seconds[True], seconds[False]
 
     def _turn(self, side: TimingSession, key: str) -> TimedBatch:
         """Run and verify one turn of one side on the inputs of a key."""
-        with _blame(is_opponent=side is not self.contender):
+        with _attribute_failure(is_opponent=side is not self.contender):
             batch = side.run(range(self.terms.calls), key)
             batch.verify()
         return batch
@@ -151,7 +151,7 @@ def _is_lost(logs: list[float]) -> bool:
 
 
 @contextmanager
-def _blame(*, is_opponent: bool) -> Iterator[None]:
+def _attribute_failure(*, is_opponent: bool) -> Iterator[None]:
     """Turn a failure in the `with` block into IncumbentFailed if the opponent caused it; leave the contender's failures
     unchanged.
     """
@@ -165,5 +165,5 @@ def _blame(*, is_opponent: bool) -> Iterator[None]:
 
 def failed_incumbent(failure: CandidateFailed | WorkerDied | WorkerOverdue) -> IncumbentFailed:
     """Return the IncumbentFailed for a failure of the opponent, with the status of that failure."""
-    of_death = "timed_out" if isinstance(failure, WorkerOverdue) else "crashed"
-    return IncumbentFailed(failure, status=failure.status if isinstance(failure, CandidateFailed) else of_death)
+    status_of_end = "timed_out" if isinstance(failure, WorkerOverdue) else "crashed"
+    return IncumbentFailed(failure, status=failure.status if isinstance(failure, CandidateFailed) else status_of_end)

@@ -9,7 +9,7 @@ from harness.devices import Monitor
 from harness.timing.clock import Clock, SystemClock
 from harness.wire import messages as wire
 
-DISTURBED = "disturbed, and once more when it was timed again"
+DISTURBED = "disturbed in both measurements"
 """First words of the note on a figure that other work disturbed in both measurements."""
 T = TypeVar("T")
 
@@ -64,15 +64,15 @@ class Findings:
 
         A note says what disturbed the first measurement. If the second was disturbed too, the verdict names the figure.
         """
-        found, disturbance = _monitored(measurable)
+        result, disturbance = _monitored(measurable)
         if not disturbance:
-            return found
-        found, again = _monitored(measurable)
-        if again:
-            self.disturb(measurable.figure, f"{measurable.name}: {DISTURBED}: {again}")
+            return result
+        result, second_disturbance = _monitored(measurable)
+        if second_disturbance:
+            self.disturb(measurable.figure, f"{measurable.name}: {DISTURBED}: {second_disturbance}")
         else:
-            self.notes.append(f"{measurable.name}: timed again, for it was disturbed: {disturbance}")
-        return found
+            self.notes.append(f"{measurable.name}: measured again because it was disturbed: {disturbance}")
+        return result
 
     def disturb(self, figure: wire.Figure, note: str) -> None:
         """Mark a figure as disturbed in the verdict, and add the note that says by what."""
@@ -80,7 +80,7 @@ class Findings:
         if figure not in self.disturbed:
             self.disturbed.append(figure)
 
-    def verdict(self, status: str, detail: str = "", **found: object) -> wire.Verdict:
+    def verdict(self, status: str, detail: str = "", **fields: object) -> wire.Verdict:
         """Return a verdict with this status and detail, all findings, and further fields of the verdict as keywords."""
         return wire.Verdict(
             status=status,
@@ -93,7 +93,7 @@ class Findings:
             notes=tuple(self.notes),
             isolation=self.isolation,
             disturbed=tuple(self.disturbed),
-            **found,  # type: ignore[arg-type]
+            **fields,  # type: ignore[arg-type]
         )
 
 
@@ -102,5 +102,5 @@ def _monitored(measurable: DisturbableFigure[T]) -> tuple[T, str]:
     the result is settled.
     """
     monitor = measurable.monitor()
-    found = measurable.measure(monitor)
-    return found, "" if measurable.is_settled(found) else monitor.disturbance()
+    result = measurable.measure(monitor)
+    return result, "" if measurable.is_settled(result) else monitor.disturbance()

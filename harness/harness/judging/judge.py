@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import guards
 from harness.errors import MachineError
 from harness.judging import admission, contention, correctness, duel, measurement, timed_cases
-from harness.judging.comparison import OpponentKernel, PairedComparison, beside_vendor
+from harness.judging.comparison import OpponentKernel, PairedComparison, fight_vendor
 from harness.judging.contention import Contention
 from harness.judging.findings import Findings
 from harness.judging.judgement import (
@@ -19,7 +19,7 @@ from harness.judging.judgement import (
     Judgement,
     Progress,
     Stage,
-    blamed_only_alone,
+    check_device_on_failure,
     no_progress,
     run_stages,
 )
@@ -45,7 +45,7 @@ MEASURE = (
 CONTEND = (
     Stage("audit", contention.audit_calls, applies=contention.is_audited),
     Stage("duel", contention.fight, applies=contention.is_contender),
-    Stage("vendor", contention.compare_with_vendor, applies=contention.is_beside_vendor),
+    Stage("vendor", contention.compare_with_vendor, applies=contention.is_compared_with_vendor),
     Stage("sustained", contention.sustain, applies=contention.is_sustained),
 )
 """Stages of `contend`."""
@@ -63,7 +63,7 @@ def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire
     opened.device.require_no_other_processes()
     with guards.counted(opened.device.clock.now_ns) as findings.guards_s:
         try:
-            with blamed_only_alone(opened, workers=0), judgement.workers:
+            with check_device_on_failure(opened, workers=0), judgement.workers:
                 run_stages(MEASURE, judgement)
         except CandidateFailed as failed:
             return findings.verdict(failed.status, failed.detail)
@@ -95,8 +95,8 @@ def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire
 def _contend(state: Contention) -> None:
     """Build the candidate and run the stages of its contention."""
     opened, judgement = state.opened, state.judgement
-    with blamed_only_alone(opened, workers=0), state.workers:
-        # The artifact is in the cache, unless another machine measured the candidate.
+    with check_device_on_failure(opened, workers=0), state.workers:
+        # The build comes from the cache unless another machine measured the candidate.
         admission.build(judgement)
         with deaths_are_verdicts(opened.main):
             run_stages(CONTEND, state)
@@ -144,7 +144,7 @@ def _checked(judgement: Judgement) -> tuple[Path, float]:
     opened = judgement.opened
     run_stages(PREPARE, judgement)
     artifact = judgement.built.artifact
-    with blamed_only_alone(opened, workers=0), deaths_are_verdicts(None), opened.worker(artifact) as worker:
+    with check_device_on_failure(opened, workers=0), deaths_are_verdicts(None), opened.worker(artifact) as worker:
         return artifact, correctness.check_all(opened, worker, judgement)[opened.main.name]
 
 
@@ -153,14 +153,18 @@ def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
     with its seconds per call.
     """
     (artifact, call_s), *others = checked
-    with blamed_only_alone(opened, workers=0), deaths_are_verdicts(opened.main), opened.worker(artifact) as worker:
+    with (
+        check_device_on_failure(opened, workers=0),
+        deaths_are_verdicts(opened.main),
+        opened.worker(artifact) as worker,
+    ):
         if others:
             rival, rival_s = others[0]
             comparison = PairedComparison(opened, worker, OpponentKernel(rival))
             return comparison.fight(comparison.terms(call_s + rival_s, give_up=False))
-        if (fought := beside_vendor(opened, worker, call_s=call_s)) is None:
-            raise MachineError("no vendor line to be compared with in a reasonable time")
-        return fought
+        if (result := fight_vendor(opened, worker, call_s=call_s)) is None:
+            raise MachineError("there is no vendor line, or the kernel is too slow to be compared with it")
+        return result
 
 
 def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
@@ -172,7 +176,7 @@ def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
         case = _recorded_case(opened, name=request.case, calls=request.calls)
         run_stages(PREPARE, judgement)
         artifact = judgement.built.artifact
-        with blamed_only_alone(opened, workers=0), deaths_are_verdicts(case), opened.worker(artifact) as worker:
+        with check_device_on_failure(opened, workers=0), deaths_are_verdicts(case), opened.worker(artifact) as worker:
             session = opened.session(worker, case, sets=request.calls)
             session.refresh(sets, request.key)
             batch = session.run(sets, request.key)
@@ -189,5 +193,5 @@ def _recorded_case(opened: OpenTask, *, name: str, calls: int) -> Case:
     """
     case = next((case for case in opened.task.cases if case.name == name), None)
     if case is None or calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):
-        raise CandidateFailed("rejected", f"no batch {name}:{calls} can have been recorded of this task")
+        raise CandidateFailed("rejected", f"this task has no case {name} whose batches hold {calls} calls")
     return case

@@ -26,7 +26,7 @@ def no_progress(stage: str, step: str = "") -> None:
     """Ignore a stage or a step."""
 
 
-MAY_BE_OTHERS = ("crashed", "timed_out", "tampered")
+STATUSES_OTHERS_CAN_CAUSE = ("crashed", "timed_out", "tampered")
 """Failure statuses that other processes on the device can cause, because they take memory and keep the device busy."""
 
 
@@ -114,7 +114,7 @@ class IncumbentFailed(Exception):
 
 
 @contextmanager
-def blamed_only_alone(opened: OpenTask, *, workers: int) -> Iterator[None]:
+def check_device_on_failure(opened: OpenTask, *, workers: int) -> Iterator[None]:
     """Let a failure in the `with` block count against a candidate only if no other process computes on the device,
     because other processes can cause it. `workers` is the number of the judge's own workers that may still run when the
     block ends.
@@ -125,6 +125,6 @@ def blamed_only_alone(opened: OpenTask, *, workers: int) -> Iterator[None]:
     try:
         yield
     except (CandidateFailed, IncumbentFailed) as failed:
-        if failed.status in MAY_BE_OTHERS:
+        if failed.status in STATUSES_OTHERS_CAN_CAUSE:
             opened.device.require_no_other_processes(workers=workers)
         raise

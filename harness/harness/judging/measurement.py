@@ -32,8 +32,10 @@ def refuse_impossible_rates(opened: OpenTask, timed: Timed) -> None:
         moved = opened.task.work(case) - unwritten_bytes(opened, case, timed)
         rate = moved / timed.scores[case.name].call_s
         if rate > opened.device.ceiling(opened.task.unit, suspected=rate):
-            part = rate / opened.calibration.peak
-            raise CandidateFailed("tampered", f"case {case.name}: {part:.2f} of the peak: faster than physics")
+            fraction = rate / opened.calibration.peak
+            raise CandidateFailed(
+                "tampered", f"case {case.name}: {fraction:.2f} of the peak, which this device cannot reach"
+            )
 
 
 def unwritten_bytes(opened: OpenTask, case: Case, timed: Timed) -> float:

@@ -66,7 +66,7 @@ def open_task(task: Task, *, device: Device, calibration_s: float, progress: Ann
         return Calibrator(opened).calibrate(progress)
     except (CandidateFailed, WorkerDied, WorkerOverdue, MachineError, OpeningError, TaskFault) as error:
         fault = _fault(error)
-    # Raised anew: the first traceback holds views of the memory, which then could not be closed.
+    # The traceback of the first exception holds views of the memory, which keep it from being closed.
     opened.close()
     raise fault
 
@@ -115,14 +115,14 @@ class Calibrator:
         the idle time in seconds before a batch.
         """
         opened, pace = self.opened, self.opened.pace
-        pauses_s = sorted({0.0, pace.turn_idle_s, pace.idle_s})
-        found = {}
+        idle_times_s = sorted({0.0, pace.turn_idle_s, pace.idle_s})
+        overheads = {}
         for language, text in opened.device.standards(opened.task).items():
             artifact = self._trusted(text, language=language, name=f"the candidate of known duration in {language}")
             with opened.worker(artifact) as worker:
                 session = opened.session(worker, opened.main)
-                found[language] = {idle_s: overhead(session.after(idle_s), pace) for idle_s in pauses_s}
-        return found
+                overheads[language] = {idle_s: overhead(session.after(idle_s), pace) for idle_s in idle_times_s}
+        return overheads
 
     def _trusted(self, text: str, *, language: str, name: str) -> Path:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8") as source:
@@ -152,7 +152,7 @@ class Calibrator:
         if opened.task.vendor is None:
             return []
         source = opened.device.vendor_source(opened.task)
-        with _blame(source):
+        with _as_task_fault(source):
             text, language = source.read_text(encoding="utf-8"), opened.calibration.trusted_language
             artifact = self._trusted(text, language=language, name="the vendor line")
         return opened.device.vendors(artifact, memory_bytes=opened.profile.memory_bytes)
@@ -181,9 +181,9 @@ class Calibrator:
         device has none. Its outputs need not be right.
         """
         opened = self.opened
-        if (found := opened.device.trusted_kernel(opened.task)) is None:
+        if (kernel := opened.device.trusted_kernel(opened.task)) is None:
             return None
-        text, language = found
+        text, language = kernel
         return Vendor(
             "trusted kernel", self._trusted(text, language=language, name="the trusted kernel"), opened.profile
         )
@@ -201,12 +201,12 @@ class Calibrator:
                 session.refresh(sets, key)
                 batch = session.run(sets, key)
                 if is_vendor:
-                    with _blame(opened.device.vendor_source(opened.task)):
+                    with _as_task_fault(opened.device.vendor_source(opened.task)):
                         batch.verify()
                 times.append(batch.time)
                 if plan.as_graph:
                     session = session.capture(sets)
-        # The first batch loads the library's code and allocates its buffers.
+        # The first batch also loads the library's code and allocates its buffers, so it is left out.
         return score(times[1:], quantile=opened.pace.quantile, rng=np.random.default_rng(0)).call_s
 
     def _single_ratio(self, vendor: Vendor, *, batch_s: float, is_vendor: bool) -> float:
@@ -238,7 +238,7 @@ def overhead(session: TimingSession, pace: Pace) -> Overhead:
 
 
 @contextmanager
-def _blame(source: Path) -> Iterator[None]:
+def _as_task_fault(source: Path) -> Iterator[None]:
     """Turn a failure of the task's vendor file into a TaskFault that names the file."""
     try:
         yield

@@ -60,7 +60,7 @@ class Sizing:
         """Return the seconds to refresh one operand set of a case and to verify it in the way that timed calls are
         verified.
         """
-        # The outputs are arbitrary, and to tell what is wrong with them would take longer than to find them right.
+        # The outputs are arbitrary, and describing their errors would take longer than verifying right outputs.
         device, task = self._device, replace(self._task, benchmark=AcceptAnyOutput(self._task.benchmark))
         sets = range(min(SETS_MEASURED, sets_that_fit(task, case, max_bytes=self._pace.max_bytes)))
         layout = lay_out(task, case, sets=len(sets))
@@ -69,7 +69,7 @@ class Sizing:
         seconds = [_refresh_s(operands, sets, memory=memory, clock=device.clock) for _ in range(2)]
         del operands
         memory.close()
-        # The first round allocates and compiles.
+        # The first round also allocates and compiles, so only the second one counts.
         return seconds[-1] / len(sets)
 
 

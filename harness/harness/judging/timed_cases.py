@@ -22,7 +22,7 @@ REPLAN_FACTOR: float = TIMING["plan"]["replan_factor"]
 """A batch that is faster than the pilot by more than this factor shows that the pilot was not typical."""
 RACING_BATCHES: int = TIMING["plan"]["racing_batches"]
 """Number of batches after which a candidate that is slower than the race allows is scored without further timing."""
-AS_GRAPH = "calls are so short that each batch runs as a CUDA graph, where they can be captured"
+AS_GRAPH = "calls are short, so each batch runs as a CUDA graph if its calls can be captured"
 
 
 def time_cases(judgement: Judgement) -> None:
@@ -35,11 +35,13 @@ def time_cases(judgement: Judgement) -> None:
     opened, batches = judgement.opened, {}
     for case in opened.task.timed:
         judgement.progress("timing", f"case {case.name}")
-        of_case = _TimedCase(judgement, case).batches()
-        judgement.findings.batches += [as_wire(case, batch) for batch in of_case]
-        batches[case.name] = of_case
+        case_batches = _TimedCase(judgement, case).batches()
+        judgement.findings.batches += [as_wire(case, batch) for batch in case_batches]
+        batches[case.name] = case_batches
     rng = opened.session(judgement.worker, opened.main).resources.generator()
-    scores = {name: score(of_case, quantile=opened.pace.quantile, rng=rng) for name, of_case in batches.items()}
+    scores = {
+        name: score(case_batches, quantile=opened.pace.quantile, rng=rng) for name, case_batches in batches.items()
+    }
     judgement.timed = Timed(batches, scores, judgement.pilots_s[opened.main.name])
 
 
@@ -62,33 +64,33 @@ class _TimedCase:
         case, findings = self.case, self.judgement.findings
         pilot_s = self.judgement.pilots_s[case.name]
         with deaths_are_verdicts(case):
-            for left in reversed(range(MAX_PLANS)):
+            for plans_left in reversed(range(MAX_PLANS)):
                 least_s = pilot_s / REPLAN_FACTOR
-                timing = self._planned(pilot_s, misled_below_s=least_s if left else 0.0)
+                timing = self._planned(pilot_s, replan_below_s=least_s if plans_left else 0.0)
                 batches = findings.undisturbed(self._measurable(timing))
                 pilot_s = min(batch.call_s for batch in batches)
                 if pilot_s >= least_s:
                     break
-                done = "planned again" if left else "not scored below half of the calls it was planned from"
-                findings.notes.append(f"case {case.name}: {done}, for its first calls were not typical")
+                outcome = "planned again" if plans_left else "not scored below half of the pilot's time"
+                findings.notes.append(f"case {case.name}: {outcome}, because the first calls were not typical")
             is_last = case is self.judgement.opened.task.timed[-1]
             batches.append(time_batch(timing.session, timing.plan, index=len(batches), is_last=is_last))
-        if timing.is_lost(batches[:-1]):
+        if timing.is_too_slow(batches[:-1]):
             findings.notes.append(
-                f"scored from {len(batches)} batches: all are slower than {timing.racing_above_s:.4g} s"
+                f"scored from {len(batches)} batches: every call takes more than {timing.racing_above_s:.4g} s"
             )
         return [replace(batch, call_s=max(batch.call_s, least_s)) for batch in batches]
 
-    def _planned(self, pilot_s: float, *, misled_below_s: float) -> "_CaseTiming":
+    def _planned(self, pilot_s: float, *, replan_below_s: float) -> "_CaseTiming":
         judgement, opened = self.judgement, self.judgement.opened
         plan = opened.plan(self.case, pilot_s=pilot_s)
         if plan.as_graph:
             judgement.findings.notes.append(f"case {self.case.name}: {AS_GRAPH}")
-        # A race is against one time per call: the mean of several cases says nothing about one of them.
+        # A race compares one time per call; the mean of several cases says nothing about a single case.
         races = len(opened.task.timed) == 1 and judgement.racing_above_s is not None
         racing_above_s = (judgement.racing_above_s or 0.0) if races else float("inf")
         session = opened.session(judgement.worker, self.case, sets=plan.sets)
-        return _CaseTiming(session, plan, misled_below_s, racing_above_s)
+        return _CaseTiming(session, plan, replan_below_s, racing_above_s)
 
     def _measurable(self, timing: "_CaseTiming") -> DisturbableFigure[list[BatchTime]]:
         """Return all batches but the last as a figure that other work can disturb and that may be measured again."""
@@ -97,7 +99,7 @@ class _TimedCase:
             f"case {self.case.name}",
             timing.all_but_last,
             partial(self.judgement.opened.device.monitor, self.judgement.worker),
-            timing.is_misled,
+            timing.needs_new_plan,
         )
 
 
@@ -107,7 +109,7 @@ class _CaseTiming:
 
     session: TimingSession
     plan: Plan
-    misled_below_s: float
+    replan_below_s: float
     """A batch below this many seconds per call shows that the plan came from untypical calls; 0 = no batch does."""
     racing_above_s: float
     """A candidate whose first batches all take more than this many seconds per call is scored from those batches."""
@@ -120,15 +122,15 @@ class _CaseTiming:
         for index in range(self.plan.batches - 1):
             batches.append(time_batch(self.session, self.plan, index=index))
             monitor.look()
-            if self.is_misled(batches) or self.is_lost(batches):
+            if self.needs_new_plan(batches) or self.is_too_slow(batches):
                 break
         return batches
 
-    def is_misled(self, batches: list[BatchTime]) -> bool:
+    def needs_new_plan(self, batches: list[BatchTime]) -> bool:
         """Return whether the last of these batches was so fast that the plan came from untypical calls."""
-        return batches[-1].call_s < self.misled_below_s
+        return batches[-1].call_s < self.replan_below_s
 
-    def is_lost(self, batches: list[BatchTime]) -> bool:
+    def is_too_slow(self, batches: list[BatchTime]) -> bool:
         """Return whether these are the first RACING_BATCHES batches and all take longer than the race allows."""
         return len(batches) == RACING_BATCHES and all(batch.call_s > self.racing_above_s for batch in batches)
 

@@ -29,12 +29,14 @@ def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
     try:
         yield
     except WorkerDied as death:
-        raise CandidateFailed("crashed", _hidden("ended", case) or f"{death} {place}") from death
+        raise CandidateFailed("crashed", _hidden_detail("ended", case) or f"{death} {place}") from death
     except WorkerOverdue as overdue:
-        raise CandidateFailed("timed_out", _hidden("deadline", case) or f"deadline: {overdue} {place}") from overdue
+        raise CandidateFailed(
+            "timed_out", _hidden_detail("deadline", case) or f"deadline: {overdue} {place}"
+        ) from overdue
 
 
-def _hidden(end: str, case: Case | None) -> str:
+def _hidden_detail(end: str, case: Case | None) -> str:
     """Return the detail for a hidden case, or an empty string for any other. The detail names only the kind of the
     case, because an exit code or a signal could carry information about the case out of the worker.
     """

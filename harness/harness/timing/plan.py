@@ -121,8 +121,8 @@ class Planner:
     @property
     def _sets_that_exceed_the_cache(self) -> int:
         """Return the number of operand sets that take more than CACHE_MULTIPLE times the last-level cache."""
-        one = lay_out(self.task, self.case, sets=1)
-        return 1 + CACHE_MULTIPLE * self.cache_bytes // (one.input_bytes + one.output_bytes)
+        layout = lay_out(self.task, self.case, sets=1)
+        return 1 + CACHE_MULTIPLE * self.cache_bytes // (layout.input_bytes + layout.output_bytes)
 
     def _batches(self, batch_s: float, *, random_source: random.Random) -> int:
         """Return the number of batches: a secret number from the pace's range, fewer if a batch of `batch_s` seconds

@@ -111,7 +111,7 @@ class TimingSession:
         Raises:
             WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
         """
-        self._order(sets, calls=len(sets), manner=CAPTURE)
+        self._request_batch(sets, calls=len(sets), manner=CAPTURE)
         self.resources.memory.settle()
         self.worker.start_batch()
         self.worker.wait_done(self.deadline_s)
@@ -137,7 +137,7 @@ class TimingSession:
         with guard("poison"):
             region, word = self._poisoned(sets)
         calls = min(calls or len(sets), MAX_CALLS)
-        self._order(sets, calls=calls, manner=REPLAY if self.is_captured else CALL)
+        self._request_batch(sets, calls=calls, manner=REPLAY if self.is_captured else CALL)
         memory.settle()
         self.resources.clock.sleep(self.idle_s)
         elapsed_s, telemetry = self._time(region, expected_s=expected_s)
@@ -164,7 +164,7 @@ class TimingSession:
         self.resources.memory.settle()
         return region, word
 
-    def _order(self, sets: range, *, calls: int, manner: int) -> None:
+    def _request_batch(self, sets: range, *, calls: int, manner: int) -> None:
         """Write the request for the next batch; `manner` is CALL, CAPTURE or REPLAY."""
         task = self.task
         self.worker.send_batch(
@@ -228,7 +228,7 @@ class TimedBatch:
             overrun = self.region.overrun(self.poison)
         if overrun:
             raise CandidateFailed(
-                "incorrect", self._place(f"wrote outside the outputs: {overrun} bytes beside them changed")
+                "incorrect", self._detail(f"wrote outside the outputs: {overrun} bytes around them changed")
             )
 
     def verify_one(self) -> None:
@@ -247,7 +247,7 @@ class TimedBatch:
             check = OutputCheck(session.slot, self.poison, session.resources.generator(), full=full)
             mistake = session.operands.examine(sets, check)
         if mistake:
-            raise CandidateFailed("incorrect", self._place(mistake.detail))
+            raise CandidateFailed("incorrect", self._detail(mistake.detail))
 
     def _refuse_tampering(self) -> None:
         """Raise CandidateFailed with status `tampered` if inputs changed, work still runs on the device, or samples
@@ -259,13 +259,13 @@ class TimedBatch:
         with guard("resident work"):
             evidence = evidence or memory.busy()
         with guard("samples"):
-            late, of = self.region.late_samples()
+            late, samples = self.region.late_samples()
         if late and not evidence:
-            evidence = f"{late} of {of} sampled output words changed after the calls had returned"
+            evidence = f"{late} of {samples} sampled output words changed after the calls had returned"
         if evidence:
-            raise CandidateFailed("tampered", self._place(evidence))
+            raise CandidateFailed("tampered", self._detail(evidence))
 
-    def _place(self, detail: str) -> str:
+    def _detail(self, detail: str) -> str:
         """Return the detail of a verdict with the case and the key of the batch; for a hidden case, only the kind of
         the case.
         """
