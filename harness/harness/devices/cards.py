@@ -45,8 +45,8 @@ class Sku:
     """Data sheet that the figures come from."""
     measured: tuple[str, ...]
     """Units in which our own measurements on such a card came close to the peak."""
-    why: str = ""
-    """Why a card was identified as this product, in words; empty in the table."""
+    reason: str = ""
+    """Words that say why a card was identified as this product; empty in the table."""
 
     def peak(self, unit: str) -> float:
         """Return the peak of a unit, in operations or bytes per second. Raises TaskFault if the table has no peak for
@@ -58,7 +58,7 @@ class Sku:
             )
         return self.peaks[unit]
 
-    def floor(self, unit: str) -> float:
+    def ceiling(self, unit: str) -> float:
         """Return the highest rate of a unit that the hardware allows: all SMs at the highest clock, or all memory pins
         at the memory's clock. A measured rate above this is refused.
         """
@@ -150,7 +150,7 @@ _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def pick(name: str, *, power_limit_w: float, memory_bytes: int, sm_count: int) -> Sku:
-    """Return the product that a card is, with the reason in `why`. `name` is the driver's name of the card. If several
+    """Return the product that a card is, with the reason in words. `name` is the driver's name of the card. If several
     products have that name, the number of SMs decides, then memory size, then power limit, which any user may lower.
 
     Raises:
@@ -175,7 +175,7 @@ def _with_reason(sku: Sku, name: str, *, power_limit_w: float, gib: float, sm_co
     product.
     """
     power = f"{power_limit_w:g} W" + (f" of {sku.power_w:g}" if power_limit_w < sku.power_w else "")
-    why = f"named {name}, {power}, {gib:.0f} GiB, {sm_count} SMs"
+    reason = f"named {name}, {power}, {gib:.0f} GiB, {sm_count} SMs"
     if sm_count != sku.sm_count:
-        why += f" of {sku.sm_count}: a part of a card (MIG?), measured against the peak of the whole card"
-    return replace(sku, why=why)
+        reason += f" of {sku.sm_count}: a part of a card (MIG?), measured against the peak of the whole card"
+    return replace(sku, reason=reason)

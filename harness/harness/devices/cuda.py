@@ -124,7 +124,7 @@ class CudaDevice:
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
         """Return the rate of all multiprocessors at the highest clock, or of all memory pins for `dram`."""
-        return self.sku.floor(unit)
+        return self.sku.ceiling(unit)
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """Build a CUDA candidate with nvcc, or a Triton candidate ahead of time; see Device."""
@@ -245,7 +245,7 @@ class CudaDevice:
         as text by name.
         """
         return {
-            "sku": f"{self.sku.name}: {self.sku.why}",
+            "sku": f"{self.sku.name}: {self.sku.reason}",
             "peak_source": f"{self.sku.source}; {self._measured()}",
             "power_limit_w": f"{self.telemetry.power_limit_w:g}",
             "driver": self.telemetry.driver_version,

@@ -48,7 +48,7 @@ def split_cores() -> Cores:
 
 
 @contextmanager
-def take_place(cores: Cores) -> Iterator[None]:
+def pin_judge(cores: Cores) -> Iterator[None]:
     """Pin the judge, and every build that it starts, to the judge's cores while the `with` block runs."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores.judge)
