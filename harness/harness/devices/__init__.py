@@ -55,10 +55,10 @@ class Device(Protocol):
 
     @property
     def worker_core(self) -> int | None:
-        """Return the number of the CPU core that is reserved for candidates, or None if no core is."""
+        """Return the number of the CPU core that is reserved for candidates, or None if no core is reserved."""
 
     def pace(self, task: Task) -> Pace:
-        """Return the timing constants of a task on this device."""
+        """Return the timing constants (length and number of batches, idle times, ...) of a task on this device."""
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
         """Measure the peak of a unit for `seconds` seconds, or look it up. Raises MachineError if the device cannot
@@ -80,35 +80,35 @@ class Device(Protocol):
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
         """Read the machine code of a build while the `with` block runs. The block receives a function that waits for
-        all facts and returns them.
+        the facts (registers, spills, instruction counts) and returns them.
         """
 
     def standards(self, task: Task) -> dict[str, str]:
-        """Return the source of a trusted candidate that takes `Pace.standard_s` seconds, by language; the trusted
-        language is first.
+        """Return source texts by language, the trusted language first: for each language a trusted candidate that takes
+        `Pace.standard_s` seconds per call.
         """
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> Memory:
-        """Allocate memory that workers of this device can map: inputs, and one region of outputs of `output_bytes` for
-        each slot.
+        """Allocate memory that workers of this device can map: `input_bytes` of inputs, and `output_bytes` of outputs
+        for each slot.
         """
 
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> AbstractContextManager[Worker]:
-        """Start a worker on an artifact, with its outputs in a slot of `memory` and the resources of `profile`. The
-        worker is killed when the `with` block ends.
+        """Start a worker on an artifact and give it to the `with` block, which kills it at its end. The worker writes
+        outputs into slot `slot` of `memory`; `profile` holds its memory limit, readable files and environment.
         """
 
     def vendor_source(self, task: Task) -> Path:
-        """Return the path of the vendor's candidate in the task's folder."""
+        """Return the path of the task's source file that calls the vendor's library."""
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Return the ways to run the built vendor's candidate; empty if the vendor's library is not installed.
-        `memory_bytes` limits the memory of its worker.
+        """Return the ways to run a built vendor file, one for each kernel of the library that is worth trying; empty if
+        the library is not installed. `memory_bytes` limits the memory of the worker.
         """
 
     def trusted_kernel(self, task: Task) -> tuple[str, str] | None:
-        """Return source and language of a trusted kernel that takes about as long as a good candidate, for tasks
-        without a vendor line; None if the device has none.
+        """Return (source, language) of a trusted kernel that takes about as long as a good candidate, for tasks without
+        a vendor line; None if the device has none.
         """
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
@@ -125,15 +125,17 @@ class Device(Protocol):
         """Return the current telemetry by name with unit; empty if the device has none."""
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Raise MachineError if a process computes on the device that is neither the judge nor one of its workers,
-        whose number is `workers`.
+        """Raise MachineError if another process computes on the device. The judge and up to `workers` of its worker
+        processes are not counted as others.
         """
 
     def monitor(self, *workers: Worker) -> Monitor:
         """Return a monitor that watches for processes other than these workers from now on."""
 
     def details(self) -> dict[str, str]:
-        """Return further facts about the device as text by name, such as driver and compiler versions."""
+        """Return further facts about the device for readers of its figures, such as driver and compiler versions, as
+        text by name.
+        """
 
 
 __all__ = ["Device", "Monitor"]

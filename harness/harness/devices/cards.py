@@ -44,7 +44,7 @@ class Sku:
     source: str
     """Data sheet that the figures come from."""
     measured: tuple[str, ...]
-    """Units in which our own measurements on such a card came close to the peak."""
+    """Units in which measurements by this project on such a card came close to the peak."""
     reason: str = ""
     """Words that say why a card was identified as this product; empty in the table."""
 

@@ -100,11 +100,13 @@ class CpuDevice:
         return c_builder.build_c(source, interface, workshop=workshop, deadline_s=task.limits.build_s)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """Return the facts of the build, which are complete: a CPU's builder already reads the machine code."""
+        """Give the `with` block a function that returns the facts of the build; the C builder has already read the
+        machine code.
+        """
         return nullcontext(lambda: built.facts)
 
     def standards(self, task: Task) -> dict[str, str]:
-        """Return a C candidate that does nothing."""
+        """Return the source text of a C candidate that does nothing, under the key `c`."""
         return {"c": signature.standard(task)}
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> CpuMemory:
@@ -114,7 +116,7 @@ class CpuDevice:
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
-        """Start the compiled worker program on a shared object; see Device."""
+        """Start the compiled worker program on a candidate's shared object; see Device."""
         assert isinstance(memory, CpuMemory)
         buffer_fds = (memory.inputs.fd, memory.outputs[slot].fd)
 
@@ -151,7 +153,9 @@ class CpuDevice:
         return task.folder / "vendor.c"
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Return one vendor for each kernel of OpenBLAS that is worth trying; empty if numpy comes without OpenBLAS."""
+        """Return one way to run vendor.c for each kernel of OpenBLAS that is worth trying; empty if numpy comes without
+        OpenBLAS.
+        """
         return openblas_variants(artifact, memory_bytes=memory_bytes)
 
     def trusted_kernel(self, task: Task) -> None:
@@ -175,8 +179,8 @@ class CpuDevice:
         """
 
     def monitor(self, *workers: Worker) -> CpuMonitor:
-        """Return a monitor of the kernel's time counters for our cores. With only one core it cannot see other
-        processes.
+        """Return a monitor of the kernel's time counters for the cores of judge and candidates. With only one core the
+        monitor cannot see other processes.
         """
         cores = () if self._cores.shared else (self._cores.worker, *self._cores.judge)
         return CpuMonitor(cores, workers=[worker.pid for worker in workers], core=self._cores.worker)

@@ -140,8 +140,8 @@ class CudaDevice:
             yield facts if known_facts is None else lambda: known_facts
 
     def standards(self, task: Task) -> dict[str, str]:
-        """Return a trusted candidate of known duration in CUDA and in each language of the task, because each language
-        launches with an overhead of its own.
+        """Return source texts by language, CUDA first: a trusted candidate of known duration in CUDA and in each
+        language of the task, because each language has a dispatch overhead of its own.
         """
         by_language = {
             "cuda": signature.cuda_standard(task, seconds=PACE.standard_s),
@@ -155,7 +155,9 @@ class CudaDevice:
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
-        """Start the Python worker program on a shared object or on the folder of a Triton build; see Device."""
+        """Start the Python worker program on a candidate's shared object or on the folder of a Triton build; see
+        Device.
+        """
         assert isinstance(memory, CudaMemory)
         handles = (memory.inputs.handle.hex(), memory.outputs[slot].handle.hex())
 
@@ -200,7 +202,9 @@ class CudaDevice:
         return task.folder / "vendor.cu"
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Return one vendor for each of the first algorithms of cuBLASLt; empty if the library is not installed."""
+        """Return one way to run vendor.cu for each of the first algorithms of cuBLASLt; empty if the library is not
+        installed.
+        """
         return cublaslt(artifact, memory_bytes=memory_bytes)
 
     def trusted_kernel(self, task: Task) -> tuple[str, str]:
@@ -222,8 +226,8 @@ class CudaDevice:
         return self.telemetry.sample()
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Raise MachineError if more processes compute on the GPU than the judge and `workers` of its workers, because
-        they would be timed with the candidate.
+        """Raise MachineError if another process computes on the GPU, because it would disturb the timing. The judge and
+        up to `workers` of its worker processes are not counted as others.
         """
         if len(self._others()) > workers:
             time.sleep(LIST_DELAY_S)
@@ -260,8 +264,8 @@ class CudaDevice:
 
 
 class GpuMonitor:
-    """Counts the processes on a GPU in excess of the judge and its workers. They are counted, not compared, because the
-    driver's process numbers may differ from ours.
+    """Counts the processes on a GPU beyond the judge and its workers. Process numbers are not compared, because inside
+    a container the driver lists different ones.
     """
 
     def __init__(self, others: Callable[[], int]) -> None:

@@ -22,7 +22,8 @@ MAX_JUDGE_WAITED: float = TIMING["disturbance"]["most_judge_waited"]
 MAX_ON_CORE: float = TIMING["disturbance"]["most_beside"]
 """Highest fraction of the elapsed time that other processes may have run on the candidate's physical core."""
 MAX_ON_ALL_CORES: float = TIMING["disturbance"]["most_around"]
-"""Highest fraction of all our cores' time that other processes may have used. They share memory, caches and clock."""
+"""Highest fraction of the time of all cores of judge and candidates that other processes may have used. They share
+memory, caches and clock."""
 LEAST_S: float = TIMING["disturbance"]["least_s"]
 """Shortest elapsed time in seconds for which the use of cores is judged, because the kernel counts it in ticks of 10
 ms."""
@@ -75,7 +76,7 @@ class CpuMonitor:
 
 
 def count(cores: Collection[int], *, workers: Collection[int]) -> Counts:
-    """Return the kernel's time counters now, for these core numbers and these process numbers of workers."""
+    """Read the kernel's time counters now, for core numbers `cores` and the process numbers of the workers."""
     workers_times, judge_times = [_thread_times(pid) for pid in workers], _thread_times(os.getpid())
     ran_s, waited_s = (sum(times[column] for times in workers_times) for column in (0, 1))
     return Counts(time.monotonic(), _busy(cores), ran_s, waited_s, judge_times[0], judge_times[1])

@@ -35,7 +35,7 @@ class Cores:
 
     @property
     def shared(self) -> bool:
-        """Return whether the judge and the candidates share the only core."""
+        """Return whether the judge and the candidates share one core, because the process may use only one."""
         return self.judge == (self.worker,)
 
 
@@ -59,8 +59,8 @@ def pin_judge(cores: Cores) -> Iterator[None]:
 
 
 def at_low_priority(work: Callable[[], T], *, nice: int) -> T:
-    """Call `work` at a lower priority, which also holds for the programs that it starts; return its result or raise its
-    exception. `nice` is the lowest nice value of the call, 0 to 19.
+    """Call `work` at a lower priority, which the programs that it starts inherit; return its result or raise its
+    exception. `nice` is the smallest nice value that the call gets, 0 to 19; a higher value is a lower priority.
 
     Linux sets the priority per thread, and only root may raise it again (setpriority(2)), so `work` runs in a new
     thread.

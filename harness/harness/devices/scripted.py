@@ -1,5 +1,5 @@
-"""A device that follows a script: times, failures, disturbances and worker deaths come from a file, and so does the
-time.
+"""A device that follows a script: times, failures, disturbances and ends of workers come from a file, and the clock is
+simulated.
 
 Nothing is built or run, so whole judgements and searches take milliseconds, and the same script always gives the same
 numbers. Its kind is `scripted` wherever its numbers appear, because they are not measurements.
@@ -36,7 +36,7 @@ PHYSICS: float = TIMING["calibration"]["physics"]
 
 
 class ScriptedClock:
-    """A clock whose time passes only when its methods say so; see timing.clock.Clock."""
+    """A simulated clock: time passes only when a method advances it; see timing.clock.Clock."""
 
     def __init__(self) -> None:
         self._now_ns = 0
@@ -132,11 +132,11 @@ class ScriptedDevice:
         return Built(source, wire.Facts(), self.script.build_s, is_cached)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """Return the facts of the build: there is no machine code to read."""
+        """Give the `with` block a function that returns the facts of the build; there is no machine code to read."""
         return nullcontext(lambda: built.facts)
 
     def standards(self, task: Task) -> dict[str, str]:
-        """Return the trusted candidate of known duration in every language of the task."""
+        """Return the placeholder text of the trusted candidate of known duration, for every language of the task."""
         self._standard_s = self.pace(task).standard_s
         return dict.fromkeys(task.languages, STANDARD)
 
@@ -155,8 +155,8 @@ class ScriptedDevice:
         yield ScriptedWorker(self, memory, _Role(language, self._behaviour(text, is_vendor=is_vendor), slot, number))
 
     def _behaviour(self, text: str, *, is_vendor: bool) -> Behaviour:
-        """Return the behaviour of a source text, with the script's factors on its times. `is_vendor` selects the vendor
-        line's time.
+        """Return the behaviour of a source text: its entry in the script, with all matching factors on its times, or
+        the time of the vendor line if `is_vendor`.
         """
         if text == STANDARD:
             return Behaviour(call_s=self._standard_s)
@@ -170,7 +170,7 @@ class ScriptedDevice:
         return task.folder / ("vendor.c" if task.device == "cpu" else "vendor.cu")
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Return the script's vendor line in a list; empty if the script has none."""
+        """Return the script's vendor line as a list of one; empty if the script has none."""
         vendor = self.script.vendor
         return [Vendor(vendor.name, artifact, Profile(memory_bytes, environment=AS_VENDOR))] if vendor else []
 

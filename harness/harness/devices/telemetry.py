@@ -91,7 +91,7 @@ class Telemetry:
             code = self._code("nvmlDeviceGetComputeRunningProcesses_v3", self._handle, byref(count), infos)
             if code != _INSUFFICIENT_SIZE:
                 break
-        self._refuse("nvmlDeviceGetComputeRunningProcesses_v3", code)
+        self._check_code("nvmlDeviceGetComputeRunningProcesses_v3", code)
         return {info.pid: _process_name(info.pid) for info in infos[: count.value]}
 
     def _find(self, uuid: str) -> None:
@@ -103,7 +103,7 @@ class Telemetry:
                 "this GPU is a MIG slice: work on the other slices would disturb the timing, and no peak is known for "
                 "a slice; choose a whole GPU with CUDA_VISIBLE_DEVICES"
             )
-        self._refuse("nvmlDeviceGetHandleByUUID", code)
+        self._check_code("nvmlDeviceGetHandleByUUID", code)
 
     def _power_w(self) -> float | None:
         now = _FieldValue(field=_POWER_INSTANT)
@@ -133,17 +133,17 @@ class Telemetry:
         return text.value.decode("utf-8", "replace")
 
     def _call(self, function: str, *arguments: object) -> None:
-        self._refuse(function, self._code(function, *arguments))
+        self._check_code(function, self._code(function, *arguments))
 
-    def _refuse(self, function: str, code: int) -> None:
-        """Raise NoTelemetry if a function's code is not 0."""
+    def _check_code(self, function: str, code: int) -> None:
+        """Raise NoTelemetry with function name and NVML's message if `code` is not 0."""
         if code == _FUNCTION_MISSING:
             raise NoTelemetry(f"{function}: this driver's NVML lacks the function; install driver 535 or later")
         if code:
             raise NoTelemetry(f"{function}: NVML error {code}: {self._words(code)}")
 
     def _code(self, function: str, *arguments: object) -> int:
-        """Call an NVML function and return its code, 0 for success. A function that an older library lacks returns the
+        """Call an NVML function and return its code; 0 means success. If the library lacks the function, return the
         code for a missing function.
         """
         try:

@@ -1,4 +1,4 @@
-"""The vendor line: the vendor's library called from a candidate, whose worker may also read that library."""
+"""The vendor line: a candidate that calls the vendor's library, in a worker that may read that library."""
 
 import ctypes
 import os
@@ -25,7 +25,7 @@ CORE_NAME = "scipy_openblas_get_corename64_"
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """One way to run the vendor's candidate: a name for reports, the artifact, and the profile of its worker."""
+    """One way to run the vendor line: its name for reports, the built vendor file, and the profile of its worker."""
 
     name: str
     artifact: Path

@@ -13,21 +13,22 @@ from harness.wire import messages as wire
 
 
 def admit(judgement: Judgement) -> None:
-    """Refuse a source in a language that the task does not take, that is too large, is not UTF-8 text, lacks the entry
-    function, or holds a forbidden word.
+    """Raise CandidateFailed with status `rejected` if the task does not take the source: wrong language, too large, not
+    UTF-8 text, no entry function, or a forbidden word. Store the source's digest in the findings.
 
     Raises:
-        CandidateFailed: the source is refused; the status is `rejected`.
+        CandidateFailed: the task does not take the source; the status is `rejected`.
         OSError: the source cannot be read.
     """
     admit_source(judgement.opened.task, judgement.source, judgement.findings)
 
 
 def admit_source(task: Task, source: wire.Source, findings: Findings) -> None:
-    """Refuse a source file that the task does not take, as `admit` does, and store its digest in the findings.
+    """Store the digest of a source file in the findings, and raise CandidateFailed with status `rejected` if the task
+    does not take the source; see `admit`.
 
     Raises:
-        CandidateFailed: the source is refused; the status is `rejected`.
+        CandidateFailed: the task does not take the source; the status is `rejected`.
         OSError: the source cannot be read.
     """
     path = Path(source.path)
@@ -62,7 +63,9 @@ def _digest(path: Path, *, language: str, findings: Findings) -> int:
 
 
 def _admit_text(task: Task, text: str) -> None:
-    """Refuse a text without the entry function or with a forbidden word."""
+    """Raise CandidateFailed with status `rejected` if a source text lacks the task's entry function or contains a
+    forbidden word.
+    """
     if not re.search(rf"\b{re.escape(task.entry)}\s*\(", text):
         raise CandidateFailed("rejected", f"no function {task.entry}: the entry point is missing")
     for forbidden in task.forbidden:
@@ -71,7 +74,8 @@ def _admit_text(task: Task, text: str) -> None:
 
 
 def build(judgement: Judgement) -> None:
-    """Build the candidate in the sandbox, or take the build from the cache, and store the artifact and its facts.
+    """Build the candidate in the sandbox, or take the build from the cache; store the build in the judgement and its
+    facts in the findings.
 
     Raises:
         CandidateFailed: the build failed (status `build_failed`), or the source asks for something that this judge does

@@ -42,8 +42,8 @@ class PairedComparison:
     rival: OpponentKernel
 
     def terms(self, calls_s: float, *, most_quads: int | None = None, give_up: bool = True) -> duel.DuelTerms:
-        """Return the terms of a duel. `calls_s` is the sum of one call of each side in seconds, `most_quads` limits the
-        quads, and with `give_up` a duel that can no longer be won ends early.
+        """Return the terms of a duel: its quads, at most `most_quads`, and the calls of a turn. `calls_s` is the sum of
+        one call of each side in seconds. With `give_up`, a duel that can no longer be won ends early.
         """
         pace = self.opened.pace
         calls = self.calls_in_a_turn(calls_s, turn_s=pace.turn_s)

@@ -85,7 +85,9 @@ class Contention:
 
     @property
     def is_contender(self) -> bool:
-        """Return whether the candidate is fast enough to be compared with its opponent."""
+        """Return whether the candidate is fast enough to be compared with its opponent: about as fast or faster, or in
+        the same line.
+        """
         if self.opponent is None or self.is_in_line:
             return True
         margin = max(self.opened.pace.noise, 2 * self.opened.calibration.spread)
@@ -104,7 +106,7 @@ class Contention:
 
 
 def is_audited(contention: Contention) -> bool:
-    """Return whether the audit applies: the candidate may become the incumbent."""
+    """Return whether single calls of the candidate are timed, which is so if it may become the incumbent."""
     return contention.is_contender and not contention.is_in_line
 
 
@@ -181,7 +183,7 @@ def fight(contention: Contention) -> None:
 
 
 def _is_clear(contention: Contention, opponent: wire.Opponent) -> bool:
-    """Return whether the contender's slowest batch beats the opponent's fastest by the clear factor."""
+    """Return whether the contender's slowest batch is faster than the opponent's fastest by more than CLEAR_FACTOR."""
     slowest_us = 1e6 * max(batch.call_s for batch in contention.batches)
     return slowest_us * CLEAR_FACTOR < opponent.fastest_us
 
@@ -232,7 +234,9 @@ def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
 
 
 def is_compared_with_vendor(contention: Contention) -> bool:
-    """Return whether the candidate is run in turn with the vendor line: it is promoted and not much slower."""
+    """Return whether the candidate is run in turn with the vendor line: only if it is promoted and not much slower than
+    the vendor line.
+    """
     return (
         bool(contention.promotion) and (contention.measurement.vendor_ratio or 0.0) > contention.opened.pace.vendor_from
     )
@@ -266,12 +270,15 @@ def compare_with_vendor(contention: Contention) -> None:
 
 
 def is_sustained(contention: Contention) -> bool:
-    """Return whether the candidate runs without idle gaps: it is promoted, and heat slows this kind of device."""
+    """Return whether the candidate also runs without idle gaps: only if it is promoted and heat slows this kind of
+    device.
+    """
     return bool(contention.promotion and contention.opened.pace.sustained_s)
 
 
 def sustain(contention: Contention) -> None:
-    """Run calls without idle gaps, verify their outputs, and store their seconds per call in the measurement.
+    """Run calls of the main case for some seconds without idle gaps, verify the outputs, and store the seconds per call
+    in the measurement.
 
     Raises:
         CandidateFailed, WorkerDied, WorkerOverdue: the candidate fails.

@@ -57,7 +57,7 @@ class Duel:
         return len(self.ratios) == self.planned and self.interval[0] > MARGIN
 
     def on_wire(self) -> wire.Duel:
-        """Return the duel in the form that an answer on the wire has."""
+        """Return the result as a message of the wire protocol."""
         return wire.Duel(self.speedup, wire.Interval(*self.interval), len(self.ratios))
 
 
@@ -76,7 +76,7 @@ class DuelTerms:
 
 def fight(contender: TimingSession, opponent: TimingSession, terms: DuelTerms, *, monitor: Monitor) -> Duel:
     """Run the quads of a duel, verify every output of both sides, and return the result. One turn of each side runs
-    first and is not counted, because a first turn loads code. `monitor` looks for other work after every quad.
+    first and is not counted, because the first turn also loads code. `monitor` looks for other work after every quad.
 
     Raises:
         CandidateFailed, WorkerDied, WorkerOverdue: the contender gave a wrong output, ended or was late.
@@ -122,8 +122,8 @@ class _RunningDuel:
         return Duel(np.exp(np.array(logs)), self.terms.quads, self.monitor.disturbance(), float(np.median(contender_s)))
 
     def _pair(self, *sides: TimingSession) -> tuple[float, float]:
-        """Run one turn of each side in the given order on the same fresh inputs; return the contender's and the
-        opponent's seconds per call, in this order.
+        """Run one turn of each side, in the order of the arguments, on the same fresh inputs. Return (contender's,
+        opponent's) seconds per call.
         """
         key, sets = inputs.fresh_key(), range(self.terms.calls)
         self.contender.refresh(sets, key)
@@ -136,7 +136,7 @@ class _RunningDuel:
         return seconds[True], seconds[False]
 
     def _turn(self, side: TimingSession, key: str) -> TimedBatch:
-        """Run and verify one turn of one side on the inputs of a key."""
+        """Run and verify one turn of one side; `key` is the key from which its inputs were generated."""
         with _attribute_failure(is_opponent=side is not self.contender):
             batch = side.run(range(self.terms.calls), key)
             batch.verify()
@@ -164,6 +164,8 @@ def _attribute_failure(*, is_opponent: bool) -> Iterator[None]:
 
 
 def failed_incumbent(failure: CandidateFailed | WorkerDied | WorkerOverdue) -> IncumbentFailed:
-    """Return the IncumbentFailed for a failure of the opponent, with the status of that failure."""
+    """Return an IncumbentFailed exception for a failure of the opponent in a duel, with the status that the failure
+    means.
+    """
     status_of_end = "timed_out" if isinstance(failure, WorkerOverdue) else "crashed"
     return IncumbentFailed(failure, status=failure.status if isinstance(failure, CandidateFailed) else status_of_end)

@@ -103,7 +103,7 @@ def _contend(state: Contention) -> None:
 
 
 def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Judgement:
-    """Return a new judgement of a source."""
+    """Return a new judgement of a source, without findings."""
     return Judgement(opened, source, progress, Findings(opened.device.clock))
 
 
@@ -188,8 +188,8 @@ def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
 
 
 def _recorded_case(opened: OpenTask, *, name: str, calls: int) -> Case:
-    """Return the task's case of this name. Raises CandidateFailed if the task has no such case or no batch of this case
-    can hold `calls` calls.
+    """Return the task's case of this name. Raises CandidateFailed if the task has no case of this name, or if `calls`
+    operand sets of the case do not fit into memory.
     """
     case = next((case for case in opened.task.cases if case.name == name), None)
     if case is None or calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):

@@ -23,7 +23,7 @@ class Progress(Protocol):
 
 
 def no_progress(stage: str, step: str = "") -> None:
-    """Ignore a stage or a step."""
+    """Do nothing with a stage or step: the progress callback for requests without progress answers."""
 
 
 STATUSES_OTHERS_CAN_CAUSE = ("crashed", "timed_out", "tampered")
@@ -115,9 +115,9 @@ class IncumbentFailed(Exception):
 
 @contextmanager
 def check_device_on_failure(opened: OpenTask, *, workers: int) -> Iterator[None]:
-    """Let a failure in the `with` block count against a candidate only if no other process computes on the device,
-    because other processes can cause it. `workers` is the number of the judge's own workers that may still run when the
-    block ends.
+    """Guard a `with` block that judges: if it fails with a status that other processes can cause, such as `crashed`,
+    and another process computes on the device, raise MachineError in its place. `workers` is the number of the judge's
+    own workers that may still run then.
 
     Raises:
         MachineError: a side failed while another process computed, so nothing is known about the candidate.

@@ -145,7 +145,7 @@ class Calibrator:
         return min(variants, key=lambda variant: self._time_of(variant, batches=VENDOR_TRIALS, is_vendor=True))
 
     def _vendors(self) -> list[Vendor]:
-        """Build the task's vendor file and return each way to run it; the list is empty if the task has no vendor file
+        """Build the task's vendor file and return the ways to run it; the list is empty if the task has no vendor file
         or the library is not installed.
         """
         opened = self.opened
@@ -222,8 +222,8 @@ class Calibrator:
 
 
 def overhead(session: TimingSession, pace: Pace) -> Overhead:
-    """Return the dispatch overhead of a session whose worker runs the candidate of known duration: the pace's score
-    quantile of the batch times, minus that duration.
+    """Return dispatch overhead and scatter of a session whose worker runs the candidate of known duration. The overhead
+    is the score quantile of the batch times minus that duration.
 
     Inputs are refreshed before each batch, as they are for candidates, because a worker that was stopped resumes
     slowly.
@@ -255,7 +255,9 @@ def spread_of(values: Sequence[float]) -> float:
 
 
 def describe(opened: OpenTask) -> wire.Device:
-    """Return the device and its calibration in the form of the answer to an `open` request."""
+    """Return what the answer to an `open` request says of the device: name, peak, process spread, dispatch overhead,
+    vendor line and details.
+    """
     calibration, device = opened.calibration, opened.device
     vendor = calibration.vendor
     return wire.Device(

@@ -37,7 +37,10 @@ def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
 
 
 def _hidden_detail(end: str, case: Case | None) -> str:
-    """Return the detail for a hidden case, or an empty string for any other. The detail names only the kind of the
-    case, because an exit code or a signal could carry information about the case out of the worker.
+    """Return the detail of a failure in a hidden case: `end`, such as `deadline`, and the kind of the case. Return an
+    empty string for any other case.
+
+    An exit code or a signal is left out, because a candidate could use it to carry information about the case out of
+    the worker.
     """
     return f"{end} in a hidden case: {case.kind}" if case and case.hidden else ""

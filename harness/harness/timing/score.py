@@ -35,8 +35,8 @@ class Score:
 
 
 def score(batches: Sequence[BatchTime], *, quantile: float, rng: np.random.Generator) -> Score:
-    """Return the score: the given quantile of the batches' seconds per call, with a bootstrap 95 % interval that `rng`
-    resamples.
+    """Return the score: the given quantile of the batches' seconds per call, with its bootstrap 95 % interval. `rng`
+    draws the resamples.
     """
     times = np.array([batch.call_s for batch in batches])
     value = float(np.quantile(times, quantile))

@@ -89,8 +89,8 @@ class TimingSession:
         return replace(self, idle_s=idle_s)
 
     def refresh(self, sets: range, key: str) -> None:
-        """Fill the inputs of these operand sets from a key, and take checksums if the device needs them. Every worker
-        must be stopped.
+        """Fill the inputs of these operand sets with data generated from a key (hexadecimal digits), and take checksums
+        if the device needs them. Every worker must be stopped.
         """
         self.operands.fill(sets, key)
         self.resources.memory.settle()
@@ -103,8 +103,8 @@ class TimingSession:
         return self.operands.keep(sets, key)
 
     def capture(self, sets: range) -> "TimingSession":
-        """Return a session whose batches over these operand sets run as a CUDA graph, or this session if the worker
-        cannot capture the calls. Nothing is timed.
+        """Let the worker capture its calls over these operand sets as a CUDA graph, and return a session that launches
+        the graph for a batch. Return this session if the calls cannot be captured. Nothing is timed.
 
         Call this before inputs are filled, because the candidate's code runs during the capture.
 
@@ -121,9 +121,9 @@ class TimingSession:
         return replace(self, is_captured=True, overheads_s=self.graph_overheads_s)
 
     def run(self, sets: range, key: str, *, expected_s: float = 0.0, calls: int | None = None) -> "TimedBatch":
-        """Poison the outputs, wait the idle time, run one batch over these operand sets, and return its time for
-        verification. `calls` is their number if more than one per set; a batch that uses sets repeatedly is never
-        scored.
+        """Poison the outputs, wait the idle time, run one batch over these operand sets whose inputs `key` generated,
+        and return the timed batch, not yet verified. Each set is used for one call, unless `calls` is higher than the
+        number of sets; a batch with repeated sets is never scored.
 
         If `expected_s`, the expected length of the batch in seconds, is not 0, telemetry is read in the middle of the
         batch. The worker is stopped when this returns.
@@ -147,8 +147,8 @@ class TimingSession:
         return TimedBatch(BatchTime(self._call_s(elapsed_s, calls), calls, key, telemetry), self, sets, region, word)
 
     def _call_s(self, elapsed_s: float, calls: int) -> float:
-        """Return the seconds per call: the elapsed time minus the dispatch overhead, but at least LEAST_LEFT of it,
-        divided by the calls. The overhead varies, so that a shorter rest would be noise.
+        """Return the seconds per call: elapsed time minus dispatch overhead, divided by the calls. At least the
+        fraction LEAST_LEFT of the elapsed time counts, because a smaller remainder would be mostly noise.
         """
         return max(elapsed_s - self.overheads_s.get(self.idle_s, 0.0), elapsed_s * LEAST_LEFT) / calls
 
@@ -165,7 +165,9 @@ class TimingSession:
         return region, word
 
     def _request_batch(self, sets: range, *, calls: int, manner: int) -> None:
-        """Write the request for the next batch; `manner` is CALL, CAPTURE or REPLAY."""
+        """Send the worker its next batch over these operand sets. `manner` is CALL, CAPTURE (as a CUDA graph) or REPLAY
+        (of the graph).
+        """
         task = self.task
         self.worker.send_batch(
             BatchRequest(
@@ -266,8 +268,8 @@ class TimedBatch:
             raise CandidateFailed("tampered", self._detail(evidence))
 
     def _detail(self, detail: str) -> str:
-        """Return the detail of a verdict with the case and the key of the batch; for a hidden case, only the kind of
-        the case.
+        """Return `detail` with the case and the key of the batch, for a verdict; for a hidden case return only the kind
+        of the case.
         """
         case, time = self.session.case, self.time
         if case.hidden:
