@@ -1,20 +1,20 @@
 """A script: what a scripted device does with each candidate, as Python values or as a TOML file.
 
 peak = 1.0e12            # units per second
-jitter = 0.002           # standard deviation of a batch's time, a fraction of it
+jitter = 0.002           # standard deviation of a batch's time, as a fraction of that time
 
-[vendor]                 # optional: the vendor line
+[vendor]                 # the vendor line; optional
 call_s = 2.0e-3          # seconds per call
 
-[[candidates]]           # the first whose `match` is found in the source says what the candidate does
+[[candidates]]           # the first entry whose `match` is found in the source sets the behaviour
 match = "abort"
 call_s = 4.0e-3
 events = [{ worker = 0, batch = 2, died = "killed by SIGABRT" }]
 
-[[candidates]]           # an empty `match` is found in every source
+[[candidates]]           # an entry without `match` fits every source
 call_s = 8.0e-3
 
-[[factors]]              # each that is found multiplies the time of a call
+[[factors]]              # every factor whose `match` is found multiplies the time of a call
 match = "#define TILE 64"
 factor = 0.5
 """

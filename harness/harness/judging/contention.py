@@ -166,8 +166,9 @@ def is_contender(contention: Contention) -> bool:
 
 
 def fight(contention: Contention) -> None:
-    """Decide whether the contender becomes the incumbent, by a duel unless it is the first that passes or clearly
-    faster. A duel within the contender's own line promotes nobody.
+    """Decide whether the contender becomes the incumbent. A duel decides, unless the contender is the first candidate
+    that passes or its slowest batch beats the incumbent's fastest by CLEAR_FACTOR. A duel within the contender's own
+    line promotes nobody.
 
     Raises:
         CandidateFailed, WorkerDied, WorkerOverdue: the contender fails in the duel.
@@ -211,7 +212,9 @@ def _fight_opponent(contention: Contention, opponent: wire.Opponent) -> None:
 
 
 def is_faster_than_audit_allows(contention: Contention, result: duel.Duel) -> bool:
-    """Return whether an audited candidate was faster in the duel than its single calls justify."""
+    """Return whether an audited candidate was faster in the duel than its single calls in the audit justify; False if
+    it was not audited.
+    """
     single_us = contention.measurement.single_us
     return single_us is not None and single_us * 1e-6 > contention.allowed_single_s(result.contender_s)
 
