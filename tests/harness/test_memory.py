@@ -95,7 +95,7 @@ def test_a_scripted_memory_tells_of_each_seat_what_happened_there() -> None:
     operands = memory.operands(TASK, MAIN, sets=len(SETS))
     operands.fill(SETS, "0" * 32)
     assert passed == [1.0]
-    memory.happen(1, BatchOutcome(mistake="C[0,0] is 1", late_samples=2))
+    memory.record_outcome(1, BatchOutcome(mistake="C[0,0] is 1", late_samples=2))
     rng = np.random.default_rng(0)
     assert operands.examine(SETS, OutputCheck(0, POISON, rng)) is None
     assert operands.examine(SETS, OutputCheck(1, POISON, rng)) is not None

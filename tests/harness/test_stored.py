@@ -53,7 +53,7 @@ class Library(ModuleType):
 class Kernels:
     """What stored.py has launched, one element after the other."""
 
-    wide = 1000
+    full_grid = 1000
 
     def __init__(self) -> None:
         self.launched = 0

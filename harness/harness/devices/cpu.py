@@ -101,8 +101,8 @@ class CpuDevice:
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> CpuMemory:
         """Allocate sealed shared memory."""
-        sweep = CacheFlush(self.cache_bytes)
-        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, slots=slots, sweep=sweep)
+        cache_flush = CacheFlush(self.cache_bytes)
+        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, slots=slots, cache_flush=cache_flush)
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:

@@ -202,7 +202,7 @@ class ScriptedMonitor:
     device: ScriptedDevice
 
     def look(self, *, batches: int = 1) -> None:
-        """Do nothing: disturbances are noted when they happen."""
+        """Do nothing: disturbances are noted when they record_outcome."""
 
     def disturbance(self) -> str:
         """Return what disturbed the batches since the monitor was made."""
@@ -279,7 +279,7 @@ class ScriptedWorker:
         event = self._event
         self._raise(event, deadline_s=deadline_s)
         self._device.clock.wait_until(self._done_ns, or_until=lambda: False)
-        self._memory.happen(self._part.slot, _outcome(event))
+        self._memory.record_outcome(self._part.slot, _outcome(event))
         if event.disturbed:
             self._device.disturbances.append(event.disturbed)
 
