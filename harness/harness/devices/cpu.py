@@ -113,11 +113,11 @@ class CpuDevice:
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd, *given), profile=profile)
 
-        manner = WorkerTraits(
+        traits = WorkerTraits(
             READY_S, shares_core=self._cores.shared, host_bytes=None, fault=lambda number: f"fault {number}",
             language="c",
         )  # fmt: skip
-        with started(launch, isolation=self.isolation, manner=manner) as worker:
+        with started(launch, isolation=self.isolation, traits=traits) as worker:
             yield worker
 
     def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, ...], profile: Profile) -> sandbox.Process:

@@ -144,11 +144,11 @@ class CudaDevice:
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd), handles=handles, profile=profile)
 
-        manner = WorkerTraits(
+        traits = WorkerTraits(
             READY_S, shares_core=self._cores.shared, host_bytes=HOST_BYTES, fault=fault_words,
             language=TRITON if artifact.is_dir() else "cuda",
         )  # fmt: skip
-        with started(launch, isolation=self.isolation, manner=manner) as worker:
+        with started(launch, isolation=self.isolation, traits=traits) as worker:
             yield worker
 
     def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, int], handles: tuple[str, str],
