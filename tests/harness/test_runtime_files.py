@@ -56,10 +56,10 @@ def test_a_candidate_that_tunes_is_told_what_to_write_instead() -> None:
 def test_a_fault_of_a_candidate_is_told_with_its_line() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         exec(compile("\n1 / 0", "/private/candidate.py", "exec"))
-    assert record.told(caught.value) == "candidate.py:2: ZeroDivisionError: division by zero"
+    assert record.describe_error(caught.value) == "candidate.py:2: ZeroDivisionError: division by zero"
     with pytest.raises(SyntaxError) as broken:
         compile("\n\ndef", "/private/candidate.py", "exec")
-    assert record.told(broken.value).startswith("candidate.py:3: SyntaxError: ")
+    assert record.describe_error(broken.value).startswith("candidate.py:3: SyntaxError: ")
 
 
 def test_a_layout_that_the_c_worker_does_not_have_is_a_build_error(tmp_path: Path) -> None:

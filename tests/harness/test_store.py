@@ -76,10 +76,10 @@ def test_of_two_that_build_the_same_one_waits_for_the_other(tmp_path):
     entry, order = tmp_path / "entries" / "one", []
 
     def second():
-        with store.turn(entry):
+        with store.build_lock(entry):
             order.append("second")
 
-    with store.turn(entry):
+    with store.build_lock(entry):
         waiting = threading.Thread(target=second)
         waiting.start()
         waiting.join(0.2)

@@ -114,7 +114,7 @@ static void run_batch(const struct orders *orders, candidate_call *call, char *i
         }
         call(buffers, orders->sizes);
     }
-    /* Streaming stores bypass the cache. Without this fence, those of an honest kernel could become visible too late. */
+    /* Streaming stores bypass the cache. Without a fence, those of an honest kernel could become visible too late. */
 #if defined(__x86_64__)
     __builtin_ia32_sfence();
 #endif

@@ -23,7 +23,7 @@ CACHE, SIGNATURE, CANDIDATE = "cache", "signature.json", "candidate.py"
 _HOST_TYPE = {**{i: i for i in range(16)}, 8: 10, 9: 8, 10: 9}
 """Number of a tensor map's element type in host code, by its number in device code."""
 _FLOAT_FORMAT = {"fp16": "<e", "fp32": "<f", "f32": "<f", "fp64": "<d"}
-_TORCH = "torch is not available: a candidate is given light tensor handles, and launches Triton kernels on them"
+_TORCH = "torch is not available: a candidate receives tensor handles and launches Triton kernels on them"
 
 
 ENVIRONMENT = {"TRITON_BACKENDS_IN_TREE": "1", "TRITON_DEFAULT_FP_FUSION": "1", "TRITON_STORE_BINARY_ONLY": "1"}
@@ -151,7 +151,8 @@ class Launcher:
         utils = Utils(self._driver)
         tensor_map = utils.fill_tma_descriptor(
             argument.base.data_ptr(), map_format["swizzle"], map_format["elem_size"],
-            _HOST_TYPE[map_format["elem_type"]], map_format["block_size"], list(argument.shape), list(argument.strides), int(is_nan),
+            _HOST_TYPE[map_format["elem_type"]], map_format["block_size"], list(argument.shape),
+            list(argument.strides), int(is_nan),
         )  # fmt: skip
         return [("map", tensor_map), *shape, *strides]
 
@@ -220,7 +221,7 @@ def install(driver: Any, *, stream: int, capability: int) -> None:
             raise ImportError(_TORCH)
 
         def get_benchmarker(self) -> Any:
-            raise RuntimeError("nothing can be timed in a candidate: mark constants as knobs instead")
+            raise RuntimeError("a candidate cannot time anything: mark constants as knobs instead")
 
     active.set_active(TorchlessDriver())
 
@@ -308,7 +309,7 @@ def _built_cache() -> type:
         def get_group(self, filename: str) -> dict[str, str]:
             group = Path(self.cache_dir) / f"__grp__{filename}"
             if not group.exists():
-                raise NotCompiled("a kernel is launched in a way that the build did not see")
+                raise NotCompiled("a kernel is launched with a specialisation that the build did not compile")
             names = json.loads(group.read_text(encoding="utf-8"))["child_paths"]
             return {name: str(group.with_name(name)) for name in names}
 
