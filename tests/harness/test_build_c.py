@@ -40,8 +40,8 @@ def build(tmp_path, isolation):
         source = tmp_path / "any-name.c"
         source.write_bytes(text.encode() if isinstance(text, str) else text)
         lowered = isolation.lowered(level)
-        workshop = BuildContext(tmp_path / cache, lowered)
-        return c.build_c(source, c.Interface(SHIM, declaration), workshop=workshop, deadline_s=deadline_s)
+        context = BuildContext(tmp_path / cache, lowered)
+        return c.build_c(source, c.Interface(SHIM, declaration), context=context, deadline_s=deadline_s)
 
     return build_text
 
@@ -193,8 +193,8 @@ def test_two_processes_that_build_the_same_both_get_it(tmp_path, isolation):
     def run() -> None:
         child = os.fork()
         if child == 0:
-            workshop = BuildContext(tmp_path / "cache", isolation)
-            built = c.build_c(source, c.Interface(SHIM), workshop=workshop, deadline_s=30)
+            context = BuildContext(tmp_path / "cache", isolation)
+            built = c.build_c(source, c.Interface(SHIM), context=context, deadline_s=30)
             os._exit(0 if isinstance(built, Built) and built.artifact.exists() else 1)
         found.append(child)
 

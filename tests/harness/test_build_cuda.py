@@ -53,7 +53,7 @@ def build(tmp_path, isolation):
         source = tmp_path / "any-name.cu"
         source.write_text(text)
         task = replace(TASK, limits=replace(TASK.limits, build_s=deadline_s))
-        return cuda.build_cuda(source, task, workshop=BuildContext(tmp_path / "cache", isolation.lowered(level)))
+        return cuda.build_cuda(source, task, context=BuildContext(tmp_path / "cache", isolation.lowered(level)))
 
     return build_text
 

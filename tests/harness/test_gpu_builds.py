@@ -47,7 +47,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(source: Path, *, of: tasks.Task, cache: Path, isolation: sandbox.Isolation) -> Built | BuildFailure:
     language = gpu.TRITON if source.suffix == ".py" else "cuda"
     task = replace(of, limits=replace(of.limits, build_s=120))
-    return gpu.build(source, task, language=language, workshop=BuildContext(cache, isolation))
+    return gpu.build(source, task, language=language, context=BuildContext(cache, isolation))
 
 
 def facts_of(found: Built | BuildFailure, isolation: sandbox.Isolation) -> wire.Facts:
@@ -292,7 +292,7 @@ def test_an_endless_build_meets_its_deadline(cache, isolation, tmp_path):
     source = tmp_path / "candidate.py"
     source.write_text("while True:\n    pass\n")
     hurried = replace(FP8, limits=replace(FP8.limits, build_s=1.5))
-    found = triton.build_triton(source, hurried, workshop=BuildContext(cache, isolation))
+    found = triton.build_triton(source, hurried, context=BuildContext(cache, isolation))
     assert isinstance(found, BuildFailure)
     assert "deadline" in found.detail
 

@@ -59,7 +59,7 @@ class Interface:
     """Prototype of the entry function; a candidate that defines the entry with other arguments does not compile."""
 
 
-def build_c(source: Path, interface: Interface, *, workshop: BuildContext, deadline_s: float) -> Built | BuildFailure:
+def build_c(source: Path, interface: Interface, *, context: BuildContext, deadline_s: float) -> Built | BuildFailure:
     """Build a C candidate in the sandbox, or take the build from the cache.
 
     Raises:
@@ -68,17 +68,17 @@ def build_c(source: Path, interface: Interface, *, workshop: BuildContext, deadl
     """
     tools = toolchain.toolchain(toolchain.find_compiler())
     text = source.read_bytes()
-    entry = workshop.candidates / _key(text, interface, tools=tools)
+    entry = context.candidates / _key(text, interface, tools=tools)
     if built := store.stored(entry):
         return built
     begin = time.monotonic()
     try:
-        with _runner(tools, workshop.isolation, deadline_s=deadline_s) as runner:
+        with _runner(tools, context.isolation, deadline_s=deadline_s) as runner:
             facts = _build(runner, tools, text, interface)
             output = runner.folder / f"{_CANDIDATE}.so"
             return store.store(entry, Built(output, facts, time.monotonic() - begin))
     except BuildFault as fault:
-        _check_compiler_works(tools, workshop.isolation)
+        _check_compiler_works(tools, context.isolation)
         return BuildFailure(str(fault), time.monotonic() - begin)
 
 

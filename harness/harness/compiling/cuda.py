@@ -62,7 +62,7 @@ class _Sources:
     arch: str
 
 
-def build_cuda(source: Path, task: Task, *, workshop: BuildContext) -> Built | BuildFailure:
+def build_cuda(source: Path, task: Task, *, context: BuildContext) -> Built | BuildFailure:
     """Build a CUDA candidate in the sandbox, or take the build from the cache. No GPU is needed.
 
     Raises:
@@ -74,19 +74,19 @@ def build_cuda(source: Path, task: Task, *, workshop: BuildContext) -> Built | B
         source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry,
         arch=_architecture(task),
     )  # fmt: skip
-    entry = workshop.candidates / _key(sources, tools)
+    entry = context.candidates / _key(sources, tools)
     with store.build_lock(entry):
         if built := store.stored(entry):
             return built
         begin = time.monotonic()
         try:
-            with _runner(tools, workshop.isolation, deadline_s=task.limits.build_s) as runner:
+            with _runner(tools, context.isolation, deadline_s=task.limits.build_s) as runner:
                 facts = _build(runner, tools, sources)
                 output = runner.folder / f"{_CANDIDATE}.so"
                 return store.store(entry, Built(output, facts, time.monotonic() - begin, is_inspected=False))
         except BuildFault as fault:
             seconds = time.monotonic() - begin
-            _check_compiler_works(workshop.isolation, sources.arch)
+            _check_compiler_works(context.isolation, sources.arch)
             return BuildFailure(str(fault), seconds)
 
 

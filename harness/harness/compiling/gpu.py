@@ -10,7 +10,7 @@ from harness.task import Task
 TRITON = "triton"
 
 
-def build(source: Path, task: Task, *, language: str, workshop: BuildContext) -> Built | BuildFailure:
+def build(source: Path, task: Task, *, language: str, context: BuildContext) -> Built | BuildFailure:
     """Build a candidate with nvcc or with Triton. If another process builds the same candidate, wait for that build.
 
     Raises:
@@ -18,13 +18,13 @@ def build(source: Path, task: Task, *, language: str, workshop: BuildContext) ->
         SandboxError: a guard could not be set up.
     """
     by_language = triton.build_triton if language == TRITON else cuda.build_cuda
-    return by_language(source, task, workshop=workshop)
+    return by_language(source, task, context=context)
 
 
-def build_ahead(source: Path, task: Task, *, language: str, workshop: BuildContext) -> None:
+def build_ahead(source: Path, task: Task, *, language: str, context: BuildContext) -> None:
     """Build and inspect a candidate so that a later judgement finds it in the cache. A failure is not reported: the
     judgement will meet it again."""
-    built = build(source, task, language=language, workshop=workshop)
+    built = build(source, task, language=language, context=context)
     if isinstance(built, Built):
-        with inspection.inspected(built, isolation=workshop.isolation) as facts:
+        with inspection.inspected(built, isolation=context.isolation) as facts:
             facts()

@@ -53,7 +53,7 @@ def target(arch: str) -> str:
 
 
 ARCHITECTURE = (target(str(architecture("cuda"))),)
-"""nvcc's option for the judge's own kernels; a candidate is built for its task's architecture."""
+"""nvcc's option for the judge's own kernels. Candidates are built for the architecture of their task instead."""
 
 
 @functools.cache

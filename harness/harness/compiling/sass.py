@@ -75,7 +75,10 @@ def lowest_occupancy(messages: str, *, block_sizes: Mapping[str, int]) -> float 
 
 
 def listed_resources(listing: str) -> Resources:
-    """Return the resources in the output of `cuobjdump -res-usage`. Spills are counted as all local memory."""
+    """Return the resources in the output of `cuobjdump -res-usage`; all None if it lists no kernel.
+
+    `spill_bytes` is all local memory, because the output does not say which part of it holds spills.
+    """
     rows = [(int(m[1]), int(m[2]), int(m[3]), int(m[4])) for m in _RESOURCE_LINE.finditer(listing)]
     if not rows:
         return Resources(None, None, None, None)

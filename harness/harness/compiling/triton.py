@@ -69,7 +69,7 @@ class _Refused(Exception):
     """The candidate asks for something that is not supported."""
 
 
-def build_triton(source: Path, task: Task, *, workshop: BuildContext) -> Built | BuildFailure:
+def build_triton(source: Path, task: Task, *, context: BuildContext) -> Built | BuildFailure:
     """Build a Triton candidate in the sandbox, or take the build from the cache.
 
     Raises:
@@ -77,15 +77,15 @@ def build_triton(source: Path, task: Task, *, workshop: BuildContext) -> Built |
         SandboxError: a guard could not be set up.
     """
     text, cases, signature = source.read_bytes(), _cases(task), _signature(task)
-    entry = workshop.candidates / store.key(text, cases, signature, package_version(), *_own_texts())
+    entry = context.candidates / store.key(text, cases, signature, package_version(), *_own_texts())
     with store.build_lock(entry):
         if built := store.stored(entry):
             return built
         begin = time.monotonic()
         try:
-            with _runner(workshop.isolation, deadline_s=task.limits.build_s) as runner:
+            with _runner(context.isolation, deadline_s=task.limits.build_s) as runner:
                 _lay_out(runner.folder, text, cases=cases, signature=signature)
-                _record(runner, task, packages(workshop.cache))
+                _record(runner, task, packages(context.cache))
                 artifact = _collected(runner.folder, text, signature=signature)
                 seconds = time.monotonic() - begin
                 return store.store(entry, Built(artifact, wire.Facts(), seconds, is_inspected=False))

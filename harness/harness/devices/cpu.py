@@ -88,8 +88,8 @@ class CpuDevice:
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """C is the only language here."""
         interface = c_builder.Interface(signature.shim(task), signature.declaration(task))
-        workshop = BuildContext(self._cache, self.isolation)
-        return c_builder.build_c(source, interface, workshop=workshop, deadline_s=task.limits.build_s)
+        context = BuildContext(self._cache, self.isolation)
+        return c_builder.build_c(source, interface, context=context, deadline_s=task.limits.build_s)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
         """The builder has found out all: with two cores nothing runs beside a worker."""

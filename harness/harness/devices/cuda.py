@@ -114,7 +114,7 @@ class CudaDevice:
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """By nvcc, or by Triton ahead of time."""
-        return gpu.build(source, task, language=language, workshop=BuildContext(self._cache, self.isolation))
+        return gpu.build(source, task, language=language, context=BuildContext(self._cache, self.isolation))
 
     @contextmanager
     def inspected(self, built: Built) -> Iterator[Callable[[], wire.Facts]]:
