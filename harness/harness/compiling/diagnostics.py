@@ -34,7 +34,7 @@ def clean(text: str) -> str:
 
 
 def first_error(messages: str) -> str:
-    """Return the first error with the source excerpt that follows it; the beginning of the messages if no error is
+    """Return a compiler's first error with the source excerpt after it, or the start of `messages` if no error is
     recognised."""
     lines = messages.splitlines()
     errors = [number for number, line in enumerate(lines) if _ERROR.search(line)]

@@ -77,7 +77,8 @@ def _codes(artifact: Path) -> list[Path]:
 
 @contextmanager
 def _started(runner: BuildRunner, tool: Path, code: Path) -> Iterator[tuple[int, Finish]]:
-    """Start the disassembler on a copy of the code, because its user may not be allowed to read the cache."""
+    """Start the disassembler on a copy of `code`, because the sandbox's user may not be allowed to read the cache.
+    Yield (descriptor of the listing, function that waits for the end)."""
     copy = runner.folder / f"{len(list(runner.folder.iterdir()))}.cubin"
     write_readable(copy, code.read_bytes())
     with (
@@ -102,7 +103,7 @@ def _listing(listing: int, finish: Finish) -> Listing:
 
 
 def _facts(built: Built, listings: list[Listing]) -> wire.Facts:
-    """Return the build's facts with those of the listings; of several kernels, the largest value of each figure."""
+    """Return the build's facts with those of its disassembled kernels; each figure is the largest of all kernels."""
     instructions: dict[str, int] = {}
     for _, _, counts in listings:
         instructions |= {name: max(count, instructions.get(name, 0)) for name, count in counts.items()}

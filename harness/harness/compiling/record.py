@@ -100,7 +100,10 @@ def refuse_autotune(triton: Any) -> None:
 
 
 def record(folder: Path) -> None:
-    """Import the candidate and call it in every case. Raises whatever the candidate's code raises."""
+    """Import the candidate and call its entry in every case, so that Triton compiles its kernels.
+
+    Raises whatever the candidate's code raises, and ValueError if the entry launches no kernel.
+    """
     from worker import triton_driver
     from worker.tensor import Device
 

@@ -167,8 +167,8 @@ def _inside(folder: Path) -> list[Path]:
 
 @contextmanager
 def _not_empty_is_exists() -> Iterator[None]:
-    """Turn ENOTEMPTY into FileExistsError: a rename onto a folder with content fails with either, depending on the file
-    system."""
+    """Raise FileExistsError in place of ENOTEMPTY: a rename onto a folder that is not empty fails with either of them,
+    depending on the file system."""
     try:
         yield
     except OSError as error:

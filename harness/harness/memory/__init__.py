@@ -32,7 +32,7 @@ class Region(Protocol):
     """The outputs of a range of operand sets at one slot, with the guard bands around them."""
 
     def poison(self, word: int) -> None:
-        """Overwrite all outputs and guard bands with a 32-bit word."""
+        """Overwrite all outputs and guard bands of this region with a 32-bit word."""
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
         """Choose secret 32-bit words of the outputs as samples: some in every output, at least `at_least` in total."""
@@ -63,7 +63,8 @@ class OperandSets(Protocol):
         """The byte offset of each buffer of each set."""
 
     def fill(self, sets: range, key: str) -> None:
-        """Fill the inputs of these sets with the data that a key determines. Every worker must be stopped meanwhile."""
+        """Fill the inputs of these sets with the data that a key determines. Every worker must be stopped while this
+        runs."""
 
     def seal(self, sets: range) -> None:
         """Record the inputs of these sets, so that `Memory.tampered` can report a later change of their values."""

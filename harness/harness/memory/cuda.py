@@ -239,7 +239,7 @@ class CudaRegion:
         self._samples: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def poison(self, word: int) -> None:
-        """Overwrite all outputs and guard bands with a 32-bit word.
+        """Overwrite all outputs and guard bands of this region with a 32-bit word.
 
         First make all lines of the L2 cache normal, so that nothing that a worker has set to persist stays in the
         cache.

@@ -51,13 +51,13 @@ class Spans:
     """(first word, number of words) of each output; its last word may reach into the guard band behind the output."""
 
     def choose(self, rng: np.random.Generator, *, at_least: int) -> NDArray[np.intp]:
-        """Return random word indices: some in every output, at least `at_least` in total."""
+        """Return random indices of 32-bit words: some in every output, at least `at_least` in total."""
         each = max(1, -(-at_least // len(self.words)))
         return np.concatenate([first + rng.integers(0, count, each) for first, count in self.words])
 
 
 def spans(task: Task, case: Case, *, layout: Layout, sets: range) -> Spans:
-    """Return which part of the output memory the outputs of these operand sets take."""
+    """Return where the outputs of these operand sets lie in the output memory."""
     columns = [c for c, buffer in enumerate(task.buffers) if buffer.is_output]
     sizes = [task.buffers[c].bytes_in(case.sizes) for c in columns]
     places = [(int(layout.offsets[s, c]), size) for s in sets for c, size in zip(columns, sizes, strict=True)]

@@ -58,7 +58,7 @@ class Stored:
         return self.examiner.measure(self.task, self.case, inputs=inputs, outputs=outputs)
 
     def residuals(self, sets: range, *, rng: np.random.Generator) -> list[verify.Residuals]:
-        """Return the residuals of the product check for each of these sets."""
+        """Return the residuals of each of these sets: the errors of its product when multiplied with random vectors."""
         factors = left, right, output = self._factors()
         (m, k), (n, _) = self._shape(left), self._shape(right)
         addresses = np.stack([self._addresses(buffer, sets) for buffer in factors], axis=1)
@@ -151,8 +151,8 @@ class Stored:
         return inputs, outputs
 
     def _cut(self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range) -> Any:
-        """Return a decoded input of each set, [sets]...: the sampled rows if the rows are independent, else the whole
-        buffer.
+        """Return one input of each set, decoded, [sets]...: only the sampled rows if rows are independent, else the
+        whole buffer.
 
         If the task accepts rows of several calls at once, a whole buffer is repeated for every sampled row.
         """

@@ -27,7 +27,8 @@ class Profile:
 
 
 class Worker(Protocol):
-    """The judge's handle of one worker process. Every method except `kill` raises WorkerDied or WorkerOverdue."""
+    """The judge's handle of one worker process. Every method except `kill` raises WorkerDied if the process ends, and
+    WorkerOverdue if the process misses a deadline."""
 
     @property
     def language(self) -> str:
@@ -49,12 +50,12 @@ class Worker(Protocol):
 
     @property
     def is_done(self) -> bool:
-        """Whether the worker reports that it has run the batch that was sent."""
+        """Return whether the worker reports that it has run the batch that was sent."""
 
     @property
     def has_captured(self) -> bool:
-        """Whether the worker reports that it captured the batch's calls as a graph. If the report is false, outputs
-        stay poisoned."""
+        """Return whether the worker reports that it captured the batch's calls as a graph. If it lies, outputs stay
+        poisoned."""
 
     def wait_done(self, deadline_s: float) -> None:
         """Wait, at most `deadline_s` seconds, until the worker reports that it has run the batch."""

@@ -103,17 +103,17 @@ class WorkerProcess:
         words[SEQUENCE] = self._sequence
 
     def start_batch(self) -> None:
-        """Let the stopped worker continue."""
+        """Let the stopped worker continue; it then runs the batch that was sent."""
         self._process.cont()
 
     @property
     def is_done(self) -> bool:
-        """Whether the worker reports that it has run the batch that was sent."""
+        """Return whether the worker reports that it has run the batch that was sent."""
         return bool(self._status[DONE] == self._sequence)
 
     @property
     def has_captured(self) -> bool:
-        """Whether the worker reports that it captured the calls as a graph. If the report is false, outputs stay
+        """Return whether the worker reports that it captured the calls as a graph. If it lies, outputs stay
         poisoned."""
         return bool(self._status[CAPTURED] == self._sequence)
 

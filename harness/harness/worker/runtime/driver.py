@@ -136,7 +136,7 @@ class Driver:
         return int(graph.value or 0)
 
     def graph_nodes(self, graph: int) -> int:
-        """Return the number of nodes of a graph."""
+        """Return the number of nodes of a captured CUDA graph."""
         count = c_size_t()
         self.call("cuGraphGetNodes", c_void_p(graph), None, byref(count))
         return count.value
@@ -243,7 +243,8 @@ class Shape(NamedTuple):
 
 
 class Launch:
-    """A prepared launch of one kernel. Each parameter has a slot of eight bytes, so that a call sets only values."""
+    """A prepared launch of one kernel: a caller writes the parameters into slots of eight bytes, then calls this
+    object."""
 
     def __init__(self, driver: Driver, function: int, shape: Shape) -> None:
         self._driver = driver

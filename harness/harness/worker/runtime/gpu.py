@@ -158,7 +158,7 @@ def fault_of(error: BaseException) -> int:
 
 
 def main() -> None:
-    """Load the candidate, report that it is ready, and run batches."""
+    """Run the worker: load the candidate, report that it is ready, and run the requested batches until it is killed."""
     orders, status = map_orders(int(sys.argv[1])), map_status(int(sys.argv[2]))
     try:
         driver = cuda.Driver(0)
