@@ -54,8 +54,8 @@ class Worker(Protocol):
 
     @property
     def has_captured(self) -> bool:
-        """Return whether the worker reports that it captured the batch's calls as a graph. If it lies, outputs stay
-        poisoned."""
+        """Return whether the worker reports that it captured the batch's calls as a graph; after a false report,
+        outputs stay poisoned."""
 
     def wait_done(self, deadline_s: float) -> None:
         """Wait, at most `deadline_s` seconds, until the worker reports that it has run the batch."""

@@ -113,8 +113,7 @@ class WorkerProcess:
 
     @property
     def has_captured(self) -> bool:
-        """Return whether the worker reports that it captured the calls as a graph. If it lies, outputs stay
-        poisoned."""
+        """Return whether the worker reports that it captured the batch's calls as a graph; see Worker."""
         return bool(self._status[CAPTURED] == self._sequence)
 
     def wait_done(self, deadline_s: float) -> None:
