@@ -96,8 +96,8 @@ class CpuDevice:
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """Build a C candidate, or take the build from the cache; C is the only language of a CPU."""
         interface = c_builder.Interface(signature.shim(task), signature.declaration(task))
-        workshop = BuildContext(self._cache, self.isolation)
-        return c_builder.build_c(source, interface, workshop=workshop, deadline_s=task.limits.build_s)
+        context = BuildContext(self._cache, self.isolation)
+        return c_builder.build_c(source, interface, context=context, deadline_s=task.limits.build_s)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
         """Give the `with` block a function that returns the facts of the build; the C builder has already read the
@@ -111,8 +111,8 @@ class CpuDevice:
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> CpuMemory:
         """Allocate shared memory whose inputs workers can only read; see Device."""
-        sweep = CacheFlush(self.cache_bytes)
-        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, slots=slots, sweep=sweep)
+        cache_flush = CacheFlush(self.cache_bytes)
+        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, slots=slots, cache_flush=cache_flush)
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
@@ -123,11 +123,11 @@ class CpuDevice:
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd, *buffer_fds), profile=profile)
 
-        manner = WorkerTraits(
+        traits = WorkerTraits(
             READY_S, shares_core=self._cores.shared, host_bytes=None, fault=lambda number: f"fault {number}",
             language="c",
         )  # fmt: skip
-        with started(launch, isolation=self.isolation, manner=manner) as worker:
+        with started(launch, isolation=self.isolation, traits=traits) as worker:
             yield worker
 
     def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, ...], profile: Profile) -> sandbox.Process:

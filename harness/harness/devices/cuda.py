@@ -128,7 +128,7 @@ class CudaDevice:
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
         """Build a CUDA candidate with nvcc, or a Triton candidate ahead of time; see Device."""
-        return gpu.build(source, task, language=language, workshop=BuildContext(self._cache, self.isolation))
+        return gpu.build(source, task, language=language, context=BuildContext(self._cache, self.isolation))
 
     @contextmanager
     def inspected(self, built: Built) -> Iterator[Callable[[], wire.Facts]]:
@@ -164,11 +164,11 @@ class CudaDevice:
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd), handles=handles, profile=profile)
 
-        manner = WorkerTraits(
+        traits = WorkerTraits(
             READY_S, shares_core=self._cores.shared, host_bytes=HOST_BYTES, fault=fault_words,
             language=TRITON if artifact.is_dir() else "cuda",
         )  # fmt: skip
-        with started(launch, isolation=self.isolation, manner=manner) as worker:
+        with started(launch, isolation=self.isolation, traits=traits) as worker:
             yield worker
 
     def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, int], handles: tuple[str, str],

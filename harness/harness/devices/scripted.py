@@ -294,7 +294,7 @@ class ScriptedWorker:
         event = self._event
         self._raise(event, deadline_s=deadline_s)
         self._device.clock.wait_until(self._done_ns, or_until=lambda: False)
-        self._memory.happen(self._role.slot, _outcome(event))
+        self._memory.record_outcome(self._role.slot, _outcome(event))
         if event.disturbed:
             self._device.disturbances.append(event.disturbed)
 
