@@ -34,9 +34,8 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str, size: int) -> str:
-    """Return the cleaned text as one line of at most `size` characters; a longer line is cut and ends in `...`.
-
-    Every run of white space becomes one space.
+    """Return the cleaned text as one line of at most `size` characters; a longer line is cut and ends in `...`. Every
+    run of white space becomes one space.
     """
     # Only the beginning is cleaned: a detail may hold 20 KB, and a prompt holds a thousand details.
     line = " ".join(clean(text[: 8 * size]).split())
@@ -44,14 +43,13 @@ def one_line(text: str, size: int) -> str:
 
 
 def tokens(text: str) -> int:
-    """Return an estimate of the number of tokens in a text, from its size in bytes; usually higher than the truth."""
+    """Return an estimate of the number of tokens in a text, from its size in bytes; usually above the real number."""
     return math.ceil(len(text.encode()) / BYTES_PER_TOKEN)
 
 
 def clip(text: str, limit: int) -> str:
-    """Return the text cut to about `limit` tokens.
-
-    A longer text loses its middle; a line in its place states how many bytes were left out.
+    """Return the text cut to about `limit` tokens. A longer text loses its middle; a line in its place states how many
+    bytes were left out.
     """
     if tokens(text) <= limit:
         return text
@@ -62,9 +60,8 @@ def clip(text: str, limit: int) -> str:
 
 
 def quoted(text: str, label: str) -> str:
-    """Return the cleaned text between two marks that show a model where data from outside begins and ends.
-
-    The marks hold a digest of the text, so the text cannot imitate them. `label` names the kind of text.
+    """Return the cleaned text between two marks that show a model where data from outside begins and ends. The marks
+    hold a digest of the text, so the text cannot imitate them. `label` names the kind of text.
     """
     body = clean(text).strip("\n")
     mark = "data-" + hashlib.sha256(body.encode()).hexdigest()[:12]

@@ -72,7 +72,6 @@ def history_section(history: History, ask: Ask, *, limit: int) -> HistorySection
 
 def _kernels(history: History, ask: Ask, *, room: int) -> tuple[ShownKernel | None, ShownKernel | None]:
     """Return the ask's parent and the incumbent with their sources, which together fill at most 60 % of `room` tokens.
-
     The parent is None if the ask has none; the incumbent is None if there is none or it is the parent. Both are None
     for a restart, which shows no source on purpose.
     """
@@ -100,9 +99,8 @@ def _kernel(attempt: Attempt | None, limit: int) -> ShownKernel | None:
 
 
 def _detailed(history: History, ask: Ask) -> list[Attempt]:
-    """Return the attempts whose verdicts a prompt shows in full, oldest first.
-
-    These are the latest 3 attempts, the last failure among the latest 10, and the ask's parent if it failed.
+    """Return the attempts whose verdicts a prompt shows in full, oldest first. These are the latest 3 attempts, the
+    last failure among the latest 10, and the ask's parent if it failed.
     """
     chosen = list(history.attempts[-LATEST:])
     recent = history.attempts[-RECENT:]
@@ -121,7 +119,6 @@ def _counts(attempts: Sequence[Attempt]) -> str:
 
 def _rows(attempts: Sequence[Attempt], *, room: int) -> tuple[list[str], int]:
     """Return the rows of the table that fit into `room` tokens, oldest first, and the number of attempts left out.
-
     Promoted attempts are kept first, then the newest.
     """
     promoted_first = sorted(attempts, key=lambda a: (a.verdict.promotion is None, -a.number))

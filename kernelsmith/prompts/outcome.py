@@ -9,10 +9,9 @@ ROW_HYPOTHESIS_CHARS = 110
 
 
 def row(attempt: Attempt) -> str:
-    """Return an attempt as one row with number, parent, stance, status, result and hypothesis, separated by `|`.
-
-    For example `12 | from 9 | refine | passed | 61.30% of peak, promoted | wider tiles`. The result of an attempt that
-    did not pass is the beginning of its verdict's detail.
+    """Return an attempt as one row with number, parent, stance, status, result and hypothesis, separated by `|`. For
+    example `12 | from 9 | refine | passed | 61.30% of peak, promoted | wider tiles`. The result of an attempt that did
+    not pass is the beginning of its verdict's detail.
     """
     parent = "from scratch" if attempt.proposal.parent is None else f"from {attempt.proposal.parent}"
     detail = one_line(attempt.verdict.detail, ROW_DETAIL_CHARS)
@@ -24,7 +23,6 @@ def row(attempt: Attempt) -> str:
 
 def result_of(verdict: Verdict) -> str:
     """Return a passed kernel's utilization, duel and promotion in words, or the status of a kernel that did not pass.
-
     For example `61.30% of peak, duel 1.250x (1.200 to 1.300), promoted`.
     """
     measured, duel = verdict.measurement, verdict.duel
@@ -38,9 +36,8 @@ def result_of(verdict: Verdict) -> str:
 
 
 def details(attempt: Attempt, limit: int) -> str:
-    """Return an attempt's verdict in full, marked as data and cut to about `limit` tokens.
-
-    The text holds status, measurements, build facts, compiler warnings, notes and detail, line by line.
+    """Return an attempt's verdict in full, marked as data and cut to about `limit` tokens. The text holds status,
+    measurements, build facts, compiler warnings, notes and detail, line by line.
     """
     verdict = attempt.verdict
     lines = [f"{verdict.status.value}: {result_of(verdict)}" if verdict.passed else verdict.status.value]
@@ -54,9 +51,8 @@ def details(attempt: Attempt, limit: int) -> str:
 
 
 def facts_line(facts: Facts) -> str:
-    """Return the facts of a build on one line, or an empty string if none is known.
-
-    For example `registers 128, vector_bits 256; instructions: fma 96, spill_store 3`.
+    """Return the facts of a build on one line, or an empty string if none is known. For example `registers 128,
+    vector_bits 256; instructions: fma 96, spill_store 3`.
     """
     names = ("registers", "spill_bytes", "stack_bytes", "shared_bytes", "occupancy", "text_bytes", "vector_bits")
     known = ", ".join(f"{name} {value}" for name in names if (value := getattr(facts, name)) is not None)

@@ -54,7 +54,6 @@ def parse(
     reply: str, *, entry: str, languages: Sequence[Language], incomplete: NoCandidate | None = None
 ) -> ParsedReply:
     """Return the hypothesis and the candidate in a model's reply, or the reason why the reply holds no candidate.
-
     `entry` is the name of the function that the file defines, and `languages` are those of the task. `incomplete` is
     CUT_OFF or WITHHELD if the endpoint says that the reply is not whole; it becomes the reason if no file is found.
     """
@@ -88,10 +87,9 @@ def _split(text: str) -> tuple[str, list[_Block]]:
 
 
 def _read_block(fence: re.Match[str], lines: Iterator[str]) -> _Block:
-    """Read the lines of a fenced block up to its closing fence, and return the block.
-
-    The closing fence repeats the mark of the opening one at least as often, with nothing else on the line. A block
-    without a closing fence is returned as not complete.
+    """Read the lines of a fenced block up to its closing fence, and return the block. The closing fence repeats the
+    mark of the opening one at least as often, with nothing else on the line. A block without a closing fence is
+    returned as not complete.
     """
     marks, tag = fence["marks"], fence["info"].strip().split(" ")[0].lower()
     inside: list[str] = []

@@ -37,9 +37,8 @@ class Prompt:
 
 def prompt_for(task: Task, history: History, *, ask: Ask) -> Prompt:
     """Return the prompt for an ask: instructions, the task, the device, the past attempts, and what to do now.
-
-    `history` must be the history that the ask was made from, so that the same ask always has the same prompt. The
-    run's config key `history_tokens` limits the part about past attempts.
+    `history` must be the history that the ask was made from, so that the same ask always has the same prompt. The run's
+    config key `history_tokens` limits the part about past attempts.
     """
     parts = [brief(task, history.device), directive(task, history, ask)]
     if history.attempts:
@@ -48,9 +47,8 @@ def prompt_for(task: Task, history: History, *, ask: Ask) -> Prompt:
 
 
 def brief(task: Task, device: Device | None) -> str:
-    """Return the prompt's part about the task and the device, without the hidden cases.
-
-    `device` is None before the harness has opened the task; then only the kind of device is named.
+    """Return the prompt's part about the task and the device, without the hidden cases. `device` is None before the
+    harness has opened the task; then only the kind of device is named.
     """
     return render(
         "brief.j2",
@@ -64,9 +62,8 @@ def brief(task: Task, device: Device | None) -> str:
 
 
 def _shown(device: Device) -> Device:
-    """Return a copy of the device whose texts are cleaned and cut to short lines.
-
-    The texts come from the judge's machine, for example from its driver.
+    """Return a copy of the device whose texts are cleaned and cut to short lines. The texts come from the judge's
+    machine, for example from its driver.
     """
     vendor = device.vendor and replace(device.vendor, name=one_line(device.vendor.name, caps.NAME))
     details = {one_line(key, caps.NAME): one_line(value, caps.NAME) for key, value in device.details.items()}
@@ -79,9 +76,8 @@ def past_attempts(history: History, ask: Ask) -> str:
 
 
 def directive(task: Task, history: History, ask: Ask) -> str:
-    """Return the prompt's part that states what to do now: stance, parent, and the kernel to beat.
-
-    If the latest reply held no kernel, this part also states why.
+    """Return the prompt's part that states what to do now: stance, parent, and the kernel to beat. If the latest reply
+    held no kernel, this part also states why.
     """
     wanted, best = ask.directive, history.incumbent
     return render(

@@ -7,9 +7,8 @@ from kernelsmith.core.task import Argument, Task
 
 
 def signature(task: Task, language: Language) -> str:
-    """Return the declaration of the task's entry function in a language, on one line.
-
-    For example `void softmax(const float *X, float *Y, int N);` in C.
+    """Return the declaration of the task's entry function in a language, on one line. For example `void softmax(const
+    float *X, float *Y, int N);` in C.
     """
     match language:
         case Language.C:
@@ -33,9 +32,8 @@ def _parameter(argument: Argument, language: Language) -> str:
 
 
 def _type_name(dtype: str, language: Language) -> str:
-    """Return the name of an element type such as `float32` in C or CUDA C++.
-
-    A type that C lacks has its CUDA C++ name in both.
+    """Return the name that an element type such as `float32` has in C or CUDA C++, for example `float`. A type that C
+    lacks has its CUDA C++ name in both.
     """
     names = dtypes()[dtype]
     return names.c if language is Language.C and names.c else names.cuda

@@ -19,9 +19,8 @@ FILE = "file"
 
 
 class FolderProposer:
-    """A proposer that proposes every file of a folder once, and again after the file has changed.
-
-    Files whose ending is that of no language of the task are ignored. Raises UsageError if the folder does not exist.
+    """A proposer that proposes every file of a folder once, and again after the file has changed. Files whose ending is
+    that of no language of the task are ignored. Raises UsageError if the folder does not exist.
     """
 
     def __init__(self, task: Task, folder: Path) -> None:
@@ -32,7 +31,6 @@ class FolderProposer:
 
     def propose(self, ask: Ask, history: History) -> Proposal:
         """Return the next file as a proposal: the first, by name, that neither an attempt nor an earlier open ask uses.
-
         The file's leading comment may state `hypothesis: TEXT` and `parent: FILE`.
 
         Raises:
@@ -47,9 +45,8 @@ class FolderProposer:
         return _proposal(unjudged[reserved], history, ahead=ahead)
 
     def _unjudged(self, history: History, *, at_most: int) -> Sequence[Candidate]:
-        """Return up to `at_most` candidates that no attempt has judged, in the order of their files' names.
-
-        Files after the last returned one are not read.
+        """Return up to `at_most` candidates that no attempt has judged, in the order of their files' names. Files after
+        the last returned one are not read.
         """
         judged = {(_name(a.candidate), a.candidate.digest) for a in history.attempts if a.candidate}
         candidates = (self._read(path) for path in self._files())
@@ -66,10 +63,9 @@ class FolderProposer:
 
 
 def _earlier_open_asks(ask: Ask, history: History) -> int:
-    """Return the number of earlier asks that have no attempt in `history`; the first unjudged files belong to them.
-
-    Ask 0 does not count, because it is answered with the starting kernel. An earlier ask that is answered removes both
-    its file from the unjudged files and itself from this number, so every other ask keeps its file.
+    """Return the number of earlier asks that have no attempt in `history`; the first unjudged files belong to them. Ask
+    0 does not count, because it is answered with the starting kernel. An earlier ask that is answered removes both its
+    file from the unjudged files and itself from this number, so every other ask keeps its file.
     """
     answered = {attempt.ask_number for attempt in history.attempts}
     return sum(0 < other.number < ask.number and other.number not in answered for other in history.asks)
@@ -84,7 +80,6 @@ def _proposal(candidate: Candidate, history: History, *, ahead: Set[str]) -> Pro
 
 def _parent(file: str | None, history: History, *, child: str, ahead: Set[str]) -> int | None:
     """Return the number of the latest attempt made from the parent file `file`, or None if that attempt is unknown yet.
-
     It is unknown if the file `child` names no parent (`file` is None), or if earlier open asks will be answered with
     the parent (`file` is in `ahead`). Raises UsageError if no attempt was made from the parent.
     """

@@ -69,16 +69,14 @@ class Family:
 
     @cached_property
     def combinations(self) -> tuple[dict[str, Value], ...]:
-        """Return every combination of knob values that meets all requirements, each by the knob's name.
-
-        The last knob of the file varies fastest.
+        """Return every combination of knob values that meets all requirements, each by the knob's name. The last knob
+        of the file varies fastest.
         """
         return tuple(values for values in self._all() if self.allows(values))
 
     def allows(self, values: Values) -> bool:
-        """Return whether a combination of knob values meets every requirement of the family.
-
-        A requirement that cannot be computed, for example because of a division by zero, counts as not met.
+        """Return whether a combination of knob values meets every requirement of the family. A requirement that cannot
+        be computed, for example because of a division by zero, counts as not met.
         """
         try:
             return all(_value_of(requirement, values) for requirement in self.requirements)
@@ -187,7 +185,6 @@ def _requirement(text: str, known: set[str], where: str) -> ast.expr:
 
 def _check(expression: ast.expr, known: set[str]) -> None:
     """Raise LookupError if the expression contains a name that is not in `known`, or an operation that is not allowed.
-
     Allowed are comparisons, `and`, `or`, and the operators `+`, `-`, `*`, `//` and `%`.
     """
     for node in ast.walk(expression):
@@ -199,9 +196,8 @@ def _check(expression: ast.expr, known: set[str]) -> None:
 
 
 def _value_of(node: ast.expr, values: Values) -> object:
-    """Return the value of a requirement's expression for these knob values.
-
-    Raises LookupError if the expression contains an unknown name or an operation that is not allowed.
+    """Return the value of a requirement's expression for these knob values. Raises LookupError if the expression
+    contains an unknown name or an operation that is not allowed.
     """
     match node:
         case ast.Constant(value=value):

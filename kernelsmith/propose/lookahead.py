@@ -23,9 +23,8 @@ FIRST_US = 1000.0
 
 
 class Lookahead:
-    """A guess at the next candidates: asks strategy and proposer once for each verdict that the present one may get.
-
-    The callback `prepare` receives the guessed candidates and begins to build them.
+    """An object that guesses the next candidates: it asks strategy and proposer once for each verdict that the present
+    candidate may get. The callback `prepare` receives the guessed candidates and begins to build them.
     """
 
     def __init__(
@@ -37,16 +36,14 @@ class Lookahead:
 
     def __call__(self, history: History, ask: Ask, proposal: Proposal) -> None:
         """Pass the candidates that may follow `proposal` to the callback `prepare`, the likeliest first, each once.
-
         `proposal` answers `ask` with the candidate that the harness judges now; `history` does not hold it yet.
         """
         guessed = [candidate for guess in _guesses(history) if (candidate := self._next(history, ask, proposal, guess))]
         self._prepare(list({candidate.digest: candidate for candidate in guessed}.values()))
 
     def _next(self, history: History, ask: Ask, proposal: Proposal, guess: Verdict) -> Candidate | None:
-        """Return the candidate that would follow if `proposal` got the verdict `guess`.
-
-        Return None if the proposer would have no candidate, or one that was judged before.
+        """Return the candidate that would follow if `proposal` got the verdict `guess`. Return None if the proposer
+        would have no candidate, or one that was judged before.
         """
         number, trial = history.highest_attempt + 1, len(history.trials_of(ask.number))
         attempt = Attempt(number, ask, trial, proposal, guess, history.run.created_at, 0.0)
@@ -68,9 +65,8 @@ class Lookahead:
 
 
 def _guesses(history: History) -> Iterator[Verdict]:
-    """Yield the verdicts that the present candidate may get, the likeliest first.
-
-    Each verdict represents one class of outcomes that a strategy or a proposer treats differently.
+    """Yield the verdicts that the present candidate may get, the likeliest first. Each verdict represents one class of
+    outcomes that a strategy or a proposer treats differently.
     """
     best = history.incumbent.verdict.measurement if history.incumbent else None
     if best is None:

@@ -27,9 +27,8 @@ INCOMPLETE = {FinishReason.LENGTH: NoCandidate.CUT_OFF, FinishReason.CONTENT_FIL
 
 
 class ModelProposer:
-    """A proposer that answers an ask with a language model's reply to the ask's prompt.
-
-    `exchanges` keeps the model calls, and `retry_policy` decides how long a failing endpoint is called again.
+    """A proposer that answers an ask with a language model's reply to the ask's prompt. `exchanges` keeps the model
+    calls, and `retry_policy` decides how long a failing endpoint is called again.
     """
 
     def __init__(
@@ -48,9 +47,8 @@ class ModelProposer:
         self._now = now
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return the model's hypothesis and candidate, or the reason why the reply holds no candidate.
-
-        A reply that the log already holds for the ask is used without another call.
+        """Return the model's hypothesis and candidate, or the reason why the reply holds no candidate. A reply that the
+        log already holds for the ask is used without another call.
 
         Raises:
             ModelError: if the endpoint failed for good, or the budget is in USD and the cost of the calls is unknown.
@@ -120,9 +118,8 @@ class ModelProposer:
 
 
 def model_proposer(task: Task, history: History, *, exchanges: Exchanges, environ: Mapping[str, str]) -> ModelProposer:
-    """Return the model proposer of a new or resumed run, with the model that the run's config names.
-
-    `environ` is the process environment, from which the endpoint's URL and API key are read.
+    """Return the model proposer of a new or resumed run, with the model that the run's config names. `environ` is the
+    process environment, from which the endpoint's URL and API key are read.
 
     Raises:
         ConfigError: if no model is named, the base URL is no URL, or the path of a scripted model holds no reply.
@@ -144,9 +141,8 @@ def messages_of(prompt: Prompt) -> tuple[Message, ...]:
 
 
 def _refuse_unknown_cost(history: History) -> None:
-    """Raise ModelError if the budget is in USD and the cost of the run's model calls is unknown.
-
-    A budget whose spending cannot be counted would never end the run.
+    """Raise ModelError if the budget is in USD and the cost of the run's model calls is unknown. A budget whose
+    spending cannot be counted would never end the run.
     """
     if history.budget.usd is not None and history.usage.cost_usd is None:
         raise ModelError(

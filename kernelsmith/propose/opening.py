@@ -12,7 +12,6 @@ from kernelsmith.core.text_file import shown
 
 class OpeningProposer:
     """A proposer that answers ask 0 with the starting kernel and passes every other ask to the proposer `then`.
-
     `from_file` is the path of the user's starting kernel, or None for the task's skeleton.
     """
 

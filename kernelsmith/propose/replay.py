@@ -31,9 +31,8 @@ def selection_named(name: str) -> Selection:
 
 
 def selected(history: History, selection: Selection) -> Sequence[Attempt]:
-    """Return the recorded attempts that belong to a selection, in their recorded order.
-
-    Attempts without a candidate are left out.
+    """Return the recorded attempts that belong to a selection, in their recorded order. Attempts without a candidate
+    are left out.
     """
     match selection:
         case Selection.BEST:
@@ -44,9 +43,8 @@ def selected(history: History, selection: Selection) -> Sequence[Attempt]:
 
 
 class ReplayProposer:
-    """A proposer that answers ask N with the N-th selected candidate of a recorded run, counted from 0.
-
-    Raises UsageError if the selection holds no attempt.
+    """A proposer that answers ask N with the N-th selected candidate of a recorded run, counted from 0. Raises
+    UsageError if the selection holds no attempt.
     """
 
     def __init__(self, recorded: History, selection: Selection) -> None:

@@ -38,10 +38,8 @@ Tried = tuple[dict[str, Value], float | None]
 
 
 class Tuner:
-    """A proposer that answers an ask with a family's kernel and untried knob values.
-
-    The ask's stance decides which family is tuned and how the values are chosen. Raises UsageError if the task has no
-    families.
+    """A proposer that answers an ask with a family's kernel and untried knob values. The ask's stance decides which
+    family is tuned and how the values are chosen. Raises UsageError if the task has no families.
     """
 
     def __init__(self, task: Task, *, seed: int) -> None:
@@ -51,7 +49,7 @@ class Tuner:
         self._seed = seed
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return a proposal with untried knob values: stance and history decide the family and the values.
+        """Return a proposal with untried knob values. The ask's stance and the history decide family and values.
 
         Raises:
             Exhausted: if every combination of every family was tried.
@@ -70,7 +68,6 @@ class Tuner:
         self, directive: Directive, history: History, trials: dict[str, list[Tried]]
     ) -> Iterable[Family]:
         """Return all families: the one that the stance asks for, then those after it, then those before it, last first.
-
         The tuner proposes from the first family that has an untried combination. `trials` holds the attempts of each
         family by its name.
         """
@@ -95,10 +92,8 @@ class Tuner:
     # --- which values ---
 
     def _values(self, family: Family, ask: Ask, past: Sequence[Tried]) -> dict[str, Value] | None:
-        """Return an untried combination of a family's knob values, or None if every combination was tried.
-
-        The defaults come first. After them the ask's stance decides how a combination is chosen; `past` holds the
-        family's attempts.
+        """Return an untried combination of a family's knob values, or None if every combination was tried. The defaults
+        come first. After them the ask's stance decides how a combination is chosen; `past` holds the family's attempts.
         """
         tried = {_key(values) for values, _ in past}
         if _key(family.defaults) not in tried:
@@ -119,7 +114,6 @@ class Tuner:
         self, family: Family, ask: Ask, *, past: Sequence[Tried], untried: Sequence[dict[str, Value]]
     ) -> dict[str, Value]:
         """Return an untried combination that differs from the family's best one in a single knob, by the fewest steps.
-
         A step is the distance between neighbours in the knob's list of values. If no untried combination differs in a
         single knob, return a random one of `untried`.
         """
@@ -130,9 +124,8 @@ class Tuner:
         return random_choice([values for steps, values in near if steps == fewest] or untried)
 
     def _suggestions(self, family: Family, ask: Ask, past: Sequence[Tried]) -> Iterator[dict[str, Value]]:
-        """Yield up to SUGGESTIONS combinations that TPE suggests after it has learned the attempts in `past`.
-
-        A combination may have been tried before, or break a requirement.
+        """Yield up to SUGGESTIONS combinations that TPE suggests after it has learned the attempts in `past`. A
+        combination may have been tried before, or break a requirement.
         """
         distributions: dict[str, BaseDistribution] = {k.name: CategoricalDistribution(k.values) for k in family.knobs}
         study = _new_study(seed=derived_seed(self._seed, "tpe", ask.number))
@@ -152,9 +145,8 @@ def _new_study(*, seed: int) -> optuna.Study:
 
 @contextmanager
 def _quiet_study_log() -> Iterator[None]:
-    """Suppress Optuna's message about a new study within a `with` block, for the current thread only.
-
-    Warnings, and the messages of other threads, are still logged.
+    """Suppress Optuna's message about a new study within a `with` block, for the current thread only. Warnings, and the
+    messages of other threads, are still logged.
     """
     this_thread, logger = threading.get_ident(), logging.getLogger(STORAGE_LOG)
 
@@ -180,9 +172,8 @@ def _trials(family: Family, history: History) -> list[Tried]:
 
 
 def _learned(past: Sequence[Tried]) -> Sequence[Tried]:
-    """Return the attempts of `past` that TPE learns from: the latest 100, and the 50 fastest of those before.
-
-    TPE needs time for every attempt, so a long past is cut.
+    """Return the attempts of `past` that TPE learns from: the latest 100, and the 50 fastest of those before. TPE needs
+    time for every attempt, so a long past is cut.
     """
     older = past[:-LATEST]
     passed = [trial for trial in older if trial[1] is not None]
@@ -190,10 +181,8 @@ def _learned(past: Sequence[Tried]) -> Sequence[Tried]:
 
 
 def _frozen(trial: Tried, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
-    """Return an attempt as a finished Optuna trial, whose value is the logarithm of the time in us.
-
-    With the logarithm, 1 % of a short time counts as much as 1 % of a long one. An attempt that did not pass becomes
-    a failed trial.
+    """Return an attempt as a finished Optuna trial, whose value is the logarithm of the time in us. With the logarithm,
+    1 % of a short time counts as much as 1 % of a long one. An attempt that did not pass becomes a failed trial.
     """
     values, time_us = trial
     if time_us is None:
@@ -208,7 +197,6 @@ def _best(past: Sequence[Tried]) -> dict[str, Value] | None:
 
 def _neighbours(family: Family, values: dict[str, Value]) -> Iterator[tuple[int, dict[str, Value]]]:
     """Yield every combination that differs from `values` in one knob, with the number of steps between both values.
-
     Steps are counted in the knob's list of values. Requirements are not checked.
     """
     for knob in family.knobs:
@@ -220,7 +208,6 @@ def _neighbours(family: Family, values: dict[str, Value]) -> Iterator[tuple[int,
 
 def _hypothesis(family: Family, values: dict[str, Value], past: Sequence[Tried]) -> str:
     """Return the hypothesis for a combination: how it differs from the family's best attempt, as `tiled: ROWS 2 -> 4`.
-
     While no attempt of the family has passed, return the hypothesis that the family's file states.
     """
     best = _best(past)

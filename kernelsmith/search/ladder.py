@@ -31,10 +31,9 @@ class Ladder:
         self._seed = config.seed
 
     def ask(self, history: History, ask_number: int) -> Directive:
-        """Return the directive (stance, parent attempt and reason) for the ask with this number.
-
-        Only the attempts in `history` and the run's seed decide, so the same history and number give the same
-        directive. Asks that still wait for an answer have no influence.
+        """Return the directive (stance, parent attempt and reason) for the ask with this number. Only the attempts in
+        `history` and the run's seed decide, so the same history and number give the same directive. Asks that still
+        wait for an answer have no influence.
         """
         if not history.attempts:
             return Directive(Stance.OPEN, None, "nothing is judged yet" if ask_number else "the kernel to start from")
@@ -53,11 +52,10 @@ class Ladder:
         return Directive(stance, parent, f"no duel won for {len(idle(history))} asks")
 
     def _parent(self, stance: Stance, history: History, *, incumbent: Attempt, ask_number: int) -> int | None:
-        """Return the number of the attempt that the next ask starts from, or None to start from scratch.
-
-        Refine and diagnose start from the incumbent. The other stances start from the fastest attempt made on the
-        current rung. Before one has passed, restructure starts from the incumbent, revive from a dropped attempt, and
-        restart from scratch.
+        """Return the number of the attempt that the next ask starts from, or None to start from scratch. Refine and
+        diagnose start from the incumbent. Restructure, revive and restart continue from the fastest attempt that passed
+        on the present rung; before there is one, they start from the incumbent, from a dropped attempt, and from
+        scratch, respectively.
         """
         line = _fastest(_line_of_this_rung(stance, history))
         match stance:
@@ -70,10 +68,9 @@ class Ladder:
         return incumbent.number
 
     def _dropped(self, history: History, incumbent: Attempt, *, ask_number: int) -> int:
-        """Return the number of an attempt to revive: one of the fastest that the incumbent does not descend from.
-
-        Seed and ask number choose among the three fastest. If the incumbent descends from every attempt that passed,
-        return the fastest of these ancestors, or the incumbent's own number if no other attempt passed.
+        """Return the number of an attempt to revive: one of the fastest that the incumbent does not descend from. Seed
+        and ask number choose among the three fastest. If the incumbent descends from every attempt that passed, return
+        the fastest of these ancestors, or the incumbent's own number if no other attempt passed.
         """
         ancestors = _ancestors(history, incumbent)
         others = [a for a in _fastest(history.attempts) if a.number not in ancestors]
@@ -84,11 +81,11 @@ class Ladder:
 
 
 def _to_repair(history: History) -> Attempt | None:
-    """Return the failed attempt that the next ask repairs, or None if nothing is to be repaired.
+    """Return the failed attempt that the next ask repairs: trial 0 of the latest answered ask, or, if that ask was a
+    repair without a candidate, its parent. Return None if trial 0 did not fail, if its candidate is a duplicate, or
+    after three repairs in a row.
 
-    Only trial 0 of the latest answered ask can be repaired, because a failed sweep trial only shows that its knob
-    values do not fit. If that ask was a repair and got no candidate, its parent is repaired. A duplicate is not
-    repaired, and nothing is after three repairs in a row.
+    Sweep trials are not repaired: a failed one only shows that its knob values do not fit.
     """
     answers = [attempt for attempt in history.attempts if attempt.trial == 0]
     last = answers[-1] if answers else None
@@ -108,9 +105,8 @@ def _is_duplicate(attempt: Attempt, history: History) -> bool:
 
 
 def _repairs_in_a_row(answers: Sequence[Attempt]) -> int:
-    """Return how many attempts at the end of `answers` answer a repair ask.
-
-    `answers` holds trial 0 of each answered ask, oldest first.
+    """Return how many attempts at the end of `answers` answer a repair ask. `answers` holds trial 0 of each answered
+    ask, oldest first.
     """
     count = 0
     for attempt in reversed(answers):
@@ -121,10 +117,8 @@ def _repairs_in_a_row(answers: Sequence[Attempt]) -> int:
 
 
 def _line_of_this_rung(stance: Stance, history: History) -> Sequence[Attempt]:
-    """Return the attempts made on the current rung with its stance, or to repair one of these, sweep trials included.
-
-    While several asks are open, an ask of the previous rung may be answered late, on the current one; its attempts are
-    left out.
+    """Return the attempts since the latest promotion or plateau whose ask has this stance or repair. Sweep trials are
+    included. Late answers to asks with the previous rung's stance are left out.
     """
     asks = {ask.number for ask in on_this_rung(history) if ask.directive.stance in (stance, Stance.REPAIR)}
     return [attempt for attempt in history.attempts if attempt.ask_number in asks]

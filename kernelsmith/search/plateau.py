@@ -10,9 +10,8 @@ from kernelsmith.core.history import History
 
 
 def idle(history: History) -> Sequence[Ask]:
-    """Return the asks answered since the latest promotion, in the order of their first attempts.
-
-    The ask that the incumbent answers is left out. The list is empty if the run has no incumbent.
+    """Return the asks answered since the latest promotion, in the order of their first attempts. The ask that the
+    incumbent answers is left out. The list is empty if the run has no incumbent.
     """
     best = history.incumbent
     if best is None:
@@ -23,23 +22,20 @@ def idle(history: History) -> Sequence[Ask]:
 
 
 def plateaus(history: History) -> int:
-    """Return the number of plateaus since the latest promotion.
-
-    Every `plateau` asks (a config key) that are answered without a promotion make one plateau; a remainder counts
-    for nothing.
+    """Return the number of plateaus since the latest promotion. Every `plateau` asks (a config key) that are answered
+    without a promotion make one plateau; a remainder counts for nothing.
     """
     return len(idle(history)) // history.run.config.plateau
 
 
 def on_this_rung(history: History) -> Sequence[Ask]:
-    """Return the asks answered since the plateau ladder's latest step.
-
-    A step is the latest promotion or the latest completed plateau, whichever came later.
+    """Return the asks answered since the latest promotion or the latest completed plateau, whichever came later. These
+    asks belong to the plateau ladder's present rung, which decides the stance.
     """
     since_promotion = idle(history)
     return since_promotion[len(since_promotion) - len(since_promotion) % history.run.config.plateau :]
 
 
 def begins_a_rung(history: History) -> bool:
-    """Return whether the latest answered ask completed a plateau, so that the next ask gets the next rung's stance."""
+    """Return whether the latest answer completed a plateau, so that the next ask takes the ladder's next stance."""
     return plateaus(history) > 0 and not on_this_rung(history)
