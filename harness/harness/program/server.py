@@ -48,7 +48,7 @@ class Server:
 
     def serve(self) -> None:
         """Answer until stdin closes."""
-        with machine.take_place(self._cores):
+        with machine.pin_judge(self._cores):
             for line in requests.lines(sys.stdin.buffer):
                 self._read_and_answer(line)
 
