@@ -38,19 +38,19 @@ def measure_again(
 
 def _present(history: History) -> dict[str, object]:
     """Return the present value of each of KEYS: as the latest `resume` event holds it, or as the run was started."""
-    made = history.run.provenance
-    at_start = {"harness_digest": made.harness_digest, "timing_policy": made.timing_policy}
+    provenance = history.run.provenance
+    at_start = {"harness_digest": provenance.harness_digest, "timing_policy": provenance.timing_policy}
     present = {key: history.last_told(key) or at_start.get(key) for key in KEYS}
     return present | {"task_digest": history.task_digest}
 
 
-def _is_comparable(then: object, present: dict[str, object]) -> bool:
-    return isinstance(then, dict) and all(then.get(key) == present[key] for key in KEYS)
+def _is_comparable(measured: object, present: dict[str, object]) -> bool:
+    return isinstance(measured, dict) and all(measured.get(key) == present[key] for key in KEYS)
 
 
-def _changed(then: object, present: dict[str, object]) -> str:
+def _changed(measured: object, present: dict[str, object]) -> str:
     words = {"harness_digest": "the harness", "timing_policy": "the timing policy", "task_digest": "the task"}
-    return ", ".join(words[key] for key in KEYS if not isinstance(then, dict) or then.get(key) != present[key])
+    return ", ".join(words[key] for key in KEYS if not isinstance(measured, dict) or measured.get(key) != present[key])
 
 
 def _times(best: Attempt, verdict: Verdict, run: Run) -> dict[str, object]:

@@ -43,7 +43,7 @@ def judge_again(
     try:
         recorded = store.history(store.run(run))
         say = observer.say if observer else lambda text: None
-        task = recorded_task(store, recorded, given=trusted_task, say=say)
+        task = recorded_task(store, recorded, trusted=trusted_task, say=say)
         config = _config(recorded, selection, store=store, machine=machine)
         require_machine(task, harness_python=config.harness_python, device=config.device)
         name = store.free_name(f"{run}-replay")

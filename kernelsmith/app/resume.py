@@ -122,8 +122,8 @@ def _with_interpreter(history: History, python: str | None) -> History:
 
 def _task(store: Store, history: History, *, choice: TaskChoice, say: Callable[[str], None]) -> Task:
     if choice.from_disk:
-        return changed_task(store, history, given=choice.trusted)
-    return recorded_task(store, history, given=choice.trusted, say=say)
+        return changed_task(store, history, trusted=choice.trusted)
+    return recorded_task(store, history, trusted=choice.trusted, say=say)
 
 
 def _limits(history: History, given: Mapping[str, float]) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def task_on_disk(name: str) -> Task:
     return task
 
 
-def changed_task(store: Store, history: History, *, given: str | None) -> Task:
-    """Return a run's task with the present files of its folder, and add these files to the log. `given` is the digest
+def changed_task(store: Store, history: History, *, trusted: str | None) -> Task:
+    """Return a run's task with the present files of its folder, and add these files to the log. `trusted` is the digest
     of a task whose code the user trusts, or None.
 
     Raises:
@@ -49,14 +49,14 @@ def changed_task(store: Store, history: History, *, given: str | None) -> Task:
     snapshot = snapshot_of(folder)
     if trust.knows_run(history.run):
         trust.remember_task(snapshot)
-    trust.require_task(snapshot, benchmark=folder / "benchmark.py", given=given)
+    trust.require_task(snapshot, benchmark=folder / "benchmark.py", trusted=trusted)
     store.keep_snapshot(snapshot)
     return write_task(snapshot, history.run, store)
 
 
-def recorded_task(store: Store, history: History, *, given: str | None, say: Callable[[str], None]) -> Task:
+def recorded_task(store: Store, history: History, *, trusted: str | None, say: Callable[[str], None]) -> Task:
     """Return a run's task with the files that its log keeps. `say` receives a line if the task's folder has changed.
-    `given` is the digest of a task whose code the user trusts, or None.
+    `trusted` is the digest of a task whose code the user trusts, or None.
 
     Raises:
         UsageError: if the task's code is not trusted on this machine, or if the log is older than schema 4 (it keeps no
@@ -68,7 +68,7 @@ def recorded_task(store: Store, history: History, *, given: str | None, say: Cal
     snapshot = store.snapshot(digest) or _same_on_disk(run, digest, on_disk)
     _refuse_forged(snapshot, digest, run)
     task = write_task(snapshot, run, store)
-    trust.require_task(snapshot, benchmark=task.folder / "benchmark.py", given=given)
+    trust.require_task(snapshot, benchmark=task.folder / "benchmark.py", trusted=trusted)
     if on_disk is None or on_disk.digest != digest:
         say(_difference(run, on_disk))
     return task

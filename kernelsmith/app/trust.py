@@ -32,14 +32,14 @@ def knows_run(run: Run) -> bool:
     return run.uuid in _remembered(RUNS)
 
 
-def require_task(task: Snapshot, *, benchmark: Path, given: str | None) -> None:
+def require_task(task: Snapshot, *, benchmark: Path, trusted: str | None) -> None:
     """Raise UsageError unless the code of a task may run on this machine.
 
-    It may run if the task is installed, if the user has named its folder on this machine before, or if `given`, the
+    It may run if the task is installed, if the user has named its folder on this machine before, or if `trusted`, the
     digest that the user gives with --trust-task, is the task's; that task is then remembered. `benchmark` is the path
     of the task's program, which the message asks the user to read.
     """
-    if given == task.digest:
+    if trusted == task.digest:
         return remember_task(task)
     if task.fingerprint in _remembered(TASKS) or task.fingerprint in _installed():
         return None

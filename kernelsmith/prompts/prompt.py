@@ -79,12 +79,12 @@ def directive(task: Task, history: History, ask: Ask) -> str:
     """Return the prompt's part that states what to do now: stance, parent, and the kernel to beat. If the latest reply
     held no kernel, this part also states why.
     """
-    wanted, best = ask.directive, history.incumbent
+    asked, best = ask.directive, history.incumbent
     return render(
         "directive.j2",
-        stance=wanted.stance.value,
-        reason=one_line(wanted.reason, 200),
-        parent=wanted.parent,
+        stance=asked.stance.value,
+        reason=one_line(asked.reason, 200),
+        parent=asked.parent,
         best=best and f"attempt {best.number} with {result_of(best.verdict)}",
         refused=_refusal(history),
         progress=_progress(history, ask),

@@ -47,13 +47,13 @@ class Lookahead:
         """
         number, trial = history.highest_attempt + 1, len(history.trials_of(ask.number))
         attempt = Attempt(number, ask, trial, proposal, guess, history.run.created_at, 0.0)
-        then = replace(history, attempts=[*history.attempts, attempt])
-        following = self._following(ask, then)
+        guessed_history = replace(history, attempts=[*history.attempts, attempt])
+        following = self._following(ask, guessed_history)
         try:
-            candidate = self._proposer.propose(following, then.as_seen_by(following)).candidate
+            candidate = self._proposer.propose(following, guessed_history.as_seen_by(following)).candidate
         except (Exhausted, UsageError):  # the loop meets the same error when it asks, and reports it
             return None
-        return candidate if candidate and then.identical(candidate.digest) is None else None
+        return candidate if candidate and guessed_history.identical(candidate.digest) is None else None
 
     def _following(self, ask: Ask, history: History) -> Ask:
         """Return the ask that the loop answers after `ask`: the oldest other open ask, or a new one if none is open."""
