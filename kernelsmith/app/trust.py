@@ -33,11 +33,9 @@ def knows_run(run: Run) -> bool:
 
 
 def require_task(task: Snapshot, *, benchmark: Path, trusted: str | None) -> None:
-    """Raise UsageError unless the code of a task may run on this machine.
-
-    It may run if the task is installed, if the user has named its folder on this machine before, or if `trusted`, the
-    digest that the user gives with --trust-task, is the task's; that task is then remembered. `benchmark` is the path
-    of the task's program, which the message asks the user to read.
+    """Raise UsageError unless a task's code may run on this machine: the task is installed, its folder was named on
+    this machine before, or `trusted` (the digest given with --trust-task) is the task's digest. A task trusted by its
+    digest is remembered. `benchmark` is the path of the task's program, which the message asks the user to read.
     """
     if trusted == task.digest:
         return remember_task(task)
