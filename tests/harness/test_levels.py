@@ -152,7 +152,7 @@ def test_a_judge_works_at_a_lower_level_and_says_at_which(small_task, tmp_path):
 
 def test_without_a_sandbox_a_judge_does_not_start_unless_candidates_are_trusted(small_task, tmp_path):
     process = HarnessProcess(small_task, folder=tmp_path, isolation_at_most=0)
-    with process, pytest.raises(UsageError, match=r"level 0 was asked for.*--trust-candidates"):
+    with process, pytest.raises(UsageError, match=r"level 0 was requested.*--trust-candidates"):
         process.open()
 
 
