@@ -33,7 +33,7 @@ class Fault(StrEnum):
 
 
 class Figure(StrEnum):
-    """A part of a verdict that other work on the device can disturb. The agent's twin: kernelsmith.core.verdict.Figure."""
+    """A part of a verdict that other work on the device can disturb. Members as in kernelsmith.core.verdict.Figure."""
 
     CALIBRATION = "calibration"
     TIMING = "timing"
