@@ -65,7 +65,7 @@ class Isolation:
 
     @property
     def uid_changes(self) -> bool:
-        """Return whether candidates run as another user than the judge."""
+        """Return whether candidates can run as another user than the judge, which only root can arrange."""
         return bool(self.uids)
 
     def lowered(self, level: Level) -> "Isolation":
@@ -236,9 +236,9 @@ def _privilege_steps(policy: Policy, isolation: Isolation, *, folder: Path) -> l
 
 
 def _first_unreadable(policy: Policy, *, folder: Path) -> Path | None:
-    """Return a path of the policy, or a folder on the way to one or to `folder`, that not every user can read.
+    """Return a path that not every user can read, or None if there is none.
 
-    None means that a user without files of its own can read all of them.
+    The paths are those that the policy lets a process read or execute, their parent folders, and those of `folder`.
     """
     granted = {path for path in (*policy.readable, *policy.executable) if folder not in path.parents and path != folder}
     locked_parents = (parent for parent in folder.resolve().parents if not parent.stat().st_mode & 0o001)
@@ -277,7 +277,7 @@ def _limits(policy: Policy, isolation: Isolation) -> dict[int, int]:
 
 
 def _threads_of(uid: int) -> int:
-    """Return the number of threads that a user runs, which count against the kernel's limit of its processes."""
+    """Return the number of threads that a user runs at present; they count against its limit of processes."""
     count = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:

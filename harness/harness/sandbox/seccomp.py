@@ -79,7 +79,7 @@ class _Condition:
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    """An argument of a system call by its number, counted from 0; the methods make conditions on it."""
+    """The argument with this number, from 0, of a system call; each method returns a condition on the argument."""
 
     number: int
 

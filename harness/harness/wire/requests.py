@@ -47,7 +47,10 @@ class RequestError(Exception):
 
 
 def lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of a stream. Of a line longer than `MAX_LINE`, only the first `MAX_LINE` + 1 bytes are kept."""
+    """Yield the lines of a stream, each with its line end; a line longer than `MAX_LINE` bytes is cut after the limit.
+
+    At most `MAX_LINE` + 1 bytes of a line are kept, so that `parse` still notices that it was too long.
+    """
     while line := stream.readline(MAX_LINE + 1):
         rest = line
         while rest and not rest.endswith(b"\n"):
