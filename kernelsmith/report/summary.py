@@ -1,6 +1,7 @@
 """Formats the outcome of a run in a few lines, and names the commands that a user may want next."""
 
 from kernelsmith.core.kinds import MeasuringKind
+from kernelsmith.core.run import StopReason
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
 from kernelsmith.report.model import RunOutcome, SummaryReport
@@ -21,7 +22,7 @@ def summary_text(
     A command begins with `program` (how the user types this program) and ends with `options` (such as ` --db FILE`).
     Where `width` is given, the outcome is wrapped to `width` characters; commands stay on one line each.
     """
-    commands = [f"{program} {command}{options}" for command in _next_commands(report.run, report.outcome.best)]
+    commands = [f"{program} {command}{options}" for command in _next_commands(report.run, report.outcome)]
     following = [(f"{'next' if not index else '':5}", command) for index, command in enumerate(commands)]
     outcome = entries([(f"{'run':5}", report.run), *outcome_rows(report.outcome, width=width)], width=width)
     return f"{outcome}\n{columns(following)}"
@@ -52,12 +53,13 @@ def _best_rows(outcome: RunOutcome, width: int | None) -> list[Row]:
     return [("best", " · ".join(word for word in words if word)), ("steps", steps), ("", stairs)]
 
 
-def _next_commands(run: str, best: AttemptRow | None) -> list[str]:
-    """Return the commands that lead on from a run, without the program's name."""
-    show = f"show {run}"
+def _next_commands(run: str, outcome: RunOutcome) -> list[str]:
+    """Return the commands that lead on from a run, without the program's name; `resume` is first if the run paused."""
+    best, is_paused = outcome.best, outcome.limit in (StopReason.USER, StopReason.TROUBLE)
+    commands = [f"resume {run}", f"show {run}"] if is_paused else [f"show {run}"]
     if best is None or best.language is None:
-        return [show]
-    return [show, f"best {run} -o best{best.language.suffix}", *_compare_with_parent(run, best)]
+        return commands
+    return [*commands, f"best {run} -o best{best.language.suffix}", *_compare_with_parent(run, best)]
 
 
 def _compare_with_parent(run: str, best: AttemptRow) -> list[str]:

@@ -30,6 +30,14 @@ def test_the_text_names_the_commands_that_lead_on(night):
     ]
 
 
+@pytest.mark.parametrize("limit", [StopReason.USER, StopReason.TROUBLE])
+def test_the_first_suggested_command_resumes_a_run_that_paused(night, limit):
+    paused = Event(EventKind.PAUSED, night().run.created_at, data={"reason": "words", "limit": limit})
+    lines = summary_text(summary_report(night(events=(paused,)))).splitlines()[-4:]
+    assert lines[0] == "next   kernelsmith resume night"
+    assert lines[1] == "       kernelsmith show night"
+
+
 def test_every_suggested_command_begins_with_the_name_that_the_program_was_started_by(night):
     lines = summary_text(summary_report(night()), program=".venv/bin/kernelsmith").splitlines()[-3:]
     assert all(line[7:].startswith(".venv/bin/kernelsmith ") for line in lines)
