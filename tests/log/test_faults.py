@@ -95,7 +95,7 @@ def test_two_processes_cannot_work_on_one_run(path, task) -> None:
 
 
 def test_a_missing_database_is_named_with_the_remedy(tmp_path) -> None:
-    with pytest.raises(UsageError, match="no attempt log here; `kernelsmith run TASK` makes one"):
+    with pytest.raises(UsageError, match="no attempt log exists; `kernelsmith run TASK` creates one"):
         open_store(tmp_path / "none.db", create=False)
     assert not (tmp_path / "none.db").exists()
 
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("these are my notes, and they are long enough to be read as a header of one hundred bytes\n" * 3)
     before = path.read_bytes()
-    with pytest.raises(UsageError, match=r"notes.txt: not a database"):
+    with pytest.raises(UsageError, match=r"notes.txt: is not a database"):
         open_store(path)
     assert path.read_bytes() == before
 
@@ -128,7 +128,7 @@ def test_a_newer_database_is_left_as_it_is(path) -> None:
 
 
 def test_a_folder_is_no_database(tmp_path) -> None:
-    with pytest.raises(UsageError, match="a folder; --db takes a database file"):
+    with pytest.raises(UsageError, match="is a folder; --db takes a database file"):
         open_store(tmp_path)
 
 
@@ -139,7 +139,7 @@ def test_a_url_that_names_no_driver_is_one_line(tmp_path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LogError, match="no place for the attempt log"):
+    with pytest.raises(LogError, match="cannot create the folder of the attempt log"):
         open_store(tmp_path / "file" / "attempts.db")
 
 
@@ -172,7 +172,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(path, task) -> None:
     assert done.returncode == 0, done.stderr
     count, _, message = done.stdout.partition(" ")
     assert message.count("\n") == 1
-    assert "what was written before is kept" in message
+    assert "everything that was committed before is kept" in message
     with open_store(path) as store:
         assert len(store.history(store.run("r")).events) == int(count) > 0
 
@@ -203,4 +203,4 @@ def test_a_read_only_database_says_so_when_it_is_opened_for_writing(path, task) 
     path.parent.chmod(0o755)
     assert done.returncode == 0, done.stderr
     (message,) = done.stdout.splitlines()
-    assert "make it writable" in message
+    assert "make the file writable" in message

@@ -83,7 +83,7 @@ def test_a_name_is_given_once(store, config, task) -> None:
 
 
 def test_an_unknown_run_is_answered_with_close_names(store, config, task) -> None:
-    with pytest.raises(UsageError, match="there is none yet"):
+    with pytest.raises(UsageError, match="it has no run yet"):
         store.run("nightly")
     store.create_run(config, name="nightly", task=task)
     with pytest.raises(UsageError, match=r"no run 'nigthly'.*nightly"):
@@ -218,7 +218,7 @@ def test_a_history_does_not_change_when_something_is_added(store, run, write, ve
 
 def test_a_trial_of_an_ask_has_one_attempt_only(store, run, write, verdicts) -> None:
     attempt = write(verdicts["passed"])
-    with pytest.raises(LogError, match="trial 0 of ask 0 has its attempt already"):
+    with pytest.raises(LogError, match="trial 0 of ask 0 already has an attempt"):
         store.record(run, replace(attempt, number=1))
     with pytest.raises(LogError, match="attempts"):
         store.record(run, replace(attempt, trial=1))
