@@ -49,7 +49,7 @@ def insert_events(connection: Connection, run: Run, events: Sequence[Event]) -> 
 
 
 def insert_blob(connection: Connection, content: bytes) -> str:
-    """Insert `content` as a compressed blob, unless the log already holds it. Return its SHA-256 digest, in hex."""
+    """Insert `content` as a compressed blob unless the log holds it already. Return the SHA-256 of `content` (hex)."""
     row = rows.blob(content)
     if not connection.execute(select(tables.blobs.c.digest).where(tables.blobs.c.digest == row["digest"])).first():
         connection.execute(tables.blobs.insert(), row)

@@ -44,7 +44,7 @@ SNAPSHOT = """
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One line of the list of runs: name, settings, status, number of attempts and best utilization of a run."""
+    """One line of the list of runs: name, task, proposer, status, number of attempts and best utilization of a run."""
 
     name: str
     task: str
@@ -59,8 +59,8 @@ class RunSummary:
 
 
 class Reader(AbstractContextManager["Reader"]):
-    """An attempt log that is open for reading. Each call also returns what other processes have written before the
-    call.
+    """An attempt log that is open for reading. Each call reads what other processes have written before. Methods
+    raise LogError if the database cannot be read.
     """
 
     def __init__(self, source: Source) -> None:
@@ -72,7 +72,7 @@ class Reader(AbstractContextManager["Reader"]):
         self.close()
 
     def close(self) -> None:
-        """Close the connections to the database, and remove its private copy if the reader uses one."""
+        """Close the connections to the database, and remove the private copy of the database if there is one."""
         self._source.close()
 
     @property

@@ -179,7 +179,7 @@ def exchange_of(row: Row, *, texts: Mapping[str, str]) -> Exchange:
 
 
 def usage_of(row: Row) -> Usage:
-    """Return the tokens and the cost of one model call from its row."""
+    """Return the tokens and the cost (US dollars, None if unknown) of one model call from its row."""
     return Usage(**{name: row[name] for name in _USAGE})
 
 

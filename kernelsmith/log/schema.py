@@ -12,9 +12,9 @@ VERSION = 4
 
 
 def checked_version(table_names: Collection[str], read_version: Callable[[], int], *, where: str) -> int:
-    """Return the schema version of a database with these tables, or 0 if it has none. `read_version` reads the stored
-    version. `where` is the path for messages. Raises UsageError if the database is not an attempt log, or a newer
-    kernelsmith wrote it.
+    """Return the schema version of a database with these tables, or 0 if it has none. `read_version` is called without
+    arguments and reads the stored version. `where`, the path of the database, begins the error messages. Raises
+    UsageError if the database is not an attempt log, or a newer kernelsmith wrote it.
     """
     if not table_names:
         return 0

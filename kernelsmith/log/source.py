@@ -17,7 +17,9 @@ class Transaction(Protocol):
     """A read transaction: all queries in it see the same state of the database, whatever other processes write."""
 
     def rows(self, statement: str, **parameters: object) -> Sequence[Row]:
-        """Return the rows of an SQL query as mappings from column name to value. `parameters` are the values of `:name`."""
+        """Return the rows of an SQL query as mappings from column name to value. `parameters` are the values of
+        the placeholders `:name`.
+        """
         ...
 
     def tuples(self, statement: str, **parameters: object) -> Sequence[tuple[Any, ...]]:

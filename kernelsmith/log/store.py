@@ -37,7 +37,9 @@ def open_store(url_or_path: str | Path, *, create: bool = True) -> "Store":
 
 
 class Store(Reader):
-    """An attempt log that is open for reading and writing. It reads as a Reader does; writes use another connection."""
+    """An attempt log that is open for reading, like a Reader, and for writing. A writing method raises LogError
+    if the data cannot be stored; otherwise the data is on disk when the method returns.
+    """
 
     def __init__(self, path: Path, database: Engine) -> None:
         super().__init__(SQLiteFile(path, path))
@@ -57,7 +59,7 @@ class Store(Reader):
         self, config: RunConfig, *, name: str | None, task: Snapshot, provenance: Provenance | None = None
     ) -> Run:
         """Insert a new run and the files of its task into the log, and return the run. If `name` is None, make a name
-        from the task's name. Raises UsageError if another run has the name, or if it is not a valid run name.
+        from the task's name. Raises UsageError if another run has the name, or if the name is not valid.
         """
         name = self.free_name(Path(config.task).name) if name is None else name
         self._check_name(name)

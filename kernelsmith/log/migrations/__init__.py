@@ -19,8 +19,8 @@ STEPS: tuple[Step, ...] = (v1_first.up, v2_clock.up, v3_guards.up, v4_asks_and_t
 
 def migrate(connection: Connection, *, where: str) -> None:
     """Run the missing migration steps on a database, and store the new schema version. The caller holds the transaction
-    and has switched foreign keys off, because a step may replace a table. `where` is the path for messages. Raises
-    UsageError if the database is not an attempt log, or a newer kernelsmith wrote it.
+    and has switched foreign keys off, because a step may replace a table. `where`, the path of the database, begins the
+    error messages. Raises UsageError if the database is not an attempt log, or a newer kernelsmith wrote it.
     """
     for step in STEPS[version_of(connection, where=where) :]:
         step(connection)
@@ -29,8 +29,8 @@ def migrate(connection: Connection, *, where: str) -> None:
 
 
 def version_of(connection: Connection, *, where: str) -> int:
-    """Return the schema version of a database, or 0 if it is empty. `where` is the path for messages. Raises UsageError
-    if the database is not an attempt log, or a newer kernelsmith wrote it.
+    """Return the schema version of a database, or 0 if it is empty. `where`, the path of the database, begins the error
+    messages. Raises UsageError if the database is not an attempt log, or a newer kernelsmith wrote it.
     """
     names = inspect(connection).get_table_names()
     return checked_version(

@@ -1,4 +1,4 @@
-"""Migrate to schema version 2, which adds the utilization at the sampled clock to attempts."""
+"""Migrate to schema version 2, which adds to attempts the utilization at the clock rate sampled during timing."""
 
 from sqlalchemy import Connection, text
 
