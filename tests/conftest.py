@@ -65,7 +65,7 @@ SAMPLED = {
     "test_what_a_candidate_prints_is_read_by_nobody": 3,
     "test_json_is_whole_and_a_terminal_may_see_it": 3,
     "test_no_command_shows_a_terminal_what_it_must_not_see": 3,
-    "test_of_processes_that_migrate_at_once_one_does_and_all_go_on": 3,
+    "test_one_of_several_processes_that_migrate_at_once_migrates_and_all_continue": 3,
     "test_each_builds_or_has_the_build_verdict_that_it_declares": 2,
 }
 """Slow parametrized tests -> N: the suite runs every N-th of the test's cases, `make soak` runs the others."""
