@@ -34,10 +34,10 @@ class Spec(Protocol):
         """Find the user's faults before a run exists, or goes on. Raises UsageError."""
         ...
 
-    def build(self, run: Run, task: Task, log: "Store", *, patience: RetryPolicy) -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
         """Return the proposer of a run. Raises UsageError if something that the proposer needs is missing.
 
-        `patience` says how a failing endpoint is asked again; proposers that ask no model ignore it.
+        `retry_policy` says how a failing endpoint is asked again; proposers that ask no model ignore it.
         """
         ...
 
@@ -62,7 +62,7 @@ class ModelSpec:
     text: str = "model"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Ask the endpoint whether it is there: it must not be found dead after a run's patience with it."""
+        """Ask the endpoint whether it is there: it must not be found dead after a run's retry_policy with it."""
         from kernelsmith.llm.choice import open_model
         from kernelsmith.llm.price import cost_known
 
@@ -74,12 +74,12 @@ class ModelSpec:
         if config.base_url:
             _reach(config.base_url)
 
-    def build(self, run: Run, task: Task, log: "Store", *, patience: RetryPolicy) -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
         """Return the proposer with the replies that the run has had already behind it."""
         from kernelsmith.propose.model import model_proposer
 
         history, exchanges = log.history(run), log.exchanges_of(run)
-        proposer = model_proposer(task, history, exchanges=exchanges, environ=os.environ, patience=patience)
+        proposer = model_proposer(task, history, exchanges=exchanges, environ=os.environ, retry_policy=retry_policy)
         return _after_opening(run, task, proposer)
 
 
@@ -97,7 +97,7 @@ class TunerSpec:
         _refuse_usd(config)
         Tuner(task, seed=config.seed)
 
-    def build(self, run: Run, task: Task, log: "Store", *, patience: RetryPolicy) -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
         """Return the tuner."""
         from kernelsmith.propose.tuner import Tuner
 
@@ -123,7 +123,7 @@ class FolderSpec:
         _refuse_usd(config)
         FolderProposer(task, self.folder)
 
-    def build(self, run: Run, task: Task, log: "Store", *, patience: RetryPolicy) -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
         """Return the proposer."""
         from kernelsmith.propose.folder import FolderProposer
 
@@ -148,7 +148,7 @@ class ReplaySpec:
         _refuse_usd(config)
         self._proposer(log)
 
-    def build(self, run: Run, task: Task, log: "Store", *, patience: RetryPolicy) -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
         """Return the proposer."""
         return self._proposer(log)
 

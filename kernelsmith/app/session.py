@@ -182,12 +182,12 @@ class Session:
         if self._parts.proposer:
             return self._parts.proposer, None
         spec = spec_of(self._run.config.proposer)
-        proposer = spec.build(self._run, self._task, self._store, patience=self._patience())
+        proposer = spec.build(self._run, self._task, self._store, retry_policy=self._retry_policy())
         if spec.asks_a_model:
             return proposer, None
         return proposer, Lookahead(self._strategy, proposer, prepare=self._harness.prepare)
 
-    def _patience(self) -> RetryPolicy:
+    def _retry_policy(self) -> RetryPolicy:
         """Return the retry policy whose waits end when the user asks to stop and are shown by the observer."""
         stopped = self._stopped
         return RetryPolicy(sleep=interruptible_sleep(stopped), stopped=stopped, on_progress=self._observer.stage)

@@ -2,6 +2,7 @@
 
 import typer
 
+from kernelsmith import invocation
 from kernelsmith.cli import terminal
 from kernelsmith.cli.options import repeated
 from kernelsmith.cli.stop import INTERRUPTED
@@ -18,7 +19,8 @@ def print_outcome(history: History, *, json: bool, db: str | None) -> None:
         typer.Exit: with 130 if the user stopped the run, else with 1 if no candidate has passed.
     """
     report = summary_report(history)
-    terminal.result_json(report) if json else terminal.result(summary_text(report, options=repeated(db)))
+    text = summary_text(report, options=repeated(db), program=invocation.command_name(), width=terminal.width())
+    terminal.result_json(report) if json else terminal.result(text)
     exit_if_stopped(history)
     if history.incumbent is None:
         raise typer.Exit(1)

@@ -28,15 +28,20 @@ def result_json(report: Any) -> None:
 
     from kernelsmith.report.plain import plain
 
-    text = to_json(plain(report), indent=2, inf_nan_mode="null").decode()
-    typer.echo("\n".join(line if line.isprintable() else _json_escaped(line) for line in text.split("\n")))
+    typer.echo(_json_escaped(to_json(plain(report), indent=2, inf_nan_mode="null").decode()))
 
 
-def _json_escaped(line: str) -> str:
-    """Return a line of JSON with unprintable characters escaped.
+def _json_escaped(text: str) -> str:
+    """Return a JSON text with unprintable characters escaped.
 
-    JSON allows C1 controls and marks that reverse a line, which a terminal would obey.
+    JSON allows DEL, C1 controls and marks that reverse a line, which a terminal would obey.
     """
+    if text.isascii() and "\x7f" not in text:
+        return text  # JSON itself has escaped every other control character
+    return "\n".join(line if line.isprintable() else _json_line_escaped(line) for line in text.split("\n"))
+
+
+def _json_line_escaped(line: str) -> str:
     import json
 
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)

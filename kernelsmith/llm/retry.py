@@ -64,7 +64,7 @@ def interruptible_sleep(stopped: Callable[[], bool]) -> Callable[[float], None]:
     return sleep
 
 
-def persist(call: Callable[[], Reply], patience: RetryPolicy, *, failed: Callable[[CallFailed, int], None]) -> Reply:
+def persist(call: Callable[[], Reply], policy: RetryPolicy, *, failed: Callable[[CallFailed, int], None]) -> Reply:
     """Return the reply of the first call that succeeds, calling again after each failure that may heal.
 
     `failed` receives every failure and the number of calls before it.
@@ -82,11 +82,11 @@ def persist(call: Callable[[], Reply], patience: RetryPolicy, *, failed: Callabl
             failures += 1
             if not failure.retryable:
                 raise
-            first_failed_at = min(first_failed_at, patience.clock())
-            _wait(failure, patience, failures=failures, first_failed_at=first_failed_at)
+            first_failed_at = min(first_failed_at, policy.clock())
+            _wait(failure, policy, failures=failures, first_failed_at=first_failed_at)
 
 
-def _wait(failure: CallFailed, patience: RetryPolicy, *, failures: int, first_failed_at: float) -> None:
+def _wait(failure: CallFailed, policy: RetryPolicy, *, failures: int, first_failed_at: float) -> None:
     """Wait before the next call, as long as the policy says, and show the failure and the wait.
 
     `failures` counts the failed calls so far; the first of them failed at `first_failed_at` on the policy's clock.
@@ -95,16 +95,16 @@ def _wait(failure: CallFailed, patience: RetryPolicy, *, failures: int, first_fa
         ModelError: if the wait would exceed `total_s`.
         Stopped: if the user has asked to stop.
     """
-    failing_s = patience.clock() - first_failed_at
-    wait_s = patience.wait_s(failures, failure.retry_after_s)
-    if failing_s + wait_s > patience.total_s:
-        raise _out_of_patience(failure, failures) from failure
-    if not patience.stopped():
-        patience.on_progress(WAITING, _announcement(failure, wait_s=wait_s, failing_s=failing_s))
-        patience.sleep(wait_s)
-    if patience.stopped():
+    failing_s = policy.clock() - first_failed_at
+    wait_s = policy.wait_s(failures, failure.retry_after_s)
+    if failing_s + wait_s > policy.total_s:
+        raise _given_up(failure, failures) from failure
+    if not policy.stopped():
+        policy.on_progress(WAITING, _announcement(failure, wait_s=wait_s, failing_s=failing_s))
+        policy.sleep(wait_s)
+    if policy.stopped():
         raise Stopped(f"stopped by the user while the endpoint failed: {failure}") from failure
-    patience.on_progress(PROPOSING, "")
+    policy.on_progress(PROPOSING, "")
 
 
 def _announcement(failure: CallFailed, *, wait_s: float, failing_s: float) -> str:
@@ -112,6 +112,6 @@ def _announcement(failure: CallFailed, *, wait_s: float, failing_s: float) -> st
     return f"{lasting(max(wait_s, 1))} to ask again, failing for {lasting(failing_s)} so far: {failure}"
 
 
-def _out_of_patience(failure: CallFailed, failures: int) -> ModelError:
+def _given_up(failure: CallFailed, failures: int) -> ModelError:
     calls = f"{failures} calls" if failures > 1 else "1 call"
     return ModelError(f"{failure} (gave up after {calls}; `kernelsmith resume` goes on)", retryable=True)

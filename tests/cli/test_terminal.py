@@ -33,7 +33,7 @@ def status_of(cli, name: str) -> str:
 
 def test_on_a_terminal_the_view_is_drawn_and_the_summary_stays(terminal, card):
     child = terminal("run", str(SMALL), "--attempts", "4", "--name", "seen", *card)
-    child.expect("go on with `kernelsmith resume seen`")
+    child.expect("go on with `.* resume seen`")
     child.expect("of 4 asks")
     child.expect("of peak")
     child.expect("4 asks, 4 attempts")

@@ -1,7 +1,6 @@
 """What a run shows while it goes on: every figure with its denominator, and nothing that a candidate could abuse."""
 
 import io
-from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
@@ -9,7 +8,7 @@ from rich.console import Console
 from kernelsmith.cli import terminal
 from kernelsmith.cli.lines import LineView
 from kernelsmith.cli.live import LiveView
-from kernelsmith.core.run import Budget, Event, EventKind
+from kernelsmith.core.run import Budget
 from kernelsmith.core.verdict import Figure, Promotion, Status
 from kernelsmith.report.model import summary_report
 from kernelsmith.report.summary import summary_text
@@ -180,16 +179,7 @@ def test_the_summary_compares_the_best_with_the_attempt_that_it_was_made_from(at
         attempt_with(2, utilization=0.4, promotion=Promotion.CLEAR, parent=1),
     )
     said = summary_text(summary_report(history), options=" --db here.db")
-    assert said.endswith("| kernelsmith diff night:1 night:2 --db here.db")
-
-
-@pytest.mark.parametrize(("limit", "is_offered"), [("user", True), ("trouble", True), ("attempts", False)])
-def test_the_summary_of_a_paused_run_offers_resume_first(attempt_with, history_with, limit, is_offered):
-    kind = EventKind.PAUSED if is_offered else EventKind.ENDED
-    event = Event(kind, datetime(2026, 11, 23, tzinfo=UTC), data={"limit": limit, "reason": "a reason"})
-    history = history_with(attempt_with(0, utilization=0.1, promotion=Promotion.FIRST), events=(event,))
-    commands = summary_text(summary_report(history), options=" --db here.db").splitlines()[-1]
-    assert ("next   kernelsmith resume night --db here.db | kernelsmith show" in commands) is is_offered
+    assert said.endswith("kernelsmith diff night:1 night:2 --db here.db")
 
 
 def test_a_best_without_a_parent_is_compared_with_nothing(attempt_with, history_with):
