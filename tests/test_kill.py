@@ -29,7 +29,7 @@ class Search:
     """Seconds after a start until which somebody is killed: the run lasts longer than that, or nearly so."""
 
 
-REAL = Search(14, ("--config", "config.toml"), 4.0)
+REAL = Search(9, ("--config", "config.toml"), 4.0)
 """With compilers, workers and clocks."""
 SCRIPTED = Search(14, ("--device", "scripted:card.toml"), 2.0)
 """With a judge that does what a script says."""

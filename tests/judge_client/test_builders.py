@@ -53,8 +53,12 @@ def source(name: str) -> dict[str, str]:
     return {"path": str(FAMILIES[name]), "language": "triton"}
 
 
-def test_what_is_prepared_lies_in_the_cache_inspected_and_without_a_gpu(builders: Builders, cache: Path) -> None:
-    builders.prepare([source("1_rows")])
+def test_what_is_prepared_is_built_and_inspected_without_a_gpu_also_after_a_broken_candidate(
+    builders: Builders, cache: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("def rmsnorm(:")
+    builders.prepare([{"path": str(broken), "language": "triton"}, source("1_rows")])
     until(lambda: any('"is_inspected": true' in path.read_text() for path in built(cache)))
 
 
@@ -65,10 +69,3 @@ def test_what_is_no_longer_wanted_is_not_built(builders: Builders, cache: Path) 
     until(lambda: len(built(cache)) == 2)
     builders.close()
     assert len(built(cache)) == 2
-
-
-def test_a_broken_candidate_does_not_end_a_builder(builders: Builders, cache: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.py"
-    broken.write_text("def rmsnorm(:")
-    builders.prepare([{"path": str(broken), "language": "triton"}, source("1_rows")])
-    until(lambda: bool(built(cache)))
