@@ -29,7 +29,8 @@ from harness.wire.messages import Source
 from harness.worker import WorkerDied
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.run import Device
-from kernelsmith.core.task_folder import TaskFile, load_task
+from kernelsmith.core.task_file import TaskFile
+from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Status, Verdict
 from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.prompts.prompt import brief
