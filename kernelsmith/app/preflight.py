@@ -11,6 +11,7 @@ from kernelsmith.core.seams import Harness
 from kernelsmith.core.task import Task
 from kernelsmith.errors import MachineRefusal, UsageError
 from kernelsmith.judge_client import gpu
+from kernelsmith.judge_client.task_check import require_working_benchmark
 
 
 def require_machine(task: Task, *, harness_python: str | None, device: str | None = None) -> None:
@@ -54,6 +55,22 @@ def require_memory(task: Task) -> None:
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     free_kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     room.require_memory(task, free_bytes=free_kib << 10)
+
+
+def check_task(task: Task, *, harness_python: str | None) -> str:
+    """Make sure that a judge would accept a task: its sizes fit into memory, and its benchmark.py works.
+
+    Returns why benchmark.py was not executed (no interpreter with numpy), or an empty string if it was.
+
+    Raises:
+        TaskError: if a file of the task is at fault or a case takes too much memory; the line is the judge's own.
+        HarnessError: if the check itself failed.
+    """
+    require_memory(task)
+    if lack := interpreter.missing(harness_python, ("numpy",)):
+        return f"benchmark.py was not checked: {lack.line}"
+    require_working_benchmark(task.folder, python=harness_python)
+    return ""
 
 
 def needed_by(task: Task) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The harness as a program: `python -I harness/ serve|doctor ...`. One judge a process; requests on stdin.
+"""The harness as a program: `python -I harness/ serve|doctor|check ...`. One judge a process; requests on stdin.
 
 Answers go to a private descriptor; stdout and stderr belong to the log file, for nothing else may speak on the wire.
 """
@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from harness.program import doctor
+from harness.program import check, doctor
 from harness.program.server import Server, Settings
 from harness.sandbox import launcher as sandbox
 from harness.sandbox import spawn
@@ -27,6 +27,9 @@ def main() -> int:
     cache.mkdir(parents=True, exist_ok=True)
     if arguments.command == "doctor":
         print(json.dumps(doctor.report(cache)))
+        return 0
+    if arguments.command == "check":
+        print(json.dumps({"fault": check.task_fault(Path(arguments.task))}))
         return 0
     # The terminal's interrupt is the agent's business: it ends after the attempt in flight.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -54,7 +57,8 @@ def _die_with_parent(parent: int) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="harness", description=__doc__)
-    parser.add_argument("command", choices=["serve", "doctor"])
+    parser.add_argument("command", choices=["serve", "doctor", "check"])
+    parser.add_argument("--task", help="the folder that `check` examines")
     parser.add_argument("--device", default="cpu", help="cpu, cuda:N or scripted:FILE")
     parser.add_argument("--answers-fd", type=int, default=-1)
     parser.add_argument("--parent", type=int, default=-1, help="pid of the agent, with which the judge dies")
