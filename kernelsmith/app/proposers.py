@@ -112,11 +112,17 @@ class FolderSpec:
         return f"folder:{self.folder}"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Look for the folder."""
+        """Look for the folder. Raises UsageError if it is missing or holds no candidate in a language of the task."""
         from kernelsmith.propose.folder import FolderProposer
 
         _refuse_usd(config)
         FolderProposer(task, self.folder)
+        endings = [language.suffix for language in task.languages]
+        if not any(path.suffix in endings for path in self.folder.iterdir()):
+            raise UsageError(
+                f"--proposer {self.text}: no file of the folder ends in {' or '.join(endings)}; write a candidate "
+                "there first, and use `kernelsmith resume RUN` after you add more"
+            )
 
     def build(self, run: Run, task: Task, log: "Store") -> Proposer:
         """Return the proposer."""

@@ -26,7 +26,13 @@ TUNER_PLATEAU = 3
 """Asks until the tuner takes another rung; its steps are smaller than a model's, and one family is soon learnt."""
 OPTION_NAMES = {"from_file": "from"}
 """Options that are not called like their key."""
-WANTED = {"budget": "a table `[budget]`", "price_per_mtok": "a list [PROMPT, COMPLETION] in USD"}
+TARGET = "above 0 and at most 1 (100 % of the peak, the highest rate of the device)"
+WANTED = {
+    "budget": "a table `[budget]`",
+    "price_per_mtok": "a list [PROMPT, COMPLETION] in USD",
+    "target": TARGET,
+}
+"""The allowed values of the settings whose type alone does not say them."""
 BUDGET = "budget"
 LIMITS = tuple(limit.name for limit in fields(Budget))
 
@@ -62,18 +68,18 @@ def names_proposer(path: Path | None) -> bool:
 
 
 def fraction(text: str) -> float:
-    """Return `0.85` or `85%` as a fraction.
+    """Return the target that an option states as `0.85` or `85%`, as a fraction of the device's peak.
 
     Raises:
-        ConfigError: it is neither, or not above 0.
+        ConfigError: if the text is neither, or if the value is not above 0 and at most 1.
     """
-    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    number, is_percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     try:
-        value = float(number) / (100 if percent else 1)
+        value = float(number) / (100 if is_percent else 1)
     except ValueError:
         value = 0.0
-    if not 0 < value <= 1.5:
-        raise ConfigError(f"--target: {text!r} is not a part of peak; give a fraction such as 0.85, or 85%")
+    if not 0 < value <= 1:
+        raise ConfigError(f"--target {text}: must be {TARGET}, such as 0.85 or 85%")
     return value
 
 
@@ -147,7 +153,7 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     found = {key: _value(RunConfig, key, value, where) for key, value in values.items() if key != BUDGET}
     if BUDGET in values:
         if not isinstance(values[BUDGET], Mapping):
-            raise ConfigError(f"{where}budget: {WANTED[BUDGET]} is wanted, not {values[BUDGET]!r}")
+            raise ConfigError(f"{where}budget: must be {WANTED[BUDGET]}, not {values[BUDGET]!r}")
         found[BUDGET] = {key: _value(Budget, key, value, where) for key, value in values[BUDGET].items()}
     return found
 
@@ -167,7 +173,7 @@ def _value(holder: type, key: str, value: Any, where: str) -> Any:
 
 def _said(error: ValidationError, key: str) -> str:
     if key in WANTED:
-        return f"{WANTED[key]} is wanted"
+        return f"must be {WANTED[key]}"
     message = error.errors(include_url=False)[0]["msg"]
     return message[0].lower() + message[1:]
 

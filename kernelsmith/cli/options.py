@@ -62,8 +62,9 @@ Proposer = Annotated[
     typer.Option(
         "--proposer",
         metavar="model|tuner|folder:DIR",
-        help="What proposes candidates: a model, the built-in tuner, or the files of a folder."
-        "  [default: the model where one is named, else the tuner]",
+        help="What proposes candidates: a model, the built-in tuner, or the files of a folder in the order of their "
+        "names; the folder must hold at least one, and `resume` reads files that were added later."
+        "  [default: the model if --model is given, else the tuner]",
     ),
 ]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model, as its endpoint names it.")]
@@ -92,7 +93,9 @@ Usd = Annotated[float | None, typer.Option("--usd", metavar="X", help="End once 
 Target = Annotated[
     str | None,
     typer.Option(
-        "--target", metavar="U", help="End once a candidate reaches this part of the device's peak: 0.85, or 85%."
+        "--target",
+        metavar="U",
+        help="End once a candidate reaches this part of the device's peak: 0.85, or 85%; at most 100%.",
     ),
 ]
 Name = Annotated[

@@ -28,8 +28,8 @@ class Budget:
     hours: Limit | None = None
     """Summed active time, over all resumes."""
     usd: Limit | None = None
-    target: Annotated[float, Interval(gt=0, le=1.5)] | None = None
-    """Utilization, a fraction, at which the search may stop."""
+    target: Annotated[float, Interval(gt=0, le=1)] | None = None
+    """Utilization at which the run ends, as a fraction of the device's peak."""
 
     def __post_init__(self) -> None:
         if self.attempts is None and self.hours is None and self.usd is None:

@@ -62,10 +62,16 @@ def test_a_target_is_a_fraction_or_a_percentage(text, value):
     assert fraction(text) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["", "fast", "85", "-1", "0", "nan", "%", "inf"])
+@pytest.mark.parametrize("text", ["", "fast", "85", "-1", "0", "nan", "%", "inf", "120%", "1.01"])
 def test_a_target_that_is_neither_is_refused(text):
     with pytest.raises(ConfigError, match="--target"):
         fraction(text)
+
+
+def test_a_target_above_the_peak_is_refused_in_a_file_too(file_of):
+    path = file_of('task = "t"\n[budget]\ntarget = 1.2\n')
+    with pytest.raises(ConfigError, match=r"budget\.target: must be above 0 and at most 1 \(100 %.*, not 1\.2"):
+        configured(path, {})
 
 
 def test_the_tuner_takes_another_rung_sooner_than_a_model_wherever_its_run_is_started():
