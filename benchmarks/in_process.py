@@ -38,7 +38,7 @@ def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterat
     if task.device == "cuda" and (lack := gpu.missing()):
         raise SystemExit(f"{name} needs an NVIDIA GPU: {lack}")
     cores = machine.split_cores()
-    with leased(DEVICES[task.device]), machine.take_place(cores):
+    with leased(DEVICES[task.device]), machine.pin_judge(cores):
         opened = opening.open_task(task, device=_device(task.device, cache, cores), calibration_s=calibration_s)
         try:
             yield opened

@@ -58,9 +58,9 @@ OPENS_A_JUDGE = {"harness", "quick", "quick_machines", "real_run", "real_night"}
 
 SAMPLED = {
     "test_cheaper_arithmetic_is_incorrect_where_all_is_compared_and_in_timed_calls": 4,
-    "test_every_cuda_build_fault_has_its_words": 3,
-    "test_every_triton_build_fault_has_its_words": 3,
-    "test_a_fault_has_its_words_and_the_candidates_line": 3,
+    "test_every_cuda_build_failure_names_its_cause": 3,
+    "test_every_triton_build_failure_names_its_cause": 3,
+    "test_a_build_failure_names_the_error_and_the_line": 3,
     "test_a_candidate_builds_at_every_level_and_its_entry_is_called_with_everything": 3,
     "test_what_a_candidate_prints_is_read_by_nobody": 3,
     "test_json_is_whole_and_a_terminal_may_see_it": 3,

@@ -1,6 +1,7 @@
-"""What every device, its memory and its workers have in common: contract classes that the tests of each subclass.
+"""Contract test classes that every device, its memory and its workers must pass; the tests of each device subclass
+them.
 
-A subclass gives a `rig`: the device, a task, and a source for each word in `WORDS`.
+A subclass provides a fixture `rig`: the device, a task, and the source of a candidate for each word in `WORDS`.
 """
 
 import math
@@ -23,31 +24,32 @@ from harness.timing.session import TimingResources, TimingSession
 from harness.worker import Profile, Worker, WorkerDied, WorkerOverdue
 
 WORDS = ("honest", "wrong", "dies", "hangs", "broken")
-"""An honest candidate, one with wrong outputs, one that ends in its call, one that never returns, one that fails to
-build."""
+"""Names of the candidates: right outputs, wrong outputs, ends in its call, never returns, fails to build."""
 SETS = 3
+"""Number of operand sets in the tests' memory."""
 HOUR_NS = 3600 * 10**9
 
 
 @dataclass(frozen=True)
 class Rig:
-    """A device with candidates."""
+    """A device with a task and the sources of its test candidates."""
 
     device: Device
     task: Task
     sources: Mapping[str, str]
+    """Source text of each candidate, by its word."""
     language: str
     folder: Path
 
     def build(self, word: str) -> Built | BuildFailure:
-        """Build a candidate."""
+        """Build the candidate that `word` names; return the build or its failure."""
         path = self.folder / f"{word}.txt"
         path.write_text(self.sources[word])
         return self.device.build(path, self.task, language=self.language)
 
     @contextmanager
     def memory(self) -> Iterator[Memory]:
-        """Allocate memory for a few sets of the main case."""
+        """Allocate memory for SETS operand sets of the main case, and close it when the block ends."""
         layout = lay_out(self.task, self.task.timed[0], sets=SETS)
         memory = self.device.memory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes)
         yield memory
@@ -55,7 +57,7 @@ class Rig:
 
     @contextmanager
     def session(self, word: str) -> Iterator[TimingSession]:
-        """Start a worker on a candidate and make it ready to be timed."""
+        """Start a worker on the candidate that `word` names, and give the `with` block a timing session of it."""
         built = self.build(word)
         assert isinstance(built, Built), built
         with self.memory() as memory, self._worker(built, memory) as worker:
@@ -74,9 +76,9 @@ class Rig:
 
 
 class DeviceContract:
-    """What the judge relies on, whatever the device."""
+    """What the judge requires of every device."""
 
-    def test_its_peak_is_a_rate_and_no_honest_rate_is_below_the_ceiling(self, rig: Rig) -> None:
+    def test_its_peak_is_finite_and_at_most_the_ceiling(self, rig: Rig) -> None:
         peak = rig.device.peak(rig.task.unit)
         assert 0 < peak < math.inf
         assert rig.device.ceiling(rig.task.unit, suspected=0.0) >= peak
@@ -96,7 +98,7 @@ class DeviceContract:
     def test_it_has_a_trusted_candidate_in_every_language_of_the_task(self, rig: Rig) -> None:
         assert set(rig.task.languages) <= set(rig.device.standards(rig.task))
 
-    def test_its_clock_goes_on_and_waits(self, rig: Rig) -> None:
+    def test_its_clock_advances_and_waits(self, rig: Rig) -> None:
         clock: Clock = rig.device.clock
         before = clock.now_ns()
         clock.sleep(1e-3)
@@ -105,7 +107,7 @@ class DeviceContract:
         assert between - before >= 1_000_000
         assert clock.now_ns() - between >= 1_000_000
 
-    def test_a_wait_ends_early_where_its_condition_holds(self, rig: Rig) -> None:
+    def test_a_wait_ends_early_if_its_condition_is_true(self, rig: Rig) -> None:
         moment_ns = rig.device.clock.now_ns() + HOUR_NS
         rig.device.clock.wait_until(moment_ns, or_until=lambda: True)
         assert rig.device.clock.now_ns() < moment_ns
@@ -113,16 +115,16 @@ class DeviceContract:
     def test_its_secrets_differ(self, rig: Rig) -> None:
         assert rig.device.random_source.getrandbits(128) != rig.device.random_source.getrandbits(128)
 
-    def test_nothing_disturbs_what_has_not_begun(self, rig: Rig) -> None:
+    def test_a_new_monitor_reports_no_disturbance(self, rig: Rig) -> None:
         assert rig.device.monitor().disturbance() == ""
 
-    def test_its_telemetry_and_details_can_be_told(self, rig: Rig) -> None:
+    def test_its_telemetry_is_finite_and_its_details_are_text(self, rig: Rig) -> None:
         assert all(math.isfinite(value) for value in rig.device.observe().values())
         assert all(isinstance(text, str) for text in rig.device.details().values())
         assert rig.device.name
         assert rig.device.kind in ("cpu", "cuda", "scripted")
 
-    def test_the_facts_of_a_build_can_be_waited_for(self, rig: Rig) -> None:
+    def test_it_returns_the_facts_of_a_build(self, rig: Rig) -> None:
         built = rig.build("honest")
         assert isinstance(built, Built)
         with rig.device.inspected(built) as facts:
@@ -130,9 +132,9 @@ class DeviceContract:
 
 
 class MemoryContract:
-    """What the judge relies on, whatever the memory."""
+    """What the judge requires of every device's memory."""
 
-    def test_what_was_filled_and_sealed_has_not_been_tampered_with(self, rig: Rig) -> None:
+    def test_filled_and_sealed_inputs_are_untampered(self, rig: Rig) -> None:
         with rig.memory() as memory:
             operands = memory.operands(rig.task, rig.task.timed[0], sets=SETS)
             operands.fill(range(SETS), inputs.fresh_key())
@@ -141,7 +143,7 @@ class MemoryContract:
             assert memory.tampered(sets=range(SETS)) == ""
             del operands
 
-    def test_writing_the_same_inputs_again_is_no_change(self, rig: Rig) -> None:
+    def test_restored_inputs_are_untampered(self, rig: Rig) -> None:
         with rig.memory() as memory:
             operands, key = memory.operands(rig.task, rig.task.timed[0], sets=SETS), inputs.fresh_key()
             operands.fill(range(SETS), key)
@@ -151,7 +153,7 @@ class MemoryContract:
             assert memory.tampered(sets=range(SETS)) == ""
             del operands
 
-    def test_outputs_that_nobody_writes_hold_their_samples_and_guard_bands(self, rig: Rig) -> None:
+    def test_unwritten_outputs_keep_their_samples_and_guard_bands(self, rig: Rig) -> None:
         with rig.memory() as memory:
             region = memory.operands(rig.task, rig.task.timed[0], sets=SETS).region(range(1, SETS), slot=1)
             word = inputs.poison_word(np.random.default_rng(0), item_bytes=rig.task.narrowest_output)
@@ -165,13 +167,13 @@ class MemoryContract:
             assert region.overrun(word) == 0
             del region
 
-    def test_nobody_computes_or_takes_memory_where_nobody_runs(self, rig: Rig) -> None:
+    def test_memory_without_workers_is_neither_busy_nor_in_excess(self, rig: Rig) -> None:
         with rig.memory() as memory:
             assert memory.busy() == ""
             assert memory.excess(rig.task) == ""
             assert memory.mapped_bytes >= 0
 
-    def test_a_layout_has_a_place_for_each_buffer_of_each_set(self, rig: Rig) -> None:
+    def test_a_layout_has_an_offset_for_each_buffer_of_each_set(self, rig: Rig) -> None:
         with rig.memory() as memory:
             operands = memory.operands(rig.task, rig.task.timed[0], sets=SETS)
             assert operands.layout.offsets.shape == (SETS, len(rig.task.buffers))
@@ -180,9 +182,9 @@ class MemoryContract:
 
 
 class WorkerContract:
-    """What the judge relies on, whatever runs the candidate."""
+    """What the judge requires of every device's workers."""
 
-    def test_an_honest_batch_takes_time_and_is_right(self, rig: Rig) -> None:
+    def test_an_honest_batch_takes_time_and_passes_verification(self, rig: Rig) -> None:
         with rig.session("honest") as session:
             key = inputs.fresh_key()
             session.refresh(range(SETS), key)
@@ -202,7 +204,7 @@ class WorkerContract:
             assert session.operands.examine(range(1), check) is not None
             del batch, session
 
-    def test_a_worker_that_ends_in_a_call_has_died(self, rig: Rig) -> None:
+    def test_a_worker_that_ends_in_a_call_raises_worker_died(self, rig: Rig) -> None:
         with rig.session("dies") as session:
             key = inputs.fresh_key()
             session.refresh(range(1), key)
@@ -210,7 +212,7 @@ class WorkerContract:
                 session.run(range(1), key)
             del session
 
-    def test_a_worker_that_does_not_answer_is_overdue(self, rig: Rig) -> None:
+    def test_a_worker_that_does_not_answer_raises_worker_overdue(self, rig: Rig) -> None:
         with rig.session("hangs") as session:
             key = inputs.fresh_key()
             session.refresh(range(1), key)
@@ -218,14 +220,14 @@ class WorkerContract:
                 session.run(range(1), key)
             del session
 
-    def test_it_knows_its_language_and_can_be_killed_twice(self, rig: Rig) -> None:
+    def test_it_has_a_language_and_can_be_killed_twice(self, rig: Rig) -> None:
         with rig.session("honest") as session:
             assert session.worker.language in rig.task.languages
             session.worker.kill()
             session.worker.kill()
             del session
 
-    def test_a_batch_after_a_capture_is_right_too(self, rig: Rig) -> None:
+    def test_a_batch_after_a_capture_passes_verification(self, rig: Rig) -> None:
         with rig.session("honest") as session:
             captured = session.capture(range(SETS)) if rig.device.kind != "cpu" else session
             key = inputs.fresh_key()

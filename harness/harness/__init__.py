@@ -1,1 +1,1 @@
-"""The program that judges: it builds, runs, checks and times candidates where they cannot reach the clock."""
+"""The judge's program: it builds, runs, checks and times candidates, which cannot read or change the judge's clock."""

@@ -1,18 +1,18 @@
-"""What the guards cost: seconds by name, counted while a candidate is judged, told in its verdict.
+"""Count the seconds that each guard takes while a candidate is judged; the verdict reports them by guard.
 
-A guard is work that is done only because a candidate may cheat or be wrong; a benchmark of trusted kernels would leave
-it out. These are counted:
+A guard is work that the judge does only because a candidate may cheat or be wrong; a benchmark of trusted kernels would
+leave the guard out. These names are counted:
 
-    sandbox        a private folder and the launch into it, of every build stage and every worker
-    poison         outputs and guard bands overwritten with NaN, and the choice of secret samples
-    checksums      of inputs that a worker could write (GPU), when they are filled and again after the batch
-    samples        reading the sampled outputs a second time
-    verification   references, full comparisons, product checks, sampled rows
-    guard bands    whether anything beside the outputs was written
-    resident work  the probe for kernels that still run (GPU)
+    sandbox        create a private folder and launch into it every build stage and every worker
+    poison         overwrite outputs and guard bands with NaN, and choose secret samples
+    checksums      sum the inputs that a worker could write (GPU) when they are filled, and again after the batch
+    samples        read the sampled outputs a second time
+    verification   compute references, compare full outputs, check products and sampled rows
+    guard bands    search for bytes outside the outputs that changed
+    resident work  probe for kernels that still run after the batch (GPU)
 
-Not counted are compiling, filling inputs, loading a candidate, its calls, idle gaps, and what makes a number rather
-than protects it: batches, audit, duel. No guard can be switched off.
+Not counted are compiling, filling inputs, loading a candidate, its calls, idle gaps, and the steps that measure and do
+not protect: batches, audit, duel. No guard can be switched off.
 """
 
 import time
@@ -24,17 +24,21 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class _Ledger:
+    """Seconds by guard in one judgement, and the clock that reads them."""
+
     now_ns: Callable[[], int]
     spent_s: dict[str, float] = field(default_factory=dict)
 
 
 _ledger: ContextVar[_Ledger | None] = ContextVar("ledger", default=None)
-"""The ledger of the current judgement; work on other threads adds nothing to it."""
+"""Ledger of the current judgement, or None outside of one. Guards on other threads add nothing to it."""
 
 
 @contextmanager
 def counted(now_ns: Callable[[], int] = time.perf_counter_ns) -> Iterator[dict[str, float]]:
-    """Count the seconds of all guards in a block, by guard, as a clock reads them."""
+    """Collect the seconds of every guard that runs inside the `with` block; `now_ns` is the clock in nanoseconds. The
+    block receives a dict from guard name to seconds, which fills while the block runs.
+    """
     ledger = _Ledger(now_ns)
     token = _ledger.set(ledger)
     try:
@@ -45,7 +49,9 @@ def counted(now_ns: Callable[[], int] = time.perf_counter_ns) -> Iterator[dict[s
 
 @contextmanager
 def guard(name: str) -> Iterator[None]:
-    """Count the seconds of a block as a guard's. Guards do not lie within one another."""
+    """Add the seconds of the `with` block to the guard `name`, if a block of `counted` is open. Guards must not be
+    nested.
+    """
     ledger = _ledger.get()
     if ledger is None:
         yield

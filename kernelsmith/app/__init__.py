@@ -1,5 +1,5 @@
-"""Start, resume and replay runs, judge files, and look at the machine: the functions behind every face.
+"""The application functions of kernelsmith: start, resume and replay runs, judge files, and examine the machine.
 
-A face (the command line; later a web page and an agent's tools) parses its input, calls these functions, and shows
-the result.
+A user interface (the command line; later a web page and tools for agents) parses its input, calls these functions,
+and shows the result.
 """

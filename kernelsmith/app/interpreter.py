@@ -1,4 +1,4 @@
-"""The interpreter that is to run the harness: whether it starts, and whether it has what a task needs."""
+"""Check the Python interpreter that will run the harness: its version, and the modules that a task needs."""
 
 import json
 import os
@@ -12,27 +12,34 @@ QUESTION = (
     "import importlib.util as u, json, sys;"
     "print(json.dumps([list(sys.version_info[:2]), [n for n in sys.argv[1:] if not u.find_spec(n)]]))"
 )
+"""The program that the interpreter runs: it prints its version and which of the modules named as arguments it lacks."""
 OLDEST = (3, 11)
+"""The oldest Python version that can run the harness."""
 EXTRAS = {"numpy": "numpy", "cupy": "cupy-cuda13x", "triton": "triton"}
-"""What to install for a missing module."""
+"""The package to install, by the name of the missing module."""
 TIMEOUT_S = 30
+"""Seconds within which the interpreter must answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class InterpreterFault:
-    """A reason why an interpreter cannot run the harness, with the remedy."""
+    """A reason why an interpreter cannot run the harness, and what the user can do."""
 
     found: str
+    """What is wrong: `python3.9 is Python 3.9`."""
     remedy: str
+    """What the user can do: `the harness needs 3.11 or later`."""
 
     @property
     def line(self) -> str:
-        """Both in one line."""
+        """Return reason and remedy as one line for the user."""
         return f"{self.found}; {self.remedy}"
 
 
 def missing(python: str | None, modules: Sequence[str]) -> InterpreterFault | None:
-    """Return what an interpreter (None: our own) lacks to run the harness; None where it lacks nothing."""
+    """Return why an interpreter cannot run the harness, or None if it can. `python` is the interpreter's path or name
+    (None = the one that runs this program), and `modules` are the names of the modules that it must be able to import.
+    """
     program, option = python or sys.executable, f"--harness-python {python}: " if python else ""
     try:
         done = subprocess.run(
@@ -41,7 +48,7 @@ def missing(python: str | None, modules: Sequence[str]) -> InterpreterFault | No
         version, absent = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         return InterpreterFault(
-            f"{option}{program} does not run as a Python 3.11 or later", "name an interpreter that does"
+            f"{option}{program} does not run as a Python 3.11 or later", "name one with --harness-python PATH"
         )
     if tuple(version) < OLDEST:
         has, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST))
@@ -54,5 +61,7 @@ def missing(python: str | None, modules: Sequence[str]) -> InterpreterFault | No
 
 
 def lasting(python: str) -> str:
-    """Return the same program named from any folder; a link stays, for a virtual environment is known by its own."""
+    """Return an interpreter's absolute path, so that it is found from any working directory. Links are not followed,
+    because Python recognizes a virtual environment by the path of the link.
+    """
     return os.path.abspath(shutil.which(python) or python)

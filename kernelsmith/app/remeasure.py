@@ -1,4 +1,4 @@
-"""Judge the incumbent again where its recorded times would mislead: harness, timing policy or task have changed."""
+"""Measure the incumbent of a resumed run again if harness, timing policy or task have changed since its last time."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,17 +12,19 @@ from kernelsmith.errors import UsageError
 from kernelsmith.log.store import Store
 
 KEYS = ("harness_digest", "timing_policy", "task_digest")
-"""What must be the same for two times to be comparable; keys of a `resume` event."""
+"""The keys of a `resume` event that must have the same values for two times to be comparable."""
 
 
 def measure_again(
     store: Store, run: Run, harness: Harness, *, now: Callable[[], datetime], say: Callable[[str], None]
 ) -> None:
-    """Judge the incumbent before anything else, if it was measured under another harness, policy or task.
+    """Judge the incumbent again if it was last measured under another harness, timing policy or task than now. The new
+    times are written to the log as a `remeasured` event. `now` returns the time in UTC, and `say` receives a line for
+    the user.
 
     Raises:
-        UsageError: the incumbent does not pass any more.
-        HarnessError: the harness failed.
+        UsageError: if the incumbent no longer passes.
+        HarnessError: if the harness failed.
     """
     history = store.history(run)
     best, present = history.incumbent, _present(history)
@@ -35,20 +37,20 @@ def measure_again(
 
 
 def _present(history: History) -> dict[str, object]:
-    """What the latest `resume` event says, or else what the run began with."""
-    made = history.run.provenance
-    began = {"harness_digest": made.harness_digest, "timing_policy": made.timing_policy}
-    told = {key: history.last_told(key) or began.get(key) for key in KEYS}
-    return told | {"task_digest": history.task_digest}
+    """Return the present value of each of KEYS: as the latest `resume` event holds it, or as the run was started."""
+    provenance = history.run.provenance
+    at_start = {"harness_digest": provenance.harness_digest, "timing_policy": provenance.timing_policy}
+    present = {key: history.last_told(key) or at_start.get(key) for key in KEYS}
+    return present | {"task_digest": history.task_digest}
 
 
-def _is_comparable(then: object, present: dict[str, object]) -> bool:
-    return isinstance(then, dict) and all(then.get(key) == present[key] for key in KEYS)
+def _is_comparable(measured: object, present: dict[str, object]) -> bool:
+    return isinstance(measured, dict) and all(measured.get(key) == present[key] for key in KEYS)
 
 
-def _changed(then: object, present: dict[str, object]) -> str:
+def _changed(measured: object, present: dict[str, object]) -> str:
     words = {"harness_digest": "the harness", "timing_policy": "the timing policy", "task_digest": "the task"}
-    return ", ".join(words[key] for key in KEYS if not isinstance(then, dict) or then.get(key) != present[key])
+    return ", ".join(words[key] for key in KEYS if not isinstance(measured, dict) or measured.get(key) != present[key])
 
 
 def _times(best: Attempt, verdict: Verdict, run: Run) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Judge the candidates of a recorded run again, on this machine, as a run of its own."""
+"""Judge the candidates of a recorded run again on this machine, as a new run."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from kernelsmith.app import interpreter, trust
 from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
 from kernelsmith.app.session import Session
-from kernelsmith.app.start import opening_of
+from kernelsmith.app.start import create_run
 from kernelsmith.app.task_source import recorded_task
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, RunConfig
@@ -28,26 +28,30 @@ def judge_again(
     trusted_task: str | None = None,
     **machine: bool | str | None,
 ) -> Session:
-    """Return the session of a new run, RUN-replay-1, whose proposer repeats recorded candidates; it is not open yet.
+    """Create a new run that judges candidates of a recorded run again, and return its session, which is not open yet.
 
-    `machine` are `trust_candidates` and `harness_python`: settings of this machine, not of the recording.
+    `run` names the recorded run, and `selection` its attempts; the new run is named RUN-replay-1, or with the next free
+    number. `stopped` is called before each ask and returns True to pause the run. `trusted_task` is the digest of a
+    task whose code the user trusts. `machine` may hold `trust_candidates` and `harness_python`, as in `start`.
 
     Raises:
-        UsageError: there is no such run, it holds nothing to judge, or its task may not run here.
+        UsageError: if the run does not exist, no attempt of it is selected, the code of its task is not trusted, or
+            this machine lacks something.
+        LogError: if the log cannot be read or written.
     """
     store = open_store(database(db), create=False)
     try:
         recorded = store.history(store.run(run))
         say = observer.say if observer else lambda text: None
-        task = recorded_task(store, recorded, given=trusted_task, say=say)
+        task = recorded_task(store, recorded, trusted=trusted_task, say=say)
         config = _config(recorded, selection, store=store, machine=machine)
         require_machine(task, harness_python=config.harness_python, device=config.device)
         name = store.free_name(f"{run}-replay")
-        opening = opening_of(store, config, snapshot_of(task.folder), name=name, db=db)
+        inputs = create_run(store, config, snapshot_of(task.folder), name=name, db=db)
     except BaseException:
         store.close()
         raise
-    return Session(opening, observer=observer, stopped=stopped)
+    return Session(inputs, observer=observer, stopped=stopped)
 
 
 def _config(

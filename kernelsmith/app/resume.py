@@ -1,4 +1,4 @@
-"""Go on with a run that was paused, interrupted, or ended by its budget."""
+"""Resume a run that was paused, was interrupted, or ended because its budget was spent."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -22,18 +22,19 @@ from kernelsmith.errors import UsageError
 from kernelsmith.log.store import Store, open_store
 
 HARNESS_PYTHON = "harness_python"
-"""Key of a `resume` event: the interpreter that was given when the run went on."""
+"""Key of a `resume` event; its value is the path of the interpreter that runs the harness since that event."""
 
 
 class TaskChoice(NamedTuple):
-    """Which files of its task a run goes on with."""
+    """The user's choices about a resumed run's task: which files to use, and what to trust in a log from elsewhere."""
 
     from_disk: bool = False
-    """The folder's, although they differ from those that the log keeps."""
+    """Use the files of the task's folder even if they differ from those in the log."""
     trusted: str | None = None
-    """Digest of a task whose code the user trusts now."""
+    """The digest of a task whose code the user trusts."""
     with_its_settings: bool = False
-    """Follow what the log says of interpreter, endpoint and sandbox, although the run was started elsewhere."""
+    """Use the log's settings of interpreter, endpoint, device and sandbox even if the run was started on another
+    machine."""
 
 
 def resume(
@@ -46,14 +47,16 @@ def resume(
     task: TaskChoice = TaskChoice(),  # noqa: B008 (frozen)
     **more: Any,
 ) -> Session:
-    """Return the session of a recorded run; it is not open yet.
+    """Return the session of a recorded run, which is not open yet: `with resume("night") as session: session.run()`.
 
-    `more` are `attempts`, `hours` and `usd`, which are added to what the run was allowed, `target`, which replaces it,
-    and `harness_python`; one that is None is not given.
+    `run` is the run's name, and `db` the log's file (None = the default one). `stopped` is called before each ask and
+    returns True to pause the run. `more` may hold `attempts`, `hours` and `usd`, which are added to the budget,
+    `target`, which replaces the old target, and `harness_python`; None leaves one out.
 
     Raises:
-        UsageError: there is no such run, it is over, its task may not run here, or the machine lacks something.
-        LogError: the log cannot be read or written.
+        UsageError: if the run does not exist, its budget is spent, its task or its settings are not trusted on this
+            machine, or the machine lacks something.
+        LogError: if the log cannot be read or written.
     """
     python = more.pop(HARNESS_PYTHON, None)
     given = limits_given(more)
@@ -63,16 +66,16 @@ def resume(
         history = store.history(store.run(run))
         if not (task.with_its_settings or trust.knows_run(history.run)):
             history = _without_foreign_settings(history, python)
-        history = _under(history, python)
-        found = _task(store, history, choice=task, say=say)
-        opening = _opening(store, history, found, limits=_limits(history, given), db=db)
+        history = _with_interpreter(history, python)
+        loaded = _task(store, history, choice=task, say=say)
+        inputs = _inputs(store, history, loaded, limits=_limits(history, given), db=db)
     except BaseException:
         store.close()
         raise
-    return Session(opening, parts=parts, observer=observer, stopped=stopped)
+    return Session(inputs, parts=parts, observer=observer, stopped=stopped)
 
 
-def _opening(
+def _inputs(
     store: Store, history: History, task: Task, *, limits: Mapping[str, Any], db: str | Path | None
 ) -> SessionInputs:
     run = history.run
@@ -85,43 +88,48 @@ def _opening(
 
 
 def _without_foreign_settings(history: History, python: str | None) -> History:
-    """Return a run that was started elsewhere without what its log says of this machine.
+    """Return the history of a run from another machine, without the interpreter and the sandbox setting of its log.
+    `python` is the interpreter that the user names now, or None.
 
     Raises:
-        UsageError: it asks a model at an endpoint, which would get the user's key, or its device has a script.
+        UsageError: if the log names an endpoint, which would receive the user's API key, or the script of a device.
     """
     run, config = history.run, history.run.config
     if config.base_url:
         raise UsageError(
             f"{run.name} was started on another machine or by an older kernelsmith, and names the endpoint "
-            f"{config.base_url}, which would get your key; --trust-run goes on with it"
+            f"{config.base_url}, which would receive your API key; give --trust-run to use it"
         )
     if config.device:
         raise UsageError(
             f"{run.name} was started on another machine or by an older kernelsmith, and names the script of its "
-            f"device, {config.device}; --trust-run goes on with it"
+            f"device, {config.device}; give --trust-run to use it"
         )
-    told = [event for event in history.events if not (event.kind is EventKind.RESUME and HARNESS_PYTHON in event.data)]
-    here = replace(config, harness_python=python, trust_candidates=False)
-    return replace(history, run=replace(run, config=here), events=told)
+    events = [e for e in history.events if not (e.kind is EventKind.RESUME and HARNESS_PYTHON in e.data)]
+    config = replace(config, harness_python=python, trust_candidates=False)
+    return replace(history, run=replace(run, config=config), events=events)
 
 
-def _under(history: History, python: str | None) -> History:
-    """Return the run under the interpreter that is given now, else the last given one, else that of its start."""
-    told = history.last_told(HARNESS_PYTHON)
-    last = str(told) if told else history.run.config.harness_python
+def _with_interpreter(history: History, python: str | None) -> History:
+    """Return the history with its config's interpreter set to `python`. If `python` is None, the interpreter is the one
+    of the latest `resume` event that names one, or else the one that the run was started with.
+    """
+    recorded = history.last_told(HARNESS_PYTHON)
+    last = str(recorded) if recorded else history.run.config.harness_python
     config = replace(history.run.config, harness_python=interpreter.lasting(python) if python else last)
     return replace(history, run=replace(history.run, config=config))
 
 
 def _task(store: Store, history: History, *, choice: TaskChoice, say: Callable[[str], None]) -> Task:
     if choice.from_disk:
-        return changed_task(store, history, given=choice.trusted)
-    return recorded_task(store, history, given=choice.trusted, say=say)
+        return changed_task(store, history, trusted=choice.trusted)
+    return recorded_task(store, history, trusted=choice.trusted, say=say)
 
 
 def _limits(history: History, given: Mapping[str, float]) -> dict[str, Any]:
-    """Return the new limits: what was allowed, or else what is spent, and what is added; a target as it is given."""
+    """Return the new limits of the budget, by name. A given number of attempts, hours or USD is added to the present
+    limit, or to what is spent if there is no limit. A given target replaces the present one.
+    """
     budget = history.budget
     used = {
         "attempts": history.answered,
@@ -134,10 +142,10 @@ def _limits(history: History, given: Mapping[str, float]) -> dict[str, Any]:
 
 def _events(history: History, task: Task, *, limits: Mapping[str, Any]) -> tuple[Event, ...]:
     now, python = datetime.now(UTC), history.run.config.harness_python
-    told: dict[str, object] = {"task_digest": task.digest, **asdict(identity.provenance())}
-    told |= {HARNESS_PYTHON: python} if python else {}
+    data: dict[str, object] = {"task_digest": task.digest, **asdict(identity.provenance())}
+    data |= {HARNESS_PYTHON: python} if python else {}
     extension = (Event(EventKind.EXTENSION, now, data=dict(limits)),) if limits else ()
-    return (Event(EventKind.RESUME, now, data=told), *extension)
+    return (Event(EventKind.RESUME, now, data=data), *extension)
 
 
 def _refuse_spent(history: History) -> None:

@@ -1,4 +1,4 @@
-"""Start a run: read its settings, look at task and machine, write the run down, and return its session."""
+"""Start a run: read its settings, check task and machine, write the run to the log, and return its session."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +11,7 @@ from kernelsmith.app.preflight import require_machine
 from kernelsmith.app.proposers import check_opening, spec_of
 from kernelsmith.app.session import Session, SessionInputs, SessionParts
 from kernelsmith.app.settings import configured
-from kernelsmith.app.task_source import lasting_name, task_on_disk, written
+from kernelsmith.app.task_source import lasting_name, task_on_disk, write_task
 from kernelsmith.core.run import Event, EventKind, Run, RunConfig
 from kernelsmith.core.seams import Observer
 from kernelsmith.core.snapshot import Snapshot, snapshot_of
@@ -29,46 +29,55 @@ def start(
     stopped: Callable[[], bool] = lambda: False,
     **settings: Any,
 ) -> Session:
-    """Start a run and return its session, which is not open yet: `with start("cpu_matmul") as session: session.run()`.
+    """Write a new run to the log and return its session: `with start("cpu_matmul") as session: session.run()`.
 
-    `settings` are those of a config file (`attempts`, `hours`, `usd`, `target`, `proposer`, `model`, `seed`, ...), and
-    `config`, the path of such a file; a setting that is None is not given.
+    `task` is a task's name or the path of its folder, `db` the log's file (None = the default one), and `name` the
+    run's name (None = the task's name with a number). `stopped` is called before each ask and returns True to pause
+    the run. `settings` are the keys of a config file (`attempts`, `hours`, `usd`, `target`, `proposer`, `model`,
+    `seed`, ...), or `config`, the path of a config file; None leaves a setting out.
 
     Raises:
-        UsageError: a setting has no meaning, the task is malformed, the machine lacks something, or the name is taken.
-        LogError: the log cannot be written.
+        UsageError: if a setting is invalid, the task is malformed, the machine lacks something, or the name is taken.
+        LogError: if the log cannot be written.
     """
     config = configured(settings.pop("config", None), {"task": task, **settings})
-    found = task_on_disk(config.task)
-    require_machine(found, harness_python=config.harness_python, device=config.device)
-    config = replace(config, task=lasting_name(found))
+    loaded = task_on_disk(config.task)
+    require_machine(loaded, harness_python=config.harness_python, device=config.device)
+    config = replace(config, task=lasting_name(loaded))
     store = open_store(database(db))
     try:
-        check(config, found, store)
-        opening = opening_of(store, config, snapshot_of(found.folder), name=name, db=db)
+        check(config, loaded, store)
+        inputs = create_run(store, config, snapshot_of(loaded.folder), name=name, db=db)
     except BaseException:
         store.close()
         raise
-    return Session(opening, parts=parts, observer=observer, stopped=stopped)
+    return Session(inputs, parts=parts, observer=observer, stopped=stopped)
 
 
 def check(config: RunConfig, task: Task, store: Store) -> None:
-    """Find the user's faults before a run exists, or goes on. Raises UsageError."""
+    """Raise UsageError if the run's proposer or its starting kernel cannot work with this config, task and log. Called
+    before a run is created or resumed, so that a faulty setting leaves no trace in the log.
+    """
     spec_of(config.proposer).check(config, task, store)
     check_opening(config, task)
 
 
-def opening_of(
+def create_run(
     store: Store, config: RunConfig, task: Snapshot, *, name: str | None, db: str | Path | None
 ) -> SessionInputs:
-    """Write a new run down with its task's files and the prompt templates, and return what its session opens."""
+    """Write a new run with its task's files and the prompt templates to the log, and return the inputs of its session.
+
+    Raises:
+        UsageError: if a run named `name` exists, or `name` cannot be the name of a folder.
+        LogError: if the log cannot be written.
+    """
     store.keep_snapshot(identity.templates())
     run = store.create_run(config, name=name, task=task, provenance=identity.provenance())
     trust.remember_run(run)
     started = (Event(EventKind.STARTED, run.created_at),)
-    return SessionInputs(store, run, written(task, run, store), started, resume_command(run, db))
+    return SessionInputs(store, run, write_task(task, run, store), started, resume_command(run, db))
 
 
 def resume_command(run: Run, db: str | Path | None) -> str:
-    """Return the command that goes on with a run."""
+    """Return the shell command that resumes a run; `db` is the log's file if the user named one."""
     return f"kernelsmith resume {run.name}{f' --db {db}' if db else ''}"

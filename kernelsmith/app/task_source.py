@@ -1,4 +1,7 @@
-"""The task of a run as its log keeps it: written to the run's folder, where harness and proposers read it."""
+"""Find the files of a run's task, in the log or in the task's folder, and write them to the run's own folder.
+
+During a run, harness and proposers read the task from this folder and from nowhere else.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -16,57 +19,72 @@ from kernelsmith.log.store import Store
 
 
 def lasting_name(task: Task) -> str:
-    """Return what finds the task again from another working directory."""
+    """Return a name that finds the task from any working directory: its name if installed, else its folder's path."""
     shipped = task.folder.parent == paths.tasks_folder().resolve()
     return task.name if shipped else str(task.folder)
 
 
 def task_on_disk(name: str) -> Task:
-    """Return the task that the user names, whose code may run here from now on. Raises TaskError, UsageError."""
+    """Return the task that the user names, and remember that its code may run on this machine. `name` is the name of an
+    installed task or the path of a task folder.
+
+    Raises:
+        TaskError: if there is no such task, or it is malformed.
+        UsageError: if a file of it cannot be read, or the list of trusted tasks cannot be written.
+    """
     task = find_task(name)
     trust.remember_task(snapshot_of(task.folder))
     return task
 
 
-def changed_task(store: Store, history: History, *, given: str | None) -> Task:
-    """Return the task of a run as its folder is now, and keep its files in the log.
+def changed_task(store: Store, history: History, *, trusted: str | None) -> Task:
+    """Return a run's task with the present files of its folder, and add these files to the log. `trusted` is the digest
+    of a task whose code the user trusts, or None.
 
     Raises:
-        TaskError: the folder is gone or malformed.
-        UsageError: the run was started elsewhere, and the folder's code may not run here.
+        TaskError: if the folder does not exist or is malformed.
+        UsageError: if the run was started on another machine and the folder's code is not trusted on this one.
     """
     folder = find_task(history.run.config.task).folder
     snapshot = snapshot_of(folder)
     if trust.knows_run(history.run):
         trust.remember_task(snapshot)
-    trust.require_task(snapshot, benchmark=folder / "benchmark.py", given=given)
+    trust.require_task(snapshot, benchmark=folder / "benchmark.py", trusted=trusted)
     store.keep_snapshot(snapshot)
-    return written(snapshot, history.run, store)
+    return write_task(snapshot, history.run, store)
 
 
-def recorded_task(store: Store, history: History, *, given: str | None, say: Callable[[str], None]) -> Task:
-    """Return the task of a run as its log keeps it; `given` is the digest that the user trusts now.
+def recorded_task(store: Store, history: History, *, trusted: str | None, say: Callable[[str], None]) -> Task:
+    """Return a run's task with the files that its log keeps. `say` receives a line if the task's folder has changed.
+    `trusted` is the digest of a task whose code the user trusts, or None.
 
     Raises:
-        UsageError: its code may not run here, or the log is from before schema 4 and the folder has changed.
-        LogError: the files in the log are not those that the digest belongs to.
+        UsageError: if the task's code is not trusted on this machine, or if the log is older than schema 4 (it keeps no
+            files) and the folder has changed.
+        LogError: if the files in the log do not have the digest that the log states.
     """
     run, digest = history.run, history.task_digest
-    on_disk = _found(run.config.task)
+    on_disk = _task_or_none(run.config.task)
     snapshot = store.snapshot(digest) or _same_on_disk(run, digest, on_disk)
     _refuse_forged(snapshot, digest, run)
-    task = written(snapshot, run, store)
-    trust.require_task(snapshot, benchmark=task.folder / "benchmark.py", given=given)
+    task = write_task(snapshot, run, store)
+    trust.require_task(snapshot, benchmark=task.folder / "benchmark.py", trusted=trusted)
     if on_disk is None or on_disk.digest != digest:
         say(_difference(run, on_disk))
     return task
 
 
-def written(snapshot: Snapshot, run: Run, store: Store) -> Task:
-    """Return the task of a snapshot, from a copy in the run's folder that is made anew where it was changed."""
+def write_task(snapshot: Snapshot, run: Run, store: Store) -> Task:
+    """Write a task's files to the run's folder, unless they are there unchanged, and return the task read from there.
+
+    Raises:
+        LogError: if the task's name in the log is not the name of a folder.
+        UsageError: if the files cannot be written.
+        TaskError: if the task is malformed.
+    """
     name = Path(run.config.task).name
     if name in ("", ".", ".."):
-        raise LogError(f"run {run.name}: {run.config.task!r} is no task's name")
+        raise LogError(f"run {run.name}: {run.config.task!r} is no task's name; the log was changed")
     folder = paths.run_folder(store.path, run.name) / "task" / snapshot.digest[:16] / name
     if not folder.is_dir() or snapshot_of(folder).digest != snapshot.digest:
         shutil.rmtree(folder, ignore_errors=True)
@@ -77,15 +95,14 @@ def written(snapshot: Snapshot, run: Run, store: Store) -> Task:
 def _write(snapshot: Snapshot, folder: Path) -> None:
     try:
         snapshot.write(folder)
-    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+    except (OSError, ValueError) as error:  # ValueError: the log holds a name that no file can have
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{folder}: {reason}: a run needs its task's files there") from error
+        raise UsageError(f"{folder}: {reason}; a run needs its task's files in this folder") from error
 
 
 def _refuse_forged(snapshot: Snapshot, digest: str, run: Run) -> None:
-    """Make sure that trust in a digest is trust in these files, and that they lie in one folder.
-
-    A log from elsewhere may hold other files under the digest, or files whose names lead out of the folder.
+    """Raise LogError if a snapshot does not have the digest that the log states, or holds a path outside its folder.
+    Users trust a task by its digest, and a log from another machine may hold other files under that digest.
     """
     leads_out = any(Path(path).is_absolute() or ".." in Path(path).parts for path in snapshot.files)
     if snapshot.digest != digest or leads_out:
@@ -93,13 +110,15 @@ def _refuse_forged(snapshot: Snapshot, digest: str, run: Run) -> None:
 
 
 def _difference(run: Run, on_disk: Task | None) -> str:
-    """Return the line for a task folder that is gone or differs from the log's copy."""
+    """Return a line for the user that states that a run's task folder is missing (None) or differs from the log's copy.
+    The line says that the log's copy is used.
+    """
     state = "is gone" if on_disk is None else "has changed"
     remedy = "" if on_disk is None else "; --task-from-disk goes on with the folder"
     return f"{run.config.task}: the task {state} since {run.name} was started; the log's own copy is used{remedy}"
 
 
-def _found(name: str) -> Task | None:
+def _task_or_none(name: str) -> Task | None:
     try:
         return find_task(name)
     except TaskError:
@@ -107,7 +126,9 @@ def _found(name: str) -> Task | None:
 
 
 def _same_on_disk(run: Run, digest: str, on_disk: Task | None) -> Snapshot:
-    """Return the folder's files in place of those that a log from before schema 4 does not keep."""
+    """Return the files of a run's task folder, for a log older than schema 4, which keeps no task files. Raises
+    UsageError if the folder is missing (None) or does not have the digest of the run's task.
+    """
     if on_disk is None or on_disk.digest != digest:
         raise UsageError(
             f"{run.config.task}: the task has changed since {run.name} was started, and the log, which an older "

@@ -1,8 +1,8 @@
-"""Whose task code may run here, and whose settings are followed: what the user has named on this machine.
+"""Remember, outside of every log, which tasks may run code on this machine and which runs were started on it.
 
-A log may come from anywhere. Resuming a run executes the benchmark that it keeps and the interpreter that it names, and
-sends the user's key to its endpoint. So the tasks that the user named and the runs that were started here are
-remembered outside of every log.
+A log may come from anywhere. To resume a run means to execute the benchmark and the interpreter that its log names, and
+to send the user's API key to the endpoint that it names. Therefore two files in the user's state folder list the tasks
+that the user named and the runs that were started on this machine.
 """
 
 import os
@@ -14,38 +14,35 @@ from kernelsmith.core.snapshot import Snapshot, snapshot_of
 from kernelsmith.errors import UsageError
 
 TASKS, RUNS = "trusted-tasks", "started-runs"
-"""The files of fingerprints of tasks, and of uuids of runs."""
+"""The names of the files that list fingerprints of trusted tasks, and uuids of runs started on this machine."""
 
 
 def remember_task(task: Snapshot) -> None:
-    """Remember that the code of a task may run here. Raises UsageError: the list cannot be written."""
+    """Remember that the code of a task may run on this machine. Raises UsageError if the list cannot be written."""
     _remember(TASKS, task.fingerprint)
 
 
 def remember_run(run: Run) -> None:
-    """Remember that a run was started here. Raises UsageError: the list cannot be written."""
+    """Remember that a run was started on this machine. Raises UsageError if the list cannot be written."""
     _remember(RUNS, run.uuid)
 
 
 def knows_run(run: Run) -> bool:
-    """Return whether a run was started on this machine."""
+    """Return whether a run was started on this machine. Raises UsageError if the list cannot be read."""
     return run.uuid in _remembered(RUNS)
 
 
-def require_task(task: Snapshot, *, benchmark: Path, given: str | None) -> None:
-    """Make sure that the code of a task may run here; a task whose digest the user gave now is remembered.
-
-    `benchmark` is the program that would run, for the user to read.
-
-    Raises:
-        UsageError: the task is not installed, and the user has named neither its folder nor its digest.
+def require_task(task: Snapshot, *, benchmark: Path, trusted: str | None) -> None:
+    """Raise UsageError unless a task's code may run on this machine: the task is installed, its folder was named on
+    this machine before, or `trusted` (the digest given with --trust-task) is the task's digest. A task trusted by its
+    digest is remembered. `benchmark` is the path of the task's program, which the message asks the user to read.
     """
-    if given == task.digest:
+    if trusted == task.digest:
         return remember_task(task)
     if task.fingerprint in _remembered(TASKS) or task.fingerprint in _installed():
         return None
     raise UsageError(
-        "the task of this run is neither installed nor from a folder that was named on this machine, and its "
+        "the task of this run is not installed, and its folder was never named on this machine, but its "
         f"benchmark.py would run here; read {benchmark}, then give --trust-task {task.digest}"
     )
 
@@ -63,7 +60,9 @@ def _remember(name: str, entry: str) -> None:
         with path.open("a", encoding="ascii") as file:
             file.write(f"{entry}\n")
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}: what may run on this machine is listed in it") from error
+        raise UsageError(
+            f"{path}: {error.strerror}; the file lists what may run on this machine, so make it writable"
+        ) from error
 
 
 def _remembered(name: str) -> set[str]:

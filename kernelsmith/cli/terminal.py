@@ -27,12 +27,17 @@ def result_json(report: Any) -> None:
 
     from kernelsmith.report.plain import plain
 
-    text = to_json(plain(report), indent=2, inf_nan_mode="null").decode()
-    typer.echo("\n".join(line if line.isprintable() else _json_escaped(line) for line in text.split("\n")))
+    typer.echo(_json_escaped(to_json(plain(report), indent=2, inf_nan_mode="null").decode()))
 
 
-def _json_escaped(line: str) -> str:
-    """Return what JSON may hold as it is and a terminal must not, escaped: C1 controls, marks that turn a line."""
+def _json_escaped(text: str) -> str:
+    """Return what JSON may hold as it is and a terminal must not, escaped: DEL, C1 controls, marks that turn a line."""
+    if text.isascii() and "\x7f" not in text:
+        return text  # JSON itself has escaped every other control character
+    return "\n".join(line if line.isprintable() else _json_line_escaped(line) for line in text.split("\n"))
+
+
+def _json_line_escaped(line: str) -> str:
     import json
 
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)

@@ -6,15 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from annotated_types import Ge, Interval, MinLen
-
-from kernelsmith.core.bounds import Count, Fraction, Level, Name, Positive, Text
+from kernelsmith.core.bounds import Bounds, Count, Fraction, Level, Name, Positive, Text
 from kernelsmith.core.kinds import MeasuringKind, Unit
 
-Limit = Annotated[float, Interval(gt=0, lt=1e12)]
-Amount = Annotated[int, Ge(1)]
-Price = Annotated[float, Interval(ge=0, lt=1e6)]
-Words = Annotated[str, MinLen(1)]
+Limit = Annotated[float, Bounds(gt=0, lt=1e12)]
+Amount = Annotated[int, Bounds(ge=1)]
+Price = Annotated[float, Bounds(ge=0, lt=1e6)]
+Words = Annotated[str, Bounds(shortest=1)]
 CALIBRATION_S = 2.0
 """Seconds over which the CPU peak is probed where nothing else is asked for."""
 
@@ -28,7 +26,7 @@ class Budget:
     hours: Limit | None = None
     """Summed active time, over all resumes."""
     usd: Limit | None = None
-    target: Annotated[float, Interval(gt=0, le=1)] | None = None
+    target: Annotated[float, Bounds(gt=0, le=1)] | None = None
     """Utilization at which the run ends, as a fraction of the device's peak."""
 
     def __post_init__(self) -> None:
@@ -57,10 +55,10 @@ class RunConfig:
     """Asks without a promotion before the ladder moves a rung."""
     history_tokens: Amount = 12_000
     """Room for past attempts in a prompt."""
-    temperature: Annotated[float, Interval(ge=0, le=2)] | None = None
+    temperature: Annotated[float, Bounds(ge=0, le=2)] | None = None
     price_per_mtok: tuple[Price, Price] | None = None
     """USD per million prompt and completion tokens, where the endpoint does not say the cost."""
-    calibration_s: Annotated[float, Interval(gt=0, le=60)] = CALIBRATION_S
+    calibration_s: Annotated[float, Bounds(gt=0, le=60)] = CALIBRATION_S
     """Seconds over which the CPU peak is probed at start."""
     trust_candidates: bool = False
     """Run candidates without a sandbox where the machine offers none."""

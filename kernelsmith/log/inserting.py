@@ -11,6 +11,8 @@ from kernelsmith.errors import LogError
 from kernelsmith.log import rows, tables
 from kernelsmith.log.metrics import metrics_of
 
+COLUMNS = frozenset(tables.attempts.c.keys())
+
 
 def insert_attempt(connection: Connection, run: Run, attempt: Attempt) -> None:
     """Insert an attempt with its source, metrics and batches.
@@ -21,10 +23,13 @@ def insert_attempt(connection: Connection, run: Run, attempt: Attempt) -> None:
     if attempt.candidate:
         insert_blob(connection, attempt.candidate.source.encode())
     _refuse_twice(connection, run, attempt)
-    done = connection.execute(tables.attempts.insert(), {"run_id": run.id, **rows.attempt_row(attempt)})
+    row = rows.attempt_row(attempt, columns=COLUMNS)
+    done = connection.execute(tables.attempts.insert(), {"run_id": run.id, **row})
     assert done.inserted_primary_key is not None
     attempt_id = done.inserted_primary_key[0]
-    if metrics := [{"attempt_id": attempt_id, **metric._asdict()} for metric in metrics_of(attempt.verdict)]:
+    if metrics := [
+        {"attempt_id": attempt_id, **metric._asdict()} for metric in metrics_of(attempt.verdict, columns=COLUMNS)
+    ]:
         connection.execute(tables.metrics.insert(), metrics)
     if batches := [{"attempt_id": attempt_id, **row} for row in rows.batch_rows(attempt)]:
         connection.execute(tables.samples.insert(), batches)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
-
 from kernelsmith import paths
 from kernelsmith.core.history import History
 from kernelsmith.core.run import EventKind, Run, RunStatus
@@ -16,8 +14,29 @@ from kernelsmith.core.snapshot import Snapshot
 from kernelsmith.core.usage import Exchange
 from kernelsmith.core.verdict import Batch
 from kernelsmith.errors import LogError, UsageError
-from kernelsmith.log import database, lock, rows, tables
-from kernelsmith.log.loading import LoadedRun, contents, texts
+from kernelsmith.log import lock, rows
+from kernelsmith.log.loading import LoadedRun
+from kernelsmith.log.opening import open_for_reading
+from kernelsmith.log.source import Row, Source
+
+RUN = "SELECT * FROM runs WHERE name = :name"
+RUNS = "SELECT * FROM runs ORDER BY id"
+NAMES = "SELECT name FROM runs ORDER BY id"
+COUNTS = "SELECT run_id, count(*) FROM attempts GROUP BY run_id"
+PROMOTED = "SELECT run_id, utilization FROM attempts WHERE promotion IS NOT NULL ORDER BY number"
+LAST_EVENT = "SELECT kind FROM events WHERE run_id = :run_id ORDER BY id DESC LIMIT 1"
+BATCHES = """
+    SELECT samples.* FROM attempts JOIN samples ON samples.attempt_id = attempts.id
+    WHERE attempts.run_id = :run_id AND attempts.number = :number ORDER BY samples.position"""
+EXCHANGES = "SELECT * FROM exchanges WHERE run_id = :run_id AND ask_number = :ask_number ORDER BY id"
+EXCHANGED_TEXTS = """
+    SELECT digest, content FROM blobs WHERE digest IN (
+        SELECT prompt_digest FROM exchanges WHERE run_id = :run_id AND ask_number = :ask_number
+        UNION SELECT reply_digest FROM exchanges WHERE run_id = :run_id AND ask_number = :ask_number
+        UNION SELECT reasoning_digest FROM exchanges WHERE run_id = :run_id AND ask_number = :ask_number)"""
+SNAPSHOT = """
+    SELECT snapshots.path, blobs.content FROM snapshots JOIN blobs ON blobs.digest = snapshots.blob
+    WHERE snapshots.digest = :digest"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +56,9 @@ class RunSummary:
 class Reader(AbstractContextManager["Reader"]):
     """One attempt log, opened. What other processes write while it is open is read by the next call."""
 
-    def __init__(self, opened: database.Database) -> None:
-        self._database = opened
-        self._where = str(opened.path)
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._where = str(source.path)
         self._loaded: dict[int, LoadedRun] = {}
 
     def __exit__(self, *_: object) -> None:
@@ -47,12 +66,12 @@ class Reader(AbstractContextManager["Reader"]):
 
     def close(self) -> None:
         """Give the connections back."""
-        self._database.close()
+        self._source.close()
 
     @property
     def path(self) -> Path:
         """The database file."""
-        return self._database.path
+        return self._source.path
 
     # --- runs ---
 
@@ -62,30 +81,27 @@ class Reader(AbstractContextManager["Reader"]):
         Raises:
             UsageError: there is none, or its config has a key that this program does not know.
         """
-        with self._reading() as connection:
-            found = connection.execute(select(tables.runs).where(tables.runs.c.name == name)).mappings().first()
-        if found is None:
+        with self._source.reading() as transaction:
+            found = transaction.rows(RUN, name=name)
+        if not found:
             names = self.names()
             close = difflib.get_close_matches(name, names, n=3) or names[-3:]
             hint = f"; there is {', '.join(close)}" if close else "; there is none yet: `kernelsmith run TASK`"
             raise UsageError(f"no run {name!r} in {self._where}{hint}")
         with _understood(self._where):
-            return rows.run_of(found)
+            return rows.run_of(found[0])
 
     def names(self) -> list[str]:
         """Return the names of all runs, oldest first."""
-        with self._reading() as connection:
-            return list(connection.execute(select(tables.runs.c.name).order_by(tables.runs.c.id)).scalars())
+        with self._source.reading() as transaction:
+            return [name for (name,) in transaction.tuples(NAMES)]
 
     def summaries(self) -> list[RunSummary]:
         """Return a line for each run, oldest first."""
-        runs, attempts = tables.runs.c, tables.attempts.c
-        counted = select(attempts.run_id, func.count()).group_by(attempts.run_id)
-        promoted = select(attempts.run_id, attempts.utilization).where(attempts.promotion.is_not(None))
-        with self._reading() as connection:
-            counts: dict[int, int] = dict(connection.execute(counted).all())
-            best: dict[int, float] = dict(connection.execute(promoted.order_by(attempts.number)).all())
-            found = connection.execute(select(tables.runs).order_by(runs.id)).mappings().all()
+        with self._source.reading() as transaction:
+            counts: dict[int, int] = dict(transaction.tuples(COUNTS))
+            best: dict[int, float] = dict(transaction.tuples(PROMOTED))
+            found = transaction.rows(RUNS)
         return [self._summary(row, counts.get(row["id"], 0), best.get(row["id"])) for row in found]
 
     def status(self, run: Run) -> RunStatus:
@@ -99,8 +115,8 @@ class Reader(AbstractContextManager["Reader"]):
         """
         # What a query that failed had read in part is read again.
         loaded = self._loaded.pop(run.id, None) or LoadedRun(run)
-        with self._reading() as connection, _understood(self._where):
-            history = loaded.refresh(connection)
+        with self._source.reading() as transaction, _understood(self._where):
+            history = loaded.refresh(transaction)
         self._loaded[run.id] = loaded
         return history
 
@@ -108,52 +124,38 @@ class Reader(AbstractContextManager["Reader"]):
 
     def batches(self, run: Run, number: int) -> tuple[Batch, ...]:
         """Return all batches of the attempt with this number, in order."""
-        attempts, samples = tables.attempts.c, tables.samples
-        query = select(samples).join(tables.attempts, attempts.id == samples.c.attempt_id)
-        query = query.where(attempts.run_id == run.id, attempts.number == number).order_by(samples.c.position)
-        with self._reading() as connection:
-            return tuple(rows.batch_of(row) for row in connection.execute(query).mappings())
+        with self._source.reading() as transaction:
+            return tuple(map(rows.batch_of, transaction.rows(BATCHES, run_id=run.id, number=number)))
 
     def exchanges(self, run: Run, ask_number: int) -> tuple[Exchange, ...]:
         """Return the model calls of one ask, oldest first."""
-        columns = tables.exchanges.c
-        query = select(tables.exchanges).where(columns.run_id == run.id, columns.ask_number == ask_number)
-        with self._reading() as connection:
-            found = connection.execute(query.order_by(columns.id)).mappings().all()
-            found_texts = texts(connection, [row[f"{name}_digest"] for row in found for name in _TEXTS])
-        return tuple(rows.exchange_of(row, texts=found_texts) for row in found)
+        with self._source.reading() as transaction:
+            found = transaction.rows(EXCHANGES, run_id=run.id, ask_number=ask_number)
+            texts = rows.texts_of(transaction.tuples(EXCHANGED_TEXTS, run_id=run.id, ask_number=ask_number))
+        return tuple(rows.exchange_of(row, texts=texts) for row in found)
 
     def snapshot(self, digest: str) -> Snapshot | None:
         """Return the files that were kept under a digest; None where the log keeps none under it."""
-        query = select(tables.snapshots.c.path, tables.snapshots.c.blob).where(tables.snapshots.c.digest == digest)
-        with self._reading() as connection:
-            blobs: dict[str, str] = dict(connection.execute(query).all())
-            found = contents(connection, blobs.values())
-        return Snapshot({path: found[blob] for path, blob in blobs.items()}) if blobs else None
+        with self._source.reading() as transaction:
+            found = transaction.tuples(SNAPSHOT, digest=digest)
+        return Snapshot({path: rows.content_of(content) for path, content in found}) if found else None
 
     # --- inside ---
 
-    def _summary(self, row: rows.Row, count: int, best: float | None) -> RunSummary:
-        task, at = Path(row["config"]["task"]).name, datetime.fromisoformat(row["created_at"])
+    def _summary(self, row: Row, count: int, best: float | None) -> RunSummary:
+        config, at = rows.parsed(row["config"]), datetime.fromisoformat(row["created_at"])
         status = self._status(row["id"], row["name"])
-        return RunSummary(row["name"], task, row["config"]["proposer"], status, count, best, at)
+        return RunSummary(row["name"], Path(config["task"]).name, config["proposer"], status, count, best, at)
 
     def _status(self, run_id: int, name: str) -> RunStatus:
         if rows.NAME.fullmatch(name) and lock.is_held(self._lock_file(name)):
             return RunStatus.RUNNING
-        query = select(tables.events.c.kind).where(tables.events.c.run_id == run_id)
-        with self._reading() as connection:
-            kind = connection.execute(query.order_by(tables.events.c.id.desc()).limit(1)).scalar()
-        return RunStatus.INTERRUPTED if kind is None else _STATUS_AFTER.get(EventKind(kind), RunStatus.INTERRUPTED)
+        with self._source.reading() as transaction:
+            last = transaction.tuples(LAST_EVENT, run_id=run_id)
+        return _STATUS_AFTER.get(EventKind(last[0][0]), RunStatus.INTERRUPTED) if last else RunStatus.INTERRUPTED
 
     def _lock_file(self, name: str) -> Path:
-        return paths.run_folder(self._database.path, name) / "lock"
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        """Hold one transaction, so that several queries see one state of the log."""
-        with database.faults(self._where), self._database.engine.connect() as connection, connection.begin():
-            yield connection
+        return paths.run_folder(self._source.path, name) / "lock"
 
 
 @contextmanager
@@ -170,7 +172,6 @@ _STATUS_AFTER = {
     EventKind.EXHAUSTED: RunStatus.ENDED,
     EventKind.PAUSED: RunStatus.PAUSED,
 }
-_TEXTS = ("prompt", "reply", "reasoning")
 
 
 def open_reader(url_or_path: str | Path) -> Reader:
@@ -180,4 +181,4 @@ def open_reader(url_or_path: str | Path) -> Reader:
         UsageError: there is none, it is no attempt log, a newer one, or an older one of more than 256 MB.
         LogError: it cannot be read.
     """
-    return Reader(database.open_for_reading(url_or_path))
+    return Reader(open_for_reading(url_or_path))

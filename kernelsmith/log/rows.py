@@ -1,14 +1,16 @@
-"""Rows from the domain's types and back. What was written comes back equal."""
+"""Rows from the domain's types and back. What was written comes back equal.
+
+A row holds what every database stores: numbers, texts and bytes. A time is ISO 8601, a structured value is JSON.
+"""
 
 import hashlib
+import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
-
-from sqlalchemy import RowMapping
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive, NoCandidate, Origin, Proposal, Stance
 from kernelsmith.core.candidate import Candidate, Language
@@ -17,14 +19,13 @@ from kernelsmith.core.run import Budget, Device, Event, EventKind, Provenance, R
 from kernelsmith.core.usage import Exchange, Usage
 from kernelsmith.core.verdict import Batch, Duel, Facts, Figure, Interval, Measurement, Promotion, Status, Verdict
 from kernelsmith.errors import UsageError
-from kernelsmith.log import tables
-from kernelsmith.log.metrics import MetricGroups
+from kernelsmith.log.metric_groups import MetricGroups
+from kernelsmith.log.source import Row
 
-Row = RowMapping
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 """Run names become folder names."""
 
-_MEASURED = [f.name for f in fields(Measurement) if f.name in tables.attempts.c]
+_MEASURED = [f.name for f in fields(Measurement)]
 _CONFIG = frozenset(f.name for f in fields(RunConfig))
 _BUDGET = frozenset(f.name for f in fields(Budget))
 _BATCH = [f.name for f in fields(Batch)]
@@ -41,16 +42,34 @@ def content_of(stored: bytes) -> bytes:
     return zlib.decompress(stored)
 
 
+def texts_of(blobs: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    """Return the texts of blobs by digest."""
+    return {digest: content_of(stored).decode() for digest, stored in blobs}
+
+
+def parsed(text: str) -> Any:
+    """Return the value of a JSON column. Most of a long run's are empty lists and tables: they take no parser."""
+    empty = _EMPTY.get(text)
+    return empty() if empty else json.loads(text)
+
+
+_EMPTY: Mapping[str, Callable[[], object]] = {"[]": list, "{}": dict}
+
+
 def run_row(run: Run) -> dict[str, Any]:
     """Return the row of a new run, without its id."""
     return {
         "uuid": run.uuid,
         "name": run.name,
-        "config": asdict(run.config),
+        "config": json.dumps(asdict(run.config)),
         "task_digest": run.task_digest,
         "created_at": run.created_at.isoformat(),
-        **asdict(run.provenance),
+        **_provenance_columns(run.provenance),
     }
+
+
+def _provenance_columns(made: Provenance) -> dict[str, Any]:
+    return asdict(made) | {"timing_policy": json.dumps(made.timing_policy)}
 
 
 def run_of(row: Row) -> Run:
@@ -61,13 +80,18 @@ def run_of(row: Row) -> Run:
     """
     if not NAME.fullmatch(row["name"]):
         raise UsageError(f"run {row['name']!r}: no kernelsmith gives a run such a name; the log was changed")
-    made = Provenance(**{f.name: row[f.name] for f in fields(Provenance)})
     at = datetime.fromisoformat(row["created_at"])
-    return Run(row["id"], row["name"], _config_of(row), row["task_digest"], at, row["uuid"], made)
+    return Run(row["id"], row["name"], _config_of(row), row["task_digest"], at, row["uuid"], _provenance_of(row))
+
+
+def _provenance_of(row: Row) -> Provenance:
+    columns = {f.name: row[f.name] for f in fields(Provenance)}
+    return Provenance(**columns | {"timing_policy": parsed(row["timing_policy"])})
 
 
 def _config_of(row: Row) -> RunConfig:
-    config, budget = dict(row["config"]), dict(row["config"]["budget"])
+    config = parsed(row["config"])
+    budget = config["budget"]
     unknown = [*(config.keys() - _CONFIG), *(f"budget.{key}" for key in budget.keys() - _BUDGET)]
     if unknown:
         raise UsageError(
@@ -100,13 +124,13 @@ def event_row(event: Event) -> dict[str, Any]:
         "kind": event.kind.value,
         "at": event.at.isoformat(),
         "ask_number": event.ask_number,
-        "data": dict(event.data),
+        "data": json.dumps(dict(event.data)),
     }
 
 
 def event_of(row: Row) -> Event:
     """Return the event of a row."""
-    return Event(EventKind(row["kind"]), datetime.fromisoformat(row["at"]), row["ask_number"], row["data"])
+    return Event(EventKind(row["kind"]), datetime.fromisoformat(row["at"]), row["ask_number"], parsed(row["data"]))
 
 
 def device_of(event: Event) -> Device:
@@ -156,8 +180,11 @@ def usage_of(row: Row) -> Usage:
     return Usage(**{name: row[name] for name in _USAGE})
 
 
-def attempt_row(attempt: Attempt) -> dict[str, Any]:
-    """Return the row of an attempt, without its run; metrics, batches and the source stand in tables of their own."""
+def attempt_row(attempt: Attempt, *, columns: Container[str]) -> dict[str, Any]:
+    """Return the row of an attempt, without its run; metrics, batches and the source stand in tables of their own.
+
+    Figures of the measurement that are not in `columns` are metrics.
+    """
     proposal, candidate = attempt.proposal, attempt.candidate
     return {
         "number": attempt.number,
@@ -172,8 +199,9 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
         "said": proposal.said,
         "language": candidate.language.value if candidate else None,
         "source_digest": _digest(candidate.source) if candidate else None,
-        "params": dict(candidate.params) if candidate else None,
+        "params": json.dumps(dict(candidate.params) if candidate else None),
         **_verdict_columns(attempt.verdict),
+        **_measured_columns(attempt.verdict.measurement, columns),
         "started_at": attempt.started_at.isoformat(),
         "seconds": attempt.seconds,
     }
@@ -185,19 +213,18 @@ def _verdict_columns(verdict: Verdict) -> dict[str, Any]:
         "detail": verdict.detail,
         "promotion": verdict.promotion.value if verdict.promotion else None,
         "isolation": verdict.isolation,
-        **_measured_columns(verdict.measurement),
         **_duel_columns(verdict.duel),
-        "warnings": list(verdict.facts.warnings),
-        "notes": list(verdict.notes),
-        "disturbed": [figure.value for figure in verdict.disturbed],
+        "warnings": json.dumps(list(verdict.facts.warnings)),
+        "notes": json.dumps(list(verdict.notes)),
+        "disturbed": json.dumps([figure.value for figure in verdict.disturbed]),
     }
 
 
-def _measured_columns(measurement: Measurement | None) -> dict[str, Any]:
+def _measured_columns(measurement: Measurement | None, columns: Container[str]) -> dict[str, Any]:
     if measurement is None:
         return {}
     interval = {"time_low_us": measurement.interval_us.low, "time_high_us": measurement.interval_us.high}
-    return {name: getattr(measurement, name) for name in _MEASURED} | interval
+    return {name: getattr(measurement, name) for name in _MEASURED if name in columns} | interval
 
 
 def _duel_columns(duel: Duel | None) -> dict[str, Any]:
@@ -214,19 +241,20 @@ def _duel_columns(duel: Duel | None) -> dict[str, Any]:
 def batch_rows(attempt: Attempt) -> list[dict[str, Any]]:
     """Return the rows of an attempt's batches in order, without its id."""
     return [
-        {name: getattr(batch, name) for name in _BATCH} | {"position": position}
+        {name: getattr(batch, name) for name in _BATCH}
+        | {"telemetry": json.dumps(dict(batch.telemetry)), "position": position}
         for position, batch in enumerate(attempt.verdict.batches)
     ]
 
 
 def batch_of(row: Row) -> Batch:
     """Return the batch of a row."""
-    return Batch(**{name: row[name] for name in _BATCH})
+    return Batch(**{name: row[name] for name in _BATCH} | {"telemetry": parsed(row["telemetry"])})
 
 
 def attempt_of(row: Row, *, ask: Ask, source: str | None, batches: tuple[Batch, ...], figures: MetricGroups) -> Attempt:
     """Return an attempt from its row and what stands in other tables."""
-    candidate = None if source is None else Candidate(source, Language(row["language"]), row["params"])
+    candidate = None if source is None else Candidate(source, Language(row["language"]), parsed(row["params"]))
     reason = NoCandidate(row["reason"]) if row["reason"] else None
     proposal = Proposal(
         Origin(row["origin"]), row["hypothesis"], candidate, row["parent"], reason=reason, said=row["said"]
@@ -251,11 +279,11 @@ def _verdict_of(row: Row, batches: tuple[Batch, ...], figures: MetricGroups) -> 
         measurement=_measurement_of(row, figures),
         promotion=Promotion(row["promotion"]) if row["promotion"] else None,
         duel=_duel_of(row),
-        facts=Facts(**figures.facts, warnings=tuple(row["warnings"])),
+        facts=Facts(**figures.facts, warnings=tuple(parsed(row["warnings"]))),
         batches=batches,
         isolation=row["isolation"],
-        notes=tuple(row["notes"]),
-        disturbed=tuple(Figure(name) for name in row["disturbed"]),
+        notes=tuple(parsed(row["notes"])),
+        disturbed=tuple(Figure(name) for name in parsed(row["disturbed"])),
         **figures.tables,
     )
 
@@ -264,7 +292,8 @@ def _measurement_of(row: Row, figures: MetricGroups) -> Measurement | None:
     if row["time_us"] is None:
         return None
     interval = Interval(row["time_low_us"], row["time_high_us"])
-    columns: dict[str, Any] = {name: row[name] for name in _MEASURED} | {"unit": Unit(row["unit"])}
+    columns: dict[str, Any] = {name: row[name] for name in _MEASURED if name in row}
+    columns |= {"unit": Unit(row["unit"]), "vendor_paired": bool(row["vendor_paired"])}
     return Measurement(**columns | figures.measured, interval_us=interval)
 
 

@@ -11,16 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from kernelsmith.core.attempt import Ask, Attempt, Directive
 from kernelsmith.core.run import Event, Provenance, Run, RunConfig
 from kernelsmith.core.snapshot import Snapshot
 from kernelsmith.core.usage import Exchange
 from kernelsmith.errors import UsageError
-from kernelsmith.log import database, lock, rows, tables
+from kernelsmith.log import engine, lock, rows, tables
+from kernelsmith.log.database import file_of
 from kernelsmith.log.inserting import insert_attempt, insert_blob, insert_events, insert_snapshot
 from kernelsmith.log.reader import Reader
+from kernelsmith.log.sqlite_file import SQLiteFile
 
 UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -32,11 +34,21 @@ def open_store(url_or_path: str | Path, *, create: bool = True) -> "Store":
         UsageError: there is none, it is no attempt log, or a newer one.
         LogError: it cannot be read or written.
     """
-    return Store(database.open_for_writing(url_or_path, create=create))
+    path = file_of(url_or_path)
+    return Store(path, engine.open_for_writing(path, create=create))
 
 
 class Store(Reader):
-    """One attempt log, opened for writing."""
+    """One attempt log, opened for writing. It reads as every reader does, and writes through other connections."""
+
+    def __init__(self, path: Path, database: Engine) -> None:
+        super().__init__(SQLiteFile(path, path))
+        self._engine = database
+
+    def close(self) -> None:
+        """Close the connections. The writing one comes last: only a writer can clear the WAL file away."""
+        super().close()
+        self._engine.dispose()
 
     def __enter__(self) -> "Store":
         return self
@@ -127,7 +139,7 @@ class Store(Reader):
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with database.faults(self._where), database.writing(self._database.engine) as connection:
+        with engine.faults(self._where), engine.writing(self._engine) as connection:
             yield connection
 
 

@@ -1,11 +1,10 @@
 """The tables of the attempt log as this program queries them; migrations/ makes them. Insert-only.
 
-Times are UTC, ISO 8601. Sources, prompts, replies and snapshots are blobs. rows.py turns rows into the domain's types
-and back.
+Times are UTC, ISO 8601. Sources, prompts, replies and snapshots are blobs. Structured values are JSON text. rows.py
+turns rows into the domain's types and back.
 """
 
 from sqlalchemy import (
-    JSON,
     Boolean,
     Column,
     Float,
@@ -42,14 +41,14 @@ runs = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", String(100), nullable=False),
-    Column("config", JSON, nullable=False),
+    Column("config", Text, nullable=False),
     Column("task_digest", String(64), nullable=False),
     Column("created_at", String(40), nullable=False),
     Column("uuid", String(36), nullable=False),
     Column("program", String(100), nullable=False),
     Column("harness_digest", String(64), nullable=False),
     Column("templates_digest", String(64), nullable=False),
-    Column("timing_policy", JSON, nullable=False),
+    Column("timing_policy", Text, nullable=False),
 )
 
 asks = Table(
@@ -102,7 +101,7 @@ attempts = Table(
     Column("said", Text, nullable=False),
     Column("language", String(20)),
     Column("source_digest", ForeignKey("blobs.digest")),
-    Column("params", JSON),
+    Column("params", Text),
     Column("status", String(20), nullable=False),
     Column("detail", Text, nullable=False),
     Column("promotion", String(20)),
@@ -121,9 +120,9 @@ attempts = Table(
     Column("duel_low", Float),
     Column("duel_high", Float),
     Column("duel_quads", Integer),
-    Column("warnings", JSON, nullable=False),
-    Column("notes", JSON, nullable=False),
-    Column("disturbed", JSON, nullable=False),
+    Column("warnings", Text, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("disturbed", Text, nullable=False),
     Column("started_at", String(40), nullable=False),
     Column("seconds", Float, nullable=False),
 )
@@ -146,7 +145,7 @@ samples = Table(
     Column("calls", Integer, nullable=False),
     Column("time_us", Float, nullable=False),
     Column("key", String(32), nullable=False),
-    Column("telemetry", JSON, nullable=False),
+    Column("telemetry", Text, nullable=False),
 )
 
 events = Table(
@@ -157,5 +156,5 @@ events = Table(
     Column("kind", String(20), nullable=False),
     Column("at", String(40), nullable=False),
     Column("ask_number", Integer),
-    Column("data", JSON, nullable=False),
+    Column("data", Text, nullable=False),
 )

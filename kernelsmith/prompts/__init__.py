@@ -1,1 +1,1 @@
-"""What a model is told and how its reply is read: pure functions between the history and plain text; no network."""
+"""Build prompts from a run's history and parse a language model's replies: pure functions without network access."""

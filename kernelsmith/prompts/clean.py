@@ -1,6 +1,7 @@
-"""Text from outside made fit for a prompt: no control characters, a known size, and marks that tell it from ours.
+"""Prepare text from outside for a prompt: remove control characters, limit its size, and mark it as data.
 
-Candidates, compilers and models write this text. A comment in a kernel must not look like an instruction of ours.
+Candidates, compilers and models write this text. A comment in a kernel must not look like an instruction of
+kernelsmith.
 """
 
 import hashlib
@@ -18,13 +19,14 @@ _ESCAPES = re.compile(
     re.DOTALL,
 )
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Control, format (bidirectional and zero-width marks), surrogate, private, unassigned, other ends of lines."""
+"""Unicode categories that `clean` removes: control, format (bidirectional and zero-width marks), surrogate, private
+use, unassigned, line separator, paragraph separator."""
 
 _ASCII_CONTROL = dict.fromkeys([*range(32), 127]) | {9: "\t", 10: "\n"}
 
 
 def clean(text: str) -> str:
-    """Return the text without terminal escapes and invisible characters; line ends and tabs stay."""
+    """Return the text without terminal escape sequences and invisible characters; newlines and tabs are kept."""
     plain = _ESCAPES.sub("", text.replace("\r\n", "\n"))
     if plain.isascii():
         return plain.translate(_ASCII_CONTROL)
@@ -32,19 +34,23 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str, size: int) -> str:
-    """Return the text cleaned and on one line of at most `size` characters, with single spaces."""
-    # the start decides: a detail may hold 20 KB, and a prompt holds a thousand details
+    """Return the cleaned text as one line of at most `size` characters; a longer line is cut and ends in `...`. Every
+    run of white space becomes one space.
+    """
+    # Only the beginning is cleaned: a detail may hold 20 KB, and a prompt holds a thousand details.
     line = " ".join(clean(text[: 8 * size]).split())
     return line if len(line) <= size else line[: max(size - 3, 0)] + "..."
 
 
 def tokens(text: str) -> int:
-    """Return an estimate of the tokens that a text takes; it errs on the high side."""
+    """Return an estimate of the number of tokens in a text, from its size in bytes; usually above the real number."""
     return math.ceil(len(text.encode()) / BYTES_PER_TOKEN)
 
 
 def clip(text: str, limit: int) -> str:
-    """Return the text in about `limit` tokens: a longer one loses its middle, and says how many bytes."""
+    """Return the text cut to about `limit` tokens. A longer text loses its middle; a line in its place states how many
+    bytes were left out.
+    """
     if tokens(text) <= limit:
         return text
     half = max(limit * BYTES_PER_TOKEN - 60, 0) // 2
@@ -53,8 +59,10 @@ def clip(text: str, limit: int) -> str:
     return f"{head}\n[... {len(raw) - 2 * half} bytes left out ...]\n{tail}"
 
 
-def quoted(text: str, what: str) -> str:
-    """Return the text cleaned, between marks that hold a digest of it, so that the text cannot forge them."""
+def quoted(text: str, label: str) -> str:
+    """Return the cleaned text between two marks that show a model where data from outside begins and ends. The marks
+    hold a digest of the text, so the text cannot imitate them. `label` names the kind of text.
+    """
     body = clean(text).strip("\n")
     mark = "data-" + hashlib.sha256(body.encode()).hexdigest()[:12]
-    return f'<{mark} what="{what}">\n{body}\n</{mark}>'
+    return f'<{mark} what="{label}">\n{body}\n</{mark}>'

@@ -1,7 +1,7 @@
-"""What a prompt tells of a run so far, chosen under a token budget; pure, and the same for the same history.
+"""Choose what a prompt shows of a run's past attempts, within a limit of tokens.
 
-Always told: the source to start from, the incumbent, the latest verdicts. The table of attempts gets what room is
-left; promotions stay in it longest, then the newest.
+The same history and ask always give the same choice. The parent's source, the incumbent's source and the latest
+verdicts come first. The table of attempts gets the room that is left: promoted attempts first, then the newest.
 """
 
 from collections import Counter
@@ -14,48 +14,50 @@ from kernelsmith.prompts.clean import clip, quoted, tokens
 from kernelsmith.prompts.outcome import details, failed, result_of, row
 
 LATEST = 3
-"""How many verdicts are told in full."""
+"""The number of latest attempts whose verdicts are shown in full."""
 
 RECENT = 10
-"""A failure among the last so many is told in full as well."""
+"""The number of latest attempts among which the last failure is shown in full too."""
 
 _HEADINGS = 250
-"""Tokens for the template's own words and the marks around data."""
+"""Tokens reserved for the template's own words and for the marks around data."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownKernel:
-    """A kernel whose source is shown, whole where there is room."""
+    """A kernel whose source a prompt shows; a source without enough room loses its middle."""
 
     number: int
+    """The attempt's number."""
     result: str
+    """Its utilization and duel in words, or its status if it did not pass."""
     source: str
-    """Marked as data."""
+    """Its source, marked as data."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistorySection:
-    """The values of history.j2."""
+    """What a prompt shows of a run's past attempts: the values that the template `history.j2` is rendered with."""
 
     counts: str
-    """`60 attempts: 41 passed, 12 incorrect, 7 build_failed`."""
+    """Number of attempts by status: `60 attempts: 41 passed, 12 incorrect, 7 build_failed`."""
     table: str
-    """One row an attempt, oldest first, marked as data; empty where none fits."""
+    """One row per attempt, oldest first, marked as data; empty if no row fits."""
     left_out: int
-    """Attempts that the table has no room for."""
+    """Number of attempts for which the table has no room."""
     parent: ShownKernel | None
-    """The kernel to start from."""
+    """The kernel to start from; None to start from scratch."""
     incumbent: ShownKernel | None
-    """The best kernel, where it is not the parent."""
+    """The best kernel; None if there is none or it is the parent."""
     latest: tuple[str, ...]
-    """Verdicts in full, oldest first, marked as data."""
+    """Verdicts in full, oldest first, each marked as data."""
 
 
 def history_section(history: History, ask: Ask, *, limit: int) -> HistorySection:
-    """Return what a prompt shows of a run for one ask, in about `limit` tokens."""
+    """Return what a prompt shows of a run's past attempts for one ask, cut to about `limit` tokens."""
     room = max(limit - _HEADINGS, 0)
     parent, incumbent = _kernels(history, ask, room=room)
-    latest = tuple(details(attempt, room // 16) for attempt in _telling(history, ask))
+    latest = tuple(details(attempt, room // 16) for attempt in _detailed(history, ask))
     used = sum(tokens(text) for text in (*latest, *(k.source for k in (parent, incumbent) if k)))
     rows, left_out = _rows(history.attempts, room=room - used)
     return HistorySection(
@@ -69,12 +71,15 @@ def history_section(history: History, ask: Ask, *, limit: int) -> HistorySection
 
 
 def _kernels(history: History, ask: Ask, *, room: int) -> tuple[ShownKernel | None, ShownKernel | None]:
-    """Return parent and incumbent; neither for a restart, which begins anew with the lessons and without the code."""
+    """Return the ask's parent and the incumbent with their sources, which together fill at most 60 % of `room` tokens.
+    The parent is None if the ask has none; the incumbent is None if there is none or it is the parent. Both are None
+    for a restart, which shows no source on purpose.
+    """
     if ask.directive.stance is Stance.RESTART:
         return None, None
     parent = _parent(history, ask)
     best = history.incumbent if history.incumbent is not parent else None
-    # The table and the verdicts keep what two sources, or a lone one, leave.
+    # At least 40 % of the room is left for the verdicts and the table.
     shares = (room * 4 // 10, room * 2 // 10) if parent and best else (room * 6 // 10,) * 2
     return _kernel(parent, shares[0]), _kernel(best, shares[1])
 
@@ -93,15 +98,17 @@ def _kernel(attempt: Attempt | None, limit: int) -> ShownKernel | None:
     return ShownKernel(attempt.number, result, source)
 
 
-def _telling(history: History, ask: Ask) -> list[Attempt]:
-    """Return the latest attempts, the last failure if it is recent, and the parent if it failed; oldest first."""
-    told = list(history.attempts[-LATEST:])
+def _detailed(history: History, ask: Ask) -> list[Attempt]:
+    """Return the attempts whose verdicts a prompt shows in full, oldest first. These are the latest 3 attempts, the
+    last failure among the latest 10, and the ask's parent if it failed.
+    """
+    chosen = list(history.attempts[-LATEST:])
     recent = history.attempts[-RECENT:]
-    told += [attempt for attempt in reversed(recent) if failed(attempt)][:1]
+    chosen += [attempt for attempt in reversed(recent) if failed(attempt)][:1]
     parent = _parent(history, ask)
     if parent and failed(parent):
-        told.append(parent)
-    return [attempt for _, attempt in sorted({a.number: a for a in told}.items())]
+        chosen.append(parent)
+    return [attempt for _, attempt in sorted({a.number: a for a in chosen}.items())]
 
 
 def _counts(attempts: Sequence[Attempt]) -> str:
@@ -111,7 +118,9 @@ def _counts(attempts: Sequence[Attempt]) -> str:
 
 
 def _rows(attempts: Sequence[Attempt], *, room: int) -> tuple[list[str], int]:
-    """Return the rows of the table that fit, oldest first, and the number of attempts that are left out."""
+    """Return the rows of the table that fit into `room` tokens, oldest first, and the number of attempts left out.
+    Promoted attempts are kept first, then the newest.
+    """
     promoted_first = sorted(attempts, key=lambda a: (a.verdict.promotion is None, -a.number))
     kept: dict[int, str] = {}
     for attempt in promoted_first:

@@ -1,4 +1,4 @@
-"""One attempt in words: what came of it, in a line or with its details."""
+"""Describe the outcome of an attempt in words for a prompt: in one row of a table, or in full."""
 
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.verdict import Facts, Status, Verdict
@@ -9,17 +9,22 @@ ROW_HYPOTHESIS_CHARS = 110
 
 
 def row(attempt: Attempt) -> str:
-    """Return `12 | from 9 | refine | passed | 61.3 % of peak, promoted | the hypothesis`."""
+    """Return an attempt as one row with number, parent, stance, status, result and hypothesis, separated by `|`. For
+    example `12 | from 9 | refine | passed | 61.30% of peak, promoted | wider tiles`. The result of an attempt that did
+    not pass is the beginning of its verdict's detail.
+    """
     parent = "from scratch" if attempt.proposal.parent is None else f"from {attempt.proposal.parent}"
-    said = one_line(attempt.verdict.detail, ROW_DETAIL_CHARS)
-    result = result_of(attempt.verdict) if attempt.verdict.passed else said
+    detail = one_line(attempt.verdict.detail, ROW_DETAIL_CHARS)
+    result = result_of(attempt.verdict) if attempt.verdict.passed else detail
     cells = [str(attempt.number), parent, attempt.stance.value, attempt.verdict.status.value, result]
     cells.append(one_line(attempt.proposal.hypothesis, ROW_HYPOTHESIS_CHARS))
     return " | ".join(cell.replace("|", "/") for cell in cells)
 
 
 def result_of(verdict: Verdict) -> str:
-    """Return how fast a passed kernel is and what its duel found; of any other kernel, its status."""
+    """Return a passed kernel's utilization, duel and promotion in words, or the status of a kernel that did not pass.
+    For example `61.30% of peak, duel 1.250x (1.200 to 1.300), promoted`.
+    """
     measured, duel = verdict.measurement, verdict.duel
     if measured is None:
         return verdict.status.value
@@ -31,20 +36,24 @@ def result_of(verdict: Verdict) -> str:
 
 
 def details(attempt: Attempt, limit: int) -> str:
-    """Return a verdict with its measurements, facts, notes and detail, marked as data, in about `limit` tokens."""
+    """Return an attempt's verdict in full, marked as data and cut to about `limit` tokens. The text holds status,
+    measurements, build facts, compiler warnings, notes and detail, line by line.
+    """
     verdict = attempt.verdict
     lines = [f"{verdict.status.value}: {result_of(verdict)}" if verdict.passed else verdict.status.value]
     if measured := verdict.measurement:
         lines.append(f"{measured.time_us:.1f} us a call")
         if measured.vendor_ratio is not None:
             lines.append(f"{measured.vendor_ratio:.1%} of the vendor library's speed")
-    lines += [facts for facts in (facts_line(verdict.facts),) if facts]
+    lines += [line for line in (facts_line(verdict.facts),) if line]
     lines += [*verdict.facts.warnings, *verdict.notes, *([verdict.detail] if verdict.detail else [])]
     return quoted(clip("\n".join(lines), limit), f"verdict on attempt {attempt.number}")
 
 
 def facts_line(facts: Facts) -> str:
-    """Return the build's facts: `registers 128, vector_bits 256; instructions: fma 96, spill_store 3`."""
+    """Return the facts of a build on one line, or an empty string if none is known. For example `registers 128,
+    vector_bits 256; instructions: fma 96, spill_store 3`.
+    """
     names = ("registers", "spill_bytes", "stack_bytes", "shared_bytes", "occupancy", "text_bytes", "vector_bits")
     known = ", ".join(f"{name} {value}" for name in names if (value := getattr(facts, name)) is not None)
     counted = ", ".join(f"{name} {count}" for name, count in facts.instructions.items())
@@ -52,5 +61,5 @@ def facts_line(facts: Facts) -> str:
 
 
 def failed(attempt: Attempt) -> bool:
-    """Return whether the attempt has a candidate that did not pass."""
+    """Return whether the attempt has a candidate that did not pass; False for an attempt without a candidate."""
     return not attempt.verdict.passed and attempt.verdict.status is not Status.NO_CANDIDATE

@@ -1,11 +1,11 @@
-"""Read a reply: a hypothesis and one whole file, or the reason why there is no candidate.
+"""Parse the reply of a language model into a hypothesis and one source file, or the reason why it holds no file.
 
-Read leniently, by these rules:
-- `<think>...</think>` is not part of the reply; neither is what comes before a `</think>` that nothing opened.
-- The hypothesis is the paragraph that begins with `Hypothesis:`, else the first paragraph outside of code.
-- Of several complete fenced blocks the last one that defines the entry is the file; failing that, the last one that
-  names it; failing that, the largest.
-- A block that never ends is never a file: half a kernel that happens to build would waste an attempt.
+The rules are lenient:
+- Text in `<think>...</think>` is ignored, and so is all text before a `</think>` without an opening tag.
+- The hypothesis is the paragraph that begins with `Hypothesis:`, or else the first paragraph outside of code.
+- The file is the last complete fenced block that defines the entry function, or else the last one that names it, or
+  else the largest one.
+- A fenced block without an end is never the file: half a kernel that happens to build would waste an attempt.
 """
 
 import re
@@ -17,8 +17,8 @@ from kernelsmith.core.attempt import NoCandidate
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.prompts.clean import one_line
 
-SAID = 160
-"""Characters that are kept of a reply without a fenced block."""
+EXCERPT_CHARS = 160
+"""The number of characters that are kept of a reply without a fenced block."""
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT_BEFORE = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
@@ -33,14 +33,14 @@ _LANGUAGES = {
 
 @dataclass(frozen=True, slots=True)
 class ParsedReply:
-    """What a reply holds."""
+    """The content of a model's reply: a hypothesis, and a candidate or the reason why there is none."""
 
     hypothesis: str
     candidate: Candidate | None
     reason: NoCandidate | None = None
-    """Why there is no candidate; present exactly when there is none."""
+    """Why there is no candidate; None if there is one."""
     said: str = ""
-    """The beginning of a reply without a fenced block, one line."""
+    """The beginning of a reply without a fenced block, on one line; otherwise empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,18 @@ class _Block:
 def parse(
     reply: str, *, entry: str, languages: Sequence[Language], incomplete: NoCandidate | None = None
 ) -> ParsedReply:
-    """Return what a reply's content holds.
-
-    `incomplete` is the endpoint's reason for a reply that is not whole, CUT_OFF or WITHHELD. Where no file is found, it
-    is the reason that is returned.
+    """Return the hypothesis and the candidate in a model's reply, or the reason why the reply holds no candidate.
+    `entry` is the name of the function that the file defines, and `languages` are those of the task. `incomplete` is
+    CUT_OFF or WITHHELD if the endpoint says that the reply is not whole; it becomes the reason if no file is found.
     """
     visible = _without_thinking(reply)
-    words, blocks = _split(visible)
-    hypothesis = _hypothesis(words)
-    block = _the_file([b for b in blocks if b.complete and b.source.strip()], entry)
+    prose, blocks = _split(visible)
+    hypothesis = _hypothesis(prose)
+    block = _file_block([b for b in blocks if b.complete and b.source.strip()], entry)
     if block is None:
-        reason = incomplete or _why(visible, blocks)
-        return ParsedReply(hypothesis, None, reason, one_line(visible, SAID) if reason is NoCandidate.NO_BLOCK else "")
+        reason = incomplete or _reason(visible, blocks)
+        excerpt = one_line(visible, EXCERPT_CHARS) if reason is NoCandidate.NO_BLOCK else ""
+        return ParsedReply(hypothesis, None, reason, excerpt)
     return ParsedReply(hypothesis, Candidate(block.source, _language(block.tag, languages)))
 
 
@@ -73,21 +73,24 @@ def _without_thinking(reply: str) -> str:
 
 
 def _split(text: str) -> tuple[str, list[_Block]]:
-    """Return the words outside of code, and the fenced blocks in their order."""
-    words: list[str] = []
+    """Return the text outside of fenced code blocks, and the blocks in their order."""
+    prose: list[str] = []
     blocks: list[_Block] = []
     lines = iter(text.split("\n"))
     for line in lines:
         if fence := _FENCE.match(line):
             blocks.append(_read_block(fence, lines))
-            words.append("")
+            prose.append("")
         else:
-            words.append(line)
-    return "\n".join(words), blocks
+            prose.append(line)
+    return "\n".join(prose), blocks
 
 
 def _read_block(fence: re.Match[str], lines: Iterator[str]) -> _Block:
-    """Return the block up to its closing fence: the same mark, at least as often, and nothing behind it."""
+    """Read the lines of a fenced block up to its closing fence, and return the block. The closing fence repeats the
+    mark of the opening one at least as often, with nothing else on the line. A block without a closing fence is
+    returned as not complete.
+    """
     marks, tag = fence["marks"], fence["info"].strip().split(" ")[0].lower()
     inside: list[str] = []
     for line in lines:
@@ -98,8 +101,8 @@ def _read_block(fence: re.Match[str], lines: Iterator[str]) -> _Block:
     return _Block(tag, "\n".join(inside), complete=False)
 
 
-def _hypothesis(words: str) -> str:
-    paragraphs = [p.strip() for p in re.split(r"\n\s*\n", words) if p.strip()]
+def _hypothesis(prose: str) -> str:
+    paragraphs = [p.strip() for p in re.split(r"\n\s*\n", prose) if p.strip()]
     for paragraph in paragraphs:
         lines = paragraph.split("\n")
         for number, line in enumerate(lines):
@@ -108,27 +111,27 @@ def _hypothesis(words: str) -> str:
     return one_line(paragraphs[0], caps.HYPOTHESIS) if paragraphs else ""
 
 
-def _the_file(blocks: Sequence[_Block], entry: str) -> _Block | None:
+def _file_block(blocks: Sequence[_Block], entry: str) -> _Block | None:
     name = re.escape(entry)
-    # no parenthesis within the parameters, and bounds: a hostile reply must not cost quadratic time
+    # The parameters may hold no parenthesis, and repetitions are bounded: a hostile reply must not take quadratic time.
     body = r"\([^;{}()]{0,4000}\)[^;{}()]{0,200}\{"
     defines = re.compile(rf"\b{name}\s*{body}|^[ \t]*def\s+{name}\s*\(", re.MULTILINE)
     names = re.compile(rf"\b{name}\b")
     for pattern in (defines, names):
-        if found := [block for block in blocks if pattern.search(block.source)]:
-            return found[-1]
+        if matching := [block for block in blocks if pattern.search(block.source)]:
+            return matching[-1]
     return max(blocks, key=lambda block: len(block.source), default=None)
 
 
 def _language(tag: str, languages: Sequence[Language]) -> Language:
-    """Return the task's language that the fence names; the task's first where the fence names none of them."""
+    """Return the task's language that a fenced block's tag names, or the task's first language if it names none."""
     return next((language for language in languages if tag in _LANGUAGES[language]), languages[0])
 
 
-def _why(visible: str, blocks: Sequence[_Block]) -> NoCandidate:
-    """Return why a reply that arrived whole holds no file."""
+def _reason(visible: str, blocks: Sequence[_Block]) -> NoCandidate:
+    """Return why a complete reply holds no file: an unended block, an empty block, no block, or no text at all."""
     if any(not block.complete for block in blocks):
         return NoCandidate.UNENDED_BLOCK
     if blocks:
         return NoCandidate.EMPTY_BLOCK
-    return NoCandidate.NO_BLOCK if one_line(visible, SAID) else NoCandidate.EMPTY_REPLY
+    return NoCandidate.NO_BLOCK if one_line(visible, EXCERPT_CHARS) else NoCandidate.EMPTY_REPLY

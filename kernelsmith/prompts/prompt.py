@@ -1,6 +1,7 @@
-"""The whole prompt for one ask: a pure function of task, history and ask, so that it can be asked again, identically.
+"""Build the whole prompt for an ask: a pure function of task, history and ask, so that the same ask repeats its prompt.
 
-What never changes within a run comes first (system, brief), so that an endpoint can reuse its cached prefix.
+The parts that do not change within a run, system message and brief, come first, so that an endpoint can reuse its
+cached prefix.
 """
 
 from dataclasses import dataclass, replace
@@ -18,35 +19,37 @@ from kernelsmith.prompts.render import render
 from kernelsmith.prompts.signature import signature
 
 TAGS = {"c": "c", "cuda": "cuda", "triton": "python"}
-"""What a language's fenced blocks are tagged with."""
+"""The tag of a fenced code block, by the language of its code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The two messages that are sent to a model."""
+    """The system message and the user message that are sent to a language model for one ask."""
 
     system: str
     user: str
 
     @property
     def text(self) -> str:
-        """Return both messages as one plain text, for an agent that takes no separate system message."""
+        """Return both messages as one text, for an agent that takes no separate system message."""
         return f"{self.system}\n{self.user}"
 
 
 def prompt_for(task: Task, history: History, *, ask: Ask) -> Prompt:
-    """Return the prompt for an ask. `history_tokens` of the run's config limits the part about past attempts.
-
-    `history` is the history as seen by the ask, so that the same ask always has the same prompt.
+    """Return the prompt for an ask: instructions, the task, the device, the past attempts, and what to do now.
+    `history` must be the history that the ask was made from, so that the same ask always has the same prompt. The run's
+    config key `history_tokens` limits the part about past attempts.
     """
     parts = [brief(task, history.device), directive(task, history, ask)]
     if history.attempts:
-        parts.insert(1, story(history, ask))
+        parts.insert(1, past_attempts(history, ask))
     return Prompt(render("system.j2"), "\n".join(parts))
 
 
 def brief(task: Task, device: Device | None) -> str:
-    """Return the part about the task and the device. It leaves hidden cases out."""
+    """Return the prompt's part about the task and the device, without the hidden cases. `device` is None before the
+    harness has opened the task; then only the kind of device is named.
+    """
     return render(
         "brief.j2",
         task=task,
@@ -59,25 +62,29 @@ def brief(task: Task, device: Device | None) -> str:
 
 
 def _shown(device: Device) -> Device:
-    """Return the device with its names cut to short lines; they come from the judge's machine."""
+    """Return a copy of the device whose texts are cleaned and cut to short lines. The texts come from the judge's
+    machine, for example from its driver.
+    """
     vendor = device.vendor and replace(device.vendor, name=one_line(device.vendor.name, caps.NAME))
     details = {one_line(key, caps.NAME): one_line(value, caps.NAME) for key, value in device.details.items()}
     return replace(device, name=one_line(device.name, caps.NAME), vendor=vendor, details=details)
 
 
-def story(history: History, ask: Ask) -> str:
-    """Return the part about past attempts, within the run's `history_tokens`."""
+def past_attempts(history: History, ask: Ask) -> str:
+    """Return the prompt's part about past attempts, cut to `history_tokens` (a key of the run's config)."""
     return render("history.j2", story=history_section(history, ask, limit=history.run.config.history_tokens))
 
 
 def directive(task: Task, history: History, ask: Ask) -> str:
-    """Return the part that says what to do now, and why the latest reply was no kernel where that is so."""
-    wanted, best = ask.directive, history.incumbent
+    """Return the prompt's part that states what to do now: stance, parent, and the kernel to beat. If the latest reply
+    held no kernel, this part also states why.
+    """
+    asked, best = ask.directive, history.incumbent
     return render(
         "directive.j2",
-        stance=wanted.stance.value,
-        reason=one_line(wanted.reason, 200),
-        parent=wanted.parent,
+        stance=asked.stance.value,
+        reason=one_line(asked.reason, 200),
+        parent=asked.parent,
         best=best and f"attempt {best.number} with {result_of(best.verdict)}",
         refused=_refusal(history),
         progress=_progress(history, ask),
@@ -87,13 +94,13 @@ def directive(task: Task, history: History, ask: Ask) -> str:
 
 
 def _refusal(history: History) -> str:
-    """Return why the latest reply held no kernel, without the model's own words; empty where it held one."""
+    """Return why the latest reply held no kernel, or an empty string if it held one. The reply is not quoted."""
     reason = history.attempts[-1].proposal.reason if history.attempts else None
     return reason.words if reason else ""
 
 
 def _progress(history: History, ask: Ask) -> str:
-    """Return how much of the budget is spent: `ask 12 of 60`."""
+    """Return in words how much of the budget is spent: `ask 12 of 60, 1.5 of 8 hours spent`."""
     budget = history.budget
     parts = [f"ask {ask.number}" + (f" of {budget.attempts}" if budget.attempts is not None else "")]
     if budget.hours is not None:

@@ -1,4 +1,4 @@
-"""Render a template of templates/; an undefined variable is an error, never an empty place in a prompt."""
+"""Render the Jinja templates of the folder `templates/`; an undefined variable is an error, not an empty string."""
 
 from functools import cache
 
@@ -8,7 +8,11 @@ from kernelsmith import paths
 
 
 def render(template: str, **values: object) -> str:
-    """Return the text of one template, such as `brief.j2`. Raises jinja2.TemplateError: the template is wrong."""
+    """Return the text of a template file, for example `brief.j2`, with `values` as its variables.
+
+    Raises:
+        jinja2.TemplateError: if the template does not exist, is malformed, or uses an undefined variable.
+    """
     return _environment().get_template(template).render(values).strip() + "\n"
 
 

@@ -1,4 +1,4 @@
-"""How a task's entry function is declared in each language: the candidate ABI, as a model reads it."""
+"""Write the declaration of a task's entry function in each language, as a prompt shows it."""
 
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.contract import dtypes
@@ -7,7 +7,9 @@ from kernelsmith.core.task import Argument, Task
 
 
 def signature(task: Task, language: Language) -> str:
-    """Return the declaration, one line."""
+    """Return the declaration of the task's entry function in a language, on one line. For example `void softmax(const
+    float *X, float *Y, int N);` in C.
+    """
     match language:
         case Language.C:
             return f"void {task.entry}({_parameters(task, language)});"
@@ -30,6 +32,8 @@ def _parameter(argument: Argument, language: Language) -> str:
 
 
 def _type_name(dtype: str, language: Language) -> str:
-    """Return an element type's name in a language; types that C lacks have their name in CUDA C++."""
+    """Return the name that an element type such as `float32` has in C or CUDA C++, for example `float`. A type that C
+    lacks has its CUDA C++ name in both.
+    """
     names = dtypes()[dtype]
     return names.c if language is Language.C and names.c else names.cuda

@@ -1,1 +1,1 @@
-"""Proposers, one file each: they turn an ask into a proposal. They do not judge and they do not choose what to ask."""
+"""The proposers, one per file: each answers an ask with a proposal. They neither judge nor choose what is asked."""

@@ -1,4 +1,4 @@
-"""The folder proposer: files that somebody else writes, taken in the order of their names."""
+"""The folder proposer: it proposes the files of a folder, in the order of their names."""
 
 from collections.abc import Sequence, Set
 from itertools import islice
@@ -15,36 +15,39 @@ from kernelsmith.errors import Exhausted, UsageError
 from kernelsmith.prompts.clean import one_line
 
 FILE = "file"
-"""Key in a candidate's parameters: the name of the file that it came from."""
+"""Key in a candidate's parameters; its value is the name of the file that the candidate was read from."""
 
 
 class FolderProposer:
-    """Propose each file once. A file that was changed since it was judged is proposed again."""
+    """A proposer that proposes every file of a folder once, and again after the file has changed. Files whose ending is
+    that of no language of the task are ignored. Raises UsageError if the folder does not exist.
+    """
 
     def __init__(self, task: Task, folder: Path) -> None:
         if not folder.is_dir():
-            raise UsageError(f"--proposer folder:{folder}: there is no such folder")
+            raise UsageError(f"--proposer folder:{folder}: there is no such folder; name one that holds kernels")
         self._task = task
         self._folder = folder
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return the first file that no attempt and no earlier open ask has taken.
-
-        The file's leading comment may hold `hypothesis:` and `parent: FILE`.
+        """Return the next file as a proposal: the first, by name, that neither an attempt nor an earlier open ask uses.
+        The file's leading comment may state `hypothesis: TEXT` and `parent: FILE`.
 
         Raises:
-            Exhausted: every file is taken; `resume` finds the files that are added later.
-            UsageError: a file cannot be read as text, or it names a parent that no attempt was made from.
+            Exhausted: if every file is used. `resume` proposes the files that were added since.
+            UsageError: if a file cannot be read as text, or names a parent from which no attempt was made.
         """
-        taken = _earlier_open_asks(ask, history)
-        unjudged = self._unjudged(history, at_most=taken + 1)
-        if len(unjudged) <= taken:
+        reserved = _earlier_open_asks(ask, history)
+        unjudged = self._unjudged(history, at_most=reserved + 1)
+        if len(unjudged) <= reserved:
             raise Exhausted(f"every file of {shown(self._folder)} was judged")
-        ahead = {_name(candidate) for candidate in unjudged[:taken]}
-        return _proposal(unjudged[taken], history, ahead=ahead)
+        ahead = {_name(candidate) for candidate in unjudged[:reserved]}
+        return _proposal(unjudged[reserved], history, ahead=ahead)
 
     def _unjudged(self, history: History, *, at_most: int) -> Sequence[Candidate]:
-        """Return the first files without an attempt, by name; files behind them are not read."""
+        """Return up to `at_most` candidates that no attempt has judged, in the order of their files' names. Files after
+        the last returned one are not read.
+        """
         judged = {(_name(a.candidate), a.candidate.digest) for a in history.attempts if a.candidate}
         candidates = (self._read(path) for path in self._files())
         fresh = (candidate for candidate in candidates if (_name(candidate), candidate.digest) not in judged)
@@ -60,10 +63,9 @@ class FolderProposer:
 
 
 def _earlier_open_asks(ask: Ask, history: History) -> int:
-    """Return how many asks before this one had no attempt yet when this one was made.
-
-    Each of them takes a file, and they take the first unjudged ones: the ask that is answered first removes its file
-    from the unjudged files and itself from this count. Ask 0 takes none, since the opening answers it.
+    """Return the number of earlier asks that have no attempt in `history`; the first unjudged files belong to them. Ask
+    0 does not count, because it is answered with the starting kernel. An earlier ask that is answered removes both its
+    file from the unjudged files and itself from this number, so every other ask keeps its file.
     """
     answered = {attempt.ask_number for attempt in history.attempts}
     return sum(0 < other.number < ask.number and other.number not in answered for other in history.asks)
@@ -71,24 +73,24 @@ def _earlier_open_asks(ask: Ask, history: History) -> int:
 
 def _proposal(candidate: Candidate, history: History, *, ahead: Set[str]) -> Proposal:
     name, comment = _name(candidate), stated(candidate.source)
-    hypothesis = one_line(comment.get("hypothesis", ""), caps.HYPOTHESIS) or f"{name} says nothing about itself"
+    hypothesis = one_line(comment.get("hypothesis", ""), caps.HYPOTHESIS) or f"{name} states no hypothesis"
     parent = _parent(comment.get("parent"), history, child=name, ahead=ahead)
     return Proposal(Origin.FOLDER, hypothesis, candidate, parent)
 
 
 def _parent(file: str | None, history: History, *, child: str, ahead: Set[str]) -> int | None:
-    """Return the number of the latest attempt made from a file.
-
-    None where the child names no parent, or one of the files `ahead`, which earlier asks are about to be answered with.
+    """Return the number of the latest attempt made from the parent file `file`, or None if that attempt is unknown yet.
+    It is unknown if the file `child` names no parent (`file` is None), or if earlier open asks will be answered with
+    the parent (`file` is in `ahead`). Raises UsageError if no attempt was made from the parent.
     """
-    made = (attempt.number for attempt in reversed(history.attempts) if _name(attempt.candidate) == file)
-    number = next(made, None) if file is not None else None
+    numbers = (attempt.number for attempt in reversed(history.attempts) if _name(attempt.candidate) == file)
+    number = next(numbers, None) if file is not None else None
     if number is None and file is not None and file not in ahead:
-        named = caps.cut(file, caps.QUOTED)
-        raise UsageError(f"{child}: parent: {named}: no attempt was made from it; name a file that comes before")
+        parent = caps.cut(file, caps.QUOTED)
+        raise UsageError(f"{child}: parent: {parent}: no attempt was made from it; name a file that was judged before")
     return number
 
 
 def _name(candidate: Candidate | None) -> str:
-    """Return the name of the file that a candidate came from; empty where it came from none."""
+    """Return the name of the file that a candidate was read from, or an empty string if it was not read from one."""
     return str(candidate.params.get(FILE, "")) if candidate else ""

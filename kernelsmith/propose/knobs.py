@@ -1,7 +1,8 @@
-"""Families: kernels whose marked constants are knobs, and the combinations of values that make sense.
+"""Read families (kernel sources with marked constants, the knobs) and list the allowed combinations of knob values.
 
-A knob is a line `#define NAME 4  // knob: 2 4 8` (Python: `NAME = 4  # knob: 2 4 8`); its value is the default. A line
-`// require: NAME * OTHER <= 12` rules combinations out. Nothing else of the file is understood.
+A knob is a line `#define NAME 4  // knob: 2 4 8` (in Python: `NAME = 4  # knob: 2 4 8`); the defined value, 4, is the
+default. A line `// require: NAME * OTHER <= 12` forbids the combinations for which the expression is false. No other
+line of the source is interpreted, apart from `hypothesis:` in its leading comment.
 """
 
 import ast
@@ -25,9 +26,10 @@ Value = int | float | str
 Values = Mapping[str, Value]
 
 MOST_COMBINATIONS = 1_000_000
-"""The most combinations that a family may have: all are listed in memory, and no budget tries as many."""
+"""The largest number of combinations that a family may have, those included that a requirement forbids: all are listed
+in memory."""
 FAMILY = "family"
-"""Key in a candidate's parameters: the name of its family. The other keys are its knobs."""
+"""Key in a candidate's parameters; its value is the name of the family. Every other key is the name of a knob."""
 KNOB = {
     Language.TRITON: re.compile(
         r"^(?P<name>\w+)(?P<between>\s*=\s*)(?P<value>\S+)(?P<rest>\s*#\s*knob:(?P<values>.*))$"
@@ -42,7 +44,7 @@ REQUIRE = re.compile(r"^\s*(?://|#)\s*require:(?P<expression>.*)$")
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One marked constant."""
+    """A marked constant of a family: its name, its default value, and every value that it may take."""
 
     name: str
     default: Value
@@ -51,7 +53,7 @@ class Knob:
 
 @dataclass(frozen=True)
 class Family:
-    """A parametrized kernel."""
+    """A kernel source with knobs, and the requirements that a combination of their values must meet."""
 
     name: str
     source: str
@@ -62,23 +64,27 @@ class Family:
 
     @property
     def defaults(self) -> dict[str, Value]:
-        """Return the values as the file has them."""
+        """Return the default value of every knob, by the knob's name."""
         return {knob.name: knob.default for knob in self.knobs}
 
     @cached_property
     def combinations(self) -> tuple[dict[str, Value], ...]:
-        """Return every allowed combination of values, in the order of the file."""
+        """Return every combination of knob values that meets all requirements, each by the knob's name. The last knob
+        of the file varies fastest.
+        """
         return tuple(values for values in self._all() if self.allows(values))
 
     def allows(self, values: Values) -> bool:
-        """Return whether the values meet every requirement. A requirement that cannot be computed is not met."""
+        """Return whether a combination of knob values meets every requirement of the family. A requirement that cannot
+        be computed, for example because of a division by zero, counts as not met.
+        """
         try:
             return all(_value_of(requirement, values) for requirement in self.requirements)
         except (TypeError, ArithmeticError):
             return False
 
     def candidate(self, values: Values) -> Candidate:
-        """Return the kernel with these values in place of the defaults."""
+        """Return the family's kernel as a candidate, with the given knob values written in place of the defaults."""
         pattern = KNOB[self.language]
         lines = [_with_value(line, pattern, values) for line in self.source.split("\n")]
         return Candidate("\n".join(lines), self.language, {FAMILY: self.name, **values})
@@ -90,20 +96,21 @@ class Family:
 
 
 def read_family(path: Path) -> Family:
-    """Return the family that one file of a task's families/ holds.
+    """Read a family from a file of a task's `families/` folder. The file's ending decides the language.
 
     Raises:
-        TaskError: a knob or a requirement cannot be read (the message names file and line), or the file is no text.
+        TaskError: if the file is no text, a knob or a requirement is malformed (the message names the line), the
+            defaults do not meet the requirements, or there are more than MOST_COMBINATIONS combinations.
     """
     language = next(known for known in Language if known.suffix == path.suffix)
     source = read_text(path, fault=TaskError)
     knobs, requirements = [], []
     for number, line in enumerate(source.split("\n"), start=1):
         where = f"{shown(path)}:{number}"
-        if found := KNOB[language].match(line):
-            knobs.append(_knob(found, where))
-        elif found := REQUIRE.match(line):
-            requirements.append(_requirement(found["expression"], {k.name for k in knobs}, where))
+        if knob_line := KNOB[language].match(line):
+            knobs.append(_knob(knob_line, where))
+        elif require_line := REQUIRE.match(line):
+            requirements.append(_requirement(require_line["expression"], {k.name for k in knobs}, where))
     hypothesis = one_line(stated(source).get("hypothesis", ""), caps.HYPOTHESIS) or f"the {shown(path.stem)} family"
     family = Family(shown(path.stem), source, language, tuple(knobs), tuple(requirements), hypothesis)
     if math.prod(len(knob.values) for knob in knobs) > MOST_COMBINATIONS:
@@ -117,17 +124,17 @@ def read_family(path: Path) -> Family:
     return family
 
 
-def _knob(found: re.Match[str], where: str) -> Knob:
-    name, default = found["name"], _value(found["value"])
-    values = tuple(_value(word) for word in found["values"].split())
+def _knob(line: re.Match[str], where: str) -> Knob:
+    name, default = line["name"], _value(line["value"])
+    values = tuple(_value(word) for word in line["values"].split())
     if len(set(values)) != len(values) or default not in values:
-        among = f"the default {caps.cut(shown(str(default)), caps.QUOTED)} among them"
-        raise TaskError(f"{where}: knob {name}: list its values once each, {among}")
+        quoted = caps.cut(shown(str(default)), caps.QUOTED)
+        raise TaskError(f"{where}: knob {name}: list each value once, including the default {quoted}")
     return Knob(name, default, values)
 
 
 def _value(word: str) -> Value:
-    """Return a word of a knob's line as a number where it reads as one."""
+    """Return a knob value from its text: an int or a float if the text is one, otherwise the text itself."""
     for kind in (int, float):
         try:
             return kind(word)
@@ -137,14 +144,14 @@ def _value(word: str) -> Value:
 
 
 def _with_value(line: str, pattern: re.Pattern[str], values: Values) -> str:
-    found = pattern.match(line)
-    if not found or found["name"] not in values:
+    knob_line = pattern.match(line)
+    if not knob_line or knob_line["name"] not in values:
         return line
-    start, end = found.span("value")
-    return f"{line[:start]}{values[found['name']]}{line[end:]}"
+    start, end = knob_line.span("value")
+    return f"{line[:start]}{values[knob_line['name']]}{line[end:]}"
 
 
-# --- requirements: arithmetic and comparisons of knobs, nothing that could call or look up anything ---------------
+# --- requirements: arithmetic and comparisons of knobs; a call or an attribute is refused, since a task is not trusted
 
 _BINARY: Mapping[type[ast.operator], Callable[..., object]] = {
     ast.Add: operator.add,
@@ -169,15 +176,17 @@ def _requirement(text: str, known: set[str], where: str) -> ast.expr:
         expression = ast.parse(text.strip(), mode="eval").body
         _check(expression, known)
     except (SyntaxError, LookupError, ValueError, RecursionError, MemoryError) as error:
-        names = ", ".join(sorted(known)) or "none above it"
-        said = caps.cut(shown(text.strip()), caps.QUOTED)
-        fault = f"require: {said}: compare sums and products of knobs; the knobs are {names}"
+        quoted = caps.cut(shown(text.strip()), caps.QUOTED)
+        knobs = f"the knobs above this line are {', '.join(sorted(known))}" if known else "no knob is above this line"
+        fault = f"require: {quoted}: compare sums and products of knobs; {knobs}"
         raise TaskError(f"{where}: {fault}") from error
     return expression
 
 
 def _check(expression: ast.expr, known: set[str]) -> None:
-    """Raise LookupError where any part of the expression is a name or an operation that requirements do not know."""
+    """Raise LookupError if the expression contains a name that is not in `known`, or an operation that is not allowed.
+    Allowed are comparisons, `and`, `or`, and the operators `+`, `-`, `*`, `//` and `%`.
+    """
     for node in ast.walk(expression):
         match node:
             case ast.Name(id=name) if name not in known:
@@ -187,7 +196,9 @@ def _check(expression: ast.expr, known: set[str]) -> None:
 
 
 def _value_of(node: ast.expr, values: Values) -> object:
-    """Return the expression's value. Raises LookupError: a name or an operation that requirements do not know."""
+    """Return the value of a requirement's expression for these knob values. Raises LookupError if the expression
+    contains an unknown name or an operation that is not allowed.
+    """
     match node:
         case ast.Constant(value=value):
             return value

@@ -1,7 +1,7 @@
-"""Foresight: guess the next candidate while a verdict is still awaited, so that its build can begin on idle cores.
+"""Guess the next candidates while the harness still judges the present one, so that idle cores can build them ahead.
 
-Nothing depends on a guess: once the verdict is in the log, strategy and proposer are asked again. So only proposers
-that are pure functions of the log may be asked here, and none that costs money.
+A guess changes no result: after the verdict is in the log, strategy and proposer are asked again. Therefore a
+lookahead needs a proposer that is a pure function of the log and costs no money.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +16,16 @@ from kernelsmith.core.verdict import Interval, Measurement, Promotion, Status, V
 from kernelsmith.errors import Exhausted, UsageError
 
 FASTER, AS_FAST, SLOWER = 0.9, 1.001, 4.0
-"""Guessed times as multiples of the incumbent's: a new best, nearly as fast, much slower. A search that ranks attempts
-proposes the same for every time within one of these classes."""
+"""Guessed times as multiples of the incumbent's time: a new best, nearly as fast, much slower. A proposer that ranks
+attempts by time proposes the same candidate for every time within one of these classes."""
 FIRST_US = 1000.0
-"""Guessed time of the first kernel that passes, in us."""
+"""Guessed time of the first kernel that passes, in us per call."""
 
 
 class Lookahead:
-    """Ask strategy and proposer ahead, once for each verdict that the candidate in flight may get."""
+    """An object that guesses the next candidates: it asks strategy and proposer once for each verdict that the present
+    candidate may get. The callback `prepare` receives the guessed candidates and begins to build them.
+    """
 
     def __init__(
         self, strategy: Strategy, proposer: Proposer, *, prepare: Callable[[Sequence[Candidate]], None]
@@ -33,24 +35,28 @@ class Lookahead:
         self._prepare = prepare
 
     def __call__(self, history: History, ask: Ask, proposal: Proposal) -> None:
-        """Hand the candidates that may follow this proposal to `prepare`, the likelier ones first."""
-        found = [candidate for guess in _guesses(history) if (candidate := self._next(history, ask, proposal, guess))]
-        self._prepare(list({candidate.digest: candidate for candidate in found}.values()))
+        """Pass the candidates that may follow `proposal` to the callback `prepare`, the likeliest first, each once.
+        `proposal` answers `ask` with the candidate that the harness judges now; `history` does not hold it yet.
+        """
+        guessed = [candidate for guess in _guesses(history) if (candidate := self._next(history, ask, proposal, guess))]
+        self._prepare(list({candidate.digest: candidate for candidate in guessed}.values()))
 
     def _next(self, history: History, ask: Ask, proposal: Proposal, guess: Verdict) -> Candidate | None:
-        """Return the candidate that follows this verdict; None where there is none, or it was judged before."""
+        """Return the candidate that would follow if `proposal` got the verdict `guess`. Return None if the proposer
+        would have no candidate, or one that was judged before.
+        """
         number, trial = history.highest_attempt + 1, len(history.trials_of(ask.number))
         attempt = Attempt(number, ask, trial, proposal, guess, history.run.created_at, 0.0)
-        then = replace(history, attempts=[*history.attempts, attempt])
-        following = self._following(ask, then)
+        guessed_history = replace(history, attempts=[*history.attempts, attempt])
+        following = self._following(ask, guessed_history)
         try:
-            candidate = self._proposer.propose(following, then.as_seen_by(following)).candidate
-        except (Exhausted, UsageError):  # raised again when the loop asks
+            candidate = self._proposer.propose(following, guessed_history.as_seen_by(following)).candidate
+        except (Exhausted, UsageError):  # the loop meets the same error when it asks, and reports it
             return None
-        return candidate if candidate and then.identical(candidate.digest) is None else None
+        return candidate if candidate and guessed_history.identical(candidate.digest) is None else None
 
     def _following(self, ask: Ask, history: History) -> Ask:
-        """Return the ask that the loop takes up after this one: the oldest that is open, else the next one."""
+        """Return the ask that the loop answers after `ask`: the oldest other open ask, or a new one if none is open."""
         waiting = [other for other in history.open_asks if other.number != ask.number]
         if waiting:
             return waiting[0]
@@ -59,7 +65,9 @@ class Lookahead:
 
 
 def _guesses(history: History) -> Iterator[Verdict]:
-    """Yield one verdict of each class that a search treats differently, the likelier ones first."""
+    """Yield the verdicts that the present candidate may get, the likeliest first. Each verdict represents one class of
+    outcomes that a strategy or a proposer treats differently.
+    """
     best = history.incumbent.verdict.measurement if history.incumbent else None
     if best is None:
         yield Verdict(Status.BUILD_FAILED, "a guess")

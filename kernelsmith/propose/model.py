@@ -1,7 +1,8 @@
-"""The model proposer: prompt, call, keep, parse. It knows no HTTP, no template and no database.
+"""The model proposer: it sends a prompt to a language model, logs the reply, and parses it into a proposal.
 
-The proposer keeps a reply before it reads it, so that a resumed run finds the reply and does not pay again. A reply
-without a kernel is not repeated: it is an attempt, and the next prompt says what was wrong with it.
+The reply is logged before it is parsed, so that a resumed run takes it from the log and does not pay again. A reply
+without a kernel is not requested a second time: it becomes an attempt, and the next prompt states what was wrong.
+This module contains no HTTP, no template and no SQL.
 """
 
 import json
@@ -22,11 +23,13 @@ from kernelsmith.prompts.parse import parse
 from kernelsmith.prompts.prompt import Prompt, prompt_for
 
 INCOMPLETE = {FinishReason.LENGTH: NoCandidate.CUT_OFF, FinishReason.CONTENT_FILTER: NoCandidate.WITHHELD}
-"""Which finish reasons explain a reply without a kernel."""
+"""The reason for a reply without a kernel, by the finish reason that the endpoint gives."""
 
 
 class ModelProposer:
-    """Propose what a model answers to the prompt for an ask."""
+    """A proposer that answers an ask with a language model's reply to the ask's prompt. `exchanges` keeps the model
+    calls, and `retry_policy` decides how long a failing endpoint is called again.
+    """
 
     def __init__(
         self,
@@ -34,22 +37,23 @@ class ModelProposer:
         model: Model,
         *,
         exchanges: Exchanges,
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._task = task
         self._model = model
         self._exchanges = exchanges
-        self._patience = patience or RetryPolicy()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._now = now
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return the model's candidate, or none with the reason.
+        """Return the model's hypothesis and candidate, or the reason why the reply holds no candidate. A reply that the
+        log already holds for the ask is used without another call.
 
         Raises:
-            ModelError: the endpoint failed for good, or a budget in USD can no longer be kept.
-            Exhausted: the model is a script, and at its end.
-            LogError: the reply could not be kept.
+            ModelError: if the endpoint failed for good, or the budget is in USD and the cost of the calls is unknown.
+            Exhausted: if the model is a script that has no further reply.
+            LogError: if the reply could not be logged.
         """
         exchange = self._kept(ask) or self._call(ask, history)
         answer = parse(
@@ -62,24 +66,24 @@ class ModelProposer:
         return Proposal(Origin.MODEL, answer.hypothesis, answer.candidate, parent, answer.reason, answer.said)
 
     def _kept(self, ask: Ask) -> Exchange | None:
-        """Return the latest reply that the log holds for the ask, if any; it is not paid for again."""
+        """Return the latest call for the ask that got a reply, from the log, or None if there is none."""
         kept = self._exchanges.exchanges(ask.number)
         return next((e for e in reversed(kept) if answered(e)), None)
 
     def _call(self, ask: Ask, history: History) -> Exchange:
         _refuse_unknown_cost(history)
         messages = messages_of(prompt_for(self._task, history, ask=ask))
-        sent = json.dumps([asdict(message) for message in messages], ensure_ascii=False)
-        named = history.run.config.model or ""
+        prompt = json.dumps([asdict(message) for message in messages], ensure_ascii=False)
+        model_name = history.run.config.model or ""
         failures = 0
 
         def keep_failure(failure: CallFailed, calls_before: int) -> None:
             nonlocal failures
             failures = calls_before + 1
-            self._exchanges.keep(self._failed(failure, ask, model=named, prompt=sent, retries=calls_before))
+            self._exchanges.keep(self._failed(failure, ask, model=model_name, prompt=prompt, retries=calls_before))
 
-        reply = persist(lambda: self._model.complete(messages), self._patience, failed=keep_failure)
-        exchange = self._answered(reply, ask, prompt=sent, retries=failures)
+        reply = persist(lambda: self._model.complete(messages), self._retry_policy, failed=keep_failure)
+        exchange = self._answered(reply, ask, prompt=prompt, retries=failures)
         self._exchanges.keep(exchange)
         return exchange
 
@@ -114,10 +118,11 @@ class ModelProposer:
 
 
 def model_proposer(task: Task, history: History, *, exchanges: Exchanges, environ: Mapping[str, str]) -> ModelProposer:
-    """Return the proposer for a new or a resumed run, with the model that its config names.
+    """Return the model proposer of a new or resumed run, with the model that the run's config names. `environ` is the
+    process environment, from which the endpoint's URL and API key are read.
 
     Raises:
-        ConfigError: no model is named, the base URL is no URL, or the script's path holds no reply.
+        ConfigError: if no model is named, the base URL is no URL, or the path of a scripted model holds no reply.
     """
     kept = (exchange for ask in history.asks for exchange in exchanges.exchanges(ask.number))
     replies = sum(answered(exchange) for exchange in kept)
@@ -126,17 +131,19 @@ def model_proposer(task: Task, history: History, *, exchanges: Exchanges, enviro
 
 
 def answered(exchange: Exchange) -> bool:
-    """Return whether the call brought a reply."""
+    """Return whether a logged model call got a reply; False means that the call failed."""
     return not exchange.error
 
 
 def messages_of(prompt: Prompt) -> tuple[Message, ...]:
-    """Return a prompt as the messages of a conversation."""
+    """Return a prompt as two chat messages: one with the role `system`, then one with the role `user`."""
     return Message("system", prompt.system), Message("user", prompt.user)
 
 
 def _refuse_unknown_cost(history: History) -> None:
-    """Raise ModelError where the budget is in USD and a call's cost is unknown: the budget would never end the run."""
+    """Raise ModelError if the budget is in USD and the cost of the run's model calls is unknown. A budget whose
+    spending cannot be counted would never end the run.
+    """
     if history.budget.usd is not None and history.usage.cost_usd is None:
         raise ModelError(
             "usd: the endpoint did not say what a call cost, so the budget cannot be kept; "

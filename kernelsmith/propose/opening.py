@@ -1,4 +1,4 @@
-"""The opening: ask 0 is answered with the task's skeleton, or with the kernel that the user already owns."""
+"""Answer ask 0 with the kernel that a run starts from: the task's skeleton, or a file that the user names."""
 
 from pathlib import Path
 
@@ -11,7 +11,9 @@ from kernelsmith.core.text_file import shown
 
 
 class OpeningProposer:
-    """Answer ask 0, and pass every other ask on to a proposer."""
+    """A proposer that answers ask 0 with the starting kernel and passes every other ask to the proposer `then`.
+    `from_file` is the path of the user's starting kernel, or None for the task's skeleton.
+    """
 
     def __init__(self, task: Task, *, from_file: str | None, then: Proposer) -> None:
         self._task = task
@@ -19,14 +21,14 @@ class OpeningProposer:
         self._then = then
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return the kernel to start from as the answer to ask 0, and the proposer's answer to every other ask.
+        """Return the starting kernel if the ask has number 0, and otherwise the wrapped proposer's answer.
 
         Raises:
-            UsageError: the user's kernel can no longer be read.
+            UsageError: if the user's file cannot be read, or its ending is that of no language of the task.
         """
         if ask.number:
             return self._then.propose(ask, history)
         if self._from_file is None:
-            return Proposal(Origin.SKELETON, "the task's skeleton, as it stands", self._task.skeleton)
+            return Proposal(Origin.SKELETON, "the task's skeleton, unchanged", self._task.skeleton)
         candidate = read_candidate(Path(self._from_file), self._task.languages)
         return Proposal(Origin.GIVEN, f"the kernel to start from: {shown(Path(self._from_file).name)}", candidate)

@@ -1,4 +1,4 @@
-"""The replay proposer: the recorded candidates of another run, judged once more, in their order."""
+"""The replay proposer: it proposes the recorded candidates of an earlier run again, in their recorded order."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -9,31 +9,31 @@ from kernelsmith.core.history import History
 from kernelsmith.errors import Exhausted, UsageError
 
 RECORDED = "recorded"
-"""Key in a candidate's parameters: the number of its attempt in the recorded run."""
+"""Key in a candidate's parameters; its value is the number of the attempt in the recorded run."""
 
 
 class Selection(StrEnum):
-    """Which of the recorded candidates are judged again."""
+    """The attempts of a recorded run that a replay judges again."""
 
     BEST = "best"
+    """The incumbent."""
     IMPROVEMENTS = "improvements"
-    """Every attempt that became the best of its time."""
+    """Every attempt that was promoted to incumbent."""
     ALL = "all"
+    """Every attempt that has a candidate."""
 
 
 def selection_named(name: str) -> Selection:
-    """Return the selection with this name.
-
-    Raises:
-        UsageError: no selection has it.
-    """
+    """Return the selection with this name, for example `best`. Raises UsageError if there is none."""
     if name not in list(Selection):
-        raise UsageError(f"{name!r} selects nothing of a run; give one of {', '.join(Selection)}")
+        raise UsageError(f"{name!r} is no selection of attempts; give one of {', '.join(Selection)}")
     return Selection(name)
 
 
 def selected(history: History, selection: Selection) -> Sequence[Attempt]:
-    """Return the recorded attempts to judge again, in their order, without those that have no candidate."""
+    """Return the recorded attempts that belong to a selection, in their recorded order. Attempts without a candidate
+    are left out.
+    """
     match selection:
         case Selection.BEST:
             return [history.incumbent] if history.incumbent else []
@@ -43,7 +43,9 @@ def selected(history: History, selection: Selection) -> Sequence[Attempt]:
 
 
 class ReplayProposer:
-    """Propose the recorded candidates, one an ask: the ask's number says which."""
+    """A proposer that answers ask N with the N-th selected candidate of a recorded run, counted from 0. Raises
+    UsageError if the selection holds no attempt.
+    """
 
     def __init__(self, recorded: History, selection: Selection) -> None:
         self._name = recorded.run.name
@@ -55,13 +57,13 @@ class ReplayProposer:
         return len(self._attempts)
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return the recorded candidate at the place of the ask's number.
+        """Return the recorded candidate whose index in the selection is the ask's number, with its hypothesis.
 
         Raises:
-            Exhausted: there are fewer recorded candidates.
+            Exhausted: if the selection holds no attempt with this index.
         """
         if ask.number >= len(self._attempts):
-            raise Exhausted(f"all {len(self._attempts)} chosen attempts of {self._name} were judged again")
+            raise Exhausted(f"all {len(self._attempts)} selected attempts of {self._name} were judged again")
         recorded = self._attempts[ask.number]
         assert recorded.candidate is not None
         candidate = Candidate(recorded.candidate.source, recorded.candidate.language, {RECORDED: recorded.number})
@@ -70,12 +72,12 @@ class ReplayProposer:
 
 
 def recorded_number(attempt: Attempt) -> int:
-    """Return the number that an attempt of a replay has in the recorded run."""
+    """Return the number that an attempt of a replay run had in the recorded run."""
     assert attempt.candidate is not None
     return int(attempt.candidate.params[RECORDED])
 
 
 def _judged_again(parent: int | None, history: History) -> int | None:
-    """Return the replay's number of a recorded parent; None where the replay has not judged it."""
-    made = (a.number for a in history.attempts if a.candidate and a.candidate.params.get(RECORDED) == parent)
-    return None if parent is None else next(made, None)
+    """Return the number of this run's attempt that judged recorded attempt `parent` again, or None if none did."""
+    numbers = (a.number for a in history.attempts if a.candidate and a.candidate.params.get(RECORDED) == parent)
+    return None if parent is None else next(numbers, None)

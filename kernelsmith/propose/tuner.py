@@ -1,7 +1,7 @@
-"""The tuner: searches the knobs of a task's families, from the simple family to the better ones.
+"""The tuner: a proposer that searches the knob values of a task's families, beginning with the first family.
 
-The tuner keeps no state: it builds the study anew from the history for every ask, and seeds the sampler by run seed and
-ask number, so that a resumed run proposes exactly what the uninterrupted one would have proposed.
+The tuner keeps no state. For every ask it rebuilds the Optuna study from the history, and it seeds the sampler by run
+seed and ask number, so that a resumed run proposes exactly what the uninterrupted run would have proposed.
 """
 
 import logging
@@ -23,20 +23,24 @@ from kernelsmith.errors import Exhausted, UsageError
 from kernelsmith.propose.knobs import FAMILY, Family, Value, read_family
 
 STARTUP_TRIALS = 6
-"""Random trials of a family before TPE's model is asked; few, since a family's knobs are few."""
+"""The number of attempts of a family before the sampler TPE (Tree-structured Parzen Estimator) uses its model; until
+then it suggests random values. Small, because a family has few knobs."""
 LATEST, FASTEST = 100, 50
-"""How many attempts of a family TPE is given: the latest ones, and the fastest of those before them."""
+"""The numbers of a family's attempts that TPE learns from, at most: the latest, and the fastest of those before."""
 SUGGESTIONS = 8
-"""TPE may repeat itself or break a requirement this often before an untried neighbour is taken."""
+"""The number of TPE's suggestions that are tried. If each was tried before or breaks a requirement, an untried
+combination near the best one is proposed."""
 STORAGE_LOG = "optuna.storages._in_memory"
-"""The logger on which optuna announces each new study."""
+"""The name of the logger on which Optuna announces each new study."""
 
 Tried = tuple[dict[str, Value], float | None]
-"""The knob values of an attempt, and its time in us, or None where it did not pass."""
+"""The knob values of an attempt, and its time in us per call, or None if it did not pass."""
 
 
 class Tuner:
-    """Propose knob values. The stance decides which family is tuned, and how its values are chosen."""
+    """A proposer that answers an ask with a family's kernel and untried knob values. The ask's stance decides which
+    family is tuned and how the values are chosen. Raises UsageError if the task has no families.
+    """
 
     def __init__(self, task: Task, *, seed: int) -> None:
         if not task.families:
@@ -45,10 +49,10 @@ class Tuner:
         self._seed = seed
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return the next candidate: the family is chosen by the stance, its values from what the history holds.
+        """Return a proposal with untried knob values. The ask's stance and the history decide family and values.
 
         Raises:
-            Exhausted: every combination of every family was tried.
+            Exhausted: if every combination of every family was tried.
         """
         trials = {family.name: _trials(family, history) for family in self._families}
         for family in self._by_preference(ask.directive, history, trials):
@@ -63,7 +67,10 @@ class Tuner:
     def _by_preference(
         self, directive: Directive, history: History, trials: dict[str, list[Tried]]
     ) -> Iterable[Family]:
-        """Return the family that the stance asks for, then the families after it, then those before it."""
+        """Return all families: the one that the stance asks for, then those after it, then those before it, last first.
+        The tuner proposes from the first family that has an untried combination. `trials` holds the attempts of each
+        family by its name.
+        """
         first = self._asked_for(directive, history, trials)
         index = self._families.index(first)
         return [first, *self._families[index + 1 :], *reversed(self._families[:index])]
@@ -85,7 +92,9 @@ class Tuner:
     # --- which values ---
 
     def _values(self, family: Family, ask: Ask, past: Sequence[Tried]) -> dict[str, Value] | None:
-        """Return untried values, the defaults first; None where every combination was tried."""
+        """Return an untried combination of a family's knob values, or None if every combination was tried. The defaults
+        come first. After them the ask's stance decides how a combination is chosen; `past` holds the family's attempts.
+        """
         tried = {_key(values) for values, _ in past}
         if _key(family.defaults) not in tried:
             return family.defaults
@@ -104,18 +113,23 @@ class Tuner:
     def _nearest(
         self, family: Family, ask: Ask, *, past: Sequence[Tried], untried: Sequence[dict[str, Value]]
     ) -> dict[str, Value]:
-        """Return untried values that differ from the family's best in one knob by the fewest steps, else any."""
+        """Return an untried combination that differs from the family's best one in a single knob, by the fewest steps.
+        A step is the distance between neighbours in the knob's list of values. If no untried combination differs in a
+        single knob, return a random one of `untried`.
+        """
         best = _best(past) or family.defaults
-        chance = generator(self._seed, "near", ask.number)
+        random_choice = generator(self._seed, "near", ask.number).choice
         near = [(steps, values) for steps, values in _neighbours(family, best) if values in untried]
         fewest = min((steps for steps, _ in near), default=0)
-        return chance.choice([values for steps, values in near if steps == fewest] or untried)
+        return random_choice([values for steps, values in near if steps == fewest] or untried)
 
     def _suggestions(self, family: Family, ask: Ask, past: Sequence[Tried]) -> Iterator[dict[str, Value]]:
-        """Yield up to SUGGESTIONS combinations that TPE suggests from the past; some may be tried already."""
+        """Yield up to SUGGESTIONS combinations that TPE suggests after it has learned the attempts in `past`. A
+        combination may have been tried before, or break a requirement.
+        """
         distributions: dict[str, BaseDistribution] = {k.name: CategoricalDistribution(k.values) for k in family.knobs}
         study = _new_study(seed=derived_seed(self._seed, "tpe", ask.number))
-        study.add_trials([_frozen(trial, distributions) for trial in _told(past)])
+        study.add_trials([_frozen(trial, distributions) for trial in _learned(past)])
         for _ in range(SUGGESTIONS):
             trial = study.ask(distributions)
             yield dict(trial.params)
@@ -123,19 +137,21 @@ class Tuner:
 
 
 def _new_study(*, seed: int) -> optuna.Study:
-    """Return an empty study with a TPE sampler; optuna's settings for its other users stay as they are."""
+    """Return an empty Optuna study in memory with a seeded TPE sampler. Optuna's global settings do not change."""
     sampler = TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=True, seed=seed)
-    with _unannounced():
+    with _quiet_study_log():
         return optuna.create_study(sampler=sampler)
 
 
 @contextmanager
-def _unannounced() -> Iterator[None]:
-    """Drop what optuna tells of each new study, as far as this thread makes it."""
-    own, logger = threading.get_ident(), logging.getLogger(STORAGE_LOG)
+def _quiet_study_log() -> Iterator[None]:
+    """Suppress Optuna's message about a new study within a `with` block, for the current thread only. Warnings, and the
+    messages of other threads, are still logged.
+    """
+    this_thread, logger = threading.get_ident(), logging.getLogger(STORAGE_LOG)
 
     def is_wanted(record: logging.LogRecord) -> bool:
-        return record.thread != own or record.levelno >= logging.WARNING
+        return record.thread != this_thread or record.levelno >= logging.WARNING
 
     logger.addFilter(is_wanted)
     try:
@@ -145,25 +161,29 @@ def _unannounced() -> Iterator[None]:
 
 
 def _trials(family: Family, history: History) -> list[Tried]:
-    """Return the family's attempts, oldest first."""
-    found: list[Tried] = []
+    """Return knob values and time of every attempt of a family, oldest first."""
+    trials: list[Tried] = []
     for attempt in history.attempts:
         candidate, measured = attempt.candidate, attempt.verdict.measurement
         if candidate and candidate.params.get(FAMILY) == family.name:
             values = {knob.name: candidate.params[knob.name] for knob in family.knobs}
-            found.append((values, measured.time_us if measured else None))
-    return found
+            trials.append((values, measured.time_us if measured else None))
+    return trials
 
 
-def _told(past: Sequence[Tried]) -> Sequence[Tried]:
-    """Return the attempts that TPE is given. Its model takes time for each, so a long past is cut."""
+def _learned(past: Sequence[Tried]) -> Sequence[Tried]:
+    """Return the attempts of `past` that TPE learns from: the latest 100, and the 50 fastest of those before. TPE needs
+    time for every attempt, so a long past is cut.
+    """
     older = past[:-LATEST]
     passed = [trial for trial in older if trial[1] is not None]
     return [*sorted(passed, key=lambda trial: trial[1] or math.inf)[:FASTEST], *past[-LATEST:]]
 
 
 def _frozen(trial: Tried, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
-    """Return an attempt as Optuna's trial, valued by the logarithm of its time: 1 % counts the same everywhere."""
+    """Return an attempt as a finished Optuna trial, whose value is the logarithm of the time in us. With the logarithm,
+    1 % of a short time counts as much as 1 % of a long one. An attempt that did not pass becomes a failed trial.
+    """
     values, time_us = trial
     if time_us is None:
         return create_trial(state=TrialState.FAIL, params=values, distributions=distributions)
@@ -176,16 +196,20 @@ def _best(past: Sequence[Tried]) -> dict[str, Value] | None:
 
 
 def _neighbours(family: Family, values: dict[str, Value]) -> Iterator[tuple[int, dict[str, Value]]]:
-    """Yield every combination that differs in one knob, with the number of steps between the two values."""
+    """Yield every combination that differs from `values` in one knob, with the number of steps between both values.
+    Steps are counted in the knob's list of values. Requirements are not checked.
+    """
     for knob in family.knobs:
-        here = knob.values.index(values[knob.name])
-        for there, value in enumerate(knob.values):
-            if there != here:
-                yield abs(there - here), {**values, knob.name: value}
+        present = knob.values.index(values[knob.name])
+        for index, value in enumerate(knob.values):
+            if index != present:
+                yield abs(index - present), {**values, knob.name: value}
 
 
 def _hypothesis(family: Family, values: dict[str, Value], past: Sequence[Tried]) -> str:
-    """Return the family's own hypothesis while none of its attempts passed, else what differs from the best."""
+    """Return the hypothesis for a combination: how it differs from the family's best attempt, as `tiled: ROWS 2 -> 4`.
+    While no attempt of the family has passed, return the hypothesis that the family's file states.
+    """
     best = _best(past)
     if not past or best is None:
         return f"{family.name}: {family.hypothesis}"

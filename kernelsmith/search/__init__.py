@@ -1,4 +1,4 @@
-"""Strategies: what to ask for next, as pure functions of history."""
+"""The search strategies: each one decides what the next ask wants, as a pure function of a run's history."""
 
 from kernelsmith.search.ladder import Ladder
 

@@ -1,6 +1,7 @@
-"""The plateau ladder: repair what is broken, refine what works, and step up whenever that stops helping.
+"""The plateau ladder, the default strategy: repair broken kernels, refine working ones, take larger steps on plateaus.
 
-It decides by statuses, promotions and times alone; it knows neither models nor knobs.
+The decisions depend on statuses, promotions, utilizations and parents of attempts. This module knows neither language
+models nor knobs.
 """
 
 from collections.abc import Sequence
@@ -13,26 +14,26 @@ from kernelsmith.core.verdict import Status
 from kernelsmith.search.plateau import idle, on_this_rung, plateaus
 
 RUNGS = (Stance.REFINE, Stance.DIAGNOSE, Stance.RESTRUCTURE, Stance.REVIVE, Stance.RESTART)
-"""The stances in the order in which plateaus lead from one to the next; the first follows the last."""
+"""The ladder's stances: each plateau moves the search to the next one, and from the last to the first again."""
 MAX_REPAIRS = 3
-"""Asks in a row that may try to repair; after them the search goes on without the broken kernel."""
+"""The largest number of repair asks in a row; after them the search drops the broken kernel."""
 REVIVED_AMONG = 3
-"""How many of the fastest dropped attempts a revival is drawn from."""
+"""The number of fastest dropped attempts among which a revival chooses at random."""
 REPAIRABLE = frozenset(
     {Status.REJECTED, Status.BUILD_FAILED, Status.CRASHED, Status.TIMED_OUT, Status.INCORRECT, Status.TAMPERED}
 )
 
 
 class Ladder:
-    """The strategy of every run."""
+    """The plateau ladder: a strategy that chooses stance and parent of the next ask from a run's history."""
 
     def __init__(self, config: RunConfig) -> None:
         self._seed = config.seed
 
     def ask(self, history: History, ask_number: int) -> Directive:
-        """Return the directive for the ask with this number. The same history and number give the same directive.
-
-        Only the attempts of `history` decide; asks that are still open do not.
+        """Return the directive (stance, parent attempt and reason) for the ask with this number. Only the attempts in
+        `history` and the run's seed decide, so the same history and number give the same directive. Asks that still
+        wait for an answer have no influence.
         """
         if not history.attempts:
             return Directive(Stance.OPEN, None, "nothing is judged yet" if ask_number else "the kernel to start from")
@@ -43,17 +44,18 @@ class Ladder:
         return self._on_rung(history, history.incumbent, ask_number=ask_number)
 
     def _on_rung(self, history: History, incumbent: Attempt, *, ask_number: int) -> Directive:
-        passed_over = plateaus(history)
-        stance = RUNGS[passed_over % len(RUNGS)]
-        if not passed_over:
+        plateau_count = plateaus(history)
+        stance = RUNGS[plateau_count % len(RUNGS)]
+        if not plateau_count:
             return Directive(stance, incumbent.number, f"attempt {incumbent.number} is the best")
         parent = self._parent(stance, history, incumbent=incumbent, ask_number=ask_number)
         return Directive(stance, parent, f"no duel won for {len(idle(history))} asks")
 
     def _parent(self, stance: Stance, history: History, *, incumbent: Attempt, ask_number: int) -> int | None:
-        """Return the fastest attempt of the line that this rung began; before there is one, where the line begins.
-
-        A restructuring begins at the incumbent, a revival at a dropped attempt, and a restart at no attempt.
+        """Return the number of the attempt that the next ask starts from, or None to start from scratch. Refine and
+        diagnose start from the incumbent. Restructure, revive and restart continue from the fastest attempt that passed
+        on the present rung; before there is one, they start from the incumbent, from a dropped attempt, and from
+        scratch, respectively.
         """
         line = _fastest(_line_of_this_rung(stance, history))
         match stance:
@@ -66,9 +68,9 @@ class Ladder:
         return incumbent.number
 
     def _dropped(self, history: History, incumbent: Attempt, *, ask_number: int) -> int:
-        """Return one of the fastest attempts that the incumbent does not descend from.
-
-        Where the incumbent descends from every attempt that passed, return its fastest ancestor.
+        """Return the number of an attempt to revive: one of the fastest that the incumbent does not descend from. Seed
+        and ask number choose among the three fastest. If the incumbent descends from every attempt that passed, return
+        the fastest of these ancestors, or the incumbent's own number if no other attempt passed.
         """
         ancestors = _ancestors(history, incumbent)
         others = [a for a in _fastest(history.attempts) if a.number not in ancestors]
@@ -79,13 +81,15 @@ class Ladder:
 
 
 def _to_repair(history: History) -> Attempt | None:
-    """Return the broken attempt to repair next, if any.
+    """Return the failed attempt that the next ask repairs: trial 0 of the latest answered ask, or, if that ask was a
+    repair without a candidate, its parent. Return None if trial 0 did not fail, if its candidate is a duplicate, or
+    after three repairs in a row.
 
-    Only the first trial of the latest answer can be one: a failed sweep trial says that its knob values do not fit.
+    Sweep trials are not repaired: a failed one only shows that its knob values do not fit.
     """
     answers = [attempt for attempt in history.attempts if attempt.trial == 0]
     last = answers[-1] if answers else None
-    if last is None or _repairs_in_a_row(answers) >= MAX_REPAIRS or _is_a_twin(last, history):
+    if last is None or _repairs_in_a_row(answers) >= MAX_REPAIRS or _is_duplicate(last, history):
         return None
     if last.verdict.status in REPAIRABLE:
         return last
@@ -95,13 +99,15 @@ def _to_repair(history: History) -> Attempt | None:
     return None
 
 
-def _is_a_twin(attempt: Attempt, history: History) -> bool:
-    """Return whether an earlier attempt had the same candidate; a repair would only bring it a third time."""
+def _is_duplicate(attempt: Attempt, history: History) -> bool:
+    """Return whether an earlier attempt had the same candidate; False for an attempt without a candidate."""
     return attempt.candidate is not None and history.identical(attempt.candidate.digest) is not attempt
 
 
 def _repairs_in_a_row(answers: Sequence[Attempt]) -> int:
-    """Return how many of the latest answers are repairs; `answers` holds one attempt an ask, oldest first."""
+    """Return how many attempts at the end of `answers` answer a repair ask. `answers` holds trial 0 of each answered
+    ask, oldest first.
+    """
     count = 0
     for attempt in reversed(answers):
         if attempt.stance is not Stance.REPAIR:
@@ -111,24 +117,23 @@ def _repairs_in_a_row(answers: Sequence[Attempt]) -> int:
 
 
 def _line_of_this_rung(stance: Stance, history: History) -> Sequence[Attempt]:
-    """Return the attempts that were asked for on this rung, with their repairs and their sweep trials.
-
-    While several asks are open, answers to asks of the rung before arrive on this one; they are left out.
+    """Return the attempts since the latest promotion or plateau whose ask has this stance or repair. Sweep trials are
+    included. Late answers to asks with the previous rung's stance are left out.
     """
     asks = {ask.number for ask in on_this_rung(history) if ask.directive.stance in (stance, Stance.REPAIR)}
     return [attempt for attempt in history.attempts if attempt.ask_number in asks]
 
 
 def _fastest(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return the attempts that passed, fastest first."""
+    """Return the attempts that passed, highest utilization first, and of equals the earlier attempt first."""
     return sorted((a for a in attempts if a.verdict.passed), key=lambda a: (-(a.verdict.utilization or 0), a.number))
 
 
 def _ancestors(history: History, attempt: Attempt) -> set[int]:
-    """Return the attempt's number and the numbers of the attempts that it descends from."""
-    found: set[int] = set()
+    """Return the numbers of an attempt, its parent, its parent's parent, and so on."""
+    numbers: set[int] = set()
     number: int | None = attempt.number
-    while number is not None and number not in found and (link := history.attempt(number)):
-        found.add(number)
-        number = link.proposal.parent
-    return found
+    while number is not None and number not in numbers and (ancestor := history.attempt(number)):
+        numbers.add(number)
+        number = ancestor.proposal.parent
+    return numbers

@@ -1,6 +1,6 @@
-"""Plateaus: the only place that says when a search has stopped getting better.
+"""Count plateaus: decide from a run's history whether the search has stopped improving.
 
-Everything here counts asks. The sweep trials of one ask count once.
+Every count is a number of asks: an ask with several trials counts once. No other module decides what a plateau is.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,8 @@ from kernelsmith.core.history import History
 
 
 def idle(history: History) -> Sequence[Ask]:
-    """Return the asks that were answered after the latest promotion, in the order of their first attempts.
-
-    The incumbent's own ask is not among them. Without an incumbent there are none.
+    """Return the asks answered since the latest promotion, in the order of their first attempts. The ask that the
+    incumbent answers is left out. The list is empty if the run has no incumbent.
     """
     best = history.incumbent
     if best is None:
@@ -23,16 +22,20 @@ def idle(history: History) -> Sequence[Ask]:
 
 
 def plateaus(history: History) -> int:
-    """Return how many plateaus in a row the search has reached: one for every `config.plateau` idle asks."""
+    """Return the number of plateaus since the latest promotion. Every `plateau` asks (a config key) that are answered
+    without a promotion make one plateau; a remainder counts for nothing.
+    """
     return len(idle(history)) // history.run.config.plateau
 
 
 def on_this_rung(history: History) -> Sequence[Ask]:
-    """Return the asks that were answered after the latest promotion or plateau, whichever came later."""
-    since = idle(history)
-    return since[len(since) - len(since) % history.run.config.plateau :]
+    """Return the asks answered since the latest promotion or the latest completed plateau, whichever came later. These
+    asks belong to the plateau ladder's present rung, which decides the stance.
+    """
+    since_promotion = idle(history)
+    return since_promotion[len(since_promotion) - len(since_promotion) % history.run.config.plateau :]
 
 
 def begins_a_rung(history: History) -> bool:
-    """Return whether the latest answer completed a plateau, so that the next ask is made on another rung."""
+    """Return whether the latest answer completed a plateau, so that the next ask takes the ladder's next stance."""
     return plateaus(history) > 0 and not on_this_rung(history)

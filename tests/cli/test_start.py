@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-HEAVY = ("pydantic", "sqlalchemy", "openai", "optuna", "numpy", "jinja2", "rich")
+HEAVY = ("pydantic", "annotated_types", "sqlalchemy", "openai", "optuna", "numpy", "jinja2", "rich")
 COMMANDS = [
     "run", "resume", "runs", "show", "best", "judge", "duel", "diff", "replay", "tasks", "doctor", "selftest",
     "migrate",
@@ -25,6 +25,32 @@ def test_help_imports_none_of_the_heavy_libraries(environment):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     imported = set(re.findall(r"\|\s+(\w+)$", done.stderr, re.MULTILINE))
     assert "typer" in imported
+    assert not imported & set(HEAVY)
+
+
+READS = """
+import sys
+from kernelsmith.cli.app import run_command
+code = run_command(sys.argv[1:])
+print(*sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+LOG = ROOT / "tests" / "log" / "databases" / "v4.db"
+READING = [
+    "runs", "runs --json", "show recorded", "show recorded --json", "show recorded:2", "show recorded:2 --json",
+    "best recorded", "best recorded --json", "diff recorded recorded", "diff recorded:1 recorded:2", "replay recorded",
+    "replay recorded --json",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_reading_command_imports_none_of_the_heavy_libraries(environment, tmp_path, command):
+    log = shutil.copy(LOG, tmp_path)  # SQLite keeps files beside a log that it reads
+    arguments = [sys.executable, "-c", READS, *command.split(), "--db", log]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, bool(done.stdout)) == (0, True), done.stderr
+    imported = set(done.stderr.split())
+    assert "kernelsmith.log.reader" in imported
     assert not imported & set(HEAVY)
 
 

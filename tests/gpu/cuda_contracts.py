@@ -44,7 +44,7 @@ BODIES = {
 def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CudaDevice]:
     """The one device of this process: a second one would take the first one's context for another program's."""
     cores = machine.split_cores()
-    with machine.take_place(cores):
+    with machine.pin_judge(cores):
         yield CudaDevice(tmp_path_factory.mktemp("cache"), ordinal=0, isolation=sandbox.probe(), cores=cores)
 
 

@@ -40,8 +40,8 @@ def build(tmp_path, isolation):
         source = tmp_path / "any-name.c"
         source.write_bytes(text.encode() if isinstance(text, str) else text)
         lowered = isolation.lowered(level)
-        workshop = BuildContext(tmp_path / cache, lowered)
-        return c.build_c(source, c.Interface(SHIM, declaration), workshop=workshop, deadline_s=deadline_s)
+        context = BuildContext(tmp_path / cache, lowered)
+        return c.build_c(source, c.Interface(SHIM, declaration), context=context, deadline_s=deadline_s)
 
     return build_text
 
@@ -58,7 +58,7 @@ def test_an_honest_candidate_builds_at_every_level_and_computes(build, isolation
     assert list(y) == [3, 10, 21]
 
 
-def test_facts_tell_code_size_vector_width_and_instructions(build):
+def test_facts_hold_code_size_vector_width_and_instructions(build):
     facts = build(HONEST).facts
     assert facts.text_bytes > 50
     assert facts.vector_bits >= 128
@@ -139,7 +139,7 @@ HAS_INCLUDE = "#if __has_include(<{}>)\n#include <{}>\n#endif\n"
         (sandbox.Level.FULL, HAS_INCLUDE),
     ],
 )
-def test_the_compiler_reads_nothing_of_the_judges(build, isolation, tmp_path, level, theft):
+def test_the_compiler_cannot_read_files_of_the_judge(build, isolation, tmp_path, level, theft):
     if level > isolation.level:
         pytest.skip(isolation.why_not_higher)
     places = ["/etc/passwd", __file__, f"/proc/{os.getpid()}/environ"]
@@ -185,7 +185,7 @@ def test_a_damaged_entry_of_the_cache_is_built_again(build):
     assert build(HONEST).cached
 
 
-def test_two_processes_that_build_the_same_both_get_it(tmp_path, isolation):
+def test_processes_that_build_the_same_candidate_all_get_the_build(tmp_path, isolation):
     source = tmp_path / "candidate.c"
     source.write_text(HONEST)
     found = []
@@ -193,8 +193,8 @@ def test_two_processes_that_build_the_same_both_get_it(tmp_path, isolation):
     def run() -> None:
         child = os.fork()
         if child == 0:
-            workshop = BuildContext(tmp_path / "cache", isolation)
-            built = c.build_c(source, c.Interface(SHIM), workshop=workshop, deadline_s=30)
+            context = BuildContext(tmp_path / "cache", isolation)
+            built = c.build_c(source, c.Interface(SHIM), context=context, deadline_s=30)
             os._exit(0 if isinstance(built, Built) and built.artifact.exists() else 1)
         found.append(child)
 
@@ -215,8 +215,8 @@ def test_a_missing_compiler_is_an_error_that_names_the_remedy(build, tmp_path, m
         build(HONEST)
 
 
-def test_a_compiler_that_cannot_work_is_our_fault_not_the_candidates(build, tmp_path, monkeypatch):
-    """It answers all questions, but its sandbox holds no shell for it to run in."""
+def test_a_broken_compiler_is_a_sandbox_error_not_a_build_failure(build, tmp_path, monkeypatch):
+    """The compiler describes itself, but it cannot compile."""
     broken = tmp_path / "broken-cc"
     broken.write_text(f'#!/bin/sh\ncase "$*" in *-c*) exit 1;; esac\nexec {shutil.which("cc")} "$@"\n')
     broken.chmod(0o755)
@@ -239,7 +239,7 @@ def test_a_listing_of_arm_code_is_read_too():
     assert reading.instructions == {"fma": 2, "spill_store": 1, "vector_load": 1}
 
 
-def test_spills_are_told_from_loads_and_operands_in_memory_are_loads():
+def test_spills_are_distinguished_from_loads_and_memory_operands_count_as_loads():
     listing = [
         "  10:\tvmovaps %ymm0,0x20(%rsp)",
         "  14:\tvmovups 0x40(%rsp),%ymm1",

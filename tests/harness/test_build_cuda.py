@@ -1,4 +1,4 @@
-"""Building CUDA candidates with the real nvcc, in the sandbox: facts, words for faults, what it cannot reach.
+"""Builds of CUDA candidates with the real nvcc in the sandbox: facts, details of failures, unreadable files.
 
 Every file of the tasks is built in test_gpu_builds.py.
 """
@@ -37,7 +37,7 @@ needs_nvcc = pytest.mark.skipif(bool(_toolkit_is_missing()), reason=_toolkit_is_
 
 
 def kernel(body: str, *, bounds: str = "") -> str:
-    """One kernel, and the entry that launches it."""
+    """Return the text of one kernel and of the entry that launches it."""
     launch = "kernel<<<1, 128, 0, stream>>>((float *)C, M);"
     return f"__global__ void {bounds} kernel(float *x, int n)\n{{\n{body}\n}}\n{HEAD} {{ {launch} }}\n"
 
@@ -53,7 +53,7 @@ def build(tmp_path, isolation):
         source = tmp_path / "any-name.cu"
         source.write_text(text)
         task = replace(TASK, limits=replace(TASK.limits, build_s=deadline_s))
-        return cuda.build_cuda(source, task, workshop=BuildContext(tmp_path / "cache", isolation.lowered(level)))
+        return cuda.build_cuda(source, task, context=BuildContext(tmp_path / "cache", isolation.lowered(level)))
 
     return build_text
 
@@ -102,7 +102,7 @@ def test_tensor_cores_launch_bounds_and_shared_memory_show_in_the_facts(build, i
 
 
 @needs_nvcc
-def test_shared_memory_that_only_the_launch_knows_is_no_figure_and_gives_no_occupancy(build):
+def test_dynamic_shared_memory_leaves_shared_bytes_and_occupancy_unknown(build):
     body = "    extern __shared__ float {0}[];\n    {0}[threadIdx.x] = x[n];\n    __syncthreads();\n    x[0] = {0}[n];"
     facts = build(kernel(body.format("dynamic"), bounds="__launch_bounds__(384)")).facts
     assert facts.registers
@@ -133,7 +133,7 @@ def test_ignored_register_counts_are_the_first_warning(build):
         (kernel('    asm volatile(".incbin \\"/etc/passwd\\"");'), "incbin"),
     ],
 )  # fmt: skip
-def test_a_fault_has_its_words_and_the_candidates_line(build, text, said):
+def test_a_build_failure_names_the_error_and_the_line(build, text, said):
     failure = build(text)
     assert isinstance(failure, BuildFailure), failure
     assert said in failure.detail
@@ -142,7 +142,7 @@ def test_a_fault_has_its_words_and_the_candidates_line(build, text, said):
 
 @needs_nvcc
 def test_no_library_of_the_toolkit_can_be_assembled_into_a_candidate(build):
-    """Beside the runtime there may lie a vendor's."""
+    """A vendor's library may lie in the same folder as the runtime."""
     for library in (nvcc.toolkit().runtime, nvcc.toolkit().runtime.resolve()):
         failure = build(f'__asm__(".section .rodata\\n.incbin \\"{library}\\"\\n.previous");\n{NO_OP}')
         assert isinstance(failure, BuildFailure), library
@@ -171,8 +171,8 @@ def test_a_candidate_is_built_once_and_again_when_its_entry_is_damaged(build):
 
 
 @needs_nvcc
-def test_a_broken_nvcc_is_our_fault_not_the_candidates(build, tmp_path, monkeypatch):
-    """It answers all questions, but it is no toolkit that the sandbox holds."""
+def test_a_broken_nvcc_is_a_sandbox_error_not_a_build_failure(build, tmp_path, monkeypatch):
+    """nvcc describes itself, but every compilation fails."""
     monkeypatch.setattr(cuda, "FLAGS", ("--no-such-flag",))
     cuda._check_compiler_works.cache_clear()
     with pytest.raises(sandbox.SandboxError, match="nvcc does not work"):

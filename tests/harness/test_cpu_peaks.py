@@ -18,7 +18,7 @@ from harness.judging import measurement
 from harness.judging.calibration import Calibration
 from harness.judging.judgement import Timed
 from harness.judging.open_task import OpenTask
-from harness.memory.cpu import SWEEPS, CacheFlush, CpuMemory
+from harness.memory.cpu import CACHE_MULTIPLE, CacheFlush, CpuMemory
 from harness.memory.layout import lay_out
 from harness.sandbox import launcher as sandbox
 from harness.task import Task
@@ -93,27 +93,29 @@ def test_a_unit_that_a_cpu_has_no_peak_for_is_refused_with_those_it_has(device) 
 
 
 class Counted(CacheFlush):
-    """A sweep that counts how often it was asked for."""
+    """A cache flush that counts how often the cache was emptied."""
 
     def __init__(self, cache_bytes: int) -> None:
         super().__init__(cache_bytes)
         self.times = 0
 
     def empty(self) -> None:
-        """Count, and do it."""
+        """Count the call, and empty the cache."""
         self.times += 1
         super().empty()
 
 
 @pytest.mark.parametrize(("unit", "times"), [("dram", 1), ("fp32", 0)])
 def test_the_cache_is_emptied_after_outputs_are_poisoned_where_the_unit_is_memory(softmax, unit, times) -> None:
-    task, sweep = replace(softmax, unit=unit), Counted(MIB)
+    task, cache_flush = replace(softmax, unit=unit), Counted(MIB)
     case = next(case for case in task.cases if case.name == "short")
     layout = lay_out(task, case, sets=1)
-    memory = CpuMemory(input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, sweep=sweep, slots=1)
+    memory = CpuMemory(
+        input_bytes=layout.input_bytes, output_bytes=layout.output_bytes, cache_flush=cache_flush, slots=1
+    )
     memory.operands(task, case, sets=1).region(range(1), slot=0).poison(0x7FC00001)
-    assert sweep.times == times
-    assert (sweep._other is not None and sweep._other.nbytes >= SWEEPS * MIB) is (times == 1)
+    assert cache_flush.times == times
+    assert (cache_flush._array is not None and cache_flush._array.nbytes >= CACHE_MULTIPLE * MIB) is (times == 1)
     memory.close()
 
 
@@ -150,7 +152,7 @@ def test_outputs_that_a_cache_may_keep_are_not_held_against_the_bandwidth(
     task = replace(softmax, unit=unit)
     found = timed(task, rate=rate * PEAK, calls=calls)
     if is_accused:
-        with pytest.raises(CandidateFailed, match="faster than physics"):
+        with pytest.raises(CandidateFailed, match="which this device cannot reach"):
             measurement.refuse_impossible_rates(opened(task, cache_bytes=cache_bytes), found)
     else:
         measurement.refuse_impossible_rates(opened(task, cache_bytes=cache_bytes), found)

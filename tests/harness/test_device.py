@@ -36,15 +36,15 @@ def test_a_card_is_known_by_name_power_and_memory(name, watts, gib, sms, sku, bf
     assert found.name == sku
     assert found.peak("bf16") / 1e12 == pytest.approx(bf16, abs=0.1)
     assert found.peak("fp8") == 2 * found.peak("bf16")
-    assert found.floor("bf16") >= found.peak("bf16")
-    assert name in found.why
+    assert found.ceiling("bf16") >= found.peak("bf16")
+    assert name in found.reason
     assert found.source
 
 
 def test_a_lowered_power_limit_makes_no_other_card_and_is_told():
     capped = device.pick("NVIDIA H100 80GB HBM3", power_limit_w=400, memory_bytes=80 * GIB, sm_count=132)
     assert capped.peaks == device.SKUS["H100 SXM"].peaks
-    assert "400 W of 700" in capped.why
+    assert "400 W of 700" in capped.reason
 
 
 # TFLOP/s fp8, fp32 and TB/s, from the sheets: half of the sparse figures.
@@ -62,7 +62,7 @@ def test_peaks_are_the_sheets_and_nothing_honest_is_above_physics(name):
     assert sku.peak("dram") / 1e12 == dram
     assert sku.wire_rate == pytest.approx(sku.peak("dram"), rel=0.03)
     for unit in sku.peaks:
-        assert 1 <= sku.floor(unit) / sku.peak(unit) < 1.17
+        assert 1 <= sku.ceiling(unit) / sku.peak(unit) < 1.17
 
 
 def test_utilization_at_a_clock_is_of_what_the_clock_allows():
@@ -82,7 +82,7 @@ def test_only_cards_that_we_ran_on_are_called_measured():
 def test_an_unknown_card_or_unit_is_one_line_that_names_it():
     with pytest.raises(device.UnknownPeak, match=r"RTX 4090: no peak is known"):
         device.pick("NVIDIA GeForce RTX 4090", power_limit_w=450, memory_bytes=24 * GIB, sm_count=128)
-    with pytest.raises(TaskFault, match=r"unit int4: .* known are fp8"):
+    with pytest.raises(TaskFault, match=r"unit int4: .* known units: fp8"):
         device.SKUS["H100 SXM"].peak("int4")
 
 
@@ -99,7 +99,7 @@ def test_a_card_of_another_architecture_than_the_tasks_is_refused_with_one_line(
 
 def test_a_part_of_a_card_is_told():
     part = device.pick("NVIDIA H100 80GB HBM3", power_limit_w=700, memory_bytes=40 * GIB, sm_count=60)
-    assert "60 SMs of 132" in part.why
+    assert "60 SMs of 132" in part.reason
 
 
 NVML = r"""

@@ -17,7 +17,7 @@ QUIET = replace(
 
 
 def told(now: Counts, *, batches: int = 40) -> str:
-    return disturbance.disturbance(BEFORE, now, batches=batches, beside={1})
+    return disturbance.disturbance(BEFORE, now, batches=batches, siblings={1})
 
 
 def test_a_quiet_machine_is_not_accused() -> None:
@@ -27,10 +27,10 @@ def test_a_quiet_machine_is_not_accused() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"worker_waited_s": 0.3}, "its threads waited 28% of their time for its core"),
+        ({"worker_waited_s": 0.3}, "the candidate's threads waited 28% of their time for their core"),
         ({"judge_waited_s": 1.5}, "the judge waited 50% of the time for a core"),
-        ({"busy_s": {0: 51.5, 1: 51.5}}, "something else ran on its core for 50% of the time"),
-        ({"busy_s": {0: 51.9, 1: 50.6}, "judge_ran_s": 9.1}, "something else kept 1.0 of 2 cores busy"),
+        ({"busy_s": {0: 51.5, 1: 51.5}}, "other processes ran on the candidate's core for 50% of the time"),
+        ({"busy_s": {0: 51.9, 1: 50.6}, "judge_ran_s": 9.1}, "other processes kept 1.0 of 2 cores busy"),
     ],
 )
 def test_every_kind_of_disturbance_is_told(change, said) -> None:
@@ -50,7 +50,7 @@ def test_ticks_say_nothing_over_a_short_time() -> None:
 
 def test_a_kernel_that_counts_nothing_accuses_nobody() -> None:
     empty = Counts(100.0, {}, 0.0, 0.0, 0.0, 0.0)
-    assert disturbance.disturbance(empty, replace(empty, at_s=102.0), batches=40, beside={1}) == ""
+    assert disturbance.disturbance(empty, replace(empty, at_s=102.0), batches=40, siblings={1}) == ""
 
 
 def test_a_process_that_shares_its_core_is_seen_to_wait(busy) -> None:
@@ -59,4 +59,4 @@ def test_a_process_that_shares_its_core_is_seen_to_wait(busy) -> None:
         watch = disturbance.CpuMonitor({core}, workers=[worker], core=core)
         time.sleep(0.5)
         watch.look()
-        assert "for its core" in watch.disturbance()
+        assert "for their core" in watch.disturbance()

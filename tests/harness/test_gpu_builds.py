@@ -1,4 +1,4 @@
-"""GPU candidates are built on a machine without a GPU: artifacts, facts, and the words for every build fault."""
+"""Builds of GPU candidates on a machine without a GPU: artifacts, facts, and the detail of every build failure."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(source: Path, *, of: tasks.Task, cache: Path, isolation: sandbox.Isolation) -> Built | BuildFailure:
     language = gpu.TRITON if source.suffix == ".py" else "cuda"
     task = replace(of, limits=replace(of.limits, build_s=120))
-    return gpu.build(source, task, language=language, workshop=BuildContext(cache, isolation))
+    return gpu.build(source, task, language=language, context=BuildContext(cache, isolation))
 
 
 def facts_of(found: Built | BuildFailure, isolation: sandbox.Isolation) -> wire.Facts:
@@ -73,7 +73,7 @@ def test_the_judges_own_kernels_compile_and_are_found_again(tmp_path: Path) -> N
     assert found.stat().st_mtime_ns == before
 
 
-def test_the_judge_launches_its_kernels_as_they_are_written() -> None:
+def test_launch_constants_equal_those_of_kernels_cu() -> None:
     folder = MEMORY
     launched = dict(re.findall(r"^(\w+(?:, \w+)*) = (\d+(?:, \d+)*)$", (folder / "kernels.py").read_text(), re.M))
     numbers = {
@@ -92,11 +92,11 @@ SAMPLE = {
     "hopper_bf16_matmul/families/2_wgmma.cu", "hopper_bf16_matmul/skeleton.cu", "hopper_fp8_matmul/vendor.cu",
     "hopper_bf16_matmul",
 }  # fmt: skip
-"""Built in every run of the suite; the others, which take minutes, are built in the soak."""
+"""Files that every run of the suite builds; the others take minutes and are built in the soak only."""
 
 
 def sampled(*names: str) -> list[object]:
-    """Return parameters of which all that are no sample belong to the soak."""
+    """Return test parameters; those that are not in SAMPLE carry the mark of the soak."""
     return [pytest.param(name, marks=() if name in SAMPLE else pytest.mark.soak, id=name) for name in names]
 
 
@@ -121,7 +121,7 @@ def test_every_triton_family_compiles_ahead_of_time(place, cache, isolation):
 
 
 def test_a_triton_kernel_is_compiled_for_the_tasks_architecture(cache, isolation):
-    """The worker compiles nothing: what it needs to find a kernel in the cache stands beside it."""
+    """The worker compiles nothing; the build stores the capability, by which the worker finds kernels in the cache."""
     source = FP8.folder / "families" / "1_pointers.py"
     for arch, capability in (("sm_90a", 90), ("sm_100a", 100)):
         found = built(source, of=replace(FP8, arch=arch), cache=cache, isolation=isolation)
@@ -219,7 +219,7 @@ CUDA_FAULTS = {
 
 @needs_nvcc
 @pytest.mark.parametrize("name", CUDA_FAULTS)
-def test_every_cuda_build_fault_has_its_words(name, cache, isolation, tmp_path):
+def test_every_cuda_build_failure_names_its_cause(name, cache, isolation, tmp_path):
     text, said = CUDA_FAULTS[name]
     source = tmp_path / "candidate.cu"
     source.write_text(text)
@@ -269,7 +269,7 @@ TRITON_FAULTS = {
 
 
 @pytest.mark.parametrize("name", TRITON_FAULTS)
-def test_every_triton_build_fault_has_its_words(name, cache, isolation, tmp_path):
+def test_every_triton_build_failure_names_its_cause(name, cache, isolation, tmp_path):
     text, status, said = TRITON_FAULTS[name]
     source = tmp_path / "candidate.py"
     source.write_text(text)
@@ -278,7 +278,7 @@ def test_every_triton_build_fault_has_its_words(name, cache, isolation, tmp_path
     assert (found.status, said in found.detail) == (status, True), found.detail
 
 
-def test_a_failure_in_a_hidden_case_tells_only_its_kind(cache, isolation, tmp_path):
+def test_a_failure_in_a_hidden_case_names_only_the_kind_of_case(cache, isolation, tmp_path):
     source = tmp_path / "candidate.py"
     source.write_text("def matmul(A, B, C, device):\n    assert A.shape[0] == 8192, f'sizes are {A.shape}'\n")
     found = built(source, of=FP8, cache=cache, isolation=isolation)
@@ -292,7 +292,7 @@ def test_an_endless_build_meets_its_deadline(cache, isolation, tmp_path):
     source = tmp_path / "candidate.py"
     source.write_text("while True:\n    pass\n")
     hurried = replace(FP8, limits=replace(FP8.limits, build_s=1.5))
-    found = triton.build_triton(source, hurried, workshop=BuildContext(cache, isolation))
+    found = triton.build_triton(source, hurried, context=BuildContext(cache, isolation))
     assert isinstance(found, BuildFailure)
     assert "deadline" in found.detail
 
@@ -320,7 +320,7 @@ def test_occupancy_is_the_least_of_registers_shared_memory_and_blocks(registers,
 
 
 @pytest.mark.parametrize("record", ["[]", "{", '{"num_warps": "9", "shared": -1}', "[" * 99_999])
-def test_a_record_that_a_candidate_made_up_is_passed_over(record, cache, isolation, tmp_path):
+def test_a_forged_kernel_record_is_ignored(record, cache, isolation, tmp_path):
     source = tmp_path / "candidate.py"
     source.write_text(
         f"{TRITON_HEAD}import glob\n{TRIVIAL}    for path in glob.glob('cache/*/kernel.json'):\n"

@@ -1,4 +1,4 @@
-"""The worker on a GPU, as far as it needs none: how it reads its orders and lays out a launch."""
+"""The parts of a GPU worker that need no GPU: reading orders and preparing launches."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from harness.worker.runtime import driver, gpu
 from harness.worker.runtime.layout import CALLS, IS_OUTPUT, N_BUFFERS, OFFSETS, SIZES
 
 
-def test_calls_are_read_one_by_one_where_their_buffers_lie() -> None:
+def test_buffer_addresses_are_read_one_call_at_a_time() -> None:
     words = np.zeros(OFFSETS + 16, np.uint64)
     words[CALLS], words[N_BUFFERS] = 2, 3
     words[IS_OUTPUT : IS_OUTPUT + 3] = (0, 0, 1)
@@ -23,7 +23,7 @@ def test_calls_are_read_one_by_one_where_their_buffers_lie() -> None:
 
 
 class Noted(driver.Driver):
-    """A driver without a GPU that notes its calls."""
+    """A driver without a GPU that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -40,9 +40,12 @@ def test_a_launch_has_the_attributes_that_its_shape_asks_for() -> None:
     launch((4, 2, 1), 5)
     ((name, (config, function, addresses, _)),) = cuda.calls
     assert (name, function.value, len(addresses)) == ("cuLaunchKernelEx", 7, 3)
-    found = config._obj
-    assert (list(found.grid), list(found.block), found.shared_bytes, found.stream) == ([4, 2, 1], [256, 1, 1], 4096, 5)
-    attributes = {one.id: list(one.value.dimensions) for one in found.attributes[: found.attribute_count]}
+    launch_config = config._obj
+    assert (list(launch_config.grid), list(launch_config.block)) == ([4, 2, 1], [256, 1, 1])
+    assert (launch_config.shared_bytes, launch_config.stream) == (4096, 5)
+    attributes = {
+        one.id: list(one.value.dimensions) for one in launch_config.attributes[: launch_config.attribute_count]
+    }
     assert attributes == {number: list(values) for number, values in shape.attributes}
     assert len(attributes) == 3
 

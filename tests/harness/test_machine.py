@@ -28,7 +28,7 @@ def test_candidates_get_the_last_core_and_the_judge_the_others(affinity: set[int
     cores = machine.split_cores()
     assert cores.worker == max(affinity)
     assert cores.shared == (len(affinity) == 1)
-    with machine.take_place(cores):
+    with machine.pin_judge(cores):
         assert os.sched_getaffinity(0) == set(cores.judge)
     assert os.sched_getaffinity(0) == affinity
     os.sched_setaffinity(0, {cores.worker})

@@ -1,4 +1,4 @@
-"""The memory of a CPU and of a scripted device: what is filled, sampled, found wrong, and kept from workers."""
+"""The memory of a CPU and of a scripted device: filling, sampling, examining outputs, and sealing inputs."""
 
 import mmap
 import os
@@ -28,7 +28,7 @@ def memory():
 
 
 def write_outputs(memory: CpuMemory, *, factor: float = 1.0) -> None:
-    """Compute every set as a worker at slot 0 would."""
+    """Write the outputs of every set, as a worker at slot 0 would, times a factor."""
     operands = memory.operands(TASK, MAIN, sets=len(SETS))
     for index in SETS:
         (output,) = (buffer for buffer in TASK.buffers if buffer.is_output)
@@ -36,7 +36,7 @@ def write_outputs(memory: CpuMemory, *, factor: float = 1.0) -> None:
         made[output.name][...] = factor * TASK.reference(operands._inputs(index))[output.name]
 
 
-def test_one_key_fills_the_same_inputs_again_and_another_key_others(memory) -> None:
+def test_the_same_key_fills_the_same_inputs_and_another_key_different_ones(memory) -> None:
     operands = memory.operands(TASK, MAIN, sets=len(SETS))
     filled = []
     for key in (inputs.fresh_key(), inputs.fresh_key()):
@@ -58,7 +58,7 @@ def test_kept_inputs_are_written_again(memory) -> None:
 
 @pytest.mark.parametrize(("factor", "is_wrong"), [(1.0, False), (1.01, True)])
 @pytest.mark.parametrize("full", [False, True])
-def test_outputs_are_examined_where_they_lie(memory, factor, is_wrong, full) -> None:
+def test_examine_finds_wrong_outputs_and_accepts_right_ones(memory, factor, is_wrong, full) -> None:
     operands = memory.operands(TASK, MAIN, sets=len(SETS))
     operands.fill(SETS, inputs.fresh_key())
     write_outputs(memory, factor=factor)
@@ -66,7 +66,7 @@ def test_outputs_are_examined_where_they_lie(memory, factor, is_wrong, full) -> 
     assert (operands.examine(SETS, check) is not None) is is_wrong
 
 
-def test_what_changes_late_or_beside_the_outputs_is_counted(memory) -> None:
+def test_late_samples_and_bytes_outside_the_outputs_are_counted(memory) -> None:
     region = memory.operands(TASK, MAIN, sets=len(SETS)).region(SETS, slot=0)
     region.poison(POISON)
     region.choose_samples(np.random.default_rng(0), at_least=8)
@@ -79,7 +79,7 @@ def test_what_changes_late_or_beside_the_outputs_is_counted(memory) -> None:
     assert region.overrun(POISON) >= 2 * 4096
 
 
-def test_sealed_inputs_can_be_mapped_to_read_and_not_to_write() -> None:
+def test_sealed_inputs_can_only_be_mapped_read_only() -> None:
     sealed = SealedMemory("inputs", 4096, read_only_elsewhere=True)
     mmap.mmap(sealed.fd, 4096, prot=mmap.PROT_READ).close()
     with pytest.raises(PermissionError):
@@ -89,13 +89,13 @@ def test_sealed_inputs_can_be_mapped_to_read_and_not_to_write() -> None:
     sealed.close()
 
 
-def test_a_scripted_memory_tells_of_each_seat_what_happened_there() -> None:
+def test_scripted_memory_reports_the_outcome_of_each_slot() -> None:
     passed: list[float] = []
     memory = ScriptedMemory(passed.append, set_s=0.5)
     operands = memory.operands(TASK, MAIN, sets=len(SETS))
     operands.fill(SETS, "0" * 32)
     assert passed == [1.0]
-    memory.happen(1, BatchOutcome(mistake="C[0,0] is 1", late_samples=2))
+    memory.record_outcome(1, BatchOutcome(mistake="C[0,0] is 1", late_samples=2))
     rng = np.random.default_rng(0)
     assert operands.examine(SETS, OutputCheck(0, POISON, rng)) is None
     assert operands.examine(SETS, OutputCheck(1, POISON, rng)) is not None

@@ -30,6 +30,6 @@ def test_a_build_ahead_runs_at_low_priority_and_leaves_the_judges_own_as_it_was(
 
 def test_the_judge_is_off_the_candidates_core_while_it_serves_and_no_longer():
     before, cores = os.sched_getaffinity(0), machine.split_cores()
-    with machine.take_place(cores):
+    with machine.pin_judge(cores):
         assert os.sched_getaffinity(0) == set(cores.judge)
     assert os.sched_getaffinity(0) == before

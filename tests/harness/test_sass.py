@@ -1,4 +1,4 @@
-"""What ptxas, the disassembler and the PTX say is read as facts and as lines of candidate.cu."""
+"""Facts and messages from the output of ptxas and the disassembler, with lines of candidate.cu from the PTX."""
 
 import pytest
 
@@ -83,7 +83,7 @@ MANY_DIGITS = "9" * 9999
 @pytest.mark.parametrize(
     "hostile", [f"_Z{MANY_DIGITS}x", f"ptxas info    : Used {MANY_DIGITS} registers", "_Z3ab", "_ZN", ".loc 1 1 1"]
 )
-def test_no_text_of_a_candidate_breaks_the_reader(hostile):
+def test_hostile_text_does_not_break_the_parsers(hostile):
     said = ptx.located(f"{SAID}\n{hostile}\n", f"{PTX}\n{hostile}\n.maxntid {MANY_DIGITS}\n")
     assert sass.resources(said).registers == 168
     assert ptx.block_sizes(f"{PTX}\n{hostile}\n")

@@ -67,7 +67,7 @@ def test_a_line_that_is_no_request_and_a_file_that_is_gone_are_explained(serve: 
     assert [answer["kind"] for answer in final] == ["error", "error", "opened"]
     assert "not an object" in final[0]["message"]
     assert final[1]["fault"] == "harness"
-    assert "gone.c is no file" in final[1]["message"]
+    assert "gone.c is not a file" in final[1]["message"]
 
 
 def test_a_device_is_found_by_its_name_or_refused(settings: server.Settings) -> None:

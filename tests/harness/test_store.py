@@ -1,4 +1,4 @@
-"""The cache of built artifacts: whole or not there, plain files only, bounded."""
+"""The cache of builds: an entry is whole or absent, holds only plain files, and has a limited size."""
 
 import os
 import threading
@@ -15,7 +15,7 @@ FACTS = wire.Facts(registers=4, warnings=("a",), instructions={"FFMA": 2})
 
 @pytest.fixture
 def output(tmp_path):
-    """A folder as a build leaves it."""
+    """Return a folder as a build leaves it."""
     folder = tmp_path / "output"
     (folder / "cache" / "kernel").mkdir(parents=True)
     (folder / "candidate.py").write_bytes(b"text")
@@ -27,7 +27,7 @@ def put(tmp_path, output):
     return store.store(tmp_path / "entries" / "one", Built(output, FACTS, seconds=1.5))
 
 
-def test_a_folder_and_a_file_come_back_whole(tmp_path, output):
+def test_a_stored_folder_and_a_stored_file_are_loaded_whole(tmp_path, output):
     made = put(tmp_path, output)
     found = store.stored(tmp_path / "entries" / "one")
     assert (found.artifact, found.facts, found.seconds, found.cached) == (made.artifact, FACTS, 1.5, True)
@@ -50,7 +50,7 @@ def test_a_damaged_entry_is_removed(tmp_path, output, damage):
 
 
 @pytest.mark.parametrize("planted", ["link", "pipe", "folder link", "deep", "many", "large"])
-def test_what_is_no_plain_file_or_too_much_is_the_builds_fault(tmp_path, output, planted, monkeypatch):
+def test_an_artifact_with_special_files_or_too_much_data_is_a_build_fault(tmp_path, output, planted, monkeypatch):
     monkeypatch.setattr(store, "MAX_ARTIFACT_BYTES", 100)
     monkeypatch.setattr(store, "MAX_FILES", 50)
     {
@@ -72,14 +72,14 @@ def test_one_file_that_is_too_large_is_refused_not_cut(tmp_path, output, monkeyp
         store.read_output(output / "candidate.py")
 
 
-def test_of_two_that_build_the_same_one_waits_for_the_other(tmp_path):
+def test_a_second_build_of_the_same_entry_waits_for_the_build_lock(tmp_path):
     entry, order = tmp_path / "entries" / "one", []
 
     def second():
-        with store.turn(entry):
+        with store.build_lock(entry):
             order.append("second")
 
-    with store.turn(entry):
+    with store.build_lock(entry):
         waiting = threading.Thread(target=second)
         waiting.start()
         waiting.join(0.2)

@@ -1,4 +1,4 @@
-"""What is read of a GPU's memory and compared with what: the host's part, with the kernels it needs in numpy."""
+"""Examination of outputs on a GPU: the host code of memory/stored.py and memory/examiner.py, with kernels in numpy."""
 
 import ctypes
 import shutil
@@ -28,32 +28,32 @@ EXAMINING = ("harness.memory.examiner", "harness.memory.stored")
 
 
 class Array(np.ndarray):
-    """An array of a library that has to be asked for its values."""
+    """An array with cupy's method `get`."""
 
     def get(self) -> np.ndarray:
-        """The values."""
+        """Return the values as a numpy array."""
         return np.asarray(self)
 
 
 class Library(ModuleType):
-    """numpy under cupy's name."""
+    """A module that offers numpy's functions under cupy's name."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
 
     def empty(self, shape: Any, dtype: Any) -> Array:
-        """An array of this library's."""
+        """Return an uninitialized Array."""
         return np.empty(shape, dtype).view(Array)
 
     def zeros(self, shape: Any, dtype: Any) -> Array:
-        """Likewise."""
+        """Return an Array of zeros."""
         return np.zeros(shape, dtype).view(Array)
 
 
 class Kernels:
-    """What stored.py has launched, one element after the other."""
+    """The judge's kernels in numpy, with a count of launches."""
 
-    wide = 1000
+    full_grid = 1000
 
     def __init__(self) -> None:
         self.launched = 0
@@ -64,14 +64,14 @@ class Kernels:
 
 
 def words(place: Any, count: int) -> np.ndarray:
-    """bfloat16 as it is stored, at an address or in an array."""
+    """Return the bits of `count` bfloat16 values, stored at an address or in an array."""
     if isinstance(place, np.ndarray):
         return np.asarray(place).reshape(-1)[:count]
     return np.frombuffer((ctypes.c_uint16 * count).from_address(int(place)), np.uint16)
 
 
 def floats(stored: np.ndarray) -> np.ndarray:
-    """bfloat16 as float32."""
+    """Return bfloat16 bits as float32 values."""
     return (stored.astype(np.uint32) << 16).view(np.float32)
 
 
@@ -87,7 +87,7 @@ def pick(rows: np.ndarray, length: np.uint64, copies: np.ndarray) -> None:
 
 
 def compare(got: Any, expected: np.ndarray, rows: np.uint64, cols: np.uint64, *rest: Any) -> None:
-    """See kernels.cu; what has no part in the verdict is left out."""
+    """See kernels.cu; sums that do not affect the verdict are left out."""
     _left, _right, rms, allowed, *_, errors, wrong = rest
     calls, each = len(expected), int(rows) * int(cols)
     made, right = floats(words(got, calls * each)).reshape(calls, each), expected.reshape(calls, each)
@@ -99,7 +99,7 @@ def compare(got: Any, expected: np.ndarray, rows: np.uint64, cols: np.uint64, *r
 
 
 class Memory:
-    """Inputs and honest outputs of some sets where a GPU's would lie, and what looks at them."""
+    """Inputs and honest outputs of some operand sets in host memory, with a Stored that examines them."""
 
     def __init__(self, task: tasks.Task) -> None:
         from harness.memory.examiner import Examiner
@@ -118,7 +118,7 @@ class Memory:
         self.stored = Stored(Examiner(self.kernels), task, CASE, self.layout, *places)  # type: ignore[arg-type]
 
     def write(self, index: int, **buffers: np.ndarray) -> None:
-        """Buffers of a set, rounded."""
+        """Write buffers of a set, rounded to bfloat16."""
         for name, values in buffers.items():
             column = "XWY".index(name)
             memory, begin = (self.outputs if name == "Y" else self.inputs), int(self.layout.offsets[index, column])
@@ -126,7 +126,7 @@ class Memory:
             memory[begin : begin + 2 * values.size].view(np.uint16)[:] = bits.ravel()
 
     def look(self, seed: int, *, sets: range = range(SETS), full: bool = False) -> str:
-        """What is found wrong with these sets."""
+        """Return the detail of the first wrong output of these sets; empty if none is wrong."""
         check = OutputCheck(0, 1, np.random.default_rng(seed), full=full)
         mistake = self.stored.examine(sets, check)
         return mistake.detail if mistake else ""
@@ -147,15 +147,15 @@ def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         del sys.modules[name]
 
 
-def test_honest_outputs_are_right_whole_and_by_their_rows(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_honest_outputs_pass_the_full_comparison_and_row_samples(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert [memory.look(seed) for seed in range(5)] == [""] * 5
     assert memory.look(0, full=True) == ""
     assert memory.look(0, sets=range(1, 4)) == ""
 
 
-def test_calls_are_compared_in_as_many_parts_as_memory_asks_for(
-    memory: Memory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calls_are_compared_in_parts_that_fit_the_memory_limit(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = 128 * COLS if memory.stored.task.takes_rows_of_calls else COLS
     monkeypatch.setattr(sys.modules["harness.memory.stored"], "MAX_DECODED_BYTES", 2 * 4 * (128 * COLS + weights))
     assert memory.look(0) == ""
@@ -172,19 +172,19 @@ def test_wrong_rows_of_one_call_are_found_and_the_sample_stays_secret(memory: Me
     assert memory.look(0, sets=range(3)) == ""
 
 
-def test_each_call_is_held_against_its_own_inputs(memory: Memory) -> None:
+def test_each_call_is_compared_with_the_reference_of_its_own_inputs(memory: Memory) -> None:
     other = memory.outputs[int(memory.layout.offsets[0, 2]) :][: 2 * ROWS * COLS].view(np.uint16)
     memory.write(1, Y=floats(other).reshape(ROWS, COLS))
     assert "elements of Y are wrong" in memory.look(0)
 
 
-def test_several_calls_take_one_reference_where_it_has_their_rows_at_once(memory: Memory) -> None:
+def test_one_reference_serves_several_calls_if_the_task_accepts_their_rows_together(memory: Memory) -> None:
     assert TASK.takes_rows_of_calls
     memory.look(0)
     assert (memory.kernels.launched <= 6) == memory.stored.task.takes_rows_of_calls
 
 
-def test_nobody_is_accused_by_a_reference_that_cannot_be_asked_for_all_at_once(memory: Memory) -> None:
+def test_honest_outputs_pass_if_the_joint_reference_is_wrong(memory: Memory) -> None:
     task = memory.stored.task
     mixing = SimpleNamespace(
         tolerance=task.benchmark.tolerance,
@@ -198,7 +198,7 @@ def test_nobody_is_accused_by_a_reference_that_cannot_be_asked_for_all_at_once(m
     assert "in a secret sample" in memory.look(0)
 
 
-def test_a_reference_that_mixes_what_belongs_to_calls_is_asked_call_by_call(tmp_path: Path) -> None:
+def test_a_reference_that_mixes_rows_of_calls_is_computed_per_call(tmp_path: Path) -> None:
     shutil.copytree(TASK.folder, tmp_path / "task")
     file = tmp_path / "task" / "benchmark.py"
     for change in ("* (weight - weight.mean())", "* (weight - weight.mean()) * xp.float32(1e-5)", "@ xp.diag(weight)"):

@@ -1,4 +1,4 @@
-"""What the judge reads of a worker that the system's own limits do not bind."""
+"""Figures of a worker that the judge watches because no system limit covers them."""
 
 import os
 import threading
@@ -6,13 +6,13 @@ import threading
 from harness.worker import process
 
 
-def test_the_threads_of_a_process_are_counted_and_of_one_that_has_ended_there_are_none():
-    before, end = process._threads(os.getpid()), threading.Event()
+def test_threads_of_a_process_are_counted_and_an_ended_process_has_none():
+    before, end = process._thread_count(os.getpid()), threading.Event()
     started = [threading.Thread(target=end.wait) for _ in range(5)]
     for thread in started:
         thread.start()
-    assert process._threads(os.getpid()) == before + 5
+    assert process._thread_count(os.getpid()) == before + 5
     end.set()
     for thread in started:
         thread.join()
-    assert process._threads(1 << 22) == 0
+    assert process._thread_count(1 << 22) == 0

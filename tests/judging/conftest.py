@@ -1,4 +1,4 @@
-"""Fixtures of tests of the judging stages: a task, and a scripted_judge that judges on a scripted device."""
+"""Fixtures of the tests of judging: a task, and a function that opens it on a scripted device."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,14 +14,16 @@ from harness.task import Task
 
 @pytest.fixture(scope="session")
 def task() -> Task:
-    """The 64^3 product, with as much time to measure it as a real task has."""
+    """Return the product of 64 x 64 matrices, with the time limit of a real task."""
     loaded = benchmark_check.load(SMALL)
     return replace(loaded, limits=replace(loaded.limits, timing_s=2.0))
 
 
 @pytest.fixture
 def scripted_judge(task: Task, tmp_path: Path) -> Callable[..., ScriptedJudge]:
-    """Open the task: `scripted_judge(Script(...), fast=Behaviour(...))` judges a candidate `fast`."""
+    """Return a function that opens the task: `scripted_judge(Script(...), fast=Behaviour(...))` judges a candidate
+    `fast`.
+    """
 
     def opened(script: Script = Script(), *, of: Task = task, **candidates: Behaviour) -> ScriptedJudge:  # noqa: B008 (frozen)
         return open_scripted_judge(of, tmp_path, script, candidates)

@@ -1,4 +1,4 @@
-"""What is measured again because something else ran, and what a verdict says of it."""
+"""A disturbed figure is measured again, and the verdict reports it."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -10,37 +10,37 @@ from harness.wire.messages import Figure
 
 
 @pytest.mark.parametrize(
-    ("disturbances", "settled", "taken", "said", "figures"),
+    ("disturbances", "settled", "measurements", "notes", "figures"),
     [
         ([""], False, 1, [], []),
         (["a load"], True, 1, [], []),
-        (["a load", ""], False, 2, ["the audit: timed again, for it was disturbed: a load"], []),
+        (["a load", ""], False, 2, ["the audit: measured again because it was disturbed: a load"], []),
         (
             ["a load", "two loads"],
             False,
             2,
-            ["the audit: disturbed, and once more when it was timed again: two loads"],
+            ["the audit: disturbed in both measurements: two loads"],
             [Figure.AUDIT],
         ),
     ],
 )
-def test_what_was_disturbed_is_measured_once_more(
-    disturbances: list[str], taken: int, said: list[str], figures: list[Figure], *, settled: bool
+def test_a_disturbed_figure_is_measured_once_more(
+    disturbances: list[str], measurements: int, notes: list[str], figures: list[Figure], *, settled: bool
 ) -> None:
-    findings, left = Findings(), list(disturbances)
+    findings, remaining = Findings(), list(disturbances)
     measured: list[Any] = []
 
     def monitor() -> Any:
-        by = left.pop(0)
-        return SimpleNamespace(disturbance=lambda: by)
+        disturbance = remaining.pop(0)
+        return SimpleNamespace(disturbance=lambda: disturbance)
 
     def measure(monitored: Any) -> int:
         measured.append(monitored)
         return len(measured)
 
-    found = findings.undisturbed(DisturbableFigure(Figure.AUDIT, "the audit", measure, monitor, lambda _: settled))
-    assert found == len(measured) == taken
-    assert findings.notes == said
+    result = findings.undisturbed(DisturbableFigure(Figure.AUDIT, "the audit", measure, monitor, lambda _: settled))
+    assert result == len(measured) == measurements
+    assert findings.notes == notes
     assert findings.verdict("passed").disturbed == tuple(figures)
 
 

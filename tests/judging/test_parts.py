@@ -1,4 +1,4 @@
-"""Parts of judging and timing by themselves: duels, stages, scores, sessions, flags, guards, orders."""
+"""Units of judging and timing: duels, stages, scores, sessions, flags, guards, batch requests."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,27 +27,27 @@ KEY = inputs.fresh_key()
     ("ratio", "quads", "won"),
     [(1.05, 24, True), (1.005, 24, False), (0.9, 24, False), (1.05, 12, False)],
 )
-def test_a_duel_is_won_by_more_than_the_margin_and_only_with_all_its_quads(ratio, quads, won):
+def test_a_duel_is_won_only_above_the_margin_and_after_all_quads(ratio, quads, won):
     ratios = ratio * np.exp(np.random.default_rng(0).normal(0, 0.001, quads))
-    fought = duel.Duel(ratios, planned=24)
-    assert fought.won is won
-    assert fought.interval[0] <= fought.speedup <= fought.interval[1]
-    assert fought.interval == duel.Duel(ratios, planned=24).interval
+    result = duel.Duel(ratios, planned=24)
+    assert result.won is won
+    assert result.interval[0] <= result.speedup <= result.interval[1]
+    assert result.interval == duel.Duel(ratios, planned=24).interval
 
 
 @dataclass
 class State:
-    """The state that stages work on."""
+    """A state that stages can work on."""
 
     findings: Findings = field(default_factory=Findings)
-    said: list[str] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
 
     @property
     def progress(self):
-        return self.said.append
+        return self.announced.append
 
 
-def test_stages_run_in_order_as_far_as_they_apply_and_the_first_failure_ends_them():
+def test_stages_that_apply_run_in_order_until_one_fails():
     def fail(state: State) -> None:
         raise CandidateFailed("incorrect", "no")
 
@@ -63,18 +63,18 @@ def test_stages_run_in_order_as_far_as_they_apply_and_the_first_failure_ends_the
     with pytest.raises(CandidateFailed, match="no"):
         judgement.run_stages(stages, state)
     assert ran == ["quick", "build"]
-    assert state.said == ["build", "timing"]
+    assert state.announced == ["build", "timing"]
     assert set(state.findings.durations_s) == {"build", "timing"}
 
 
 def test_a_score_is_a_quantile_within_its_interval():
     batches = [score.BatchTime(seconds, 1, KEY) for seconds in np.linspace(1.0, 2.0, 21)]
-    found = score.score(batches, quantile=0.5, rng=np.random.default_rng(0))
-    assert found.call_s == pytest.approx(1.5)
-    assert found.low_s < found.call_s < found.high_s
+    scored = score.score(batches, quantile=0.5, rng=np.random.default_rng(0))
+    assert scored.call_s == pytest.approx(1.5)
+    assert scored.low_s < scored.call_s < scored.high_s
 
 
-def test_overheads_are_told_by_language_and_the_trusted_language_is_the_first(scripted_judge):
+def test_overheads_are_kept_by_language_and_the_first_language_is_trusted(scripted_judge):
     measured = scripted_judge().opened.calibration
     two = {"cuda": {0.0: Overhead(1e-5, 1e-6)}, "triton": {0.0: Overhead(3e-5, 1e-6)}}
     calibration = Calibration("card", measured.measured_at, 1.0, {}, two)
@@ -85,18 +85,20 @@ def test_overheads_are_told_by_language_and_the_trusted_language_is_the_first(sc
 
 @pytest.fixture
 def timed(scripted_judge):
-    """Return a function that times one batch of calls of `call_s` on a device with this dispatch overhead, seconds."""
+    """Return a function that times one batch of calls of `call_s` seconds on a device with this dispatch overhead in
+    seconds.
+    """
 
     def batch(call_s: float, *, overhead_s: float, calls: int):
-        here = scripted_judge(Script(overhead_s=overhead_s), one=Behaviour(call_s=call_s))
-        built = here.opened.build(Path(here.source("one").path), language="c")
+        scripted = scripted_judge(Script(overhead_s=overhead_s), one=Behaviour(call_s=call_s))
+        built = scripted.opened.build(Path(scripted.source("one").path), language="c")
         assert isinstance(built, Built)
-        with here.opened.worker(built.artifact) as worker:
-            session = here.opened.session(worker, here.opened.main, sets=calls)
+        with scripted.opened.worker(built.artifact) as worker:
+            session = scripted.opened.session(worker, scripted.opened.main, sets=calls)
             session.refresh(range(calls), KEY)
-            found = session.run(range(calls), KEY)
-            found.verify(full=True)
-            return found
+            batch_of_calls = session.run(range(calls), KEY)
+            batch_of_calls.verify(full=True)
+            return batch_of_calls
 
     return batch
 
@@ -106,21 +108,21 @@ def test_the_dispatch_overhead_is_deducted_from_a_batch(timed):
     assert (batch.time.call_s, batch.time.calls, batch.time.key) == (pytest.approx(1e-3), 2, KEY)
 
 
-def test_some_of_a_batchs_time_counts_whatever_is_deducted(timed):
+def test_a_fraction_of_the_batch_time_counts_however_large_the_deduction(timed):
     batch = timed(1e-7, overhead_s=1e-3, calls=1)
     assert batch.time.call_s == pytest.approx(LEAST_LEFT * 1e-3, rel=0.01)
 
 
-def test_a_batch_is_told_in_microseconds(scripted_judge):
-    told = timed_cases.as_wire(scripted_judge().opened.main, score.BatchTime(2e-3, 4, KEY, {"power_w": 600.0}))
-    assert told == wire.Batch("main", 4, 2000.0, KEY, {"power_w": 600.0})
+def test_a_verdict_reports_batches_in_microseconds(scripted_judge):
+    batch_on_wire = timed_cases.as_wire(scripted_judge().opened.main, score.BatchTime(2e-3, 4, KEY, {"power_w": 600.0}))
+    assert batch_on_wire == wire.Batch("main", 4, 2000.0, KEY, {"power_w": 600.0})
 
 
 def test_a_task_without_a_gpu_has_no_flags(scripted_judge):
     assert correctness.flags(scripted_judge().opened.task, wire.Facts(text_bytes=1)) == []
 
 
-def test_the_seconds_of_a_guard_are_counted_only_where_a_judgement_asks_for_them():
+def test_seconds_of_guards_are_counted_only_during_a_judgement():
     ticks = iter(range(0, 10_000_000_000, 1_000_000_000))
     with guards.guard("poison"):
         pass
@@ -133,13 +135,13 @@ def test_the_seconds_of_a_guard_are_counted_only_where_a_judgement_asks_for_them
     assert spent_s == {"poison": 2.0}
 
 
-def test_a_wait_ends_early_where_its_condition_holds():
+def test_a_wait_ends_early_if_its_condition_is_true():
     clock, asked = SystemClock(), []
     clock.wait_until(clock.now_ns() + 3_600_000_000_000, or_until=lambda: bool(asked.append(1) or len(asked) > 2))
     assert len(asked) == 3
     clock.wait_until(clock.now_ns() - 1, or_until=lambda: pytest.fail("it was over"))
 
 
-def test_batch_requests_are_calls_unless_they_say_otherwise():
+def test_a_batch_request_runs_calls_by_default():
     assert BatchRequest((1,), np.zeros((1, 1), np.uint64), (True,)).manner == CALL
     assert len({CALL, CAPTURE, REPLAY}) == 3

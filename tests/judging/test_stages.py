@@ -1,4 +1,4 @@
-"""Every stage of a measurement, on a scripted device: what ends a candidate, with which status and which words."""
+"""The stages of a measurement on a scripted device: each way to fail with its status and detail."""
 
 import itertools
 
@@ -13,28 +13,28 @@ from harness.judging import judge
 HIDDEN = "sizes not a multiple of 8"
 
 
-def test_the_stages_of_a_judgement_are_lists_that_one_can_read():
+def test_the_stages_of_a_judgement_are_readable_lists():
     names = [stage.name for stage in (*judge.MEASURE, *judge.CONTEND)]
     assert names == [
         "admit", "build", "correctness", "timing", "floor", "audit", "duel", "vendor", "sustained",
     ]  # fmt: skip
 
 
-def test_an_honest_candidate_passes_and_tells_its_stages(scripted_judge):
-    here = scripted_judge(Script(overhead_s=2e-6), honest=Behaviour(call_s=1e-4))
-    verdict = here.measure("honest")
+def test_an_honest_candidate_passes_and_the_verdict_lists_its_stages(scripted_judge):
+    scripted = scripted_judge(Script(overhead_s=2e-6), honest=Behaviour(call_s=1e-4))
+    verdict = scripted.measure("honest")
     assert verdict.status == "passed"
     assert verdict.promotion is None
     assert verdict.measurement.time_us == pytest.approx(100.0, rel=1e-3)
-    assert [stage for stage in here.stages if ":" not in stage] == ["build", "correctness", "timing"]
+    assert [stage for stage in scripted.stages if ":" not in stage] == ["build", "correctness", "timing"]
     assert set(verdict.durations_s) == {"build", "correctness", "timing"}
     assert verdict.source_digest
 
 
-def test_each_case_that_is_checked_is_announced_and_a_hidden_one_by_its_kind(scripted_judge):
-    here = scripted_judge(honest=Behaviour())
-    here.measure("honest")
-    steps = [stage for stage in here.stages if stage.startswith("correctness: ")]
+def test_each_checked_case_is_announced_and_a_hidden_case_only_by_its_kind(scripted_judge):
+    scripted = scripted_judge(honest=Behaviour())
+    scripted.measure("honest")
+    steps = [stage for stage in scripted.stages if stage.startswith("correctness: ")]
     assert steps[0] == "correctness: case main, 1 of 3"
     assert steps[1] == f"correctness: a hidden case, {HIDDEN}, 2 of 3"
 
@@ -58,7 +58,7 @@ def test_a_build_that_fails_has_the_status_that_the_builder_gives(scripted_judge
         (ScriptedEvent(batch=1, overdue=True), "timed_out", f"deadline in a hidden case: {HIDDEN}"),
         (ScriptedEvent(batch=0, mistake="C[0,0] is 1"), "incorrect", "case main: C[0,0] is 1 [inputs main:1:"),
         (ScriptedEvent(batch=1, mistake="C[0,0] is 1"), "incorrect", f"wrong in a hidden case: {HIDDEN}"),
-        (ScriptedEvent(batch=0, overrun=4), "incorrect", "wrote outside the outputs: 4 bytes beside them changed"),
+        (ScriptedEvent(batch=0, overrun=4), "incorrect", "wrote outside the outputs: 4 bytes around them changed"),
         (ScriptedEvent(batch=0, excess="3 GiB are taken"), "crashed", "3 GiB are taken"),
         (ScriptedEvent(batch=0, tampered="the inputs were changed"), "tampered", "case main: the inputs were changed"),
         (ScriptedEvent(batch=0, busy="the GPU was still at work"), "tampered", "still at work"),
@@ -69,7 +69,7 @@ def test_a_build_that_fails_has_the_status_that_the_builder_gives(scripted_judge
         (at_timed(1, late_samples=1), "tampered", "1 of 64"),
     ],
 )
-def test_every_way_to_fail_has_a_status_and_words(scripted_judge, event, status, detail):
+def test_every_way_to_fail_has_a_status_and_a_detail(scripted_judge, event, status, detail):
     verdict = scripted_judge(bad=Behaviour(events=(event,))).measure("bad")
     assert verdict.status == status
     assert detail in verdict.detail
@@ -77,18 +77,18 @@ def test_every_way_to_fail_has_a_status_and_words(scripted_judge, event, status,
 
 
 def test_the_last_batch_is_examined_after_its_worker_is_dead(scripted_judge):
-    here = scripted_judge(Script(seed=3), late=Behaviour())
-    batches = len(here.measure("late").batches)
-    # In the same script the same number of batches is drawn again.
+    scripted = scripted_judge(Script(seed=3), late=Behaviour())
+    batches = len(scripted.measure("late").batches)
+    # The same script draws the same number of batches again.
     again = scripted_judge(Script(seed=3), late=Behaviour(events=(at_timed(batches - 1, late_samples=5),)))
     assert again.measure("late").status == "tampered"
 
 
-def test_a_rate_above_the_ceiling_is_no_measurement(scripted_judge, task):
+def test_a_rate_above_the_ceiling_is_tampered(scripted_judge, task):
     impossible_s = task.work(task.timed[0]) / 1.2e12
     verdict = scripted_judge(Script(peak=1e12), miracle=Behaviour(call_s=impossible_s)).measure("miracle")
     assert verdict.status == "tampered"
-    assert "1.20 of the peak: faster than physics" in verdict.detail
+    assert "1.20 of the peak, which this device cannot reach" in verdict.detail
 
 
 @pytest.mark.parametrize(("event", "look"), [
@@ -96,16 +96,16 @@ def test_a_rate_above_the_ceiling_is_no_measurement(scripted_judge, task):
     (ScriptedEvent(batch=0, overdue=True), 1),
     (ScriptedEvent(batch=0, busy="still at work"), 1),
 ])  # fmt: skip
-def test_a_failure_that_others_may_have_caused_blames_nobody_while_they_compute(scripted_judge, event, look):
+def test_a_failure_that_other_processes_can_cause_is_no_verdict_while_they_compute(scripted_judge, event, look):
     with pytest.raises(MachineError, match="another process computes"):
         scripted_judge(Script(other_processes_at=(look,)), bad=Behaviour(events=(event,))).measure("bad")
 
 
-def test_a_wrong_output_is_blamed_even_beside_others(scripted_judge):
-    here = scripted_judge(
+def test_a_wrong_output_is_incorrect_even_while_other_processes_compute(scripted_judge):
+    scripted = scripted_judge(
         Script(other_processes_at=(1,)), bad=Behaviour(events=(ScriptedEvent(batch=0, mistake="C[0,0] is 1"),))
     )
-    assert here.measure("bad").status == "incorrect"
+    assert scripted.measure("bad").status == "incorrect"
 
 
 def test_nothing_is_judged_while_another_process_computes(scripted_judge):
@@ -129,9 +129,9 @@ def test_the_guards_of_one_judgement_are_not_counted_in_the_next():
     assert ledgers == [{"poison": 1.0}, {"poison": 1.0}]
 
 
-def test_an_incorrect_candidate_tells_its_guards_and_the_stages_that_it_reached(scripted_judge):
-    here = scripted_judge(bad=Behaviour(events=(ScriptedEvent(batch=0, mistake="C[0,0] is 1"),)))
-    verdict = here.measure("bad")
+def test_the_verdict_on_an_incorrect_candidate_has_guards_and_the_stages_reached(scripted_judge):
+    scripted = scripted_judge(bad=Behaviour(events=(ScriptedEvent(batch=0, mistake="C[0,0] is 1"),)))
+    verdict = scripted.measure("bad")
     assert verdict.status == "incorrect"
     assert {"poison", "checksums", "verification"} <= set(verdict.guards_s)
     assert set(verdict.durations_s) == {"build", "correctness"}

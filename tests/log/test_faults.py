@@ -14,7 +14,7 @@ import pytest
 
 from kernelsmith.core.run import RunConfig
 from kernelsmith.errors import LogError, UsageError
-from kernelsmith.log.migrations import VERSION
+from kernelsmith.log.schema import VERSION
 from kernelsmith.log.store import open_store
 
 CONFIG = RunConfig(task="cpu_matmul", proposer="tuner")

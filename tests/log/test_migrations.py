@@ -15,9 +15,10 @@ from kernelsmith.core.attempt import Attempt, NoCandidate
 from kernelsmith.core.history import History
 from kernelsmith.core.verdict import Figure
 from kernelsmith.errors import LogError, UsageError
-from kernelsmith.log import database, migrations, tables
-from kernelsmith.log.migrations import STEPS, VERSION
+from kernelsmith.log import migrations, opening, tables
+from kernelsmith.log.migrations import STEPS
 from kernelsmith.log.reader import Reader, open_reader
+from kernelsmith.log.schema import VERSION
 from kernelsmith.log.store import open_store
 
 OLD = [path for path in COMMITTED if path.stem != f"v{VERSION}"]
@@ -50,6 +51,10 @@ def histories(log: Reader) -> dict[str, History]:
 def test_every_version_has_its_database() -> None:
     assert [path.stem for path in COMMITTED] == [f"v{number}" for number in range(1, VERSION + 1)]
     assert [version(path) for path in COMMITTED] == list(range(1, VERSION + 1))
+
+
+def test_every_version_has_the_step_that_leads_to_it() -> None:
+    assert len(STEPS) == VERSION
 
 
 @every_database
@@ -436,7 +441,7 @@ def test_of_processes_that_migrate_at_once_one_does_and_all_go_on(tmp_path, copi
 @every_old_database
 def test_a_large_old_database_is_refused_with_the_command_that_converts_it(copied, committed, monkeypatch) -> None:
     path = copied(committed)
-    monkeypatch.setattr(database, "LARGEST_COPY_BYTES", path.stat().st_size - 1)
+    monkeypatch.setattr(opening, "LARGEST_COPY_BYTES", path.stat().st_size - 1)
     with pytest.raises(UsageError, match=f"`kernelsmith migrate --db {path}`") as caught:
         open_reader(path)
     assert "\n" not in str(caught.value)
@@ -446,7 +451,7 @@ def test_a_large_old_database_is_refused_with_the_command_that_converts_it(copie
 
 
 def test_a_private_copy_is_gone_when_the_reader_is_closed(copied, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(database.tempfile, "tempdir", str(tmp_path / "private"))
+    monkeypatch.setattr(opening.tempfile, "tempdir", str(tmp_path / "private"))
     (tmp_path / "private").mkdir()
     with open_reader(copied(V3)):
         assert list((tmp_path / "private").iterdir())

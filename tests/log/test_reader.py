@@ -17,7 +17,7 @@ from log.plain import DATABASES, plain
 from kernelsmith.core.attempt import Directive, Stance
 from kernelsmith.core.run import Event, EventKind, Run
 from kernelsmith.core.usage import Exchange, Usage
-from kernelsmith.errors import UsageError
+from kernelsmith.errors import LogError, UsageError
 from kernelsmith.log import rows
 from kernelsmith.log.reader import open_reader
 from kernelsmith.log.store import Store, open_store
@@ -116,8 +116,8 @@ def test_a_reader_returns_while_a_writer_holds_the_lock(path, store, run) -> Non
 
 def test_a_reader_takes_no_lock_that_a_writer_waits_for(path, store, run) -> None:
     with open_reader(path) as log:
-        with log._reading() as connection:
-            connection.exec_driver_sql("select count(*) from attempts").one()
+        with log._source.reading() as transaction:
+            assert transaction.tuples("select count(*) from attempts") == [(1,)]
             store.ask(run, DIRECTIVE)
         assert len(log.history(run).asks) == 2
 
@@ -185,8 +185,8 @@ def test_a_reader_writes_nothing(path, store, run) -> None:
     with open_reader(path) as log:
         log.history(log.run("r"))
         log.summaries()
-        with log._reading() as connection, pytest.raises(Exception, match="readonly"):
-            connection.exec_driver_sql("delete from attempts")
+        with pytest.raises(LogError, match="readonly"), log._source.reading() as transaction:
+            transaction.tuples("delete from attempts")
     assert (path.read_bytes(), path.stat().st_mtime_ns) == (before, at)
 
 

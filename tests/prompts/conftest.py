@@ -1,4 +1,4 @@
-"""A small task and histories of it, made of the real domain types."""
+"""A small task, and attempts and histories of it, for tests of prompts."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -79,11 +79,14 @@ def history(device: Device) -> Callable[..., History]:
 
 @pytest.fixture
 def attempt() -> Callable[..., Attempt]:
-    """Builds an attempt: `attempt(3, 0.41)` passed at 41 %, `attempt(4, Status.CRASHED, detail=...)` failed."""
+    """Return a function that makes an attempt.
+
+    `attempt(3, 0.41)` passed at 41 % of peak; `attempt(4, Status.CRASHED, detail=...)` failed.
+    """
 
     def make(
         number: int,
-        came_of: float | Status,
+        outcome: float | Status,
         *,
         source: str | None = "",
         parent: int | None = None,
@@ -96,8 +99,8 @@ def attempt() -> Callable[..., Attempt]:
         candidate = Candidate(text, Language.C) if text is not None else None
         reason = None if candidate else NoCandidate.NO_BLOCK
         proposal = Proposal(Origin.MODEL, hypothesis or f"idea {number}", candidate, parent, reason)
-        found = _passed(came_of, promotion, verdict) if isinstance(came_of, float) else Verdict(came_of, **verdict)
-        return Attempt(number, Ask(number, Directive(stance, parent), number - 1), 0, proposal, found, AT, 2.0)
+        judgement = _passed(outcome, promotion, verdict) if isinstance(outcome, float) else Verdict(outcome, **verdict)
+        return Attempt(number, Ask(number, Directive(stance, parent), number - 1), 0, proposal, judgement, AT, 2.0)
 
     return make
 
@@ -120,7 +123,7 @@ def _passed(utilization: float, promotion: Promotion | None, rest: dict) -> Verd
 
 @pytest.fixture
 def story(attempt) -> Sequence[Attempt]:
-    """A short run: skeleton, a first pass, a failure, a promotion, a reply without code."""
+    """Return the attempts of a short run: skeleton, first pass, failure, promotion, reply without code."""
     facts = Facts(text_bytes=2048, vector_bits=256, instructions={"fma": 96}, warnings=("unused variable 'x'",))
     return (
         attempt(0, Status.INCORRECT, stance=Stance.OPEN, detail="C[0,0] is NaN; all tiles wrong"),

@@ -1,4 +1,4 @@
-"""What is read out of a reply, however a model puts it."""
+"""Tests of the parsing of a model's reply: hypothesis, source file, language, or the reason for no candidate."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def read(reply, *, languages=(Language.C,), incomplete=None):
     return parse(reply, entry="matmul", languages=languages, incomplete=incomplete)
 
 
-def test_a_reply_as_asked_for():
+def test_a_reply_in_the_requested_form_is_parsed():
     answer = read(f"Hypothesis: tiles of 6x16 keep the sum in registers.\n\n{FENCED}")
     assert answer.hypothesis == "tiles of 6x16 keep the sum in registers."
     assert answer.candidate.source == KERNEL
@@ -34,7 +34,7 @@ def test_a_reply_as_asked_for():
         ("", ""),
     ],
 )
-def test_the_hypothesis_is_found(words, hypothesis):
+def test_the_hypothesis_is_found_in_differently_formatted_replies(words, hypothesis):
     assert read(f"{words}\n\n{FENCED}").hypothesis == hypothesis
 
 
@@ -44,7 +44,7 @@ def test_a_hypothesis_is_one_clean_line_of_limited_length():
     assert len(hypothesis) <= caps.HYPOTHESIS
 
 
-def test_code_is_not_taken_for_words():
+def test_a_hypothesis_inside_a_code_block_is_ignored():
     assert read(f"```c\n// hypothesis: from a comment\n{KERNEL}```\nHypothesis: after it.").hypothesis == "after it."
 
 
@@ -65,22 +65,22 @@ def test_the_file_is_the_last_block_that_defines_the_entry(reply):
     assert read(reply).candidate.source == KERNEL
 
 
-def test_without_a_definition_the_last_block_that_names_the_entry_is_taken():
+def test_the_file_is_the_last_block_that_names_the_entry_if_none_defines_it():
     assert "DEFINE(matmul)" in read("```\n" + "x\n" * 50 + "```\n```\nDEFINE(matmul)\n```").candidate.source
 
 
-def test_a_block_without_the_entry_is_left_to_the_judge_to_reject():
+def test_a_block_without_the_entry_is_still_a_candidate():
     assert read("```c\nvoid other(void) {}\n```").candidate.source == "void other(void) {}\n"
 
 
-def test_a_python_kernel_is_found_among_others():
+def test_the_python_block_that_defines_the_entry_is_the_file():
     reply = "```python\nmatmul(a, b, c, dev)\n```\n```python\ndef matmul(A, B, C, device):\n    pass\n```"
     candidate = read(reply, languages=(Language.TRITON,)).candidate
     assert candidate.language is Language.TRITON
     assert "def matmul" in candidate.source
 
 
-def test_the_fence_tells_the_language_where_a_task_has_several():
+def test_the_fences_tag_decides_the_language_if_a_task_has_several():
     both = (Language.CUDA, Language.TRITON)
     assert read("```python\ndef matmul(A):\n  pass\n```", languages=both).candidate.language is Language.TRITON
     assert read(f"```cpp\n{KERNEL}```", languages=both).candidate.language is Language.CUDA
@@ -108,19 +108,19 @@ def test_a_reply_without_a_whole_file_has_a_reason(reply, incomplete, reason, sa
 
 
 @pytest.mark.parametrize("opening", ["<think>", ""])
-def test_thinking_is_not_part_of_the_reply(opening):
+def test_text_inside_think_tags_is_ignored(opening):
     thought = f"{opening}Hypothesis: first idea\n```c\nvoid matmul(int wrong) {{}}\n```\n</think>"
     answer = read(f"{thought}\nHypothesis: second.\n\n{FENCED}")
     assert answer.hypothesis == "second."
     assert answer.candidate.source == KERNEL
 
 
-def test_a_reply_that_was_cut_after_the_whole_file_counts():
+def test_a_reply_cut_off_after_the_whole_file_has_a_candidate():
     assert read(f"{FENCED}\nAnd further", incomplete=NoCandidate.CUT_OFF).candidate.source == KERNEL
 
 
 @pytest.mark.parametrize("piece", ["`", "```c\n", "<think>", "matmul(", "* ", "\n"])
-def test_a_strange_reply_of_a_megabyte_is_read(piece):
+def test_a_malformed_reply_of_a_megabyte_is_parsed_in_linear_time(piece):
     """A reader that takes quadratic time would need hours."""
     reply = piece * (1_000_000 // len(piece))
     assert read(f"Hypothesis: x\n```c\n{reply}\n```").hypothesis == "x"

@@ -1,4 +1,4 @@
-"""Asks, and histories that grow by what a proposer answers."""
+"""Asks for tests of proposers, and histories to which a proposer's answers are added."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 @pytest.fixture
 def ask() -> Callable[..., Ask]:
-    """An ask by number."""
+    """Return a function that makes an ask with a number."""
 
     def make(number: int, stance: Stance = Stance.REFINE, *, parent: int | None = None, seen: int = -1) -> Ask:
         return Ask(number, Directive(stance, parent), seen)
@@ -25,7 +25,7 @@ def ask() -> Callable[..., Ask]:
 
 @pytest.fixture
 def judged() -> Callable[..., History]:
-    """The history with one more attempt: this proposal as the answer to the next ask, or to one that is open."""
+    """Return a function that adds a failed attempt to a history: an answer to the next ask, or to the open ask `to`."""
 
     def add(history: History, proposal: Proposal, *, to: Ask | None = None) -> History:
         number = len(history.attempts)
@@ -39,5 +39,5 @@ def judged() -> Callable[..., History]:
 
 @pytest.fixture
 def empty() -> History:
-    """A run that has not begun."""
+    """Return the history of a run without asks and attempts."""
     return History(Run(1, "night", RunConfig("small_matmul", "folder:kernels"), "0" * 64, NOW))

@@ -1,4 +1,4 @@
-"""The folder proposer: each file once, in the order of the names, with what its leading comment says."""
+"""Tests of the folder proposer: each file once, in the order of the names, with its leading comment's statements."""
 
 import random
 from dataclasses import replace
@@ -13,7 +13,7 @@ from kernelsmith.propose.folder import FolderProposer
 
 @pytest.fixture
 def folder(tmp_path):
-    """An empty folder of kernels."""
+    """Return the path of an empty folder for kernels."""
     path = tmp_path / "kernels"
     path.mkdir()
     return path
@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def opened(ask):
-    """The history with more asks that are open at once; all know the attempts so far."""
+    """Return a function that opens more asks in a history; all have seen the attempts so far."""
 
     def add(history, count: int = 1):
         first = len(history.asks)
@@ -33,7 +33,7 @@ def opened(ask):
 
 @pytest.fixture
 def proposed(small_task, folder):
-    """What a new proposer answers to an ask of a history."""
+    """Return a function that lets a new proposer answer one ask of a history."""
 
     def answer(history, ask_number: int):
         asked = history.asks[ask_number]
@@ -44,7 +44,7 @@ def proposed(small_task, folder):
 
 @pytest.fixture
 def answers(small_task, folder, ask, judged, empty):
-    """What a new proposer answers in turn, each answer judged before the next ask."""
+    """Return a function that lets new proposers answer `count` asks, each judged before the next is made."""
 
     def until(count: int, *, history=empty):
         for _ in range(count):
@@ -59,7 +59,7 @@ def _names(history) -> list:
     return [attempt.candidate.params["file"] for attempt in history.attempts]
 
 
-def test_files_are_taken_in_the_order_of_their_names_and_others_are_left_alone(folder, answers):
+def test_files_of_the_tasks_language_are_proposed_in_the_order_of_their_names(folder, answers):
     for name in ("b.c", "a.c", "10.c", "notes.md", "b.cu"):
         (folder / name).write_text(f"// {name}\n")
     (folder / "c.c").mkdir()
@@ -69,13 +69,13 @@ def test_files_are_taken_in_the_order_of_their_names_and_others_are_left_alone(f
     assert (first.candidate.source, first.candidate.language, first.origin) == ("// 10.c\n", Language.C, Origin.FOLDER)
 
 
-def test_after_the_last_file_the_folder_is_exhausted(folder, answers):
+def test_the_folder_is_exhausted_after_its_last_file(folder, answers):
     (folder / "a.c").write_text("int a;")
     with pytest.raises(Exhausted, match=r"every file of .*kernels was judged"):
         answers(2)
 
 
-def test_a_file_that_is_added_later_is_taken_up_by_a_resumed_run(folder, answers):
+def test_a_resumed_run_proposes_a_file_that_was_added_later(folder, answers):
     (folder / "b.c").write_text("int b;")
     history = answers(1)
     (folder / "a.c").write_text("int a;")
@@ -102,7 +102,7 @@ def test_the_leading_comment_holds_hypothesis_and_parent(folder, answers):
     assert (proposal.hypothesis, proposal.parent) == ("wider tiles load less", 1)
 
 
-def test_a_block_comment_holds_them_too(folder, answers):
+def test_a_block_comment_holds_hypothesis_and_parent(folder, answers):
     (folder / "a.c").write_text("int a;")
     (folder / "b.c").write_text("/* Parent: a.c\n * HYPOTHESIS: wider tiles */\nint b;")
     proposal = answers(2).attempts[1].proposal
@@ -118,31 +118,31 @@ def test_the_parent_is_the_latest_attempt_made_from_that_file(folder, answers):
     assert answers(1, history=history).attempts[2].proposal.parent == 1
 
 
-def test_a_parent_that_was_never_judged_is_the_authors_to_fix(folder, answers):
+def test_a_parent_that_was_never_judged_is_a_user_error(folder, answers):
     (folder / "a.c").write_text("// parent: z.c\nint a;")
     with pytest.raises(UsageError, match=r"a\.c: parent: z\.c"):
         answers(1)
 
 
 @pytest.mark.parametrize("source", ["int a; // hypothesis: too late", "\n// hypothesis: after an empty line", ""])
-def test_what_is_not_in_the_leading_comment_is_code(folder, answers, source):
+def test_a_hypothesis_outside_the_leading_comment_is_ignored(folder, answers, source):
     (folder / "a.c").write_text(source)
-    assert answers(1).attempts[0].proposal.hypothesis == "a.c says nothing about itself"
+    assert answers(1).attempts[0].proposal.hypothesis == "a.c states no hypothesis"
 
 
-def test_two_files_with_one_text_are_both_proposed_and_the_loop_says_that_they_are_twins(folder, answers):
+def test_two_files_with_the_same_text_are_both_proposed(folder, answers):
     (folder / "a.c").write_text("int a;")
     (folder / "b.c").write_text("int a;")
     assert _names(answers(2)) == ["a.c", "b.c"]
 
 
-def test_a_file_that_is_no_text_is_one_line_for_the_user(folder, answers):
+def test_a_file_that_is_no_text_is_a_one_line_user_error(folder, answers):
     (folder / "a.c").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match=r"kernels/a\.c: not UTF-8 text"):
         answers(1)
 
 
-def test_a_folder_that_is_not_there_is_one_line_for_the_user(small_task, tmp_path):
+def test_a_folder_that_does_not_exist_is_a_one_line_user_error(small_task, tmp_path):
     with pytest.raises(UsageError, match=r"--proposer folder:.*nowhere: there is no such folder"):
         FolderProposer(small_task, tmp_path / "nowhere")
 
@@ -150,7 +150,7 @@ def test_a_folder_that_is_not_there_is_one_line_for_the_user(small_task, tmp_pat
 # --- several asks open ---
 
 
-def test_asks_that_are_open_at_once_are_answered_with_different_files(folder, answers, opened, proposed):
+def test_asks_opened_together_are_answered_with_different_files(folder, answers, opened, proposed):
     for name in ("a.c", "b.c", "c.c", "d.c"):
         (folder / name).write_text(f"// {name}\n")
     history = opened(answers(1), 3)
@@ -158,7 +158,7 @@ def test_asks_that_are_open_at_once_are_answered_with_different_files(folder, an
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_file_is_proposed_once_in_whatever_order_open_asks_are_answered(
+def test_every_file_is_proposed_once_for_any_order_of_answers_to_open_asks(
     folder, answers, judged, opened, proposed, seed
 ):
     names = [f"{number:02}.c" for number in range(12)]
@@ -174,12 +174,12 @@ def test_every_file_is_proposed_once_in_whatever_order_open_asks_are_answered(
     assert sorted(_names(history)) == names
 
 
-def test_an_ask_before_which_the_skeleton_is_still_open_takes_the_first_file(folder, empty, opened, proposed):
+def test_the_first_file_is_proposed_while_ask_0_is_still_open(folder, empty, opened, proposed):
     (folder / "a.c").write_text("int a;")
     assert proposed(opened(empty, 2), 1).candidate.params["file"] == "a.c"
 
 
-def test_with_more_asks_open_than_files_left_the_last_ask_finds_the_folder_exhausted(folder, answers, opened, proposed):
+def test_the_last_ask_is_exhausted_if_more_asks_are_open_than_files_are_left(folder, answers, opened, proposed):
     for name in ("a.c", "b.c"):
         (folder / name).write_text(f"// {name}\n")
     history = opened(answers(1), 2)
@@ -188,7 +188,7 @@ def test_with_more_asks_open_than_files_left_the_last_ask_finds_the_folder_exhau
         proposed(history, 2)
 
 
-def test_a_parent_whose_attempt_is_still_awaited_is_left_open(folder, answers, opened, proposed):
+def test_the_parent_is_none_while_an_earlier_open_ask_will_be_answered_with_it(folder, answers, opened, proposed):
     (folder / "a.c").write_text("int a;")
     (folder / "b.c").write_text("int b;")
     (folder / "c.c").write_text("// parent: b.c\nint c;")
@@ -196,7 +196,9 @@ def test_a_parent_whose_attempt_is_still_awaited_is_left_open(folder, answers, o
     assert proposed(history, 2).parent is None
 
 
-def test_attempt_numbers_that_are_no_ask_numbers_change_nothing(folder, answers, judged, proposed, opened):
+def test_attempt_numbers_that_differ_from_ask_numbers_do_not_change_the_order(
+    folder, answers, judged, proposed, opened
+):
     for name in ("a.c", "b.c", "c.c"):
         (folder / name).write_text(f"// {name}\n")
     (folder / "c.c").write_text("// parent: b.c\nint c;")

@@ -1,4 +1,4 @@
-"""Families: what counts as a knob, which combinations are allowed, and what is written in place of a default."""
+"""Tests of families: what counts as a knob, which combinations are allowed, and how values are written."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from kernelsmith.propose.knobs import Knob, read_family
 
 @pytest.fixture
 def family_of(tmp_path):
-    """Read a family with this source; its file is called tiled."""
+    """Return a function that reads a family with a given source from a file named `tiled`."""
 
     def read(source: str, *, suffix: str = ".c"):
         path = tmp_path / f"tiled{suffix}"
@@ -38,26 +38,26 @@ def test_a_marked_assignment_is_a_knob_of_a_python_family(family_of):
     assert family.language is Language.TRITON
 
 
-def test_a_cuda_family_has_its_knobs_written_as_in_c(family_of):
+def test_a_cuda_family_marks_its_knobs_as_in_c(family_of):
     family = family_of("#define STAGES 4 // knob: 2 4\n", suffix=".cu")
     assert family.knobs == (Knob("STAGES", 4, (2, 4)),)
 
 
-def test_python_marks_mean_nothing_in_c_and_c_marks_nothing_in_python(family_of):
+def test_marks_of_another_language_are_ignored(family_of):
     assert family_of("BLOCK = 64  # knob: 32 64\n").knobs == ()
     assert family_of("#define ROWS 2 // knob: 1 2\n", suffix=".py").knobs == ()
 
 
 @pytest.mark.parametrize("values", ["1 3", "1 2 2", "", "2.0 2"])
 def test_the_default_is_one_of_the_values_and_each_is_listed_once(family_of, values):
-    with pytest.raises(TaskError, match=r"tiled\.c:2: knob ROWS: list its values once each, the default 2 among them"):
+    with pytest.raises(TaskError, match=r"tiled\.c:2: knob ROWS: list each value once, including the default 2"):
         family_of(f"// a kernel\n#define ROWS 2 // knob: {values}\n")
 
 
 # --- rendering ---
 
 
-def test_rendering_changes_the_values_and_nothing_else(family_of):
+def test_rendering_changes_only_the_values_of_a_c_family(family_of):
     source = "#define ROWS 2    // knob: 1 2 16\n#define COLS 2 // knob: 2 3\nint rows = ROWS; /* 2 */\n"
     candidate = family_of(source).candidate({"ROWS": 16, "COLS": 3})
     assert candidate.source == (
@@ -66,7 +66,7 @@ def test_rendering_changes_the_values_and_nothing_else(family_of):
     assert candidate.params == {"family": "tiled", "ROWS": 16, "COLS": 3}
 
 
-def test_rendering_a_python_family_changes_the_values_and_nothing_else(family_of):
+def test_rendering_changes_only_the_values_of_a_python_family(family_of):
     source = "import triton\nBLOCK = 64  # knob: 32 64\nMODE = 'a'  # knob: 'a' 'b'\n"
     candidate = family_of(source, suffix=".py").candidate({"BLOCK": 32, "MODE": "'b'"})
     assert candidate.source == "import triton\nBLOCK = 32  # knob: 32 64\nMODE = 'b'  # knob: 'a' 'b'\n"
@@ -82,7 +82,7 @@ def test_the_defaults_render_the_file_as_it_is(family_of):
 # --- requirements ---
 
 
-def test_requirements_rule_combinations_out(family_of):
+def test_requirements_exclude_combinations(family_of):
     family = family_of(
         "#define ROWS 1 // knob: 1 2 3\n#define COLS 1 // knob: 1 2 3\n"
         "// require: ROWS * COLS <= 6\n  // require: ROWS >= COLS\n"
@@ -107,7 +107,7 @@ def test_requirements_compare_sums_products_and_remainders_of_knobs(family_of, e
     assert {values["ROWS"] for values in family.combinations} == allowed
 
 
-def test_a_python_family_has_requirements_too(family_of):
+def test_a_python_family_can_have_requirements(family_of):
     family = family_of("A = 1  # knob: 1 2\nB = 1  # knob: 1 2\n# require: A + B <= 3\n", suffix=".py")
     assert len(family.combinations) == 3
 
@@ -142,34 +142,36 @@ def test_a_family_without_knobs_has_one_combination(family_of):
         "",
     ],
 )
-def test_requirements_neither_call_nor_look_up_anything(family_of, expression):
-    with pytest.raises(TaskError, match=r"tiled\.c:2: require:.*compare sums and products of knobs.*knobs are ROWS"):
+def test_a_requirement_with_a_call_an_attribute_or_an_unknown_name_is_refused(family_of, expression):
+    with pytest.raises(
+        TaskError, match=r"tiled\.c:2: require:.*compare sums and products of knobs; the knobs above this line are ROWS"
+    ):
         family_of(f"#define ROWS 1 // knob: 1 2\n// require: {expression}\n")
 
 
-def test_a_requirement_stands_below_the_knobs_it_names(family_of):
-    with pytest.raises(TaskError, match=r"tiled\.c:1: .*the knobs are none above it"):
+def test_a_requirement_above_the_knob_that_it_names_is_refused(family_of):
+    with pytest.raises(TaskError, match=r"tiled\.c:1: .*no knob is above this line"):
         family_of("// require: ROWS > 0\n#define ROWS 1 // knob: 1 2\n")
 
 
 @pytest.mark.parametrize("expression", ["ROWS > 2", "8 % (ROWS - 2) == 0"])
-def test_the_defaults_meet_every_requirement(family_of, expression):
+def test_defaults_that_break_a_requirement_are_refused(family_of, expression):
     with pytest.raises(TaskError, match=r"tiled\.c: the default values break a `require:` line"):
         family_of(f"#define ROWS 2 // knob: 2 4\n// require: {expression}\n")
 
 
-def test_words_do_not_meet_a_requirement_of_numbers(family_of):
+def test_a_text_value_does_not_meet_a_numeric_requirement(family_of):
     family = family_of("#define MODE 1 // knob: 1 fast\n// require: MODE * 2 <= 4\n")
     assert family.combinations == ({"MODE": 1},)
 
 
-def test_more_combinations_than_anybody_can_list_are_a_fault_of_the_task(family_of):
+def test_more_than_a_million_combinations_are_refused(family_of):
     values = " ".join(map(str, range(101)))
     with pytest.raises(TaskError, match=r"tiled\.c: more than 1,000,000 combinations of knobs; list fewer values"):
         family_of("".join(f"#define {name} 1 // knob: {values}\n" for name in "ABC"))
 
 
-def test_a_family_that_is_no_text_or_gone_is_one_line_for_the_user(tmp_path):
+def test_a_family_file_that_is_missing_or_no_text_is_a_one_line_task_error(tmp_path):
     path = tmp_path / "tiled.c"
     with pytest.raises(TaskError, match=r"tiled\.c: No such file"):
         read_family(path)
@@ -194,12 +196,12 @@ def test_a_family_that_is_no_text_or_gone_is_one_line_for_the_user(tmp_path):
         ("int x; // hypothesis: not in the leading comment\n", ".c", "the tiled family"),
     ],
 )
-def test_the_hypothesis_of_a_family_is_what_its_leading_comment_says(family_of, source, suffix, hypothesis):
+def test_the_hypothesis_of_a_family_comes_from_its_leading_comment(family_of, source, suffix, hypothesis):
     assert family_of(source, suffix=suffix).hypothesis == hypothesis
 
 
 @pytest.mark.parametrize("name", task_names())
-def test_the_families_that_come_with_kernelsmith_are_well_formed(name):
+def test_the_families_of_all_installed_tasks_are_well_formed(name):
     for path in find_task(name).families:
         family = read_family(path)
         assert not family.hypothesis.endswith("family"), f"{path} states no hypothesis"

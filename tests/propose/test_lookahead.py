@@ -1,4 +1,4 @@
-"""Foresight against what ladder and tuner then really propose."""
+"""Tests of the lookahead: its guesses against the candidates that ladder and tuner propose afterwards."""
 
 import random
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ ATTEMPTS = 40
 
 
 def verdict(history: History, chance: random.Random) -> Verdict:
-    """Of a noisy device on which one candidate in ten is wrong."""
+    """Return the verdict of a noisy device on which one candidate in ten is incorrect."""
     if chance.random() < 0.1:
         return Verdict(Status.INCORRECT, "C[0,0] is 0")
     time_us, best = chance.uniform(50, 150), history.incumbent
@@ -44,7 +44,7 @@ def grown(history: History, ask: Ask, proposal: Proposal, found: Verdict) -> His
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_nearly_every_candidate_of_the_tuner_was_foreseen_whatever_the_verdicts(seed: int) -> None:
+def test_the_lookahead_guesses_nine_of_ten_of_the_tuners_candidates(seed: int) -> None:
     task, chance, prepared = find_task("cpu_matmul"), random.Random(seed), list[Candidate]()
     config = RunConfig(task.name, "tuner", plateau=3, seed=seed)
     strategy, tuner = Ladder(config), Tuner(task, seed=seed)
@@ -62,7 +62,7 @@ def test_nearly_every_candidate_of_the_tuner_was_foreseen_whatever_the_verdicts(
     assert hits >= 0.9 * (ATTEMPTS - 1)
 
 
-def test_what_was_judged_before_is_not_built_again(small_task: Task, empty: History) -> None:
+def test_a_candidate_that_was_judged_before_is_not_built_ahead(small_task: Task, empty: History) -> None:
     same = Proposal(Origin.FOLDER, "", small_task.skeleton)
 
     class Always:
@@ -74,16 +74,16 @@ def test_what_was_judged_before_is_not_built_again(small_task: Task, empty: Hist
     assert prepared == []
 
 
-def test_a_folder_with_nothing_more_to_offer_is_no_fault(tmp_path, small_task: Task, empty: History) -> None:
+def test_the_lookahead_ignores_an_exhausted_folder(tmp_path, small_task: Task, empty: History) -> None:
     (tmp_path / "one.c").write_text("void matmul() {}")
     proposer, ask = FolderProposer(small_task, tmp_path), Ask(0, Directive(Stance.OPEN))
-    told: list[Sequence[Candidate]] = []
-    Lookahead(Ladder(empty.run.config), proposer, prepare=told.append)(empty, ask, proposer.propose(ask, empty))
-    assert told == [[]]
+    batches: list[Sequence[Candidate]] = []
+    Lookahead(Ladder(empty.run.config), proposer, prepare=batches.append)(empty, ask, proposer.propose(ask, empty))
+    assert batches == [[]]
 
 
-class Remembers:
-    """A proposer with nothing to offer that remembers what it was asked."""
+class ExhaustedRecorder:
+    """An exhausted proposer that records the asks that it receives."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Ask, History]] = []
@@ -93,13 +93,13 @@ class Remembers:
         raise Exhausted("nothing")
 
 
-def test_the_next_ask_is_foreseen_with_the_numbers_that_the_loop_will_give_it(attempt_with, history_with) -> None:
+def test_the_guessed_ask_has_the_numbers_that_the_loop_will_give_it(attempt_with, history_with) -> None:
     attempts = [
         attempt_with(0, utilization=0.1, promotion=Promotion.FIRST),
         attempt_with(1, utilization=0.05, parent=0),
         attempt_with(2, utilization=0.06, parent=0, ask_number=1, trial=1),
     ]
-    history, proposer = history_with(*attempts), Remembers()
+    history, proposer = history_with(*attempts), ExhaustedRecorder()
     ask = Ask(2, Directive(Stance.REFINE, 0), seen=2)
     history = replace(history, asks=(*history.asks, ask))
     proposal = Proposal(Origin.TUNER, "", Candidate("int x;", Language.C), 0)
@@ -109,8 +109,8 @@ def test_the_next_ask_is_foreseen_with_the_numbers_that_the_loop_will_give_it(at
     assert [asked.directive.parent for asked, _ in proposer.asked] == [0, 3, 0, 3]
 
 
-def test_where_another_ask_is_open_the_loop_will_take_that_one_up(attempt_with, history_with) -> None:
-    proposer = Remembers()
+def test_the_guessed_ask_is_the_oldest_other_open_ask(attempt_with, history_with) -> None:
+    proposer = ExhaustedRecorder()
     first, second = (Ask(number, Directive(Stance.REFINE, 0), seen=0) for number in (1, 2))
     history = history_with(attempt_with(0, utilization=0.1, promotion=Promotion.FIRST))
     history = replace(history, asks=(*history.asks, first, second))
@@ -120,8 +120,8 @@ def test_where_another_ask_is_open_the_loop_will_take_that_one_up(attempt_with, 
     assert {seen.highest_attempt for _, seen in proposer.asked} == {0}
 
 
-def test_a_sweep_trial_in_flight_is_not_taken_for_something_to_repair(attempt_with, history_with) -> None:
-    proposer = Remembers()
+def test_the_lookahead_does_not_repair_a_sweep_trial_that_is_being_judged(attempt_with, history_with) -> None:
+    proposer = ExhaustedRecorder()
     history = history_with(
         attempt_with(0, utilization=0.1, promotion=Promotion.FIRST), attempt_with(1, utilization=0.05, parent=0)
     )

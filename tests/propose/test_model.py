@@ -1,4 +1,4 @@
-"""The model proposer: what it keeps, what it asks again, what it makes of a reply; and once against a real server."""
+"""Tests of the model proposer: what it logs, when it calls again, how it reads a reply; two tests use a real server."""
 
 import json
 from dataclasses import replace
@@ -27,7 +27,7 @@ ASK = Ask(1, Directive(Stance.REPAIR, parent=0, reason="the skeleton is incorrec
 
 
 class Kept:
-    """Exchanges in memory, in the order in which they came."""
+    """A log of model calls in memory, in the order of the calls."""
 
     def __init__(self, *exchanges: Exchange) -> None:
         self.all = list(exchanges)
@@ -40,7 +40,7 @@ class Kept:
 
 
 class Failing:
-    """Fails a number of times before it hands over to another model."""
+    """A model whose first `times` calls fail; the model `then` answers the later ones."""
 
     def __init__(self, times: float, then: ScriptedModel | None = None, **fault) -> None:
         self.left, self.then, self.fault = times, then, {"retryable": True} | fault
@@ -66,13 +66,13 @@ def history(task) -> History:
     return History(Run(1, "r", config, "0" * 64, AT), attempts=(skeleton,), asks=(opening, ASK))
 
 
-def _patience(**changes) -> RetryPolicy:
-    """Waits of no length: the clock stands still."""
+def _retry_policy(**changes) -> RetryPolicy:
+    """Return a retry policy that never waits and whose clock stands still."""
     return RetryPolicy(sleep=lambda _seconds: None, clock=lambda: 0.0, **changes)
 
 
 def _proposer(task, model, kept, **changes) -> ModelProposer:
-    return ModelProposer(task, model, exchanges=kept, patience=_patience(**changes), now=lambda: AT)
+    return ModelProposer(task, model, exchanges=kept, retry_policy=_retry_policy(**changes), now=lambda: AT)
 
 
 def test_a_reply_becomes_a_proposal(task, history):
@@ -83,7 +83,7 @@ def test_a_reply_becomes_a_proposal(task, history):
     assert proposal.parent == 0
 
 
-def test_the_call_is_kept_with_its_prompt_and_its_price(task, history):
+def test_a_call_is_logged_with_its_prompt_and_its_cost(task, history):
     kept = Kept()
     _proposer(task, ScriptedModel([REPLY]), kept).propose(ASK, history)
     (exchange,) = kept.all
@@ -95,7 +95,7 @@ def test_the_call_is_kept_with_its_prompt_and_its_price(task, history):
     assert "C[0,0] is NaN" in user["content"]
 
 
-def test_the_reply_is_kept_before_it_is_read(task, history):
+def test_a_reply_is_logged_before_it_is_parsed(task, history):
     class Full(Kept):
         def keep(self, exchange):
             raise LogError("disk full")
@@ -111,7 +111,7 @@ def test_the_reply_is_kept_before_it_is_read(task, history):
         (f"Hypothesis: x\n\n```c\n{KERNEL}", NoCandidate.CUT_OFF, "the reply was cut off at the token limit"),
     ],
 )
-def test_a_reply_without_a_kernel_is_no_candidate_and_is_not_asked_for_twice(task, history, reply, reason, words):
+def test_a_reply_without_a_kernel_has_a_reason_and_is_not_requested_again(task, history, reply, reason, words):
     kept = Kept()
     proposal = _proposer(task, ScriptedModel([reply, REPLY]), kept).propose(ASK, history)
     assert (proposal.candidate, proposal.reason, proposal.why_empty) == (None, reason, words)
@@ -138,7 +138,7 @@ def test_the_finish_reason_explains_a_reply_without_a_kernel(task, history, fini
     assert kept.all[0].finish_reason == finish_reason
 
 
-def test_the_next_prompt_answers_a_reply_without_a_kernel(task, history):
+def test_the_next_prompt_states_why_a_reply_held_no_kernel(task, history):
     nothing = Proposal(Origin.MODEL, "", None, reason=NoCandidate.NO_BLOCK, said="I quit")
     refused = Attempt(1, ASK, 0, nothing, Verdict(Status.NO_CANDIDATE, nothing.why_empty), AT, 1.0)
     kept = Kept()
@@ -147,7 +147,7 @@ def test_the_next_prompt_answers_a_reply_without_a_kernel(task, history):
     assert "Your last reply held no kernel: no fenced block." in json.loads(kept.all[0].prompt)[1]["content"]
 
 
-def test_a_reply_that_was_paid_for_is_not_paid_again(task, history):
+def test_a_logged_reply_is_used_again_without_a_call(task, history):
     kept = Kept()
     first = _proposer(task, ScriptedModel([REPLY]), kept).propose(ASK, history)
     resumed = _proposer(task, ScriptedModel([]), kept).propose(ASK, history)
@@ -155,7 +155,7 @@ def test_a_reply_that_was_paid_for_is_not_paid_again(task, history):
     assert len(kept.all) == 1
 
 
-def test_every_failed_call_is_kept_and_the_reply_counts_them(task, history):
+def test_every_failed_call_is_logged_and_the_reply_counts_them(task, history):
     kept = Kept()
     paid = Usage(10, 2, cost_usd=0.5)
     model = Failing(2, ScriptedModel([REPLY]), usage=paid, latency_s=3.0)
@@ -172,7 +172,7 @@ def test_every_failed_call_is_kept_and_the_reply_counts_them(task, history):
     assert (kept.all[0].usage, kept.all[0].model) == (paid, "some-model")
 
 
-def test_a_failed_call_is_not_taken_for_a_reply_on_resume(task, history):
+def test_a_logged_failed_call_is_not_used_as_a_reply_on_resume(task, history):
     kept = Kept()
     with pytest.raises(ModelError):
         _proposer(task, Failing(1, retryable=False), kept).propose(ASK, history)
@@ -180,13 +180,13 @@ def test_a_failed_call_is_not_taken_for_a_reply_on_resume(task, history):
     assert _proposer(task, ScriptedModel([REPLY]), kept).propose(ASK, history).candidate
 
 
-def test_an_endpoint_that_stays_away_pauses_the_run_after_patience(task, history):
+def test_an_endpoint_that_keeps_failing_raises_a_model_error_after_the_retries(task, history):
     with pytest.raises(ModelError, match="resume") as caught:
         _proposer(task, Failing(float("inf")), Kept(), total_s=0.4).propose(ASK, history)
     assert caught.value.retryable
 
 
-def test_the_same_ask_is_asked_in_the_same_words(task, history):
+def test_the_same_ask_always_sends_the_same_prompt(task, history):
     kept = Kept()
     for _ in range(2):
         _proposer(task, ScriptedModel([REPLY]), Kept()).propose(ASK, history)
@@ -194,7 +194,7 @@ def test_the_same_ask_is_asked_in_the_same_words(task, history):
     assert len({exchange.prompt for exchange in kept.all}) == 1
 
 
-def test_a_budget_in_usd_that_cannot_be_counted_stops_before_it_costs(task, history):
+def test_a_budget_in_usd_with_unknown_cost_is_refused_before_the_call(task, history):
     budget = Budget(usd=1.0)
     run = replace(history.run, config=replace(history.run.config, budget=budget))
     unknown = replace(history, run=run, usage=Usage(100, 100, cost_usd=None))
@@ -204,7 +204,7 @@ def test_a_budget_in_usd_that_cannot_be_counted_stops_before_it_costs(task, hist
     assert kept.all == []
 
 
-def test_a_script_goes_on_where_the_run_was_interrupted(task, history, tmp_path):
+def test_a_scripted_model_continues_after_the_replies_in_the_log(task, history, tmp_path):
     for number in (1, 2):
         (tmp_path / f"{number}.md").write_text(REPLY.replace("nothing", f"idea {number}"))
     config = replace(history.run.config, model=f"scripted:{tmp_path}")
@@ -237,7 +237,7 @@ def test_a_real_server_is_reachable(server_url):
 
 
 @pytest.mark.server
-def test_a_prompt_that_a_real_server_cannot_hold_is_a_clear_final_error(task, history, server_url):
+def test_a_prompt_too_long_for_a_real_server_is_a_final_error_that_names_history_tokens(task, history, server_url):
     config = replace(history.run.config, model="smollm2", base_url=f"{server_url}/v1")
     task = replace(task, description="x y z " * 10_000)
     history = replace(history, run=replace(history.run, config=config))

@@ -1,4 +1,4 @@
-"""Attempt 0: the skeleton, or the user's own kernel; after it the proposer is asked."""
+"""Tests of the opening: ask 0 is answered with the skeleton or the user's kernel, later asks by the proposer."""
 
 import pytest
 
@@ -8,8 +8,8 @@ from kernelsmith.errors import UsageError
 from kernelsmith.propose.opening import OpeningProposer
 
 
-class Then:
-    """A proposer that remembers what it was asked."""
+class Recorder:
+    """A proposer that records the asks that it receives."""
 
     def __init__(self) -> None:
         self.asked = []
@@ -20,22 +20,22 @@ class Then:
 
 
 def test_attempt_0_is_the_skeleton_of_the_task(small_task, ask, empty):
-    then = Then()
+    then = Recorder()
     proposal = OpeningProposer(small_task, from_file=None, then=then).propose(ask(0), empty)
     assert (proposal.origin, proposal.candidate, proposal.parent) == (Origin.SKELETON, small_task.skeleton, None)
     assert then.asked == []
 
 
-def test_attempt_0_is_the_kernel_of_the_user_where_there_is_one(small_task, ask, empty, tmp_path):
+def test_attempt_0_is_the_users_kernel_if_a_file_is_named(small_task, ask, empty, tmp_path):
     mine = tmp_path / "mine.c"
     mine.write_text("int mine;")
-    proposal = OpeningProposer(small_task, from_file=str(mine), then=Then()).propose(ask(0), empty)
+    proposal = OpeningProposer(small_task, from_file=str(mine), then=Recorder()).propose(ask(0), empty)
     assert (proposal.origin, proposal.candidate) == (Origin.GIVEN, Candidate("int mine;", Language.C))
     assert "mine.c" in proposal.hypothesis
 
 
-def test_every_later_ask_goes_to_the_proposer(small_task, ask, empty):
-    then = Then()
+def test_every_ask_after_ask_0_goes_to_the_wrapped_proposer(small_task, ask, empty):
+    then = Recorder()
     proposal = OpeningProposer(small_task, from_file=None, then=then).propose(ask(1), empty)
     assert proposal.hypothesis == "later"
     assert then.asked == [(ask(1), empty)]
@@ -45,7 +45,7 @@ def test_every_later_ask_goes_to_the_proposer(small_task, ask, empty):
     ("name", "said"),
     [("gone.c", "gone.c: No such file"), ("mine.rs", "'.rs' fits no language of the task; it takes .c")],
 )
-def test_a_kernel_that_cannot_be_read_is_one_line_for_the_user(small_task, ask, empty, tmp_path, name, said):
-    opening = OpeningProposer(small_task, from_file=str(tmp_path / name), then=Then())
+def test_a_starting_kernel_that_cannot_be_read_is_a_one_line_user_error(small_task, ask, empty, tmp_path, name, said):
+    opening = OpeningProposer(small_task, from_file=str(tmp_path / name), then=Recorder())
     with pytest.raises(UsageError, match=said):
         opening.propose(ask(0), empty)

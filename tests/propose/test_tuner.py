@@ -1,4 +1,4 @@
-"""The tuner on synthetic devices: a function of the knobs takes the harness's place, and the real ladder asks."""
+"""Tests of the tuner with the real ladder; a function of the knob values replaces the harness."""
 
 import logging
 import math
@@ -25,11 +25,11 @@ from kernelsmith.search import Ladder
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 Params = Mapping[str, int | float | str]
 Times = Callable[[Params], float | None]
-"""Time in us, or None where the candidate is incorrect."""
+"""Maps a candidate's parameters to its time in us, or to None if the candidate is incorrect."""
 
 
 class Search:
-    """A run in memory: attempt 0 is a broken skeleton, then ladder, tuner and a synthetic harness in turn."""
+    """A run in memory: attempt 0 is a broken skeleton; ladder, tuner and the function `times` make the others."""
 
     def __init__(self, task: Task, times: Times, *, seed: int, plateau: int) -> None:
         self.config = RunConfig(task.name, "tuner", plateau=plateau, seed=seed)
@@ -45,12 +45,12 @@ class Search:
 
     @property
     def tried(self) -> list[Params]:
-        """The parameters of every candidate, oldest first."""
+        """Return the parameters of every candidate after attempt 0, oldest first."""
         return [attempt.candidate.params for attempt in self.attempts[1:]]
 
     @property
     def families(self) -> list[str]:
-        """The family of every candidate, oldest first."""
+        """Return the family of every candidate after attempt 0, oldest first."""
         return [str(params[FAMILY]) for params in self.tried]
 
     @property
@@ -58,7 +58,7 @@ class Search:
         return self.history.incumbent.verdict.measurement.time_us
 
     def go(self, count: int, *, stance: Stance | None = None) -> "Search":
-        """That many attempts; on the ladder's rungs, or all on one, from the best so far."""
+        """Add `count` attempts, with the ladder's directives, or all with one stance and the incumbent as parent."""
         for _ in range(count):
             number = len(self.attempts)
             directive = Ladder(self.config).ask(self.history, number)
@@ -81,13 +81,13 @@ class Search:
 
 
 def _steady(params: Params) -> float:
-    """Every candidate is as fast as every other."""
+    """Return the same time for every candidate."""
     return 100.0
 
 
 @pytest.fixture
 def search(small_task):
-    """Begin a run of the small task, or of another one."""
+    """Return a function that begins a run of the small task, or of another one."""
 
     def begin(times: Times = _steady, *, task: Task = small_task, seed: int = 0, plateau: int = 4) -> Search:
         return Search(task, times, seed=seed, plateau=plateau)
@@ -97,7 +97,7 @@ def search(small_task):
 
 @pytest.fixture
 def task_of(small_task, tmp_path):
-    """The small task with other families, one file each: their lines of knobs."""
+    """Return a function that replaces the small task's families; each argument is a family's name and source."""
 
     def make(**families: str) -> Task:
         for name, knobs in families.items():
@@ -135,7 +135,7 @@ def test_every_combination_is_proposed_once_and_then_the_tuner_is_exhausted(sear
         run.go(1)
 
 
-def test_what_a_requirement_rules_out_is_never_proposed(search, task_of):
+def test_a_combination_that_breaks_a_requirement_is_never_proposed(search, task_of):
     task = task_of(a=_knob("X", 5) + _knob("Y", 5) + "// require: X + Y <= 3")
     run = search(lambda params: 100.0 - params["X"] - params["Y"], task=task).go(10)
     assert all(params["X"] + params["Y"] <= 3 for params in run.tried)
@@ -143,7 +143,7 @@ def test_what_a_requirement_rules_out_is_never_proposed(search, task_of):
         run.go(1)
 
 
-def test_a_proposal_says_which_values_of_the_best_it_changes(search, task_of):
+def test_the_hypothesis_names_the_values_that_differ_from_the_best(search, task_of):
     run = search(task=task_of(a=_knob("X", 2) + _knob("Y", 1))).go(2)
     first, second = (attempt.proposal for attempt in run.attempts[1:])
     assert first.hypothesis == "a: a is faster"
@@ -165,26 +165,26 @@ def test_the_search_begins_with_the_first_family(search):
     assert search().go(3).families == ["1_dot"] * 3
 
 
-def test_refining_and_diagnosing_stay_within_the_family_of_the_best(search):
+def test_refine_and_diagnose_stay_in_the_incumbents_family(search):
     run = search(plateau=3).go(7)
     assert [attempt.stance for attempt in run.attempts[2:]] == ["refine"] * 3 + ["diagnose"] * 3
     assert set(run.families) == {"1_dot"}
 
 
-def test_restructuring_goes_to_the_next_family_that_was_not_tried(search, task_of):
+def test_restructure_moves_to_the_next_untried_family(search, task_of):
     task = task_of(a=_knob("X", 9), b=_knob("X", 9), c=_knob("X", 9))
     run = search(task=task, plateau=2).go(7)
     assert [attempt.stance for attempt in run.attempts[6:]] == ["restructure"] * 2
     assert run.families[5:] == ["b", "b"]
 
 
-def test_a_faster_family_becomes_the_one_that_is_refined_and_the_next_plateau_leads_on(search, task_of):
+def test_a_faster_family_is_refined_until_the_next_plateau(search, task_of):
     task = task_of(a=_knob("X", 9), b=_knob("X", 9), c=_knob("X", 9))
     run = search(lambda params: {"a": 100.0, "b": 50.0, "c": 25.0}[params[FAMILY]], task=task, plateau=2).go(13)
     assert run.families == ["a"] * 5 + ["b"] * 5 + ["c"] * 3
 
 
-def test_a_new_family_whose_defaults_are_broken_is_repaired_with_its_own_values(search, task_of):
+def test_a_new_family_with_broken_defaults_is_repaired_with_other_values_of_that_family(search, task_of):
     task = task_of(a=_knob("X", 9), b=_knob("X", 9))
 
     def times(params: Params) -> float | None:
@@ -195,7 +195,7 @@ def test_a_new_family_whose_defaults_are_broken_is_repaired_with_its_own_values(
     assert run.families[5:] == ["b", "b"]
 
 
-def test_where_every_family_was_tried_restructuring_tries_other_values_of_the_best_one(search, task_of):
+def test_restructure_tries_other_values_of_the_best_family_if_every_family_was_tried(search, task_of):
     task = task_of(a=_knob("X", 9), b=_knob("X", 9))
     run = search(lambda params: {"a": 50.0, "b": 100.0}[params[FAMILY]], task=task)
     run.go(1).go(1, stance=Stance.RESTRUCTURE)
@@ -203,30 +203,30 @@ def test_where_every_family_was_tried_restructuring_tries_other_values_of_the_be
     assert run.go(3, stance=Stance.RESTRUCTURE).families[2:] == ["a"] * 3
 
 
-def test_a_restart_goes_to_a_family_that_was_not_tried(search, task_of):
+def test_restart_moves_to_an_untried_family(search, task_of):
     run = search(task=task_of(a=_knob("X", 9), b=_knob("X", 9), c=_knob("X", 9))).go(1)
     assert run.go(2, stance=Stance.RESTART).families == ["a", "b", "c"]
 
 
-def test_where_every_family_was_tried_a_restart_takes_any_values_of_the_best_one(search, task_of):
+def test_restart_takes_random_values_of_the_best_family_if_every_family_was_tried(search, task_of):
     task = task_of(a=_knob("X", 9))
     restarted = [search(task=task, seed=seed).go(1).go(1, stance=Stance.RESTART).tried[-1] for seed in range(60)]
     assert {params["X"] for params in restarted} == set(range(1, 9))
 
 
-def test_a_family_without_knobs_is_one_attempt(search, task_of):
+def test_a_family_without_knobs_gives_one_attempt(search, task_of):
     run = search(task=task_of(a="void matmul(void) {}", b=_knob("X", 2))).go(3)
     assert run.tried == [{FAMILY: "a"}, {FAMILY: "b", "X": 0}, {FAMILY: "b", "X": 1}]
     with pytest.raises(Exhausted):
         run.go(1)
 
 
-def test_a_family_of_which_everything_was_tried_hands_over_to_the_next(search, task_of):
+def test_the_next_family_follows_a_family_whose_combinations_were_all_tried(search, task_of):
     run = search(task=task_of(a=_knob("X", 2), b=_knob("X", 2), c=_knob("X", 2)), plateau=99).go(6)
     assert run.families == ["a", "a", "b", "b", "c", "c"]
 
 
-def test_a_task_without_families_is_one_line_for_the_user(small_task):
+def test_a_task_without_families_is_a_one_line_user_error(small_task):
     with pytest.raises(UsageError, match=r"small_matmul has no families/ to tune: name a model \(--model\)"):
         Tuner(replace(small_task, families=()), seed=0)
 
@@ -234,7 +234,7 @@ def test_a_task_without_families_is_one_line_for_the_user(small_task):
 # --- values ---
 
 
-def test_diagnosing_changes_one_knob_of_the_best_by_one_step(search, task_of):
+def test_diagnose_changes_one_knob_of_the_best_by_one_step(search, task_of):
     task = task_of(a=_knob("X", 7) + _knob("Y", 7) + _knob("Z", 7))
     run = search(_bowl, task=task).go(8)
     best = run.history.incumbent.candidate.params
@@ -243,7 +243,7 @@ def test_diagnosing_changes_one_knob_of_the_best_by_one_step(search, task_of):
     assert abs(diagnosed[changed] - best[changed]) == 1
 
 
-def test_where_every_single_step_was_tried_diagnosing_goes_on_with_larger_ones(search, task_of):
+def test_diagnose_takes_larger_steps_after_every_single_step_was_tried(search, task_of):
     task = task_of(a=_knob("X", 5) + _knob("Y", 5))
     run = search(task=task).go(9, stance=Stance.DIAGNOSE)
     steps = [abs(params["X"]) + abs(params["Y"]) for params in run.tried]
@@ -259,12 +259,12 @@ def test_failed_candidates_do_not_stop_the_search_within_a_family(search, task_o
 
 
 def _bowl(params: Params) -> float:
-    """Smooth, with its optimum of 100 us at 5, 1, 4."""
+    """Return a time that is smooth in X, Y and Z, with its optimum of 100 us at 5, 1, 4."""
     away = (params["X"] - 5) ** 2 + (params["Y"] - 1) ** 2 + (params["Z"] - 4) ** 2
     return 100.0 * math.exp(0.05 * away)
 
 
-def test_it_comes_closer_to_the_optimum_of_a_smooth_space_than_chance(search, task_of):
+def test_the_tuner_finds_faster_kernels_in_a_smooth_space_than_random_search(search, task_of):
     task = task_of(a=_knob("X", 7) + _knob("Y", 7) + _knob("Z", 7))
     combinations = read_family(task.families[0]).combinations
     tuned = [search(_bowl, task=task, seed=seed).go(30).best_us for seed in range(5)]
@@ -276,7 +276,7 @@ def test_it_comes_closer_to_the_optimum_of_a_smooth_space_than_chance(search, ta
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_run_that_is_resumed_at_every_attempt_proposes_what_the_uninterrupted_one_does(search, task_of, seed):
+def test_a_run_resumed_at_every_attempt_proposes_the_same_as_an_uninterrupted_run(search, task_of, seed):
     task = task_of(a=_knob("X", 7) + _knob("Y", 7) + _knob("Z", 7), b=_knob("X", 7) + _knob("Y", 7) + _knob("Z", 7))
     whole = search(_bowl, task=task, seed=seed).go(40)
     resumed = search(_bowl, task=task, seed=seed)
@@ -287,19 +287,19 @@ def test_a_run_that_is_resumed_at_every_attempt_proposes_what_the_uninterrupted_
     assert resumed.attempts == whole.attempts
 
 
-def test_other_seeds_search_otherwise(search, task_of):
+def test_another_seed_gives_another_search(search, task_of):
     task = task_of(a=_knob("X", 7) + _knob("Y", 7) + _knob("Z", 7))
     assert search(_bowl, task=task, seed=1).go(9).tried != search(_bowl, task=task, seed=2).go(9).tried
 
 
-def test_it_says_nothing_beside_its_proposals(search, capfd, caplog):
+def test_the_tuner_prints_and_logs_nothing(search, capfd, caplog):
     with caplog.at_level(logging.WARNING):
         search(lambda params: None if params.get("LANES") == 4 else 100.0).go(17)
     assert caplog.records == []
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_tuner_in_a_users_program_leaves_optunas_logging_as_it_was(search):
+def test_the_tuner_leaves_optunas_logging_of_the_users_program_unchanged(search):
     storage = logging.getLogger("optuna.storages._in_memory")
     before = optuna.logging.get_verbosity(), list(storage.filters)
     heard: list[str] = []
@@ -316,6 +316,6 @@ def test_a_tuner_in_a_users_program_leaves_optunas_logging_as_it_was(search):
     assert heard == ["A new study created in memory with name: the user's"]
 
 
-def test_a_past_of_which_only_a_part_is_told_still_leads_to_the_optimum(search, task_of):
+def test_the_tuner_finds_the_optimum_although_it_learns_from_a_part_of_a_long_past(search, task_of):
     task = task_of(a=_knob("X", 7) + _knob("Y", 7) + _knob("Z", 7))
     assert search(_bowl, task=task).go(LATEST + 40).best_us == 100.0

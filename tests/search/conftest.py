@@ -1,4 +1,4 @@
-"""Histories that grow as the ladder asks: the directives are its own, the outcomes are told by the test."""
+"""Histories for tests of the ladder: the ladder makes the directives, and the test chooses the outcomes."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,8 +17,8 @@ from kernelsmith.search import Ladder
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-class HistorySection:
-    """A run, told outcome by outcome; the incumbent is the fastest attempt so far."""
+class GrowingRun:
+    """A run to which a test adds outcomes one by one; the incumbent is the fastest attempt so far."""
 
     def __init__(self, *, plateau: int, seed: int, budget: int = 60) -> None:
         self.config = RunConfig("cpu_matmul", "tuner", plateau=plateau, seed=seed, budget=Budget(attempts=budget))
@@ -27,54 +27,54 @@ class HistorySection:
 
     @property
     def history(self) -> History:
-        """The run as it stands."""
+        """Return the run with its present asks and attempts."""
         run = Run(1, "night", self.config, "0" * 64, NOW)
         return History(run, tuple(self.attempts), asks=tuple(self.asks))
 
     @property
     def next(self) -> Directive:
-        """What the ladder asks for now."""
+        """Return the directive that the ladder gives for the next ask."""
         return Ladder(self.config).ask(self.history, len(self.asks))
 
     @property
     def stances(self) -> list[Stance]:
-        """The stance of every ask so far."""
+        """Return the stance of every ask so far."""
         return [ask.directive.stance for ask in self.asks]
 
-    def asks_for(self, count: int) -> Self:
-        """Open that many asks, which `answers` answers."""
+    def opens_asks(self, count: int) -> Self:
+        """Open `count` asks that `answers` can answer later."""
         for _ in range(count):
             self.asks.append(Ask(len(self.asks), self.next, self.history.highest_attempt))
         return self
 
     def answers(self, ask_number: int, outcome: float | Status) -> Self:
-        """Record an attempt of this ask: a utilization passed, a status failed."""
+        """Record an attempt of an ask: it passed if `outcome` is a utilization, and failed if it is a status."""
         verdict = self._passed(outcome) if isinstance(outcome, float) else Verdict(outcome, "no fenced block")
         return self._add(verdict, ask=self.asks[ask_number])
 
     def passes(self, *utilizations: float, parent: int | None = None) -> Self:
-        """One ask and attempt each; the proposer takes the directive's parent unless the test names another."""
+        """Add one ask with a passed attempt for each utilization; `parent` replaces the directive's parent."""
         for utilization in utilizations:
             self._add(self._passed(utilization), parent=parent)
         return self
 
     def fails(self, status: Status = Status.INCORRECT, *, times: int = 1) -> Self:
-        """One ask and attempt each, broken in this way."""
+        """Add `times` asks, each with an attempt of this failed status."""
         for _ in range(times):
             self._add(Verdict(status, "no fenced block"))
         return self
 
     def sweeps(self, *outcomes: float | Status) -> Self:
-        """Further trials of the latest ask."""
+        """Add sweep trials with these outcomes to the latest ask."""
         for outcome in outcomes:
             self.answers(-1, outcome)
         return self
 
     def repeats(self, number: int) -> Self:
-        """An attempt that is refused because it was judged before."""
-        twin = self.attempts[number].candidate
-        assert twin is not None
-        return self._add(Verdict(Status.REJECTED, f"identical to {number}"), source=twin.source)
+        """Add an ask whose candidate is rejected because attempt `number` already judged it."""
+        original = self.attempts[number].candidate
+        assert original is not None
+        return self._add(Verdict(Status.REJECTED, f"identical to {number}"), source=original.source)
 
     def _passed(self, utilization: float) -> Verdict:
         best = self.history.incumbent
@@ -89,7 +89,7 @@ class HistorySection:
     def _add(
         self, verdict: Verdict, *, ask: Ask | None = None, source: str | None = None, parent: int | None = None
     ) -> Self:
-        ask = ask or self.asks_for(1).asks[-1]
+        ask = ask or self.opens_asks(1).asks[-1]
         number, trial = len(self.attempts), len(self.history.trials_of(ask.number))
         parent = ask.directive.parent if parent is None else parent
         candidate = Candidate(source or f"/* {number} */", Language.C)
@@ -102,10 +102,10 @@ class HistorySection:
 
 
 @pytest.fixture
-def story() -> Callable[..., HistorySection]:
-    """Begin a run: `story(plateau=3).passes(0.2).fails()`."""
+def story() -> Callable[..., GrowingRun]:
+    """Return a function that begins a run: `story(plateau=3).passes(0.2).fails()`."""
 
-    def begin(*, plateau: int = 3, seed: int = 0, budget: int = 60) -> HistorySection:
-        return HistorySection(plateau=plateau, seed=seed, budget=budget)
+    def begin(*, plateau: int = 3, seed: int = 0, budget: int = 60) -> GrowingRun:
+        return GrowingRun(plateau=plateau, seed=seed, budget=budget)
 
     return begin

@@ -49,7 +49,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(one: ZooCandidate, *, cache: Path, isolation: sandbox.Isolation, folder: Path) -> Built | BuildFailure:
     source = folder / f"candidate{one.candidate.language.suffix}"
     source.write_text(one.candidate.source, encoding="utf-8")
-    return gpu.build(source, TASK, language=one.candidate.language, workshop=BuildContext(cache, isolation))
+    return gpu.build(source, TASK, language=one.candidate.language, context=BuildContext(cache, isolation))
 
 
 @pytest.mark.parametrize("one", NAMED)

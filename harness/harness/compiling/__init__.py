@@ -1,1 +1,1 @@
-"""From source to artifact and facts, inside the sandbox: one module a language."""
+"""Compiles candidates in the sandbox: source text becomes an artifact and facts. One module per language."""

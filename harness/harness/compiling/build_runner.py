@@ -1,4 +1,4 @@
-"""A builder's workbench: one program after the other in the sandbox, in one private folder, until one deadline."""
+"""Runs the programs of one build in the sandbox, in one private folder and under one deadline."""
 
 import os
 import time
@@ -11,63 +11,65 @@ from harness.compiling import diagnostics
 from harness.sandbox import launcher as sandbox
 
 MAX_OUTPUT_BYTES = 16 << 20
+"""Size limits in bytes: of one file that a build writes, of a program's memory, and of the messages that are read."""
 MAX_MEMORY_BYTES = 4 << 30
 MAX_MESSAGES_BYTES = 256 << 10
 
 
 class BuildFault(Exception):
-    """A stage failed by the candidate's fault; the message is the detail."""
+    """A stage of a build failed through the candidate's fault; the message is the verdict's detail."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """Where candidates are built: the judge's cache, and the sandbox of every stage."""
+    """The cache folder that keeps builds, and the sandbox in which the programs of a build run."""
 
     cache: Path
     isolation: sandbox.Isolation
 
     @property
     def candidates(self) -> Path:
-        """The folder of the cache that holds what was built."""
+        """Folder of the cache that holds finished builds."""
         return self.cache / "candidates"
 
 
 @dataclass(frozen=True, slots=True)
 class BuildTools:
-    """The programs, cores and memory that the sandbox allows to each program of a build; sizes in bytes."""
+    """The programs, environment and limits that the sandbox allows to every program of a build; sizes in bytes."""
 
     programs: tuple[Path, ...]
-    """Programs that it may run, with what they are linked with."""
+    """Files that may be executed: programs, and the libraries that they are linked with."""
     environment: Mapping[str, str]
     memory_bytes: int = MAX_MEMORY_BYTES
     file_bytes: int = MAX_OUTPUT_BYTES
     listable: tuple[Path, ...] = ()
-    """Folders whose names, but not whose contents, it may see."""
+    """Folders whose names may be listed, but whose files cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildRunner:
-    """One build: where it happens, with what, and until when."""
+    """Runs the programs of one build in its private folder until its deadline."""
 
     folder: Path
     isolation: sandbox.Isolation
-    equipment: BuildTools
+    tools: BuildTools
     deadline_s: float
     deadline: float
-    """On the monotonic clock."""
+    """Time on the monotonic clock, in seconds, at which the build is stopped; `deadline_s` is its duration."""
 
     def run(self, command: Sequence[str | Path], *, readable: tuple[Path, ...], listing: int | None = None) -> str:
-        """One program that must succeed; what it said on its error stream.
+        """Run one program; return its messages (standard error). `listing` is a file descriptor that receives standard
+        output.
 
         Raises:
-            BuildFault: it failed, or the deadline passed.
+            BuildFault: the program failed, or the deadline passed.
         """
-        code, said, end = self.tried(command, readable=readable, listing=listing)
+        code, messages, end = self.try_run(command, readable=readable, listing=listing)
         if code != 0:
-            raise BuildFault(diagnostics.first_error(said) or f"the compiler {end} without a message")
-        return said
+            raise BuildFault(diagnostics.first_error(messages) or f"the compiler {end} without a message")
+        return messages
 
-    def tried(
+    def try_run(
         self,
         command: Sequence[str | Path],
         *,
@@ -75,12 +77,13 @@ class BuildRunner:
         listing: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> tuple[int, str, str]:
-        """One program: its exit code, what it said, how it ended. Raises BuildFault: the deadline passed."""
-        with self.started(command, readable=readable, listing=listing, environment=environment) as finish:
+        """Run one program that may fail; return (exit code, messages, how it ended in words). Raises BuildFault at the
+        deadline."""
+        with self.start(command, readable=readable, listing=listing, environment=environment) as finish:
             return finish()
 
     @contextmanager
-    def started(
+    def start(
         self,
         command: Sequence[str | Path],
         *,
@@ -88,7 +91,11 @@ class BuildRunner:
         listing: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Iterator[Callable[[], tuple[int, str, str]]]:
-        """One program that runs beside others; what is given waits for it, as `tried` does."""
+        """Start one program that runs while other work goes on, and yield a function that waits for it and returns as
+        `try_run`.
+
+        The program is killed at the end of the block.
+        """
         with memory_file() as messages:
             program = sandbox.Program(command, stdout=messages if listing is None else listing, stderr=messages)
             policy = self._policy(readable, environment or {})
@@ -104,19 +111,19 @@ class BuildRunner:
             raise BuildFault(f"deadline: the compiler was still running after {self.deadline_s:g} s")
         end = process.describe_end()
         process.kill()
-        return code, self._clean(content(messages, MAX_MESSAGES_BYTES)), end
+        return code, self._clean(read_content(messages, MAX_MESSAGES_BYTES)), end
 
     def _policy(self, readable: tuple[Path, ...], environment: Mapping[str, str]) -> sandbox.Policy:
-        usual = {"TMPDIR": str(self.folder), "LC_ALL": "C", **self.equipment.environment}
+        default_environment = {"TMPDIR": str(self.folder), "LC_ALL": "C", **self.tools.environment}
         return sandbox.Policy(
             readable=readable,
-            listable=self.equipment.listable,
-            executable=self.equipment.programs,
+            listable=self.tools.listable,
+            executable=self.tools.programs,
             writable=(self.folder,),
             may_fork=True,
-            memory_bytes=self.equipment.memory_bytes,
-            file_bytes=self.equipment.file_bytes,
-            environment={**usual, **environment},
+            memory_bytes=self.tools.memory_bytes,
+            file_bytes=self.tools.file_bytes,
+            environment={**default_environment, **environment},
         )
 
     def _clean(self, raw: bytes) -> str:
@@ -124,21 +131,22 @@ class BuildRunner:
 
 
 @contextmanager
-def set_up(isolation: sandbox.Isolation, equipment: BuildTools, *, deadline_s: float) -> Iterator[BuildRunner]:
-    """Yield a runner in a new private folder; its deadline counts from now."""
+def open_runner(isolation: sandbox.Isolation, tools: BuildTools, *, deadline_s: float) -> Iterator[BuildRunner]:
+    """Yield a BuildRunner with a new private folder. Its deadline is `deadline_s` seconds from now."""
     with sandbox.private_folder(isolation) as folder:
-        yield BuildRunner(folder, isolation, equipment, deadline_s, time.monotonic() + deadline_s)
+        yield BuildRunner(folder, isolation, tools, deadline_s, time.monotonic() + deadline_s)
 
 
-def place(path: Path, text: bytes) -> None:
-    """A file that the build's user may read."""
+def write_readable(path: Path, text: bytes) -> None:
+    """Write a file that every user may read, because a build may run as another user."""
     path.write_bytes(text)
     path.chmod(0o644)
 
 
 @contextmanager
 def memory_file() -> Iterator[int]:
-    """Where a stage writes, bounded by its policy, without a pipe that could fill."""
+    """Yield the descriptor of a new file in memory for a program's output. Unlike a pipe, it cannot fill and block the
+    program."""
     descriptor = os.memfd_create("messages", os.MFD_CLOEXEC)
     try:
         yield descriptor
@@ -146,6 +154,6 @@ def memory_file() -> Iterator[int]:
         os.close(descriptor)
 
 
-def content(descriptor: int, limit: int) -> bytes:
-    """What was written to it."""
+def read_content(descriptor: int, limit: int) -> bytes:
+    """Return at most `limit` bytes that were written to a file descriptor."""
     return os.pread(descriptor, min(limit, os.fstat(descriptor).st_size), 0)

@@ -1,4 +1,4 @@
-"""What comes out of a build, whatever the language: an artifact with its facts, or the reason why there is none."""
+"""The two results of a build, for every language: an artifact with facts, or the reason why the build failed."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,24 +8,25 @@ from harness.wire import messages as wire
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A candidate that compiled."""
+    """A candidate that compiled: its artifact and facts."""
 
     artifact: Path
-    """A shared object, or a folder: in the cache, once store.py has put it there."""
+    """Path of a shared object (C, CUDA) or a folder (Triton); it lies in the cache after `store.store`."""
     facts: wire.Facts
     seconds: float
-    """What the build took when it was made."""
+    """Seconds that the build took when it was made; a build that is found in the cache keeps this figure."""
     cached: bool = False
+    """Whether the build was found in the cache."""
     is_inspected: bool = True
-    """Whether the facts hold what the machine code tells; where it is False, inspection.py finds it."""
+    """Whether `facts` include what the machine code shows; if False, inspection.py can add it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildFailure:
-    """A candidate that did not."""
+    """A candidate that did not compile, with the reason."""
 
     detail: str
-    """The first error with its line, at most 2,000 characters, without control characters or paths of ours."""
+    """The first error with its line: at most 2,000 characters, without control characters and paths of the machine."""
     seconds: float
     status: str = "build_failed"
-    """Or `rejected`: what the source asks for is not run here at all."""
+    """`build_failed`, or `rejected` if the source asks for something that is not supported at all."""

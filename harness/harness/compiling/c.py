@@ -1,8 +1,8 @@
-"""From a C candidate to a shared object with an entry the worker can call, and the facts that the build tells.
+"""Builds C candidates: a shared object whose function `ks_call` the worker calls, and facts about the machine code.
 
-The compiler reads whatever a candidate's text names, so it runs in the sandbox, in three stages that each see only
-what they need: compile (headers, no library), link (libraries, none of the candidate's text), disassemble. The cache
-is keyed by everything that the result depends on.
+A compiler reads any file that the candidate's text names, so it runs in the sandbox. Each of three stages can read only
+what it needs: compiling reads headers but no library, linking reads libraries but not the candidate's text,
+disassembling reads the object file. The cache key covers everything that the result depends on.
 """
 
 import functools
@@ -17,10 +17,10 @@ from harness.compiling.build_runner import (
     BuildFault,
     BuildRunner,
     BuildTools,
-    content,
     memory_file,
-    place,
-    set_up,
+    open_runner,
+    read_content,
+    write_readable,
 )
 from harness.compiling.built import BuildFailure, Built
 from harness.compiling.toolchain import Toolchain
@@ -37,70 +37,72 @@ FLAGS = (
     "-Wall",
     "-Wextra",
 )
-"""Fixed: no flag of a candidate's, and none that changes a result. Without the two negated ones a square root is not
-vectorized and a helper function not inlined."""
+"""Compiler flags. A candidate cannot add any, and none changes a numerical result. Without the two negated flags,
+square roots are not vectorized and helper functions are not inlined."""
 LINK_FLAGS = ("-shared", "-fno-lto", "-Wl,-z,defs", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-Bsymbolic")
-"""Every symbol must be found now: a missing entry is a build error. -fno-lto: an object is code, not compiler input."""
+"""Linker flags. Every symbol must be resolved at link time, so that a missing entry is a build error. -fno-lto: an
+object file holds machine code, never compiler input."""
 LIBRARIES = ("-lm",)
 MAX_LISTING_BYTES = 16 << 20
-"""Of a disassembly; code longer than that goes without counts."""
+"""Longest disassembly that is read, in bytes; longer code gets no instruction counts."""
 _ERRORS_SHOWN = 5
 _CANDIDATE, _SHIM, _DECLARATION = "candidate", "shim", "declaration.h"
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """The judge's own text that is built with a candidate."""
+    """The judge's own C text that is compiled together with a candidate."""
 
     shim: str
-    """A C file that defines `ks_call`."""
+    """Text of a C file that defines `ks_call`."""
     declaration: str = ""
-    """Prototype of the entry: a candidate that defines the entry with other arguments is a compile error."""
+    """Prototype of the entry function; a candidate that defines the entry with other arguments does not compile."""
 
 
-def build_c(source: Path, interface: Interface, *, workshop: BuildContext, deadline_s: float) -> Built | BuildFailure:
-    """Build a candidate, or take it from the cache.
+def build_c(source: Path, interface: Interface, *, context: BuildContext, deadline_s: float) -> Built | BuildFailure:
+    """Build a C candidate in the sandbox, or take the build from the cache.
 
     Raises:
-        NoCompiler: no compiler, or a broken one.
-        SandboxError: a guard could not be put up, or the compiler does not work inside the sandbox.
+        NoCompiler: the machine has no working C compiler.
+        SandboxError: a guard could not be set up, or the compiler does not work inside the sandbox.
     """
     tools = toolchain.toolchain(toolchain.find_compiler())
     text = source.read_bytes()
-    entry = workshop.candidates / _key(text, interface, tools=tools)
+    entry = context.candidates / _key(text, interface, tools=tools)
     if built := store.stored(entry):
         return built
     begin = time.monotonic()
     try:
-        with _runner(tools, workshop.isolation, deadline_s=deadline_s) as runner:
+        with _runner(tools, context.isolation, deadline_s=deadline_s) as runner:
             facts = _build(runner, tools, text, interface)
             output = runner.folder / f"{_CANDIDATE}.so"
             return store.store(entry, Built(output, facts, time.monotonic() - begin))
     except BuildFault as fault:
-        _check_compiler_works(tools, workshop.isolation)
+        _check_compiler_works(tools, context.isolation)
         return BuildFailure(str(fault), time.monotonic() - begin)
 
 
 def _runner(
     tools: Toolchain, isolation: sandbox.Isolation, *, deadline_s: float
 ) -> AbstractContextManager[BuildRunner]:
-    return set_up(isolation, BuildTools(tools.programs, {"PATH": tools.search_path}), deadline_s=deadline_s)
+    return open_runner(isolation, BuildTools(tools.programs, {"PATH": tools.search_path}), deadline_s=deadline_s)
 
 
 # --- the stages ----------------------------------------------------------------------------------------------------
 
 
 def _build(runner: BuildRunner, tools: Toolchain, text: bytes, interface: Interface) -> wire.Facts:
-    place(runner.folder / f"{_CANDIDATE}.c", text)
-    place(runner.folder / f"{_SHIM}.c", interface.shim.encode())
-    place(runner.folder / _DECLARATION, f"{interface.declaration}\n".encode())
-    said = _compile(runner, tools)
-    said += _link(runner, tools)
-    return _facts(runner, tools, diagnostics.warnings(said))
+    write_readable(runner.folder / f"{_CANDIDATE}.c", text)
+    write_readable(runner.folder / f"{_SHIM}.c", interface.shim.encode())
+    write_readable(runner.folder / _DECLARATION, f"{interface.declaration}\n".encode())
+    messages = _compile(runner, tools)
+    messages += _link(runner, tools)
+    return _facts(runner, tools, diagnostics.warnings(messages))
 
 
 def _compile(runner: BuildRunner, tools: Toolchain) -> str:
-    """Names without a folder, so that messages and __FILE__ say `candidate.c`."""
+    """Compile the candidate and the shim; return the messages. File names have no folder, so that messages and __FILE__
+    say `candidate.c`."""
     sources = (f"{_CANDIDATE}.c", f"{_SHIM}.c")
     limits = (f"-fmax-errors={_ERRORS_SHOWN}",)
     command = (tools.compiler.path, *FLAGS, *limits, "-include", _DECLARATION, "-c", *sources)
@@ -114,7 +116,7 @@ def _link(runner: BuildRunner, tools: Toolchain) -> str:
 
 
 def _facts(runner: BuildRunner, tools: Toolchain, warnings: tuple[str, ...]) -> wire.Facts:
-    """Facts of the candidate's own object; where the machine has no objdump, or it fails on it, only the warnings."""
+    """Return facts about the candidate's object file; only the warnings if objdump is missing or fails."""
     if tools.objdump is None:
         return wire.Facts(warnings=warnings)
     command = (tools.objdump, "-h", "-d", "--no-show-raw-insn", f"{_CANDIDATE}.o")
@@ -123,21 +125,22 @@ def _facts(runner: BuildRunner, tools: Toolchain, warnings: tuple[str, ...]) -> 
             runner.run(command, readable=tools.headers, listing=listing)
         except BuildFault:
             return wire.Facts(warnings=warnings)
-        raw = content(listing, MAX_LISTING_BYTES + 1)
+        raw = read_content(listing, MAX_LISTING_BYTES + 1)
     if len(raw) > MAX_LISTING_BYTES:
         return wire.Facts(warnings=warnings)
-    found = disassembly.read(raw.decode("utf-8", "replace").splitlines())
+    code_facts = disassembly.read(raw.decode("utf-8", "replace").splitlines())
     return wire.Facts(
-        text_bytes=found.text_bytes,
-        vector_bits=found.vector_bits,
+        text_bytes=code_facts.text_bytes,
+        vector_bits=code_facts.vector_bits,
         warnings=warnings,
-        instructions=found.instructions,
+        instructions=code_facts.instructions,
     )
 
 
 @functools.cache
 def _check_compiler_works(tools: Toolchain, isolation: sandbox.Isolation) -> None:
-    """A build that fails is the candidate's fault only if an empty one succeeds."""
+    """Build an empty candidate. Raises SandboxError if that fails, because then a failed build is not the candidate's
+    fault."""
     with _runner(tools, isolation, deadline_s=60) as runner:
         try:
             _build(runner, tools, b"#include <math.h>\n", Interface("void ks_call(void) {}\n"))

@@ -1,8 +1,8 @@
-"""From a CUDA C++ candidate to a shared object with an entry the worker can call, and the compiler's facts.
+"""Builds CUDA C++ candidates: a shared object whose function `ks_call` the worker calls, and the compiler's facts.
 
-As in c.py the compiler runs in the sandbox, in stages that each see only what they need: nvcc (headers, among them
-those of the toolkit, harmless without a library), the shim (a host file without a CUDA header, 20 ms), the linker
-(libraries, none of the candidate's text). What the machine code tells is inspection.py's to find.
+As in c.py, every stage runs in the sandbox and can read only what it needs: nvcc reads headers (also the toolkit's,
+which are harmless without a library), the shim is a small C file without CUDA headers, the linker reads libraries but
+not the candidate's text. inspection.py adds the facts that the machine code shows.
 """
 
 import functools
@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.compiling import diagnostics, nvcc, ptx, sass, signature, store
-from harness.compiling.build_runner import BuildContext, BuildFault, BuildRunner, BuildTools, place, set_up
+from harness.compiling.build_runner import (
+    BuildContext,
+    BuildFault,
+    BuildRunner,
+    BuildTools,
+    open_runner,
+    write_readable,
+)
 from harness.compiling.built import BuildFailure, Built
 from harness.compiling.nvcc import Toolkit
 from harness.sandbox import launcher as sandbox
@@ -23,18 +30,19 @@ FLAGS = (
     "-std=c++17", "-O3", "-Xptxas=-v", "-Xcompiler=-fPIC,-Wall", "-lineinfo", "--keep",
     "--threads=2",
 )  # fmt: skip
-"""No flag is a candidate's; the task's architecture is added. -lineinfo and the kept PTX give the assembler's messages
-lines of candidate.cu. Host and device code are compiled side by side."""
+"""Compiler flags; the task's architecture is added, and a candidate cannot add any. -lineinfo and the kept PTX let the
+assembler's messages name lines of candidate.cu. --threads=2 compiles host and device code in parallel."""
 LINK_FLAGS = ("-shared", "-Wl,-z,defs", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-Bsymbolic")
 LIBRARIES = (
     "-Wl,-Bstatic", "-lstdc++", "-Wl,-Bdynamic", "-static-libgcc", "-lm", "-lpthread", "-ldl", "-lrt",
 )  # fmt: skip
-"""The runtimes, CUDA's first, are linked in: a candidate opens the C library and the driver, and nothing else."""
+"""Libraries for the linker. The C++ and CUDA runtimes are linked statically, so that a candidate needs only the C
+library and the driver at run time."""
 MAX_MEMORY_BYTES = 8 << 30
 MAX_FILE_BYTES = 64 << 20
-"""Of one file between the stages: a preprocessed source with all of the toolkit's templates takes 20 MB."""
+"""Largest file between stages, in bytes: a preprocessed source with all of the toolkit's templates takes 20 MB."""
 FACTS = "shared memory unknown where it is dynamic"
-"""Names how facts are read, for the cache: a build whose facts were read otherwise is made anew."""
+"""Part of the cache key that changes when facts are read in another way, so that older builds are not reused."""
 _CANDIDATE, _SHIM, _DECLARATION = "candidate", "shim", "declaration.h"
 _TRIVIAL_DECLARATION = '#include <cuda_runtime.h>\nextern "C" void entry(cudaStream_t stream);\n'
 _TRIVIAL = (
@@ -45,7 +53,7 @@ _TRIVIAL_SHIM = "void entry(void *); int ks_call(void *stream) { entry(stream); 
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """What is compiled."""
+    """Texts, entry name and architecture of one build."""
 
     candidate: bytes
     declaration: str
@@ -54,31 +62,31 @@ class _Sources:
     arch: str
 
 
-def build_cuda(source: Path, task: Task, *, workshop: BuildContext) -> Built | BuildFailure:
-    """Build a candidate with the shim that defines `ks_call`, or take it from the cache. No GPU is needed.
+def build_cuda(source: Path, task: Task, *, context: BuildContext) -> Built | BuildFailure:
+    """Build a CUDA candidate in the sandbox, or take the build from the cache. No GPU is needed.
 
     Raises:
-        NoCompiler: no toolkit, or no host compiler.
-        SandboxError: a guard could not be put up, or nvcc does not work inside the sandbox.
+        NoCompiler: the machine has no CUDA toolkit or no host compiler.
+        SandboxError: a guard could not be set up, or nvcc does not work inside the sandbox.
     """
     tools = nvcc.toolkit()
     sources = _Sources(
         source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry,
         arch=_architecture(task),
     )  # fmt: skip
-    entry = workshop.candidates / _key(sources, tools)
-    with store.turn(entry):
+    entry = context.candidates / _key(sources, tools)
+    with store.build_lock(entry):
         if built := store.stored(entry):
             return built
         begin = time.monotonic()
         try:
-            with _runner(tools, workshop.isolation, deadline_s=task.limits.build_s) as runner:
+            with _runner(tools, context.isolation, deadline_s=task.limits.build_s) as runner:
                 facts = _build(runner, tools, sources)
                 output = runner.folder / f"{_CANDIDATE}.so"
                 return store.store(entry, Built(output, facts, time.monotonic() - begin, is_inspected=False))
         except BuildFault as fault:
             seconds = time.monotonic() - begin
-            _check_compiler_works(workshop.isolation, sources.arch)
+            _check_compiler_works(context.isolation, sources.arch)
             return BuildFailure(str(fault), seconds)
 
 
@@ -88,28 +96,28 @@ def _architecture(task: Task) -> str:
 
 
 def _runner(tools: Toolkit, isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[BuildRunner]:
-    equipment = BuildTools(tools.programs, {"PATH": tools.search_path}, MAX_MEMORY_BYTES, MAX_FILE_BYTES)
-    return set_up(isolation, equipment, deadline_s=deadline_s)
+    build_tools = BuildTools(tools.programs, {"PATH": tools.search_path}, MAX_MEMORY_BYTES, MAX_FILE_BYTES)
+    return open_runner(isolation, build_tools, deadline_s=deadline_s)
 
 
 # --- the stages ----------------------------------------------------------------------------------------------------
 
 
 def _build(runner: BuildRunner, tools: Toolkit, sources: _Sources) -> wire.Facts:
-    place(runner.folder / f"{_CANDIDATE}.cu", sources.candidate)
-    place(runner.folder / f"{_SHIM}.c", sources.shim.encode())
-    place(runner.folder / _DECLARATION, sources.declaration.encode())
+    write_readable(runner.folder / f"{_CANDIDATE}.cu", sources.candidate)
+    write_readable(runner.folder / f"{_SHIM}.c", sources.shim.encode())
+    write_readable(runner.folder / _DECLARATION, sources.declaration.encode())
     shim = (tools.host.compiler.path, "-O2", "-fPIC", "-c", f"{_SHIM}.c")
-    with runner.started(shim, readable=tools.headers) as finish:
-        said, assembly = _compile(runner, tools, arch=sources.arch)
+    with runner.start(shim, readable=tools.headers) as finish:
+        messages, assembly = _compile(runner, tools, arch=sources.arch)
         if finish()[0] != 0:
-            raise sandbox.SandboxError(f"{shim[0]} cannot compile the worker's own part of a candidate")
+            raise sandbox.SandboxError(f"{shim[0]} cannot compile the shim that is built with a candidate")
     _link(runner, tools, sources)
-    return _facts(said, assembly)
+    return _facts(messages, assembly)
 
 
 def _compile(runner: BuildRunner, tools: Toolkit, *, arch: str) -> tuple[str, str]:
-    """What the compiler said, and the PTX it made."""
+    """Compile the candidate; return (compiler messages, PTX). Raises BuildFault if compiling fails."""
     command = (
         tools.nvcc,
         *FLAGS,
@@ -121,44 +129,47 @@ def _compile(runner: BuildRunner, tools: Toolkit, *, arch: str) -> tuple[str, st
         "-c",
         f"{_CANDIDATE}.cu",
     )
-    code, said, end = runner.tried(command, readable=tools.headers)
+    code, messages, end = runner.try_run(command, readable=tools.headers)
     kept = runner.folder / f"{_CANDIDATE}.ptx"
     assembly = store.read_output(kept).decode("utf-8", "replace") if kept.exists() else ""
     if code != 0:
-        said = ptx.located(said, assembly)
-        raise BuildFault(diagnostics.first_error(said) or f"the compiler {end} without a message")
-    return said, assembly
+        messages = ptx.located(messages, assembly)
+        raise BuildFault(diagnostics.first_error(messages) or f"the compiler {end} without a message")
+    return messages, assembly
 
 
 def _link(runner: BuildRunner, tools: Toolkit, sources: _Sources) -> None:
     host = tools.host.compiler.path
     objects = (f"{_CANDIDATE}.o", f"{_SHIM}.o", tools.runtime)
     command = (host, *LINK_FLAGS, "-o", f"{_CANDIDATE}.so", *objects, *LIBRARIES)
-    code, said, end = runner.tried(command, readable=(*tools.headers, *tools.libraries))
-    if f"undefined reference to `{sources.entry}'" in said:
+    code, messages, end = runner.try_run(command, readable=(*tools.headers, *tools.libraries))
+    if f"undefined reference to `{sources.entry}'" in messages:
         raise BuildFault(f"candidate.cu does not define the entry {sources.declaration.splitlines()[-1].rstrip(';')}")
     if code != 0:
-        raise BuildFault(diagnostics.first_error(said) or f"the linker {end} without a message")
+        raise BuildFault(diagnostics.first_error(messages) or f"the linker {end} without a message")
 
 
-def _facts(said: str, assembly: str) -> wire.Facts:
-    """Return what the assembler said; how much dynamic shared memory a launch asks for, and what then fits a
-    multiprocessor, it does not know."""
-    used, is_dynamic = sass.resources(said), ptx.has_dynamic_shared(assembly)
-    warnings = [*sass.warnings(ptx.located(said, assembly)), *diagnostics.warnings(said)]
+def _facts(messages: str, assembly: str) -> wire.Facts:
+    """Return the facts in the assembler's messages.
+
+    Shared memory and occupancy are None if a kernel uses dynamic shared memory, because only the launch knows its size.
+    """
+    used, is_dynamic = sass.resources(messages), ptx.has_dynamic_shared(assembly)
+    warnings = [*sass.warnings(ptx.located(messages, assembly)), *diagnostics.warnings(messages)]
     return wire.Facts(
         registers=used.registers,
         spill_bytes=used.spill_bytes,
         stack_bytes=used.stack_bytes,
         shared_bytes=None if is_dynamic else used.shared_bytes,
-        occupancy=None if is_dynamic else sass.lowest_occupancy(said, block_sizes=ptx.block_sizes(assembly)),
+        occupancy=None if is_dynamic else sass.lowest_occupancy(messages, block_sizes=ptx.block_sizes(assembly)),
         warnings=tuple(warning[: diagnostics.MAX_WARNING] for warning in warnings[: diagnostics.MAX_WARNINGS]),
     )
 
 
 @functools.cache
 def _check_compiler_works(isolation: sandbox.Isolation, arch: str) -> None:
-    """A build that fails is the candidate's fault only if a trivial one succeeds."""
+    """Build a trivial candidate. Raises SandboxError if that fails, because then a failed build is not the candidate's
+    fault."""
     tools = nvcc.toolkit()
     trivial = _Sources(_TRIVIAL.encode(), _TRIVIAL_DECLARATION, _TRIVIAL_SHIM, entry="entry", arch=arch)
     with _runner(tools, isolation, deadline_s=60) as runner:

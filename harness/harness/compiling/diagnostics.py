@@ -1,6 +1,6 @@
-"""What a compiler said, made fit for the engineer or the model who reads it next: its first error, its warnings.
+"""Extracts the first error and the warnings from a compiler's messages, for the engineer or the model that reads them.
 
-The text quotes the candidate, so it is data: no control character passes, and its length is bounded.
+The messages quote the candidate, so they are data: control characters are removed and the length is limited.
 """
 
 import re
@@ -23,35 +23,38 @@ _WARNING = re.compile(
 )
 _TEMPORARY = re.compile(r"\bcc[A-Za-z0-9]{6}\.(s|o)\b")
 _STAGE = re.compile(r"\bcandidate\.cudafe1\.cpp\b")
-"""What nvcc gives the host compiler in the candidate's place."""
+"""File name in nvcc's messages from the host compiler, which stands for candidate.cu."""
 _LINKER = re.compile(r"^\S*/(?:\S*-)?ld(?:\.\w+)?: ", re.MULTILINE)
 
 
 def clean(text: str) -> str:
-    """Printable text only, the names of temporary files and of the linker's own path taken out."""
+    """Return the printable part of a text, without names of temporary files and without the linker's path."""
     text = "".join(c for c in text if c.isprintable() or c in "\n\t")
     return _STAGE.sub("candidate.cu", _LINKER.sub("ld: ", _TEMPORARY.sub(r"candidate.\1", text)))
 
 
-def first_error(said: str) -> str:
-    """The first error with the excerpt that belongs to it; whatever there is where none is recognised."""
-    lines = said.splitlines()
+def first_error(messages: str) -> str:
+    """Return a compiler's first error with the source excerpt after it, or the start of `messages` if no error is
+    recognised."""
+    lines = messages.splitlines()
     errors = [number for number, line in enumerate(lines) if _ERROR.search(line)]
     if not errors:
-        return said.strip()[:MAX_DETAIL]
+        return messages.strip()[:MAX_DETAIL]
     first = errors[0]
     end = next((n for n in range(first + 1, len(lines)) if _NEXT.search(lines[n])), len(lines))
     more = len(errors) - 1
     ending = f"\n({more} more error{'s' if more > 1 else ''})" if more else ""
     while lines[end - 1].startswith("In file included from"):
-        end -= 1  # it opens the next message
+        end -= 1  # this line begins the next message
     detail = "\n".join(lines[first:end])
     if "File size limit exceeded" in detail:
         detail = "error: the compiled code or its data are larger than a build may write"
     return detail[: MAX_DETAIL - len(ending)].rstrip() + ending
 
 
-def warnings(said: str) -> tuple[str, ...]:
-    """The first warnings, without repeats: `line 3: unused parameter 'N' [-Wunused-parameter]`."""
-    found = (f"line {m[1]}: {m[3]}{(m[2] and f' [{m[2]}]') or ''}" if m[1] else m[4] for m in _WARNING.finditer(said))
-    return tuple(warning[:MAX_WARNING] for warning in list(dict.fromkeys(found))[:MAX_WARNINGS])
+def warnings(messages: str) -> tuple[str, ...]:
+    """Return the first warnings, without repeats, such as `line 3: unused parameter 'N' [-Wunused-parameter]`."""
+    texts = (
+        f"line {m[1]}: {m[3]}{(m[2] and f' [{m[2]}]') or ''}" if m[1] else m[4] for m in _WARNING.finditer(messages)
+    )
+    return tuple(warning[:MAX_WARNING] for warning in list(dict.fromkeys(texts))[:MAX_WARNINGS])

@@ -1,6 +1,8 @@
-"""What a disassembly tells about a kernel: code size, widest arithmetic, counts of the instructions that matter.
+"""Facts about a CPU kernel from its disassembly: code size, width of vector arithmetic, counts of important
+instructions.
 
-Counts are static. They read `objdump -h -d` of an object file; nothing of it is trusted but for being text.
+Instructions are counted as they appear in the code, not as they are executed. The input is the output of `objdump -h
+-d` for an object file; its content is not trusted.
 """
 
 import re
@@ -37,16 +39,16 @@ _ARM_COUNTED = (
 
 @dataclass(frozen=True, slots=True)
 class CodeFacts:
-    """What was read: see wire.Facts."""
+    """Facts about one object file; see wire.Facts."""
 
     text_bytes: int
     vector_bits: int
-    """Widest register of packed arithmetic; 0 where all of it is scalar."""
+    """Bits of the widest register used by packed arithmetic; 0 if all arithmetic is scalar."""
     instructions: dict[str, int]
 
 
 def read(lines: Iterable[str]) -> CodeFacts:
-    """Read a listing of x86-64 (AT&T syntax) or 64-bit ARM code."""
+    """Return the facts in a listing of x86-64 code (AT&T syntax) or 64-bit ARM code."""
     size, code_follows, width = 0, 0, 0
     counts: Counter[str] = Counter()
     for line in lines:
@@ -69,12 +71,12 @@ def _classes(name: str, operands: str) -> list[str]:
         return [f"{'spill' if '[sp' in operands else 'vector'}_{direction}"]
     counted = _X86_COUNTED if "%" in operands else _ARM_COUNTED
     kinds = [kind for kind, pattern in counted if pattern.match(name)]
-    # x86 arithmetic may take an operand from memory: a load all the same.
+    # x86 arithmetic may read an operand from memory, which counts as a load.
     return kinds + (_x86_move(name, operands) if _X86_PACKED.match(name) else [])
 
 
 def _x86_move(name: str, operands: str) -> list[str]:
-    """The destination comes last; a move between registers is none of these."""
+    """Return the class of an x86 instruction that accesses memory; empty for a move between registers."""
     if "(" not in operands:
         return []
     direction = "store" if operands.rstrip().endswith(")") else "load"

@@ -1,4 +1,4 @@
-"""Builds of GPU candidates, by language: for the judge, and ahead of it. No GPU is needed."""
+"""Builds GPU candidates of every language, for a judgement or ahead of it. No GPU is needed."""
 
 from pathlib import Path
 
@@ -10,20 +10,21 @@ from harness.task import Task
 TRITON = "triton"
 
 
-def build(source: Path, task: Task, *, language: str, workshop: BuildContext) -> Built | BuildFailure:
-    """Build by nvcc, or by Triton ahead of time; what another process builds at the moment is waited for.
+def build(source: Path, task: Task, *, language: str, context: BuildContext) -> Built | BuildFailure:
+    """Build a candidate with nvcc or with Triton. If another process builds the same candidate, wait for that build.
 
     Raises:
         NoTriton, NoCompiler: the machine lacks what the language needs.
-        SandboxError: a guard could not be put up.
+        SandboxError: a guard could not be set up.
     """
     by_language = triton.build_triton if language == TRITON else cuda.build_cuda
-    return by_language(source, task, workshop=workshop)
+    return by_language(source, task, context=context)
 
 
-def build_ahead(source: Path, task: Task, *, language: str, workshop: BuildContext) -> None:
-    """Build and inspect, for a judge that will find it in the cache; what fails will fail again when it is judged."""
-    built = build(source, task, language=language, workshop=workshop)
+def build_ahead(source: Path, task: Task, *, language: str, context: BuildContext) -> None:
+    """Build and inspect a candidate so that a later judgement finds it in the cache. A failure is not reported: the
+    judgement will meet it again."""
+    built = build(source, task, language=language, context=context)
     if isinstance(built, Built):
-        with inspection.inspected(built, isolation=workshop.isolation) as facts:
+        with inspection.inspected(built, isolation=context.isolation) as facts:
             facts()

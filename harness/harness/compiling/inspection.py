@@ -1,5 +1,6 @@
-"""What the machine code of a GPU candidate tells, found while its worker already runs: no stage of a judgement needs
-it, and a disassembler takes half a second a kernel.
+"""Adds to a GPU build the facts that its machine code shows, while the candidate's worker already runs.
+
+No stage of a judgement waits for these facts, and a disassembler takes half a second per kernel.
 """
 
 import json
@@ -9,14 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.compiling import nvcc, sass, store, triton
-from harness.compiling.build_runner import BuildFault, BuildRunner, BuildTools, content, memory_file, place, set_up
+from harness.compiling.build_runner import (
+    BuildFault,
+    BuildRunner,
+    BuildTools,
+    memory_file,
+    open_runner,
+    read_content,
+    write_readable,
+)
 from harness.compiling.built import Built
 from harness.sandbox import launcher as sandbox
 from harness.wire import messages as wire
 
 DEADLINE_S = 20.0
 MAX_KERNELS = 16
-"""Of a Triton build, the largest ones: they are disassembled all at once."""
+"""Most kernels of a Triton build that are disassembled, the largest ones; all run at the same time."""
 MAX_LISTING_BYTES = 32 << 20
 MAX_WARPS = 64
 _DEVICES = (Path("/dev/null"), Path("/dev/urandom"))
@@ -27,9 +36,9 @@ Finish = Callable[[], tuple[int, str, str]]
 
 @contextmanager
 def inspected(built: Built, *, isolation: sandbox.Isolation) -> Iterator[Callable[[], wire.Facts]]:
-    """Disassemble a candidate beside whatever is done meanwhile; what is given waits for all of its facts.
+    """Start to disassemble a candidate; yield a function that waits for the end and returns all facts.
 
-    Where there is no disassembler, or it fails on this code, the facts are those of the compiler.
+    If the machine has no disassembler, or the disassembler fails on this code, the facts are those of the compiler.
     """
     tool, programs = _disassembler(built.artifact)
     if built.is_inspected or tool is None:
@@ -37,11 +46,12 @@ def inspected(built: Built, *, isolation: sandbox.Isolation) -> Iterator[Callabl
         return
     with _runner(tool, programs, isolation) as runner, ExitStack() as stack:
         started = [stack.enter_context(_started(runner, tool, code)) for code in _codes(built.artifact)]
-        yield lambda: store.add_facts(built, _facts(built, [_listing(*one) for one in started]))
+        yield lambda: store.add_facts(built, _facts(built, [_listing(*process) for process in started]))
 
 
 def _disassembler(artifact: Path) -> tuple[Path | None, tuple[Path, ...]]:
-    """cuobjdump, and all it runs: Triton brings its own."""
+    """Return (cuobjdump, files that it executes) for an artifact; Triton's package brings its own. The path may be
+    None."""
     if artifact.is_dir():
         return triton.tool("cuobjdump"), triton.tools()
     tools = nvcc.toolkit()
@@ -51,13 +61,14 @@ def _disassembler(artifact: Path) -> tuple[Path | None, tuple[Path, ...]]:
 def _runner(
     tool: Path, programs: tuple[Path, ...], isolation: sandbox.Isolation
 ) -> AbstractContextManager[BuildRunner]:
-    """cuobjdump looks for nvdisasm, which lies beside it."""
-    equipment = BuildTools(programs, {"PATH": str(tool.parent)}, file_bytes=MAX_LISTING_BYTES)
-    return set_up(isolation, equipment, deadline_s=DEADLINE_S)
+    """Return a runner for cuobjdump, which finds nvdisasm in its own folder through PATH."""
+    build_tools = BuildTools(programs, {"PATH": str(tool.parent)}, file_bytes=MAX_LISTING_BYTES)
+    return open_runner(isolation, build_tools, deadline_s=DEADLINE_S)
 
 
 def _codes(artifact: Path) -> list[Path]:
-    """A shared object, or the largest kernels in Triton's cache, which holds a folder a kernel."""
+    """Return the files to disassemble: a shared object, or the largest kernels in Triton's cache, one folder per
+    kernel."""
     if not artifact.is_dir():
         return [artifact]
     kernels = sorted((artifact / "cache").glob("*/*.cubin"), key=lambda path: path.stat().st_size)
@@ -66,23 +77,25 @@ def _codes(artifact: Path) -> list[Path]:
 
 @contextmanager
 def _started(runner: BuildRunner, tool: Path, code: Path) -> Iterator[tuple[int, Finish]]:
-    """The disassembler on a copy: a cache's folders are not for everybody to read."""
+    """Start the disassembler on a copy of `code`, because the sandbox's user may not be allowed to read the cache.
+    Yield (descriptor of the listing, function that waits for the end)."""
     copy = runner.folder / f"{len(list(runner.folder.iterdir()))}.cubin"
-    place(copy, code.read_bytes())
+    write_readable(copy, code.read_bytes())
     with (
         memory_file() as listing,
-        runner.started((tool, "-res-usage", "-sass", copy), readable=_DEVICES, listing=listing) as finish,
+        runner.start((tool, "-res-usage", "-sass", copy), readable=_DEVICES, listing=listing) as finish,
     ):
         yield listing, finish
 
 
 def _listing(listing: int, finish: Finish) -> Listing:
-    """Nothing of code that the disassembler fails on."""
+    """Wait for a disassembly; return (resources, bytes of code, instruction counts), all empty if the disassembler
+    failed."""
     try:
         code, _, _ = finish()
     except BuildFault:
         code = 1
-    text = content(listing, MAX_LISTING_BYTES).decode("utf-8", "replace") if code == 0 else ""
+    text = read_content(listing, MAX_LISTING_BYTES).decode("utf-8", "replace") if code == 0 else ""
     return sass.listed_resources(text), *sass.count(text.splitlines())
 
 
@@ -90,7 +103,7 @@ def _listing(listing: int, finish: Finish) -> Listing:
 
 
 def _facts(built: Built, listings: list[Listing]) -> wire.Facts:
-    """Of several kernels the largest of each figure."""
+    """Return the build's facts with those of its disassembled kernels; each figure is the largest of all kernels."""
     instructions: dict[str, int] = {}
     for _, _, counts in listings:
         instructions |= {name: max(count, instructions.get(name, 0)) for name, count in counts.items()}
@@ -102,27 +115,29 @@ def _facts(built: Built, listings: list[Listing]) -> wire.Facts:
 
 
 def _with_resources(facts: wire.Facts, artifact: Path, used: list[sass.Resources]) -> wire.Facts:
-    """Of Triton's kernels, whose assembler says nothing: warps and shared memory as it noted them beside the code."""
+    """Add resources of Triton's kernels, whose assembler prints none: registers from the listings, warps and shared
+    memory from the records beside the kernels."""
     launches = list(filter(None, map(_launch, (artifact / "cache").glob("*/*.json"))))
-    registers = max((one.registers or 0 for one in used), default=0)
+    registers = max((resources.registers or 0 for resources in used), default=0)
     if not launches or not registers:
         return facts
     threads, shared = max(warps for warps, _ in launches) * sass.WARP, max(shared for _, shared in launches)
     return replace(
         facts,
         registers=registers,
-        stack_bytes=max(one.stack_bytes or 0 for one in used),
-        spill_bytes=max(one.spill_bytes or 0 for one in used),
+        stack_bytes=max(resources.stack_bytes or 0 for resources in used),
+        spill_bytes=max(resources.spill_bytes or 0 for resources in used),
         shared_bytes=shared,
         occupancy=sass.occupancy(registers, threads=threads, shared_bytes=shared),
     )
 
 
 def _launch(record: Path) -> tuple[int, int] | None:
-    """(warps, bytes of shared memory) of a kernel; None of what is no kernel's record. A candidate can write there."""
+    """Return (warps, bytes of shared memory) from a kernel's record; None if the record is not valid. A candidate can
+    write into the folder of records."""
     try:
-        told = json.loads(record.read_bytes())
-        warps, shared = told["num_warps"], told["shared"]
+        fields = json.loads(record.read_bytes())
+        warps, shared = fields["num_warps"], fields["shared"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     is_possible = isinstance(warps, int) and isinstance(shared, int)

@@ -1,4 +1,4 @@
-"""The CUDA toolkit of this machine, and the files that a build with it must be able to read."""
+"""Finds the machine's CUDA toolkit, and the files that a build with it must be able to read."""
 
 import functools
 import importlib.util
@@ -14,28 +14,30 @@ from harness.compiling import toolchain
 from harness.contract import architecture
 
 _SHELL_TOOLS = ("sh", "rm")
-"""nvcc runs its stages through the shell, which system(3) finds as /bin/sh."""
+"""Programs that nvcc needs because it runs its stages through the shell: system(3) starts /bin/sh."""
 _TIMEOUT_S = 30
 
 
 class NoToolkit(toolchain.NoCompiler):
-    """There is no working CUDA toolkit; the message names the remedy."""
+    """The machine has no working CUDA toolkit; the message names the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """nvcc with everything that its stages read."""
+    """The CUDA toolkit of this machine, with the files that the stages of a build read or execute."""
 
     nvcc: Path
     version: str
     programs: tuple[Path, ...]
-    """nvcc, its stages, the host compiler and its stages, the disassembler, and the libraries those are linked with."""
+    """nvcc and its stages, the host compiler and its stages, the disassembler, and the libraries that these are linked
+    with."""
     headers: tuple[Path, ...]
-    """And libdevice; no folder with a library in it, or a candidate could assemble one of a vendor's into itself."""
+    """Header folders and libdevice. No folder holds a library: a candidate could embed a vendor's library into
+    itself."""
     libraries: tuple[Path, ...]
-    """Folders the linker searches, and the runtime."""
+    """Folders that the linker searches, and the static CUDA runtime."""
     runtime: Path
-    """libcudart_static.a"""
+    """Path of libcudart_static.a."""
     cuobjdump: Path | None
     nvdisasm: Path | None
     host: toolchain.Toolchain
@@ -45,29 +47,30 @@ class Toolkit:
 def target(arch: str) -> str:
     """Return nvcc's option for an architecture such as `sm_90a`: Hopper with wgmma, TMA and setmaxnreg.
 
-    The shorthand -arch=sm_90a would build a plain sm_90 beside it.
+    The shorthand -arch=sm_90a would also build for plain sm_90.
     """
     return f"-gencode=arch=compute_{arch.removeprefix('sm_')},code={arch}"
 
 
 ARCHITECTURE = (target(str(architecture("cuda"))),)
-"""nvcc's option for the judge's own kernels; a candidate is built for its task's architecture."""
+"""nvcc's option for the judge's own kernels. Candidates are built for the architecture of their task instead."""
 
 
 @functools.cache
 def toolkit() -> Toolkit:
-    """The toolkit whose nvcc NVCC names, or that is found on PATH, in CUDA_HOME, or at its usual place.
+    """Return the toolkit whose nvcc the variable NVCC names, or else the first found on PATH, in CUDA_HOME, or in
+    /usr/local/cuda.
 
     Raises:
-        NoToolkit: there is none, or it does not run.
-        NoCompiler: there is no host compiler.
+        NoToolkit: no toolkit is found, or it does not run.
+        NoCompiler: the machine has no host compiler.
     """
     driver = _find()
-    told = _ask(driver, "--dryrun", "-x", "cu", "-c", os.devnull)
-    here = re.search(r"^#\$ _HERE_=(\S+)", told, re.MULTILINE)
-    if here is None:
-        raise NoToolkit(f"{driver} does not tell where it lies; set NVCC to the toolkit's own bin/nvcc")
-    folder, root = Path(here[1]), Path(here[1]).parent
+    dry_run = _output(driver, "--dryrun", "-x", "cu", "-c", os.devnull)
+    nvcc_folder = re.search(r"^#\$ _HERE_=(\S+)", dry_run, re.MULTILINE)
+    if nvcc_folder is None:
+        raise NoToolkit(f"{driver} does not print its own folder; set NVCC to bin/nvcc of a CUDA toolkit")
+    folder, root = Path(nvcc_folder[1]), Path(nvcc_folder[1]).parent
     runtime, host = next(_static_runtimes(root)), toolchain.toolchain(toolchain.find_compiler())
     disassemblers = [_tool(folder, name) for name in ("cuobjdump", "nvdisasm")]
     shell = [Path("/bin/sh"), *(Path(path) for path in map(shutil.which, _SHELL_TOOLS) if path)]
@@ -75,7 +78,7 @@ def toolkit() -> Toolkit:
     tools = [*real, *filter(None, disassemblers), *shell, *folder.glob("*"), *(root / "nvvm" / "bin").glob("*")]
     return Toolkit(
         nvcc=folder / "nvcc",
-        version=next(line for line in _ask(folder / "nvcc", "--version").splitlines() if "release" in line).strip(),
+        version=next(line for line in _output(folder / "nvcc", "--version").splitlines() if "release" in line).strip(),
         programs=(*host.programs, *toolchain.with_libraries([p for p in tools if p.is_file()]), *_folders(tools)),
         headers=(
             *host.headers,
@@ -92,12 +95,12 @@ def toolkit() -> Toolkit:
 
 def _find() -> Path:
     home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH") or "/usr/local/cuda"
-    wanted = os.environ.get("NVCC")
-    for name in [wanted] if wanted else ["nvcc", f"{home}/bin/nvcc"]:
-        if found := shutil.which(name):
-            return Path(found)
+    named = os.environ.get("NVCC")
+    for name in [named] if named else ["nvcc", f"{home}/bin/nvcc"]:
+        if path := shutil.which(name):
+            return Path(path)
     raise NoToolkit(
-        f"NVCC={wanted} is not a program" if wanted else
+        f"NVCC={named} is not a program" if named else
         "no nvcc on PATH or in CUDA_HOME; install the CUDA toolkit 13, or set NVCC to its bin/nvcc"
     )  # fmt: skip
 
@@ -109,15 +112,16 @@ def _static_runtimes(root: Path) -> Iterator[Path]:
 
 
 def _tool(folder: Path, name: str) -> Path | None:
-    """In the toolkit, on PATH, or in Triton's package, which brings its own."""
+    """Return the path of a disassembler from the toolkit, from PATH, or from Triton's package; None if it is in none of
+    them."""
     spec = importlib.util.find_spec("triton")
     package = (
-        [Path(place) / "backends" / "nvidia" / "bin" for place in (spec.submodule_search_locations or ())]
+        [Path(location) / "backends" / "nvidia" / "bin" for location in (spec.submodule_search_locations or ())]
         if spec
         else []
     )
-    found = shutil.which(name, path=os.pathsep.join(map(str, (folder, os.environ.get("PATH", ""), *package))))
-    return Path(found) if found else None
+    program = shutil.which(name, path=os.pathsep.join(map(str, (folder, os.environ.get("PATH", ""), *package))))
+    return Path(program) if program else None
 
 
 def _folders(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -128,7 +132,7 @@ def _existing(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(real for path in paths for real in (path, path.resolve()) if path.exists()))
 
 
-def _ask(*command: Path | str) -> str:
+def _output(*command: Path | str) -> str:
     try:
         done = subprocess.run(
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

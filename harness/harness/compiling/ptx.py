@@ -1,6 +1,6 @@
-"""What the assembler says, read back through the PTX it read: lines of candidate.cu, kernels by their plain names.
+"""Rewrites the CUDA assembler's messages with the PTX that they refer to: lines of candidate.cu, plain kernel names.
 
-The PTX is the compiler's, but its text quotes the candidate's assembly: nothing of it is trusted but for being text.
+The compiler writes the PTX, but the PTX quotes assembly of the candidate; its content is not trusted.
 """
 
 import bisect
@@ -19,59 +19,62 @@ _ABORTED = re.compile(r"^ptxas fatal\s*: Ptx assembly aborted due to errors\n?",
 _MANGLED = re.compile(r"_Z[NLKVS]*(\d+\w+)")
 
 
-def located(said: str, ptx: str) -> str:
-    """The assembler's messages with lines of candidate.cu instead of the PTX's, where -lineinfo tells them."""
-    places = _places(ptx)
-    said = "\n".join(_errors(_ABORTED.sub("", said).split("\n"), places))
-    said = _NEAR.sub(lambda m: f"{m[1]} {_at(places, int(m[2]))}", said)
-    return _MANGLED.sub(lambda m: _plain(m[1]), _UNPLACED.sub("ptxas: error: ", said))
+def located(messages: str, ptx: str) -> str:
+    """Return the assembler's messages with lines of candidate.cu in place of PTX lines, as far as the PTX has line
+    information."""
+    line_table = _line_table(ptx)
+    messages = "\n".join(_errors(_ABORTED.sub("", messages).split("\n"), line_table))
+    messages = _NEAR.sub(lambda m: f"{m[1]} {_source_line(line_table, int(m[2]))}", messages)
+    return _MANGLED.sub(lambda m: _plain_name(m[1]), _UNPLACED.sub("ptxas: error: ", messages))
 
 
-def _errors(lines: list[str], places: list[tuple[int, int]]) -> Iterator[str]:
-    """Several errors in one line of the candidate make one message, for the first of them may be the least telling."""
+def _errors(lines: list[str], line_table: list[tuple[int, int]]) -> Iterator[str]:
+    """Merge errors of one line of candidate.cu into one message, because the first of them may not be the helpful
+    one."""
     last = ""
     for line in lines:
         error = _PLACED.match(line)
-        place = _at(places, int(error[1])) if error else ""
+        place = _source_line(line_table, int(error[1])) if error else ""
         yield line if error is None else f"  {error[2]}" if place == last else f"{place}: error: {error[2]}"
         last = place
 
 
 def block_sizes(ptx: str) -> dict[str, int]:
-    """The largest block of each kernel that says so (`__launch_bounds__`), threads, by its mangled name."""
-    found, kernel = dict[str, int](), ""
+    """Return the largest block of each kernel with `__launch_bounds__`, in threads, by the kernel's mangled name."""
+    sizes, kernel = dict[str, int](), ""
     for line in ptx.splitlines():
         if entry := _ENTRY.search(line):
             kernel = entry[1]
         elif kernel and (bounds := _THREADS.match(line)):
-            found[kernel] = int(bounds[1]) * int(bounds[2] or 1) * int(bounds[3] or 1)
-    return found
+            sizes[kernel] = int(bounds[1]) * int(bounds[2] or 1) * int(bounds[3] or 1)
+    return sizes
 
 
 def has_dynamic_shared(ptx: str) -> bool:
-    """Return whether a kernel uses shared memory whose size only its launch tells (`extern __shared__`).
+    """Return whether any kernel uses shared memory whose size only the launch sets (`extern __shared__`).
 
-    nvcc leaves out of the PTX what no kernel uses.
+    nvcc leaves declarations that no kernel uses out of the PTX.
     """
     return bool(_DYNAMIC_SHARED.search(ptx))
 
 
-def _places(ptx: str) -> list[tuple[int, int]]:
-    """(line of the PTX, line of candidate.cu), in order; what headers contribute is left out."""
+def _line_table(ptx: str) -> list[tuple[int, int]]:
+    """Return (line of the PTX, line of candidate.cu) in order; lines that come from headers are left out."""
     lines = ptx.splitlines()
-    own = {found[1] for line in lines if (found := _FILE.match(line))}
-    told = ((number, _LOCATION.match(line)) for number, line in enumerate(lines, start=1))
-    return [(number, int(found[2])) for number, found in told if found and found[1] in own]
+    candidate_files = {file[1] for line in lines if (file := _FILE.match(line))}
+    locations = ((number, _LOCATION.match(line)) for number, line in enumerate(lines, start=1))
+    return [(number, int(place[2])) for number, place in locations if place and place[1] in candidate_files]
 
 
-def _at(places: list[tuple[int, int]], number: int) -> str:
-    """The last place before a line of the PTX."""
-    index = bisect.bisect(places, (number, 0))
-    return f"candidate.cu({places[index - 1][1]})" if index else "candidate.cu"
+def _source_line(line_table: list[tuple[int, int]], number: int) -> str:
+    """Return the line of candidate.cu that a line of the PTX belongs to, such as `candidate.cu(12)`."""
+    index = bisect.bisect(line_table, (number, 0))
+    return f"candidate.cu({line_table[index - 1][1]})" if index else "candidate.cu"
 
 
-def _plain(encoded: str) -> str:
-    """`kernel` of `6kernelILi4EEvPf`, the innermost of nested names; the whole where it is not so written."""
+def _plain_name(encoded: str) -> str:
+    """Return the innermost plain name in a mangled name: `kernel` for `6kernelILi4EEvPf`. Other texts are returned
+    unchanged."""
     name, rest = "", encoded
     while length := re.match(r"\d{1,4}", rest):
         end = length.end() + int(length[0])

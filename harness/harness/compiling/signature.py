@@ -1,21 +1,22 @@
-"""The candidate ABI in C, from a task's signature: the declaration, and the shim through which the worker calls it."""
+"""Generates C, CUDA and Triton source text from a task's signature: declarations, shims, and trusted candidates."""
 
 from harness.contract import ITEM_BYTES, type_names
 from harness.task import Task
 
 C_TYPES = type_names("c")
-"""What a C candidate may be given; narrower types are the GPU tasks'."""
+"""C type of each dtype that a C candidate can take; narrower dtypes occur in GPU tasks only."""
 
 
 def declaration(task: Task) -> str:
-    """`void matmul(const float *A, const float *B, float *C, int M, int N, int K);`"""
+    """Return the C prototype of the entry, such as `void matmul(const float *A, float *C, int M);`"""
     types = {buffer.name: f"{'' if buffer.is_output else 'const '}{C_TYPES[buffer.dtype]} *" for buffer in task.buffers}
     arguments = ", ".join(types.get(name, "int ") + name for name, _ in task.arguments)
     return f"void {task.entry}({arguments});"
 
 
 def shim(task: Task) -> str:
-    """A small C file, built with the candidate, that unpacks buffers and sizes into the entry function's arguments."""
+    """Return the text of a C file whose `ks_call(buffers, sizes)` calls the entry with the candidate's own
+    arguments."""
     columns = {buffer.name: f"buffers[{i}]" for i, buffer in enumerate(task.buffers)}
     columns |= {name: f"(int)sizes[{i}]" for i, name in enumerate(task.size_names)}
     arguments = ", ".join(columns[name] for name, _ in task.arguments)
@@ -28,17 +29,17 @@ def shim(task: Task) -> str:
 
 
 def standard(task: Task) -> str:
-    """A trusted candidate that does nothing: all it takes is the constant to deduct."""
+    """Return the text of a C candidate that does nothing; its time is the dispatch overhead."""
     unused = " ".join(f"(void){name};" for name, _ in task.arguments)
     return f"{declaration(task).removesuffix(';')}\n{{\n    {unused}\n}}\n"
 
 
 CUDA_TYPES = type_names("cuda")
-"""What a CUDA candidate is given."""
+"""CUDA type of each dtype that a CUDA candidate can take."""
 
 
 def cuda_declaration(task: Task) -> str:
-    """`extern "C" void matmul(const __nv_bfloat16 *A, ..., int M, int N, int K, cudaStream_t stream);` with headers."""
+    """Return the CUDA headers and the prototype of the entry, which ends in `cudaStream_t stream`."""
     types = {
         buffer.name: f"{'' if buffer.is_output else 'const '}{CUDA_TYPES[buffer.dtype]} *" for buffer in task.buffers
     }
@@ -49,7 +50,11 @@ def cuda_declaration(task: Task) -> str:
 
 
 def cuda_shim(task: Task) -> str:
-    """What the worker calls, in C without a CUDA header: unpacks buffers and sizes, tells whether a launch failed."""
+    """Return the text of a C file whose `ks_call(buffers, sizes, stream)` calls the entry and returns the CUDA error
+    code.
+
+    The file includes no CUDA header, so that it compiles quickly.
+    """
     columns = {buffer.name: (f"buffers[{i}]", "void *") for i, buffer in enumerate(task.buffers)}
     columns |= {name: (f"(int)sizes[{i}]", "int") for i, name in enumerate(task.size_names)}
     values, types = zip(*(columns[name] for name, _ in task.arguments), strict=True)
@@ -91,20 +96,21 @@ def wait(pointer, ns):
 
 
 """
-"""Kernels that last so many nanoseconds by the GPU's own timer."""
+"""Texts of kernels that run for a given number of nanoseconds by the GPU's own timer."""
 
 
 def cuda_standard(task: Task, *, seconds: float) -> str:
-    """A trusted candidate that lasts so long by the GPU's own timer: what it takes beyond is the constant to deduct.
+    """Return the text of a CUDA candidate that runs for `seconds` by the GPU's own timer; the rest of its time is
+    overhead.
 
-    An empty kernel would not do: the end of its launch on the host is waited for, that of a longer one is not.
+    An empty kernel would not do: the host waits for the end of its launch, but not for that of a longer kernel.
     """
     unused = "".join(f"(void){name}; " for name, _ in task.arguments)
     return CUDA_WAIT + _cuda_definition(task, f"{unused}wait<<<1, 1, 0, stream>>>({_ns(seconds)});")
 
 
 def triton_standard(task: Task, *, seconds: float) -> str:
-    """The same in Triton."""
+    """Return the text of a Triton candidate that runs for `seconds`, as `cuda_standard` does."""
     names = ", ".join(buffer.name for buffer in task.buffers)
     launch = f"wait[(1,)]({task.buffers[0].name}, {_ns(seconds)}, num_warps=1)"
     return f"{TRITON_WAIT}def {task.entry}({names}, device):\n    {launch}\n"
@@ -115,7 +121,8 @@ def _ns(seconds: float) -> int:
 
 
 def cuda_copy(task: Task) -> str:
-    """A trusted candidate that moves as many bytes as the largest input and the largest output share."""
+    """Return the text of a trusted CUDA candidate that copies as many elements as the largest input and output have in
+    common."""
     source, target = (
         max((b for b in task.buffers if b.is_output == is_output), key=lambda b: len(b.shape))
         for is_output in (False, True)

@@ -1,4 +1,5 @@
-"""The content-addressed cache of what was built: an artifact, one file or one folder, with its facts."""
+"""The cache of builds: each entry holds an artifact (a file or a folder) with its facts, under a digest of its
+sources."""
 
 import fcntl
 import hashlib
@@ -17,16 +18,17 @@ from harness.compiling.built import Built
 from harness.wire import messages as wire
 
 MAX_FILES, MAX_DEPTH = 2048, 8
-"""Of a folder."""
+"""Most files, and most levels of folders, in an artifact."""
 MAX_ARTIFACT_BYTES = 256 << 20
 _FILE, _FOLDER, _RECORD = "candidate.so", "candidate", "built.json"
 _NOT_EMPTY = 39
 _LOCKS, _LOCK_DIGITS = "locks", 3
-"""4,096 files at most: two entries that share one wait for each other, and seldom."""
+"""Folder of lock files, and hexadecimal digits in their names: at most 4,096 files. Two entries rarely share a lock;
+one then waits for the other."""
 
 
 def key(*parts: bytes | str) -> str:
-    """The name of an entry: a digest over everything that the result depends on."""
+    """Return the name of a cache entry: a digest of everything that the build depends on."""
     digest = hashlib.sha256()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -35,7 +37,7 @@ def key(*parts: bytes | str) -> str:
 
 
 def stored(entry: Path) -> Built | None:
-    """A whole entry; one that a full disk or a crash has damaged is removed."""
+    """Return the build in a cache entry; None if there is no entry. A damaged entry is removed, and None returned."""
     if not entry.is_dir():
         return None
     try:
@@ -52,8 +54,11 @@ def stored(entry: Path) -> Built | None:
 
 
 @contextmanager
-def turn(entry: Path) -> Iterator[None]:
-    """Of processes that build the same, one builds, and the others wait and find it done. Given up by whoever dies."""
+def build_lock(entry: Path) -> Iterator[None]:
+    """Hold a lock while an entry is built, so that another process that builds the same waits and then finds the entry.
+
+    The system releases the lock if the process dies.
+    """
     folder = entry.parent / _LOCKS
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / entry.name[:_LOCK_DIGITS], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -65,20 +70,20 @@ def turn(entry: Path) -> Iterator[None]:
 
 
 def store(entry: Path, built: Built) -> Built:
-    """Copy a build's artifact and its facts into the cache, and return the build as it lies there.
+    """Copy a build's artifact and facts into the cache; return the build with the artifact's path in the cache.
 
-    One rename makes an entry complete; of two processes that build the same, the first one's stays.
+    A single rename makes the entry visible. If two processes build the same, the entry of the first one is kept.
 
     Raises:
-        BuildFault: the output holds what is neither a plain file nor a folder of such, or too much.
+        BuildFault: the artifact holds something other than plain files and folders, or is too large.
     """
     entry.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".unfinished-"))
     artifact = unfinished / (_FOLDER if built.artifact.is_dir() else _FILE)
     try:
         _copy(built.artifact, artifact)
-        told = {"seconds": built.seconds, "facts": asdict(built.facts), "is_inspected": built.is_inspected}
-        (unfinished / _RECORD).write_text(json.dumps({"sha256": _digest(artifact), **told}), encoding="utf-8")
+        record = {"seconds": built.seconds, "facts": asdict(built.facts), "is_inspected": built.is_inspected}
+        (unfinished / _RECORD).write_text(json.dumps({"sha256": _digest(artifact), **record}), encoding="utf-8")
         with suppress(FileExistsError), _not_empty_is_exists():
             os.rename(unfinished, entry)
     finally:
@@ -87,18 +92,22 @@ def store(entry: Path, built: Built) -> Built:
 
 
 def add_facts(built: Built, facts: wire.Facts) -> wire.Facts:
-    """Note what an inspection has found, for those who build the same again."""
+    """Store the facts that an inspection has found in the build's cache entry; return the facts."""
     record = built.artifact.parent / _RECORD
-    with suppress(OSError, ValueError):  # an entry that was removed meanwhile is built again
-        told = json.loads(record.read_text(encoding="utf-8"))
+    with suppress(OSError, ValueError):  # another process removed the entry; the next build makes it again
+        fields = json.loads(record.read_text(encoding="utf-8"))
         with tempfile.NamedTemporaryFile("w", dir=record.parent.parent, delete=False, encoding="utf-8") as file:
-            json.dump({**told, "facts": asdict(facts), "is_inspected": True}, file)
+            json.dump({**fields, "facts": asdict(facts), "is_inspected": True}, file)
         os.replace(file.name, record)
     return facts
 
 
 def read_output(path: Path) -> bytes:
-    """What a build wrote: a plain file, not a link to somewhere, nor a pipe that nobody fills. Raises BuildFault."""
+    """Return the content of a file that a build wrote.
+
+    Raises:
+        BuildFault: the path is a link, a pipe or anything but a plain file, or the file is too large.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -125,7 +134,7 @@ def _copy(output: Path, artifact: Path) -> None:
 
 
 def _digest(artifact: Path) -> str:
-    """Of one file its content; of a folder the names and contents of all."""
+    """Return the digest of an artifact: of a file's content, or of the names and contents of all files in a folder."""
     if not artifact.is_dir():
         return hashlib.sha256(artifact.read_bytes()).hexdigest()
     files = sorted(path for path in artifact.rglob("*") if path.is_file())
@@ -133,19 +142,20 @@ def _digest(artifact: Path) -> str:
 
 
 def _files(output: Path) -> list[Path]:
-    """Everything below that is not a folder, links included. Raises BuildFault: too many, or too deep."""
-    pending, found = [output], list[Path]()
+    """Return everything below a path that is not a folder, links included. Raises BuildFault if there are too many or
+    too deep."""
+    pending, files = [output], list[Path]()
     while pending:
         path = pending.pop()
         if len(path.parts) - len(output.parts) > MAX_DEPTH:
             raise BuildFault("the build's output is nested too deep")
         if path.is_symlink() or not path.is_dir():
-            found.append(path)
+            files.append(path)
         else:
             pending += _inside(path)
-        if len(found) + len(pending) > MAX_FILES:
+        if len(files) + len(pending) > MAX_FILES:
             raise BuildFault(f"the build's output is more than {MAX_FILES} files")
-    return found
+    return files
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -157,7 +167,8 @@ def _inside(folder: Path) -> list[Path]:
 
 @contextmanager
 def _not_empty_is_exists() -> Iterator[None]:
-    """rename(2) onto a folder with content answers ENOTEMPTY or EEXIST, as the file system likes."""
+    """Raise FileExistsError in place of ENOTEMPTY: a rename onto a folder that is not empty fails with either of them,
+    depending on the file system."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""The C compiler of this machine, and the files that a build with it must be able to read.
+"""Finds the machine's C compiler, and the files that a build with it must be able to read.
 
-Each stage of a build gets its own list: what compiles a candidate's text sees headers and no library, for `.incbin`
-and `#include` read whatever can be read; what links sees libraries, but no text of the candidate's.
+Every stage has a list of its own. The stage that compiles a candidate's text can read headers but no library, because
+`.incbin` and `#include` embed whatever is readable; the linker can read libraries, but not the candidate's text.
 """
 
 import functools
@@ -25,54 +25,55 @@ _LONGEST_SHEBANG = 256
 
 
 class NoCompiler(MachineError):
-    """There is no working C compiler; the message names the remedy."""
+    """The machine has no working C compiler; the message names the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """A C compiler driver."""
+    """A C compiler driver, such as gcc."""
 
     path: Path
-    """Absolute, as it was found: a driver may look at the name it is called by."""
+    """Absolute path as it was found, links not resolved, because a driver may act on the name it is called by."""
     version: str
-    """The first line of `--version`."""
+    """First line of the output of `--version`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """A compiler with everything that its stages read."""
+    """A C compiler with the files that the stages of a build read or execute."""
 
     compiler: Compiler
     programs: tuple[Path, ...]
-    """Drivers, their stages, and the libraries those are linked with."""
+    """Compiler drivers, their stages, and the libraries that these are linked with."""
     headers: tuple[Path, ...]
     libraries: tuple[Path, ...]
-    """Folders the linker searches."""
+    """Folders that the linker searches."""
     search_path: str
-    """PATH for the driver, which finds assembler and linker by it."""
+    """PATH for the driver, which finds the assembler and the linker through it."""
     objdump: Path | None
     target: str
-    """What -march=native stands for on this processor, in the compiler's words."""
+    """The compiler's own command line for -march=native, which names the options that it stands for on this
+    processor."""
 
 
 def find_compiler() -> Compiler:
-    """The program that CC names, else the first of cc, gcc and clang on PATH.
+    """Return the compiler that the variable CC names, or else the first of cc, gcc and clang on PATH.
 
     Raises:
-        NoCompiler: none, or it does not run.
+        NoCompiler: no compiler is found, or it does not run.
     """
-    wanted = os.environ.get("CC")
-    found = next(filter(None, map(shutil.which, [wanted] if wanted else _NAMES)), None)
-    if found is None:
-        what = f"CC={wanted} is not a program on PATH" if wanted else "no C compiler on PATH"
-        raise NoCompiler(f"{what}; install gcc (Debian: apt install gcc libc6-dev) or set CC to a compiler's path")
-    return _describe(Path(found).absolute())
+    named = os.environ.get("CC")
+    program = next(filter(None, map(shutil.which, [named] if named else _NAMES)), None)
+    if program is None:
+        reason = f"CC={named} is not a program on PATH" if named else "no C compiler on PATH"
+        raise NoCompiler(f"{reason}; install gcc (Debian: apt install gcc libc6-dev) or set CC to a compiler's path")
+    return _describe(Path(program).absolute())
 
 
 @functools.cache
 def _describe(path: Path) -> Compiler:
     try:
-        version = _ask([path, "--version"]).splitlines()[0]
+        version = _output([path, "--version"]).splitlines()[0]
     except (OSError, IndexError, subprocess.SubprocessError) as error:
         raise NoCompiler(
             f"{path} does not run ({error}); install gcc or set CC to a working compiler's path"
@@ -82,64 +83,68 @@ def _describe(path: Path) -> Compiler:
 
 @functools.cache
 def toolchain(compiler: Compiler) -> Toolchain:
-    """Ask the compiler what it consists of.
+    """Ask a compiler for its stages and folders; return the toolchain.
 
     Raises:
-        NoCompiler: it cannot preprocess an empty file: its own stages are missing.
+        NoCompiler: the compiler cannot preprocess an empty file, because its own stages are missing.
     """
     try:
-        told = _ask([compiler.path, "-march=native", "-E", "-v", "-x", "c", os.devnull])
-        search = _ask([compiler.path, "-print-search-dirs"])
+        verbose = _output([compiler.path, "-march=native", "-E", "-v", "-x", "c", os.devnull])
+        search = _output([compiler.path, "-print-search-dirs"])
     except subprocess.SubprocessError as error:
         raise NoCompiler(f"{compiler.path} cannot preprocess an empty file; reinstall it, or set CC") from error
     tools = [path for name in _TOOLS if (path := _tool(compiler, name))]
     objdump = shutil.which("objdump")
     driver = compiler.path
-    programs = with_libraries([driver, *_behind(driver, told), *tools, *([Path(objdump)] if objdump else [])])
+    programs = with_libraries(
+        [driver, *_wrapped_programs(driver, verbose), *tools, *([Path(objdump)] if objdump else [])]
+    )
     folders = dict.fromkeys(str(path.parent) for path in (*tools, driver))
     return Toolchain(
         compiler=compiler,
         programs=programs,
-        headers=(*_header_folders(told), *_system_files()),
+        headers=(*_header_folders(verbose), *_system_files()),
         libraries=_existing(re.findall(r"[^:=\n]+", search.partition("libraries:")[2])),
         search_path=os.pathsep.join(folders),
         objdump=Path(objdump) if objdump else None,
-        target=next((line.strip() for line in told.splitlines() if "cc1 " in line), told),
+        target=next((line.strip() for line in verbose.splitlines() if "cc1 " in line), verbose),
     )
 
 
-def _behind(driver: Path, told: str) -> tuple[Path, ...]:
-    """What a wrapper script starts: the interpreter that its first line names, and the compiler it calls in turn."""
+def _wrapped_programs(driver: Path, verbose: str) -> tuple[Path, ...]:
+    """Return what a compiler wrapper script starts: the interpreter in its first line, and the compiler that it
+    calls."""
     with driver.open("rb") as file:
         first = file.readline(_LONGEST_SHEBANG)
     if not first.startswith(b"#!"):
         return ()
     words = first[2:].decode("utf-8", "replace").split()
-    called = re.findall(r"^COLLECT_GCC=(\S+)$", told, re.MULTILINE)
+    called = re.findall(r"^COLLECT_GCC=(\S+)$", verbose, re.MULTILINE)
     return _existing(filter(None, map(shutil.which, (*words, *called))))
 
 
 def _tool(compiler: Compiler, name: str) -> Path | None:
-    """A stage of the compiler: an absolute path, or a name to be found on PATH; None where it has no such stage."""
-    said = _ask([compiler.path, f"-print-prog-name={name}"]).strip()
-    found = said if os.path.isabs(said) else shutil.which(said)
-    return Path(found) if found and Path(found).exists() else None
+    """Return the path of a stage of the compiler, such as cc1; None if the compiler has no such stage."""
+    answer = _output([compiler.path, f"-print-prog-name={name}"]).strip()
+    path = answer if os.path.isabs(answer) else shutil.which(answer)
+    return Path(path) if path and Path(path).exists() else None
 
 
 def with_libraries(programs: Sequence[Path]) -> tuple[Path, ...]:
-    """Programs, and the loader and libraries each is linked with, under the names they are found by."""
-    linked = "\n".join(_ask(["ldd", path], must_work=False) for path in programs)
+    """Return programs together with the loader and the libraries that each is linked with, by the names they are found
+    by."""
+    linked = "\n".join(_output(["ldd", path], must_work=False) for path in programs)
     names = [*programs, *map(Path, re.findall(r"(?<=\s)(/\S+)", linked))]
     return _existing(map(str, names))
 
 
-def _header_folders(told: str) -> tuple[Path, ...]:
-    listed = told.partition("search starts here:")[2].partition("End of search list")[0]
+def _header_folders(verbose: str) -> tuple[Path, ...]:
+    listed = verbose.partition("search starts here:")[2].partition("End of search list")[0]
     return _existing(line.strip() for line in listed.splitlines() if line.startswith(" /"))
 
 
 def _system_files() -> tuple[Path, ...]:
-    """-march=native asks the processor itself on x86, and this file elsewhere."""
+    """Return system files that a compiler reads. -march=native reads /proc/cpuinfo on processors other than x86."""
     cpuinfo = () if platform.machine() == "x86_64" else ("/proc/cpuinfo",)
     return _existing((*_DEVICES, *cpuinfo, "/etc/ld.so.cache"))
 
@@ -149,8 +154,9 @@ def _existing(names: Iterable[str]) -> tuple[Path, ...]:
     return tuple(path for path in paths if path.exists())
 
 
-def _ask(command: Sequence[str | Path], *, must_work: bool = True) -> str:
-    """What a trusted program says about itself, on both streams."""
+def _output(command: Sequence[str | Path], *, must_work: bool = True) -> str:
+    """Run a trusted program; return its standard output and standard error together. Raises SubprocessError if it
+    fails."""
     done = subprocess.run(
         list(map(str, command)),
         stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
-"""From a Triton candidate to a folder with its kernels compiled ahead of time. No GPU is needed.
+"""Builds Triton candidates: a folder with all kernels compiled ahead of time. No GPU is needed.
 
-The build's sandbox runs the candidate's host code without a device (record.py) and compiles what it launches.
-The worker later finds all kernels in the folder and compiles nothing.
+In the build's sandbox, record.py runs the candidate's host code without a device and compiles what it launches. The
+worker later finds all kernels in the folder and compiles nothing.
 """
 
 import functools
@@ -19,7 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.compiling import record, store
-from harness.compiling.build_runner import BuildContext, BuildFault, BuildRunner, BuildTools, place, set_up
+from harness.compiling.build_runner import (
+    BuildContext,
+    BuildFault,
+    BuildRunner,
+    BuildTools,
+    open_runner,
+    write_readable,
+)
 from harness.compiling.built import BuildFailure, Built
 from harness.contract import capability
 from harness.errors import MachineError
@@ -38,7 +45,7 @@ from harness.worker.runtime.driver import (
 
 ATTRIBUTES = {MULTIPROCESSORS: 132, MAX_SHARED_OPTIN: 232448, MAX_REGISTERS: 65536, CLOCK_KHZ: 1_980_000,
               MEMORY_CLOCK_KHZ: 2_619_000}  # fmt: skip
-"""Of the card on paper, an H100 SXM; CUdevice_attribute numbers."""
+"""Device attributes that a candidate sees during the build, by CUdevice_attribute number: those of an H100 SXM."""
 RUNTIME_FILES = ("__init__.py", "driver.py", "packages.py", "tensor.py", "triton_driver.py")
 MAX_MEMORY_BYTES = 16 << 30
 MAX_DETAIL = 2000
@@ -51,34 +58,34 @@ import triton, triton.language, triton.compiler.compiler, triton.tools.tensor_de
 import triton.backends.nvidia.compiler, triton.backends.nvidia.driver, triton.language.extra.libdevice
 """
 MARK = "\x01"
-"""As in record.py."""
+"""Character before the message of record.py; the two files must agree."""
 
 
 class NoTriton(MachineError):
-    """This interpreter has no Triton; the message names the remedy."""
+    """The Python interpreter has no usable Triton; the message names the remedy."""
 
 
 class _Refused(Exception):
-    """The candidate asks for what is not run here at all."""
+    """The candidate asks for something that is not supported."""
 
 
-def build_triton(source: Path, task: Task, *, workshop: BuildContext) -> Built | BuildFailure:
-    """Record and compile a candidate, or take it from the cache.
+def build_triton(source: Path, task: Task, *, context: BuildContext) -> Built | BuildFailure:
+    """Build a Triton candidate in the sandbox, or take the build from the cache.
 
     Raises:
-        NoTriton: the interpreter lacks the package.
-        SandboxError: a guard could not be put up.
+        NoTriton: the interpreter lacks the package triton.
+        SandboxError: a guard could not be set up.
     """
     text, cases, signature = source.read_bytes(), _cases(task), _signature(task)
-    entry = workshop.candidates / store.key(text, cases, signature, package_version(), *_own_texts())
-    with store.turn(entry):
+    entry = context.candidates / store.key(text, cases, signature, package_version(), *_own_texts())
+    with store.build_lock(entry):
         if built := store.stored(entry):
             return built
         begin = time.monotonic()
         try:
-            with _runner(workshop.isolation, deadline_s=task.limits.build_s) as runner:
+            with _runner(context.isolation, deadline_s=task.limits.build_s) as runner:
                 _lay_out(runner.folder, text, cases=cases, signature=signature)
-                _record(runner, task, packages(workshop.cache))
+                _record(runner, task, packages(context.cache))
                 artifact = _collected(runner.folder, text, signature=signature)
                 seconds = time.monotonic() - begin
                 return store.store(entry, Built(artifact, wire.Facts(), seconds, is_inspected=False))
@@ -90,7 +97,7 @@ def build_triton(source: Path, task: Task, *, workshop: BuildContext) -> Built |
 
 @functools.cache
 def package() -> Path:
-    """Triton's folder. Raises NoTriton."""
+    """Return the folder of the package triton. Raises NoTriton if it is not installed."""
     spec = importlib.util.find_spec("triton")
     if spec is None or not spec.submodule_search_locations:
         raise NoTriton("Triton candidates need the package triton 3.6 or later; install kernelsmith[triton]")
@@ -98,91 +105,97 @@ def package() -> Path:
 
 
 def tool(name: str) -> Path:
-    """A program of NVIDIA's that Triton brings. Raises NoTriton."""
+    """Return the path of an NVIDIA program that comes with Triton, such as `ptxas`. Raises NoTriton if Triton is
+    missing."""
     return package() / "backends" / "nvidia" / "bin" / name
 
 
 @functools.cache
 def tools() -> tuple[Path, ...]:
-    """All of them, with what they are linked with."""
-    found = sorted(tool("ptxas").parent.glob("*"))
-    return tuple(dict.fromkeys(file for path in found for file in (path, *libraries.linked(path))))
+    """Return all NVIDIA programs that come with Triton, and the libraries that they are linked with."""
+    programs = sorted(tool("ptxas").parent.glob("*"))
+    return tuple(dict.fromkeys(file for path in programs for file in (path, *libraries.linked(path))))
 
 
 @functools.cache
 def package_version() -> str:
-    """Triton's. Raises NoTriton."""
+    """Return the version of Triton. Raises NoTriton if it is not installed."""
     package()
     return importlib.metadata.version("triton")
 
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """Triton, and no other package of the site, importable from a folder, with bytecode ready: an import takes 0.1 s
-    instead of 0.4 s."""
+    """A folder from which Triton, and no other installed package, can be imported, with its compiled bytecode.
+
+    The bytecode cuts the import from 0.4 s to 0.1 s.
+    """
 
     folder: Path
     bytecode: Path
 
     @property
     def readable(self) -> tuple[Path, ...]:
-        """What a sandbox must let be read."""
+        """Paths that a sandbox must make readable, so that Triton can be imported."""
         modules = (package() / "_C").glob("*.so")
         linked = {library for path in modules for library in libraries.linked(path)}
         return (package(), self.folder, self.bytecode, *sorted(linked))
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Of the interpreter."""
+        """Options of the Python interpreter that use this bytecode."""
         return ("-I", "-S", "-B", "-X", f"pycache_prefix={self.bytecode}")
 
 
 @functools.cache
 def packages(cache: Path) -> Packages:
-    """Laid out once for each version of Triton and Python, by a trusted run that imports what a candidate will.
+    """Return the import folder of this version of Triton and Python; make it first if the cache lacks it.
+
+    A trusted process imports what candidates will import, which compiles the bytecode.
 
     Raises:
-        NoTriton: it is not installed, or cannot be imported.
+        NoTriton: Triton is not installed, or cannot be imported.
     """
-    place_ = cache / f"triton-{package_version()}-{sys.implementation.cache_tag}"
-    found = Packages(place_ / "packages", place_ / "bytecode")
-    if found.bytecode.exists():
-        return found
-    found.folder.mkdir(parents=True, exist_ok=True)
+    version_folder = cache / f"triton-{package_version()}-{sys.implementation.cache_tag}"
+    made = Packages(version_folder / "packages", version_folder / "bytecode")
+    if made.bytecode.exists():
+        return made
+    made.folder.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
-        (found.folder / "triton").symlink_to(package())
-    unfinished = tempfile.mkdtemp(dir=place_)
+        (made.folder / "triton").symlink_to(package())
+    unfinished = tempfile.mkdtemp(dir=version_folder)
     options = ("-I", "-S", "-X", f"pycache_prefix={unfinished}")
-    # Run as a program, a folder is the first place in which imports are looked up.
-    (found.folder / "__main__.py").write_text(_IMPORTS, encoding="utf-8")
-    command = (str(interpreter.executable()), *options, str(found.folder))
+    # Python looks for imports first in the folder that it runs as a program.
+    (made.folder / "__main__.py").write_text(_IMPORTS, encoding="utf-8")
+    command = (str(interpreter.executable()), *options, str(made.folder))
     done = subprocess.run(command, capture_output=True, text=True, timeout=_IMPORT_S, check=False)
     if done.returncode != 0:
-        raise NoTriton(f"triton cannot be imported: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
-    with suppress(OSError):  # another process was first
-        os.rename(unfinished, found.bytecode)
-    return found
+        raise NoTriton(f"triton cannot be imported: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    with suppress(OSError):  # another process has made it
+        os.rename(unfinished, made.bytecode)
+    return made
 
 
 def _runner(isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractContextManager[BuildRunner]:
     python = interpreter.executable()
     programs = tuple(dict.fromkeys((python, *libraries.linked(python), *tools())))
     environment = {"PATH": str(tool("ptxas").parent)}
-    equipment = BuildTools(programs, environment, MAX_MEMORY_BYTES, listable=interpreter.listable())
-    return set_up(isolation, equipment, deadline_s=deadline_s)
+    build_tools = BuildTools(programs, environment, MAX_MEMORY_BYTES, listable=interpreter.listable())
+    return open_runner(isolation, build_tools, deadline_s=deadline_s)
 
 
 def _signature(task: Task) -> str:
-    """Return the task's own signature with the compute capability that kernels are compiled for, as JSON."""
+    """Return the task's signature and the compute capability that kernels are compiled for, as JSON."""
     assert task.arch is not None, "a GPU task has an architecture"
     spec = tomllib.loads((task.folder / "task.toml").read_text(encoding="utf-8"))
     return json.dumps({**spec["signature"], "capability": capability(task.arch)})
 
 
 def _cases(task: Task) -> str:
-    """Shown cases first, so that their faults are the ones that are told."""
+    """Return the task's cases for record.py, as JSON. Hidden cases come last, so that a fault that a visible case also
+    shows is reported in detail."""
     ordered = sorted(task.cases, key=lambda case: case.hidden)
-    told = [
+    cases = [
         {
             "hidden": case.hidden,
             "sizes": [case.sizes[name] for name in task.size_names],
@@ -190,11 +203,11 @@ def _cases(task: Task) -> str:
         }
         for case in ordered
     ]
-    return json.dumps({"cases": told, "attributes": ATTRIBUTES})
+    return json.dumps({"cases": cases, "attributes": ATTRIBUTES})
 
 
 def _own_texts() -> tuple[bytes, ...]:
-    """Our own part of what a build depends on."""
+    """Return the contents of the harness's own files that a build depends on; they are part of the cache key."""
     return tuple(_own_files().values())
 
 
@@ -203,9 +216,9 @@ def _own_files() -> dict[str, bytes]:
 
 
 def _lay_out(folder: Path, text: bytes, *, cases: str, signature: str) -> None:
-    place(folder / "candidate.py", text)
-    place(folder / "cases.json", cases.encode())
-    place(folder / "signature.json", signature.encode())
+    write_readable(folder / "candidate.py", text)
+    write_readable(folder / "cases.json", cases.encode())
+    write_readable(folder / "signature.json", signature.encode())
     copies.lay_out(folder, _own_files())
 
 
@@ -217,14 +230,16 @@ def _record(runner: BuildRunner, task: Task, triton: Packages) -> None:
         runner.folder,
         triton.folder,
     ]
-    code, said, end = runner.tried(command, readable=(*readable, *_DEVICES), environment={"HOME": str(runner.folder)})
+    code, messages, end = runner.try_run(
+        command, readable=(*readable, *_DEVICES), environment={"HOME": str(runner.folder)}
+    )
     if code == 0:
         return
     if code >= HIDDEN:
         ordered = sorted(task.cases, key=lambda case: case.hidden)
         kind = ordered[code - HIDDEN].kind if code - HIDDEN < len(ordered) else "unknown"
-        raise BuildFault(f"its host code fails in a hidden case: {kind}")
-    detail = (said.rpartition(MARK)[2].strip() or f"the build {end} without a message")[:MAX_DETAIL]
+        raise BuildFault(f"the candidate's host code fails in a hidden case: {kind}")
+    detail = (messages.rpartition(MARK)[2].strip() or f"the build {end} without a message")[:MAX_DETAIL]
     raise _Refused(detail) if code == REJECTED else BuildFault(detail)
 
 
@@ -232,14 +247,14 @@ _DEVICES = (Path("/dev/null"), Path("/dev/urandom"))
 
 
 def _collected(folder: Path, text: bytes, *, signature: str) -> Path:
-    """Everything a worker needs, and nothing else, in a folder of a name that no candidate knows.
+    """Move a worker's files into a new folder with a random name, and nothing else; return the folder.
 
-    Only compiled kernels are taken from the build: a candidate can overwrite its own text there, and what runs must be
-    what was admitted and digested.
+    Of the build's files only compiled kernels are taken. A candidate can overwrite its own text in the build's folder,
+    so the text and the signature are written anew: what runs must be what was admitted and digested.
     """
     artifact = Path(tempfile.mkdtemp(dir=folder))
-    place(artifact / "candidate.py", text)
-    place(artifact / "signature.json", signature.encode())
+    write_readable(artifact / "candidate.py", text)
+    write_readable(artifact / "signature.json", signature.encode())
     if os.path.lexists(folder / "cache"):
         os.rename(folder / "cache", artifact / "cache")
     return artifact

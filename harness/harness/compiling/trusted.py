@@ -1,4 +1,4 @@
-"""Our own programs and kernels, compiled outside the sandbox, once for each compiler, processor and text."""
+"""Compiles the harness's own programs and kernels outside the sandbox, once per compiler, processor and source text."""
 
 import hashlib
 import os
@@ -16,16 +16,16 @@ FLAGS = ("-std=gnu17", "-O3", "-march=native", "-Wall")
 
 
 def cubin(source: Path, *, cache: Path) -> Path:
-    """A file of kernels as machine code, compiled once for each toolkit and text.
+    """Compile a file of the judge's own CUDA kernels; return the path of the cubin. Compiled once per toolkit and text.
 
     Raises:
-        MachineError: nvcc fails on it.
-        NoToolkit, NoCompiler: there is none.
+        MachineError: nvcc cannot compile the file.
+        NoToolkit, NoCompiler: the machine has no CUDA toolkit or no host compiler.
     """
     tools = nvcc.toolkit()
     identity = hashlib.sha256(source.read_bytes() + tools.version.encode()).hexdigest()[:16]
-    found = cache / f"{source.stem}-{identity}.cubin"
-    if not found.exists():
+    compiled = cache / f"{source.stem}-{identity}.cubin"
+    if not compiled.exists():
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             output = Path(folder) / "kernels.cubin"
             options = ["-std=c++17", "-O3", *nvcc.ARCHITECTURE, "-cubin", "-o"]
@@ -33,22 +33,24 @@ def cubin(source: Path, *, cache: Path) -> Path:
             done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
             if done.returncode != 0:
                 raise MachineError(f"{tools.nvcc} cannot build {source.name}: {done.stderr.strip()[:500]}")
-            os.replace(output, found)
-    return found
+            os.replace(output, compiled)
+    return compiled
 
 
 def cpu_name() -> str:
-    """The processor's name as the kernel tells it."""
-    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1].strip() if found else platform.machine()
+    """Return the processor's model name from /proc/cpuinfo, or the machine type if there is none."""
+    model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    return model[1].strip() if model else platform.machine()
 
 
 def program(source: Path, cache: Path, *, options: tuple[str, ...] = ()) -> Path:
-    """Compile one of our own C programs, once for each compiler, processor, text and options (definitions, libraries).
+    """Compile one of the harness's own C programs; return its path. `options` holds definitions and libraries.
+
+    The program is compiled once per compiler, processor, text and options.
 
     Raises:
-        MachineError: the compiler fails on it.
-        NoCompiler: there is none.
+        MachineError: the compiler cannot compile the program.
+        NoCompiler: the machine has no C compiler.
     """
     compiler = toolchain.find_compiler()
     identity = "\0".join((source.read_text(encoding="utf-8"), compiler.version, cpu_name(), *FLAGS, *options))

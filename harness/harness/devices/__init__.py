@@ -1,4 +1,4 @@
-"""A device on which candidates are built and run, with its memory, its workers, its clock and its peak."""
+"""The interface between the judge and a device: builds, workers, memory, clock, peak, and monitors for other work."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -18,95 +18,124 @@ from harness.worker import Profile, Worker
 
 
 class Monitor(Protocol):
-    """Looks for other work on a device while batches are timed."""
+    """Watches a device for work of other processes while batches are timed."""
 
     def look(self, *, batches: int = 1) -> None:
-        """Look once more, after so many further batches."""
+        """Look for other work once more. `batches` is the number of batches that were timed since the last look."""
 
     def disturbance(self) -> str:
-        """Return what disturbed the batches since the monitor was made, in words; empty where nothing did."""
+        """Return what disturbed the batches since the monitor was made, in words; an empty string if nothing did."""
 
 
 class Device(Protocol):
-    """A device as the judge uses it: builds, workers, memory, clock, peak, and the search for other work on it."""
+    """A device on which candidates are built and judged: it starts workers, allocates memory, and has a clock and a
+    peak.
+    """
 
     isolation: sandbox.Isolation
+    """Sandbox level that the machine allows, and why not a higher one."""
     cache_bytes: int
     """Size of the last-level cache."""
 
     @property
     def clock(self) -> Clock:
-        """Clock that times batches."""
+        """Return the clock that times batches."""
 
     @property
     def random_source(self) -> random.Random:
-        """Source of the judge's secrets."""
+        """Return the generator of the judge's secrets."""
 
     @property
     def name(self) -> str:
-        """Name of the device."""
+        """Return the name of the device, such as the processor's or the card's."""
 
     @property
     def kind(self) -> str:
-        """Kind of the device: `cpu`, `cuda` or `scripted`."""
+        """Return the kind of the device: `cpu`, `cuda` or `scripted`."""
 
     @property
     def worker_core(self) -> int | None:
-        """CPU core that is kept for candidates; None where no core is."""
+        """Return the number of the CPU core that is reserved for candidates, or None if no core is reserved."""
 
     def pace(self, task: Task) -> Pace:
-        """Return how a task is timed on this device."""
+        """Return the timing constants (length and number of batches, idle times, ...) of a task on this device."""
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Measure, or look up, the peak of a unit. Raises MachineError, TaskFault."""
+        """Measure the peak of a unit for `seconds` seconds, or look it up. Raises MachineError if the device cannot
+        measure now, TaskFault if the unit has no peak on this device.
+        """
 
     def peak(self, unit: str) -> float:
-        """Return the peak of a unit, units per second. Raises TaskFault: the unit has none on this device."""
+        """Return the peak of a unit, in units per second. Raises TaskFault if the unit has no peak on this device."""
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the highest honest rate; a suspected rate above it may make the device measure its peak again."""
+        """Return the highest rate of a unit that an honest candidate can reach, in units per second. If the rate
+        `suspected` is above it, the device may measure its peak again first.
+        """
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """Build a candidate in the sandbox, or take it from the cache."""
+        """Build a candidate in the sandbox, or take the build from the cache; return the artifact, or the reason for
+        the failure.
+        """
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """Read the machine code beside other work; the function that is given waits for all facts and returns them."""
+        """Read the machine code of a build while the `with` block runs. The block receives a function that waits for
+        the facts (registers, spills, instruction counts) and returns them.
+        """
 
     def standards(self, task: Task) -> dict[str, str]:
-        """Return trusted candidates of the duration `Pace.standard_s` by language, the most trusted one first."""
+        """Return source texts by language, the trusted language first: for each language a trusted candidate that takes
+        `Pace.standard_s` seconds per call.
+        """
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> Memory:
-        """Allocate memory that workers of this device can map."""
+        """Allocate memory that workers of this device can map: `input_bytes` of inputs, and `output_bytes` of outputs
+        for each slot.
+        """
 
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> AbstractContextManager[Worker]:
-        """Start a worker on an artifact; it is killed at the end of the block."""
+        """Start a worker on an artifact and give it to the `with` block, which kills it at its end. The worker writes
+        outputs into slot `slot` of `memory`; `profile` holds its memory limit, readable files and environment.
+        """
 
     def vendor_source(self, task: Task) -> Path:
-        """Return the vendor's candidate among the task's files."""
+        """Return the path of the task's source file that calls the vendor's library."""
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Return the ways to run the vendor's candidate; empty where the library is not installed."""
+        """Return the ways to run a built vendor file, one for each kernel of the library that is worth trying; empty if
+        the library is not installed. `memory_bytes` limits the memory of the worker.
+        """
 
     def trusted_kernel(self, task: Task) -> tuple[str, str] | None:
-        """Return (source, language) of trusted work as long as a good candidate's, for tasks without a vendor line."""
+        """Return (source, language) of a trusted kernel that takes about as long as a good candidate, for tasks without
+        a vendor line; None if the device has none.
+        """
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Return the fraction of the peak that is reachable at a clock; None where the unit does not depend on it."""
+        """Return the fraction of a unit's peak that the device can reach at a clock; None if the peak does not depend
+        on the clock.
+        """
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Return the rate of a trusted probe in each of some processes; used where there is no trusted kernel."""
+        """Return the rate of a trusted probe of the unit in each of `processes` processes, in units per second. This is
+        used on devices without a trusted kernel.
+        """
 
     def observe(self) -> Mapping[str, float]:
-        """Return the telemetry of this moment; empty where there is none."""
+        """Return the current telemetry by name with unit; empty if the device has none."""
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Raise MachineError if another process computes on the device beside so many workers of the judge."""
+        """Raise MachineError if another process computes on the device. The judge and up to `workers` of its worker
+        processes are not counted as others.
+        """
 
     def monitor(self, *workers: Worker) -> Monitor:
-        """Return a monitor that looks for others than these workers from now on."""
+        """Return a monitor that watches for processes other than these workers from now on."""
 
     def details(self) -> dict[str, str]:
-        """Return what a reader of the numbers may ask for."""
+        """Return further facts about the device for readers of its figures, such as driver and compiler versions, as
+        text by name.
+        """
 
 
 __all__ = ["Device", "Monitor"]

@@ -1,9 +1,9 @@
-"""Which card this is, and what it could do at most: dense peaks by SKU and unit, the denominators of every number.
+"""Table of GPU products with their dense peaks by unit, which are the denominators of utilization.
 
-Peaks are the vendor's, dense; the sparse figures of the same sheets are twice as high and are never a denominator.
-They follow from the chip: SMs x operations a clock x clock, at boost clock for the tensor cores and at the highest one
-for plain fp32, as the sheets count. A card that is in no row is refused: a guessed denominator would look like a
-figure.
+Peaks are the vendor's dense figures; the sparse figures on the same data sheets are twice as high and are not used. A
+peak is SMs x operations per clock x clock: the boost clock for tensor cores, and the highest clock for plain fp32, as
+the data sheets calculate. A card that is not in the table is refused, because a guessed denominator would look like a
+known one.
 """
 
 from collections.abc import Mapping
@@ -13,63 +13,74 @@ from harness.contract import capability
 from harness.errors import MachineError, TaskFault
 
 PER_CLOCK = {"fp8": 8192, "bf16": 4096, "fp16": 4096, "tf32": 2048, "fp32": 256}
-"""Operations a clock of one Hopper SM, dense (H100 architecture whitepaper, 2022)."""
+"""Dense operations per clock of one Hopper SM, by unit (H100 architecture whitepaper, 2022)."""
 H20_PER_CLOCK = {"fp8": 2048, "bf16": 1024, "fp16": 1024, "tf32": 512, "fp32": 256}
-"""A quarter of the tensor rate: what its sheet's 148 TFLOP/s come to on 78 SMs at a clock that it can have."""
+"""Operations per clock of one SM of an H20, by unit. The tensor rates are a quarter of Hopper's: so 78 SMs reach the
+148 TFLOP/s of the H20's sheet at a clock that the card has."""
 PLAIN = ("fp32",)
-"""Units whose peak the sheets give at the highest clock."""
+"""Units whose peak the data sheets calculate at the highest clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sku:
-    """One product: what it is sold as, and the figures it is judged against."""
+    """One GPU product: its name, its peaks, and the figures from which the peaks follow."""
 
     name: str
+    """Name under which the product is sold."""
     peaks: Mapping[str, float]
-    """Operations a second, and bytes a second for `dram`."""
+    """Dense operations per second by unit, and bytes per second for `dram`."""
     sm_count: int
     memory_gib: int
     power_w: float
-    """As sold; the limit of one card may be lower."""
+    """Power limit of the product in watts; the limit of one card may be set lower."""
     boost_mhz: float
-    """At which the tensor cores' peaks hold."""
+    """Clock at which the peaks of the tensor cores hold."""
     max_mhz: float
-    """The highest clock it boosts to."""
+    """Highest clock that the card reaches."""
     per_clock: Mapping[str, int]
-    """Operations a clock of one SM."""
+    """Operations per clock of one SM, by unit."""
     wire_rate: float
-    """Bytes a second of all memory pins at the memory's clock: the sheets round it."""
+    """Bytes per second of all memory pins at the memory's clock. Data sheets round this figure."""
     source: str
+    """Data sheet that the figures come from."""
     measured: tuple[str, ...]
-    """The units in which our own runs have come near these figures on such a card."""
-    why: str = ""
+    """Units in which measurements by this project on such a card came close to the peak."""
+    reason: str = ""
+    """Words that say why a card was identified as this product; empty in the table."""
 
     def peak(self, unit: str) -> float:
-        """Return the denominator. Raises TaskFault: this unit has none."""
+        """Return the peak of a unit, in operations or bytes per second. Raises TaskFault if the table has no peak for
+        the unit.
+        """
         if unit not in self.peaks:
             raise TaskFault(
-                f"task.toml: unit {unit}: no peak is known of {self.name}; known are {', '.join(self.peaks)}"
+                f"task.toml: unit {unit}: no peak of {self.name} is known for it; known units: {', '.join(self.peaks)}"
             )
         return self.peaks[unit]
 
-    def floor(self, unit: str) -> float:
-        """The highest rate that physics allows: every SM at the highest clock; every memory pin at its clock."""
+    def ceiling(self, unit: str) -> float:
+        """Return the highest rate of a unit that the hardware allows: all SMs at the highest clock, or all memory pins
+        at the memory's clock. A measured rate above this is refused.
+        """
         if unit == "dram":
             return max(self.wire_rate, self.peak(unit))
         return max(self.sm_count * self.per_clock[unit] * self.max_mhz * 1e6, self.peak(unit))
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """What part of the peak all SMs could reach at a clock; None for memory, which has a clock of its own."""
+        """Return the fraction of a unit's peak that all SMs can reach at an SM clock; None for `dram`, because memory
+        has its own clock.
+        """
         if unit == "dram":
             return None
         return self.sm_count * self.per_clock[unit] * clock_mhz * 1e6 / self.peak(unit)
 
 
 def check_architecture(arch: str, *, name: str, major: int, minor: int) -> None:
-    """Refuse a card that candidates are not built for; `major` and `minor` are its compute capability.
+    """Refuse a card that the task's candidates are not built for. `arch` is the task's architecture, such as `sm_90a`;
+    `major` and `minor` are the card's compute capability.
 
     Raises:
-        MachineError: the task's architecture is of another compute capability.
+        MachineError: the architecture has another compute capability than the card.
     """
     needed = divmod(capability(arch), 10)
     if needed != (major, minor):
@@ -80,12 +91,14 @@ def check_architecture(arch: str, *, name: str, major: int, minor: int) -> None:
 
 
 class UnknownPeak(MachineError):
-    """There is no denominator; the message names the key."""
+    """The table has no peak for this card; the message names the card and the file to extend."""
 
 
 def _sku(name: str, *, sms: int, clocks: tuple[float, float], dram: float, memory: tuple[int, float, int], watts: float,
          source: str, measured: tuple[str, ...] = (), per_clock: Mapping[str, int] = PER_CLOCK) -> Sku:  # fmt: skip
-    """`clocks` (boost, highest) MHz; `dram` TB/s by the sheet; `memory` (GiB, MHz, bits), two transfers a clock."""
+    """Return a product. `clocks` are the boost and the highest clock in MHz, `dram` is the memory bandwidth of the data
+    sheet in TB/s, `memory` is size in GiB, clock in MHz and width in bits; memory moves two bits per clock and pin.
+    """
     boost, top = clocks
     peaks = {unit: sms * each * (top if unit in PLAIN else boost) * 1e6 for unit, each in per_clock.items()}
     gib, mhz, bits = memory
@@ -119,10 +132,8 @@ SKUS = {
         _sku("GH200 144GB", sms=132, clocks=(1830, 1980), dram=4.9, memory=(144, 3201, 6144), watts=900, source=_GH200),
     )
 }  # fmt: skip
-"""Memory clocks and widths, and the highest clocks, are as the driver reports them of such cards; what the widths come
-to agrees with the sheets within 3 %. An H20's boost clock is computed from its 148 TFLOP/s, its fp32 from the highest
-clock.
-"""
+"""GPU products by name. Memory clocks, memory widths and highest clocks are those that the driver reports; the
+bandwidths that follow agree with the data sheets within 3 %. An H20's boost clock is computed from its 148 TFLOP/s."""
 
 _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("GH200", ("GH200 96GB", "GH200 144GB")),
@@ -135,32 +146,36 @@ _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("H800", ("H800 SXM", "H800 PCIe")),
     ("H20", ("H20", "H20-3e")),
 )
-"""What the driver calls a card, the first that fits counts, and what it may be then."""
+"""Part of the driver's name of a card, and the products that it may be. The first matching row counts."""
 
 
 def pick(name: str, *, power_limit_w: float, memory_bytes: int, sm_count: int) -> Sku:
-    """The product behind a card's name, with the reason.
-
-    Where the name leaves a choice, SMs decide, then memory, then power: anybody may lower a power limit.
+    """Return the product that a card is, with the reason in words. `name` is the driver's name of the card. If several
+    products have that name, the number of SMs decides, then memory size, then power limit, which any user may lower.
 
     Raises:
-        UnknownPeak: the name is in no row of the table.
+        UnknownPeak: the name is not in the table.
     """
     gib = memory_bytes / (1 << 30)
-    for called, variants in _NAMES:
-        if called.upper() in name.upper():
+    for driver_name, variants in _NAMES:
+        if driver_name.upper() in name.upper():
             sku = min(
                 (SKUS[variant] for variant in variants),
                 key=lambda sku: (sku.sm_count != sm_count, abs(sku.memory_gib - gib) > 8,
                                  abs(sku.power_w - power_limit_w)),
             )  # fmt: skip
             return _with_reason(sku, name, power_limit_w=power_limit_w, gib=gib, sm_count=sm_count)
-    raise UnknownPeak(f"{name}: no peak is known of this card; add it to the table in harness/harness/devices/cards.py")
+    raise UnknownPeak(
+        f"{name}: no peak is known for this card; add it to the table in harness/harness/devices/cards.py"
+    )
 
 
 def _with_reason(sku: Sku, name: str, *, power_limit_w: float, gib: float, sm_count: int) -> Sku:
+    """Return the product with the reason for its choice in words, and a note if the card has fewer SMs than the
+    product.
+    """
     power = f"{power_limit_w:g} W" + (f" of {sku.power_w:g}" if power_limit_w < sku.power_w else "")
-    why = f"named {name}, {power}, {gib:.0f} GiB, {sm_count} SMs"
+    reason = f"named {name}, {power}, {gib:.0f} GiB, {sm_count} SMs"
     if sm_count != sku.sm_count:
-        why += f" of {sku.sm_count}: part of a card (MIG?), measured against the whole"
-    return replace(sku, why=why)
+        reason += f" of {sku.sm_count}: a part of a card (MIG?), measured against the peak of the whole card"
+    return replace(sku, reason=reason)

@@ -31,16 +31,18 @@ from harness.worker.process import WorkerTraits, started
 from harness.worker.runtime import layout
 
 PACE = Pace(**pace("cpu"))
-"""The low quantile of many short batches: the noise of other programs hardly moves it."""
+"""Timing constants of a CPU. The score is a low quantile of many short batches, which other programs hardly affect."""
 PHYSICS: float = TIMING["calibration"]["physics"]
-"""A rate above this multiple of a re-measured peak cannot be honest."""
+"""A rate above this multiple of the measured peak is refused as dishonest, after the peak was measured again."""
 READY_S = 10.0
+"""Seconds within which a worker must have loaded its candidate."""
 SHARE_OF_FREE = 8
-"""The sets of a case take at most this part of the free memory; a second slot's outputs come on top."""
+"""The operand sets of a case take at most one part in this many of the free memory. The outputs of a second slot are
+additional."""
 
 
 class CpuDevice:
-    """A core of the CPU; see Device."""
+    """A core of the CPU that runs candidates, and the cores of the judge; see Device."""
 
     kind = "cpu"
 
@@ -51,73 +53,81 @@ class CpuDevice:
         self._cache = cache
         self._cores = cores
         self._runtime = trusted.program(runtime.FOLDER / "cpu.c", cache, options=(*layout.c_definitions(), "-ldl"))
-        self._libraries = (*libraries.linked(self._runtime), *_mathematics(self._runtime))
+        self._libraries = (*libraries.linked(self._runtime), *_math_library(self._runtime))
         self._peaks: dict[str, list[float]] = {}
 
     @property
     def name(self) -> str:
-        """The processor's."""
+        """Return the name of the processor."""
         return trusted.cpu_name()
 
     @property
     def worker_core(self) -> int | None:
-        """None where the judge must share the only one."""
+        """Return the core that runs candidates, or None if the judge shares the only core."""
         return None if self._cores.shared else self._cores.worker
 
     def pace(self, task: Task) -> Pace:
-        """Return the same for every task; where memory is short, fewer sets of a case."""
+        """Return the CPU's timing constants, with fewer bytes of operand sets if free memory is short."""
         return replace(PACE, max_bytes=min(PACE.max_bytes, room.free_bytes() // SHARE_OF_FREE))
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Probe the peak of one unit; a faster probe raises the denominator for all that follows."""
+        """Probe the peak of a unit on the candidates' core for `seconds` seconds. The fastest probe so far is the peak.
+        Raises TaskFault if the unit cannot be measured on a CPU.
+        """
         if unit not in machine.PROBES:
             raise TaskFault(f"task.toml: unit {unit}: a cpu is measured in {', '.join(machine.PROBES)} so far")
         probes = machine.measure_peak(unit, self._cache, core=self._cores.worker, seconds=seconds)
         self._peaks.setdefault(unit, []).extend(probes)
 
     def peak(self, unit: str) -> float:
-        """Return the fastest probe of a unit on the candidates' core: FLOP/s, or bytes a second for `dram`."""
+        """Return the rate of the fastest probe of a unit on the candidates' core, in FLOP/s, or in bytes per second for
+        `dram`.
+        """
         return max(self._peaks[unit])
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """The peak is measured again before anybody is accused, unless the judge would disturb the only core."""
+        """Return the highest honest rate of a unit. The peak is measured again before a suspected rate is refused,
+        unless judge and candidates share the only core.
+        """
         if suspected > PHYSICS * self.peak(unit) and not self._cores.shared:
             self.calibrate(unit, seconds=1.0)
         return PHYSICS * self.peak(unit)
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """C is the only language here."""
+        """Build a C candidate, or take the build from the cache; C is the only language of a CPU."""
         interface = c_builder.Interface(signature.shim(task), signature.declaration(task))
-        workshop = BuildContext(self._cache, self.isolation)
-        return c_builder.build_c(source, interface, workshop=workshop, deadline_s=task.limits.build_s)
+        context = BuildContext(self._cache, self.isolation)
+        return c_builder.build_c(source, interface, context=context, deadline_s=task.limits.build_s)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """The builder has found out all: with two cores nothing runs beside a worker."""
+        """Give the `with` block a function that returns the facts of the build; the C builder has already read the
+        machine code.
+        """
         return nullcontext(lambda: built.facts)
 
     def standards(self, task: Task) -> dict[str, str]:
-        """It does nothing."""
+        """Return the source text of a C candidate that does nothing, under the key `c`."""
         return {"c": signature.standard(task)}
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> CpuMemory:
-        """Allocate sealed shared memory."""
-        sweep = CacheFlush(self.cache_bytes)
-        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, slots=slots, sweep=sweep)
+        """Allocate shared memory whose inputs workers can only read; see Device."""
+        cache_flush = CacheFlush(self.cache_bytes)
+        return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, slots=slots, cache_flush=cache_flush)
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
-        """Start the compiled worker on a shared object."""
+        """Start the compiled worker program on a candidate's shared object; see Device."""
         assert isinstance(memory, CpuMemory)
-        given = (memory.inputs.fd, memory.outputs[slot].fd)
+        buffer_fds = (memory.inputs.fd, memory.outputs[slot].fd)
 
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
-            return self._launch(artifact, folder, fds=(orders_fd, status_fd, *given), profile=profile)
+            return self._launch(artifact, folder, fds=(orders_fd, status_fd, *buffer_fds), profile=profile)
 
-        manner = WorkerTraits(
+        traits = WorkerTraits(
             READY_S, shares_core=self._cores.shared, host_bytes=None, fault=lambda number: f"fault {number}",
             language="c",
         )  # fmt: skip
-        with started(launch, isolation=self.isolation, manner=manner) as worker:
+        with started(launch, isolation=self.isolation, traits=traits) as worker:
             yield worker
 
     def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, ...], profile: Profile) -> sandbox.Process:
@@ -139,53 +149,61 @@ class CpuDevice:
         return sandbox.launch(program, policy, isolation=self.isolation, folder=folder)
 
     def vendor_source(self, task: Task) -> Path:
-        """A C file."""
+        """Return the path of the task's vendor.c."""
         return task.folder / "vendor.c"
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """OpenBLAS with each of its kernels worth trying."""
+        """Return one way to run vendor.c for each kernel of OpenBLAS that is worth trying; empty if numpy comes without
+        OpenBLAS.
+        """
         return openblas_variants(artifact, memory_bytes=memory_bytes)
 
     def trusted_kernel(self, task: Task) -> None:
-        """The peak probe serves."""
+        """Return None: a CPU uses the probe of its peak instead."""
 
     def share_at(self, unit: str, *, clock_mhz: float) -> None:
-        """No clock is sampled."""
+        """Return None: the clock of a CPU is not sampled."""
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Return the fastest probe of the unit's peak in each of several processes."""
+        """Return the fastest probe of a unit's peak in each of several processes, in units per second."""
         core = self._cores.worker
         return [max(machine.measure_peak(unit, self._cache, core=core, seconds=0.3)) for _ in range(processes)]
 
     def observe(self) -> Mapping[str, float]:
-        """A CPU is not asked."""
+        """Return an empty mapping: a CPU has no telemetry."""
         return {}
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """A CPU is never alone; the low quantile and the duels bear it, and `monitor` tells when it is too much."""
+        """Do nothing: other processes always run on a CPU. Low quantiles and duels tolerate them, and `monitor` reports
+        when they disturb too much.
+        """
 
     def monitor(self, *workers: Worker) -> CpuMonitor:
-        """Return a monitor of the kernel's counts of our cores; it sees nothing where there is only one core."""
+        """Return a monitor of the kernel's time counters for the cores of judge and candidates. With only one core the
+        monitor cannot see other processes.
+        """
         cores = () if self._cores.shared else (self._cores.worker, *self._cores.judge)
         return CpuMonitor(cores, workers=[worker.pid for worker in workers], core=self._cores.worker)
 
     def details(self) -> dict[str, str]:
-        """Compiler, cores, cache and probes."""
+        """Return compiler, flags, cores, cache size and peak probes as text by name."""
         cores = self._cores
         return {
             "compiler": toolchain.find_compiler().version,
             "flags": " ".join(c_builder.FLAGS),
             "cores": f"candidates on core {cores.worker}, judge on {', '.join(map(str, cores.judge))}",
             "last_level_cache": f"{self.cache_bytes >> 20} MiB",
-            "peak_probes": "; ".join(_in_words(unit, probes) for unit, probes in self._peaks.items()),
+            "peak_probes": "; ".join(_describe_probes(unit, probes) for unit, probes in self._peaks.items()),
         }
 
 
-def _in_words(unit: str, probes: list[float]) -> str:
-    return f"{len(probes)} probes of {unit}, median {statistics.median(probes):.4g}, fastest taken"
+def _describe_probes(unit: str, probes: list[float]) -> str:
+    return f"{len(probes)} probes of {unit}, median {statistics.median(probes):.4g}; the fastest is the peak"
 
 
-def _mathematics(runtime: Path) -> tuple[Path, ...]:
-    """libm, which candidates are linked with and the runtime is not; it lies beside the C library."""
-    beside = [path.with_name("libm.so.6") for path in libraries.linked(runtime) if path.name == "libc.so.6"]
-    return tuple(path for name in beside for path in (name, name.resolve()) if path.exists())
+def _math_library(runtime: Path) -> tuple[Path, ...]:
+    """Return the paths of libm, which lies in the folder of the C library. Candidates are linked with it, but the
+    worker program is not.
+    """
+    math_libraries = [path.with_name("libm.so.6") for path in libraries.linked(runtime) if path.name == "libc.so.6"]
+    return tuple(path for library in math_libraries for path in (library, library.resolve()) if path.exists())

@@ -1,4 +1,4 @@
-"""An NVIDIA GPU on which CUDA C++ and Triton candidates are judged: its looked-up peak, its memory, its workers."""
+"""An NVIDIA GPU on which CUDA C++ and Triton candidates are judged: its peak from a table, its memory, its workers."""
 
 import os
 import secrets
@@ -17,8 +17,7 @@ from harness.compiling.build_runner import BuildContext
 from harness.compiling.built import BuildFailure, Built
 from harness.compiling.gpu import TRITON
 from harness.contract import pace
-from harness.devices import cards as device
-from harness.devices import gpu_files, machine
+from harness.devices import cards, gpu_files, machine
 from harness.devices.telemetry import Telemetry
 from harness.devices.vendor import Vendor, cublaslt
 from harness.errors import MachineError
@@ -36,25 +35,33 @@ from harness.worker.process import WorkerTraits, started
 from harness.worker.runtime import faults
 
 PACE = Pace(**pace("cuda"))
-"""Bursts with idle gaps: back to back, a card at its power limit reads a tenth less. Turns of a duel are shorter: of
-one kernel, batches of 50 ms read 3 % apart, and in the middle of most the driver tells of the power limit."""
+"""Timing constants of a GPU. Batches have idle gaps, because a card at its power limit is 10 % slower without them.
+Turns of a duel are shorter than batches: batches of 50 ms of one kernel differ by 3 %, and most of them reach the power
+limit."""
 BANDWIDTH_PACE = Pace(**pace("cuda", "cuda_dram"))
-"""As many bytes are poisoned, summed and sampled as kernels move: longer batches would be mostly guards."""
+"""Timing constants of tasks whose unit is `dram`. Guards touch as many bytes as such kernels move, so longer batches
+would cost mostly guards."""
 SHARE_OF_MEMORY = 3
-"""Sets and a second slot's outputs leave at least half of a small card to the candidate."""
-CORES_OF_JUDGE = 3
-"""The judge, its system, and the worker's threads beside its one core; more are free for a disassembler."""
+"""The operand sets take at most one part in this many of the GPU's memory, so that at least half of a small card is
+left to the candidate."""
+BUSY_JUDGE_CORES = 3
+"""Number of the judge's cores that a judgement keeps busy: the judge, the operating system, and the worker's helper
+threads. Further cores are free for a disassembler."""
 READY_S = 30.0
-"""CUDA starts in 0.3 s, Triton is imported in 0.7 s; a first start after boot takes longer."""
-FORGET_S = 0.5
-"""The driver may still list a process that has just ended."""
+"""Seconds within which a worker must have loaded its candidate. CUDA starts in 0.3 s and Triton is imported in 0.7 s; a
+first start after boot takes longer."""
+LIST_DELAY_S = 0.5
+"""Seconds for which the driver may still list a process that has ended."""
 OPEN_FILES = 256
+"""Highest number of files that a worker may open."""
 HOST_BYTES = 8 << 30
-"""Resident memory of a worker; the driver and Triton take some 0.5 GiB."""
+"""Limit on the resident host memory of a worker; the driver and Triton take about 0.5 GiB."""
 
 
 class CudaDevice:
-    """A GPU; see Device."""
+    """An NVIDIA GPU; see Device. Raises MachineError when it is made, if the sandbox level is not 3 or 0, another
+    process computes on the GPU, or its peak is unknown.
+    """
 
     kind = "cuda"
 
@@ -70,7 +77,7 @@ class CudaDevice:
         self._properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
         self.cache_bytes = int(self._properties["l2CacheSize"])
         self.telemetry = Telemetry(self.uuid)
-        self.sku = device.pick(
+        self.sku = cards.pick(
             self.telemetry.name, power_limit_w=self.telemetry.power_limit_w,
             memory_bytes=int(self._properties["totalGlobalMem"]), sm_count=int(self._properties["multiProcessorCount"]),
         )  # fmt: skip
@@ -78,53 +85,64 @@ class CudaDevice:
         before = set(self.telemetry.processes())
         cupy.cuda.Device(ordinal).use()
         cupy.cuda.runtime.free(0)
-        # Behind a container's wall our own process has another number: it is the one that has just appeared.
+        # Inside a container the driver lists our process under a host number: the one that has just appeared.
         self._own = set(self.telemetry.processes()) - before
         self._kernels = Kernels(trusted.cubin(kernels.SOURCE, cache=cache))
 
     @property
     def name(self) -> str:
-        """The card's."""
+        """Return the name of the card."""
         return self.telemetry.name
 
     @property
     def worker_core(self) -> int | None:
-        """The core that the worker's host code runs on."""
+        """Return the CPU core that runs the worker's host code, or None if judge and worker share the only core."""
         return None if self._cores.shared else self._cores.worker
 
     def pace(self, task: Task) -> Pace:
-        """Bandwidth-bound tasks in shorter batches; a small card holds fewer sets. Raises MachineError: other arch."""
-        device.check_architecture(task.arch or "", name=self.name, major=self._properties["major"],
+        """Return the timing constants of a task: shorter batches if its unit is `dram`, fewer bytes of operand sets on
+        a small card.
+
+        Raises:
+            MachineError: the task's architecture is not that of this card.
+        """
+        cards.check_architecture(task.arch or "", name=self.name, major=self._properties["major"],
                                   minor=self._properties["minor"])  # fmt: skip
-        usual = BANDWIDTH_PACE if task.unit == "dram" else PACE
+        task_pace = BANDWIDTH_PACE if task.unit == "dram" else PACE
         share = int(self._properties["totalGlobalMem"]) // SHARE_OF_MEMORY
-        return replace(usual, max_bytes=min(usual.max_bytes, share))
+        return replace(task_pace, max_bytes=min(task_pace.max_bytes, share))
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """The peak is looked up; what is measured is that nobody else computes here."""
+        """Check that no other process computes on the GPU. The peak comes from a table and is not measured. Raises
+        MachineError if another process computes.
+        """
         self.require_no_other_processes()
 
     def peak(self, unit: str) -> float:
-        """Dense, at boost clock, by the table."""
+        """Return the dense peak of a unit from the table of products, in operations or bytes per second."""
         return self.sku.peak(unit)
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Every multiprocessor at the highest clock."""
-        return self.sku.floor(unit)
+        """Return the rate of all multiprocessors at the highest clock, or of all memory pins for `dram`."""
+        return self.sku.ceiling(unit)
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """By nvcc, or by Triton ahead of time."""
-        return gpu.build(source, task, language=language, workshop=BuildContext(self._cache, self.isolation))
+        """Build a CUDA candidate with nvcc, or a Triton candidate ahead of time; see Device."""
+        return gpu.build(source, task, language=language, context=BuildContext(self._cache, self.isolation))
 
     @contextmanager
     def inspected(self, built: Built) -> Iterator[Callable[[], wire.Facts]]:
-        """By the disassembler, beside the judgement where there are cores to spare for it, and before it elsewhere."""
+        """Disassemble a build while the `with` block runs if enough cores are free, and before the block otherwise; see
+        Device.
+        """
         with inspection.inspected(built, isolation=self.isolation) as facts:
-            found = None if len(self._cores.judge) > CORES_OF_JUDGE else facts()
-            yield facts if found is None else lambda: found
+            known_facts = None if len(self._cores.judge) > BUSY_JUDGE_CORES else facts()
+            yield facts if known_facts is None else lambda: known_facts
 
     def standards(self, task: Task) -> dict[str, str]:
-        """In each language: a launch after a pause costs what no kernel can help."""
+        """Return source texts by language, CUDA first: a trusted candidate of known duration in CUDA and in each
+        language of the task, because each language has a dispatch overhead of its own.
+        """
         by_language = {
             "cuda": signature.cuda_standard(task, seconds=PACE.standard_s),
             TRITON: signature.triton_standard(task, seconds=PACE.standard_s),
@@ -132,28 +150,30 @@ class CudaDevice:
         return {language: by_language[language] for language in dict.fromkeys(("cuda", *task.languages))}
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> CudaMemory:
-        """Make allocations of the device that workers open by IPC."""
+        """Allocate GPU memory that workers open through CUDA IPC; see Device."""
         return CudaMemory(self._kernels, input_bytes=input_bytes, output_bytes=output_bytes, slots=slots)
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
-        """Start the Python worker on a shared object or on the folder of a Triton build."""
+        """Start the Python worker program on a candidate's shared object or on the folder of a Triton build; see
+        Device.
+        """
         assert isinstance(memory, CudaMemory)
         handles = (memory.inputs.handle.hex(), memory.outputs[slot].handle.hex())
 
         def launch(folder: Path, orders_fd: int, status_fd: int) -> sandbox.Process:
             return self._launch(artifact, folder, fds=(orders_fd, status_fd), handles=handles, profile=profile)
 
-        manner = WorkerTraits(
+        traits = WorkerTraits(
             READY_S, shares_core=self._cores.shared, host_bytes=HOST_BYTES, fault=fault_words,
             language=TRITON if artifact.is_dir() else "cuda",
         )  # fmt: skip
-        with started(launch, isolation=self.isolation, manner=manner) as worker:
+        with started(launch, isolation=self.isolation, traits=traits) as worker:
             yield worker
 
     def _launch(self, artifact: Path, folder: Path, *, fds: tuple[int, int], handles: tuple[str, str],
                 profile: Profile) -> sandbox.Process:  # fmt: skip
-        candidate = _place(artifact, folder)
+        candidate = _copy_programs(artifact, folder)
         triton = triton_builder.packages(self._cache) if artifact.is_dir() else None
         python = interpreter.executable()
         packages = triton.readable if triton else ()
@@ -168,8 +188,8 @@ class CudaDevice:
             environment=self._environment() | dict(profile.environment or {}),
         )
         options = triton.options if triton else ("-I", "-S", "-B")
-        where = [triton.folder] if triton else []
-        command = [python, *options, folder, *fds, *handles, candidate, *where]
+        packages_folder = [triton.folder] if triton else []
+        command = [python, *options, folder, *fds, *handles, candidate, *packages_folder]
         program = sandbox.Program([str(word) for word in command], keep_fds=fds)
         return sandbox.launch(program, policy, isolation=self.isolation, folder=folder)
 
@@ -178,50 +198,58 @@ class CudaDevice:
         return kept | {"CUDA_VISIBLE_DEVICES": self.uuid, "CUDA_CACHE_DISABLE": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
     def vendor_source(self, task: Task) -> Path:
-        """A CUDA file."""
+        """Return the path of the task's vendor.cu."""
         return task.folder / "vendor.cu"
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """cuBLASLt, which tries its own kernels on its first call."""
+        """Return one way to run vendor.cu for each of the first algorithms of cuBLASLt; empty if the library is not
+        installed.
+        """
         return cublaslt(artifact, memory_bytes=memory_bytes)
 
     def trusted_kernel(self, task: Task) -> tuple[str, str]:
-        """A copy by the driver, of as many bytes as the largest input and output share."""
+        """Return a CUDA candidate that copies as many bytes as the smaller of the largest input and the largest output
+        holds.
+        """
         return signature.cuda_copy(task), "cuda"
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Arithmetic goes with the clock; memory does not."""
+        """Return the fraction of a unit's peak that the SMs can reach at a clock; None for `dram`."""
         return self.sku.share_at(unit, clock_mhz=clock_mhz)
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Raise MachineError: a GPU has a trusted kernel, which is used instead."""
-        raise MachineError("a GPU has a trusted kernel")
+        """Raise MachineError: a GPU has a trusted kernel, which measures the process spread instead."""
+        raise MachineError("a GPU is not probed: its trusted kernel measures the process spread")
 
     def observe(self) -> Mapping[str, float]:
-        """Clocks, power, temperature, throttle reasons."""
+        """Return clocks, power, temperature and throttle reasons by name with unit."""
         return self.telemetry.sample()
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Another process on the GPU would be timed with the candidate."""
+        """Raise MachineError if another process computes on the GPU, because it would disturb the timing. The judge and
+        up to `workers` of its worker processes are not counted as others.
+        """
         if len(self._others()) > workers:
-            time.sleep(FORGET_S)
+            time.sleep(LIST_DELAY_S)
         if len(others := self._others()) > workers:
-            told = ", ".join(f"{pid} ({name})" if name else str(pid) for pid, name in others.items())
+            listed = ", ".join(f"{pid} ({name})" if name else str(pid) for pid, name in others.items())
             remedy = "end it, or choose another card with CUDA_VISIBLE_DEVICES"
-            raise MachineError(f"another process computes on {self.name}: {told}; {remedy}")
+            raise MachineError(f"another process computes on {self.name}: {listed}; {remedy}")
 
     def monitor(self, *workers: Worker) -> "GpuMonitor":
-        """Return a monitor of NVML's list of processes."""
+        """Return a monitor that reads the driver's list of processes on the GPU."""
         return GpuMonitor(lambda: len(self._others()) - len(workers))
 
     def _others(self) -> dict[int, str]:
-        """Names by pid of what computes here, this process left out."""
+        """Return the processes that compute on the GPU except the judge: names by process number."""
         return {pid: name for pid, name in self.telemetry.processes().items() if pid not in self._own}
 
     def details(self) -> dict[str, str]:
-        """The denominator and why it was picked, driver, compilers."""
+        """Return the product with the reason for its choice, the source of its peak, and driver and compiler versions,
+        as text by name.
+        """
         return {
-            "sku": f"{self.sku.name}: {self.sku.why}",
+            "sku": f"{self.sku.name}: {self.sku.reason}",
             "peak_source": f"{self.sku.source}; {self._measured()}",
             "power_limit_w": f"{self.telemetry.power_limit_w:g}",
             "driver": self.telemetry.driver_version,
@@ -232,34 +260,40 @@ class CudaDevice:
 
     def _measured(self) -> str:
         units = ", ".join(self.sku.measured)
-        return f"our own runs came near it in {units}" if units else "never measured by us"
+        return f"our measurements came close to it for {units}" if units else "not confirmed by our own measurements"
 
 
 class GpuMonitor:
-    """Counts the processes beside the judge's workers, whose numbers may differ in the driver's list."""
+    """Counts the processes on a GPU beyond the judge and its workers. Process numbers are not compared, because inside
+    a container the driver lists different ones.
+    """
 
     def __init__(self, others: Callable[[], int]) -> None:
         self._others = others
         self._most = 0
 
     def look(self, *, batches: int = 1) -> None:
-        """Who comes and goes between two looks is not seen."""
+        """Count the processes now. A process that starts and ends between two looks is not seen."""
         self._most = max(self._most, self._others())
 
     def disturbance(self) -> str:
-        """More processes than are ours."""
+        """Return a sentence if a look found another process, and an empty string otherwise."""
         return "another process computed on the GPU" if self._most > 0 else ""
 
 
 def fault_words(number: int) -> str:
-    """What a worker's number means."""
+    """Return the meaning of a number that a worker reported as its fault: a Python exception of the candidate, or a
+    CUDA error.
+    """
     if name := faults.exception_name(number):
         return f"the candidate's host code raised {name}"
     return f"CUDA error {number}: {gpu_files.error_words(number)}"
 
 
-def _place(artifact: Path, folder: Path) -> Path:
-    """The worker's own files and the candidate, in the private folder; where the candidate lies."""
+def _copy_programs(artifact: Path, folder: Path) -> Path:
+    """Copy the worker program and the candidate into a worker's private folder; return the path of the candidate's
+    copy.
+    """
     copies.lay_out(folder, {"__main__.py": copies.GPU_PROGRAM, **copies.texts(copies.GPU_FILES)})
     if artifact.is_dir():
         candidate = folder / "candidate"

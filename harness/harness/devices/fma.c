@@ -1,11 +1,12 @@
-/* The CPU's fp32 peak on the core it is pinned to: many short probes of independent fused multiply-adds, spread in time.
+/* Measure the fp32 peak of the CPU core that this process is pinned to: short probes of independent fused
+ * multiply-adds, spread over time.
  *
- *     fma PROBES SECONDS        prints, one a line, the FLOP/s of each probe
+ *     fma PROBES SECONDS        prints the FLOP/s of each probe, one per line
  *
- * A probe runs 12 independent chains of vector FMAs in registers for about 3 ms: enough to hide a latency of 4-6 cycles
- * at two FMAs a cycle, few enough for 16 registers. Both vector widths are tried where there are two, for AVX-512 is
- * not faster everywhere. Short probes spread over seconds find the clock that a lucky kernel could find; one long
- * probe does not.
+ * A probe runs 12 independent chains of vector FMAs in registers for about 3 ms. Twelve chains hide a latency of 4 to 6
+ * cycles at two FMAs per cycle, and fit into 16 registers. On a CPU with AVX-512 both vector widths are tried, because
+ * AVX-512 is not faster on every processor. Short probes spread over seconds include moments of the highest clock,
+ * which a kernel may also meet; one long probe would average over the clock.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -31,7 +32,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The sum goes to a volatile, so that no chain can be left out; the factor keeps all values finite. */
+/* The sum is stored in a volatile, so that the compiler cannot remove a chain; the factor keeps all values finite. */
 static volatile float sink;
 
 #define DEFINE_CHAINS(type)                                                                                            \
@@ -71,7 +72,7 @@ int main(int argc, char **argv)
     double spread = argc > 2 ? atof(argv[2]) : 2.0, begin = now();
     long narrow_rounds = 10000;
     for (int i = 0; i < probes; i++) {
-        while (now() - begin < spread * i / probes) { /* spinning, not sleeping: the clock must stay up */
+        while (now() - begin < spread * i / probes) { /* spin: while a process sleeps, the clock of its core falls */
         }
         double rate = probe(narrow_flops, &narrow_rounds);
 #if defined(__AVX512F__)
@@ -79,7 +80,7 @@ int main(int argc, char **argv)
         double other = probe(wide_flops, &wide_rounds);
         rate = other > rate ? other : rate;
 #endif
-        if (i > 0) { /* the first one only finds out how many rounds take 3 ms */
+        if (i > 0) { /* the first probe only finds the number of rounds that take 3 ms */
             printf("%.6e\n", rate);
         }
     }

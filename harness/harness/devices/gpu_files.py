@@ -1,4 +1,6 @@
-"""What a sandboxed process must reach to compute on a GPU: device nodes, the driver's libraries, parts of /proc."""
+"""Find the files that a sandboxed process needs to compute on a GPU: device nodes, the driver's libraries, parts of
+/proc.
+"""
 
 import ctypes
 import functools
@@ -10,32 +12,34 @@ from harness.errors import MachineError
 from harness.sandbox import libraries
 from harness.worker.runtime.driver import MULTIPROCESSORS
 
-# What cuInit opens under Landlock; without one of them it answers error 304.
+# Entries of /proc that cuInit opens; if one cannot be read, cuInit returns error 304.
 _PROC = ("driver", "devices", "cpuinfo", "meminfo", "filesystems", "sys", "modules", "stat", "version")
 _LIBRARIES = ("libcuda.so*", "libnvidia-*.so*", "libcudadebugger.so*")
 
 
 @functools.cache
 def devices() -> tuple[Path, ...]:
-    """The nodes of all GPUs; CUDA_VISIBLE_DEVICES says which one is used."""
+    """Return the device nodes of all GPUs. The environment variable CUDA_VISIBLE_DEVICES selects the GPU in use."""
     nodes = (*Path("/dev").glob("nvidia*"), *Path("/dev/nvidia-caps").glob("*"))
     return tuple(node for node in sorted(nodes) if not node.is_dir())
 
 
 @functools.cache
 def readable() -> tuple[Path, ...]:
-    """The driver's libraries with what they are linked with, /sys, and what cuInit reads in /proc."""
+    """Return the files that a process must be able to read to use CUDA: the driver's libraries, the libraries they are
+    linked with, /sys, and parts of /proc.
+    """
     places = [*(Path("/proc") / name for name in _PROC), Path("/sys"), Path("/dev/null"), Path("/dev/urandom")]
     driver = driver_library()
-    found = [path for pattern in _LIBRARIES for path in sorted(driver.parent.glob(pattern))]
-    real = [path.resolve() for path in found]
+    drivers = [path for pattern in _LIBRARIES for path in sorted(driver.parent.glob(pattern))]
+    targets = [path.resolve() for path in drivers]
     linked = libraries.linked(driver)
-    return tuple(p for p in dict.fromkeys((*places, *found, *real, *linked)) if p.exists())
+    return tuple(p for p in dict.fromkeys((*places, *drivers, *targets, *linked)) if p.exists())
 
 
 @functools.cache
 def driver_library() -> Path:
-    """Where the loader finds libcuda. Raises OSError: there is none."""
+    """Return the path of libcuda as the dynamic loader finds it. Raises OSError if the library is missing."""
     ctypes.CDLL("libcuda.so.1")
     mapped = re.search(r"(/\S*libcuda\.so\S*)", Path("/proc/self/maps").read_text(encoding="utf-8"))
     if mapped is None:
@@ -44,7 +48,11 @@ def driver_library() -> Path:
 
 
 def uuid(ordinal: int) -> str:
-    """`GPU-...`, as NVML and CUDA_VISIBLE_DEVICES name the card. Raises MachineError: the driver has no such device."""
+    """Return the UUID of a GPU, `GPU-...`, as NVML and CUDA_VISIBLE_DEVICES name it. `ordinal` counts the GPUs from 0.
+
+    Raises:
+        MachineError: the driver has no GPU of this number.
+    """
     driver = ctypes.CDLL("libcuda.so.1")
     device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
     calls: tuple[tuple[str, Callable[[], int]], ...] = (
@@ -60,7 +68,7 @@ def uuid(ordinal: int) -> str:
 
 
 def size(ordinal: int) -> tuple[int, int]:
-    """Memory in bytes and multiprocessors of a card, asked without a context."""
+    """Return the memory of a GPU in bytes and its number of multiprocessors. No CUDA context is created."""
     driver = ctypes.CDLL("libcuda.so.1")
     device, memory, count = ctypes.c_int(), ctypes.c_size_t(), ctypes.c_int()
     driver.cuInit(0)
@@ -71,7 +79,7 @@ def size(ordinal: int) -> tuple[int, int]:
 
 
 def error_words(number: int) -> str:
-    """The driver's name and sentence for an error number."""
+    """Return the CUDA driver's name and description of an error number, or `unknown`."""
     driver = ctypes.CDLL("libcuda.so.1")
     words = []
     for function in (driver.cuGetErrorName, driver.cuGetErrorString):

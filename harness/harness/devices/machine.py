@@ -1,4 +1,6 @@
-"""The machine as the judge finds it: its cores, its last-level cache, and the peaks of a CPU core."""
+"""The CPU of this machine: which cores the judge and the candidates use, the last-level cache, and the peak of one
+core.
+"""
 
 import os
 import subprocess
@@ -15,35 +17,39 @@ from harness.errors import MachineError
 
 HERE = Path(__file__).resolve().parent
 PROBES_PER_S: int = TIMING["calibration"]["probes_per_s"]
-"""At least 100 probes of 3 ms in the 2 s that DESIGN asks for."""
+"""Number of peak probes per second of calibration; 2 s give more than 100 probes of 3 ms."""
 PROBES = {"fp32": HERE / "fma.c", "dram": HERE / "stream.c"}
-"""The program that measures the peak of each unit of a CPU."""
+"""Source of the program that measures the peak of each unit of a CPU."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Which core is the candidates' and which are the judge's; one and the same where there is only one."""
+    """The core that runs candidates and the cores that run the judge; they are the same core if there is only one."""
 
     worker: int
+    """Number of the core that runs candidates."""
     judge: tuple[int, ...]
+    """Numbers of the cores that run the judge and its builds."""
 
     @property
     def shared(self) -> bool:
-        """True if the judge and the worker share the only core."""
+        """Return whether the judge and the candidates share one core, because the process may use only one."""
         return self.judge == (self.worker,)
 
 
 def split_cores() -> Cores:
-    """The last core this process may use is the candidates', the rest is ours."""
+    """Return the division of the cores that this process may use: the last core for candidates, all others for the
+    judge.
+    """
     allowed = sorted(os.sched_getaffinity(0))
     return Cores(allowed[-1], tuple(allowed[:-1]) or (allowed[-1],))
 
 
 @contextmanager
-def take_place(cores: Cores) -> Iterator[None]:
-    """Keep the judge, and every build it starts, off the candidates' core within this block."""
+def pin_judge(cores: Cores) -> Iterator[None]:
+    """Pin the judge, and every build that it starts, to the judge's cores while the `with` block runs."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores.judge)
     try:
@@ -53,10 +59,11 @@ def take_place(cores: Cores) -> Iterator[None]:
 
 
 def at_low_priority(work: Callable[[], T], *, nice: int) -> T:
-    """Return what work returns, done at a lower priority with all programs that it starts; raise what it raises.
+    """Call `work` at a lower priority, which the programs that it starts inherit; return its result or raise its
+    exception. `nice` is the smallest nice value that the call gets, 0 to 19; a higher value is a lower priority.
 
-    Priority belongs to a thread on Linux, and only root may raise it again (setpriority(2)), so a thread of its own
-    does the work.
+    Linux sets the priority per thread, and only root may raise it again (setpriority(2)), so `work` runs in a new
+    thread.
     """
     with ThreadPoolExecutor(1, initializer=_lower_priority, initargs=(nice,)) as pool:
         return pool.submit(work).result()
@@ -67,7 +74,7 @@ def _lower_priority(nice: int) -> None:
 
 
 def last_level_cache_bytes() -> int:
-    """The size of the largest cache of core 0; 32 MiB where the kernel does not tell."""
+    """Return the size in bytes of the largest cache of core 0, or 32 MiB if the kernel does not report sizes."""
     sizes = [
         int(path.read_text().strip().removesuffix("K")) << 10
         for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
@@ -76,18 +83,17 @@ def last_level_cache_bytes() -> int:
 
 
 def measure_peak(unit: str, cache: Path, *, core: int, seconds: float) -> list[float]:
-    """Return what each probe of a unit's peak measured on one core: FLOP/s, or bytes a second for `dram`.
-
-    `cache` is the folder of built programs.
+    """Return the rate of each probe of a unit's peak on one core: FLOP/s, or bytes per second for `dram`. `cache` is
+    the folder of built programs, `seconds` is the time over which probes are spread.
 
     Raises:
-        MachineError: the probe cannot be built or run.
+        MachineError: the probe program cannot be built or run.
     """
     program = trusted.program(PROBES[unit], cache)
-    figures = (max(10, round(PROBES_PER_S * seconds)), seconds, last_level_cache_bytes())
-    command = [str(program), *map(str, figures)]
+    arguments = (max(10, round(PROBES_PER_S * seconds)), seconds, last_level_cache_bytes())
+    command = [str(program), *map(str, arguments)]
     pin = lambda: os.sched_setaffinity(0, {core})  # noqa: E731
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin, timeout=60 + seconds, check=False)
-    if done.returncode != 0:
-        raise MachineError(f"the peak probe exited with {done.returncode}: {done.stderr.strip()[:200]}")
-    return [float(line) for line in done.stdout.split()]
+    result = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin, timeout=60 + seconds, check=False)
+    if result.returncode != 0:
+        raise MachineError(f"the peak probe exited with {result.returncode}: {result.stderr.strip()[:200]}")
+    return [float(line) for line in result.stdout.split()]

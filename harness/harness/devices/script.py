@@ -1,20 +1,20 @@
 """A script: what a scripted device does with each candidate, as Python values or as a TOML file.
 
 peak = 1.0e12            # units per second
-jitter = 0.002           # standard deviation of a batch's time, a fraction of it
+jitter = 0.002           # standard deviation of a batch's time, as a fraction of that time
 
-[vendor]                 # optional: the vendor line
+[vendor]                 # the vendor line; optional
 call_s = 2.0e-3          # seconds per call
 
-[[candidates]]           # the first whose `match` is found in the source says what the candidate does
+[[candidates]]           # the first entry whose `match` is found in the source sets the behaviour
 match = "abort"
 call_s = 4.0e-3
 events = [{ worker = 0, batch = 2, died = "killed by SIGABRT" }]
 
-[[candidates]]           # an empty `match` is found in every source
+[[candidates]]           # an entry without `match` fits every source
 call_s = 8.0e-3
 
-[[factors]]              # each that is found multiplies the time of a call
+[[factors]]              # every factor whose `match` is found multiplies the time of a call
 match = "#define TILE 64"
 factor = 0.5
 """
@@ -32,19 +32,19 @@ from harness.errors import TaskFault
 
 @dataclass(frozen=True, slots=True)
 class ScriptedEvent:
-    """An event in one batch of one worker of a candidate; workers and batches are counted from 0."""
+    """What happens in one batch of one worker of a candidate. Workers and batches are counted from 0."""
 
     worker: int = 0
     batch: int = 0
-    """Number of the batch, over all cases; -1 = the worker loads the candidate."""
+    """Number of the batch, counted over all cases; -1 = while the worker loads the candidate."""
     died: str = ""
-    """Description of the worker's end, such as `killed by SIGSEGV`; empty = it lives."""
+    """How the worker ends, such as `killed by SIGSEGV`; empty = it does not end."""
     overdue: bool = False
     """True if the worker does not answer before its deadline."""
     call_s: float = 0.0
     """Seconds per call in this batch; 0 = the candidate's usual time."""
     mistake: str = ""
-    """Description of the mistake in the outputs; empty = they are right."""
+    """Description of a mistake in the outputs; empty = they are right."""
     tampered: str = ""
     """Evidence that the worker changed the inputs; empty = it did not."""
     busy: str = ""
@@ -52,7 +52,7 @@ class ScriptedEvent:
     excess: str = ""
     """Evidence that the worker takes more memory than the task allows; empty = it does not."""
     late_samples: int = 0
-    """Number of sampled words that change after the clock stopped."""
+    """Number of sampled output words that change after the clock has stopped."""
     overrun: int = 0
     """Number of bytes outside the outputs that the worker writes."""
     disturbed: str = ""
@@ -61,36 +61,38 @@ class ScriptedEvent:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedBuildFailure:
-    """The message of a candidate that does not build."""
+    """The failure of a candidate that does not build: the detail and the status of its verdict."""
 
     detail: str
     status: str = "build_failed"
+    """`build_failed` or `rejected`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """The behaviour of a candidate."""
+    """What a candidate does if its source matches a regular expression: times, build, and events in its batches."""
 
     match: str = ""
-    """Regular expression that is searched in the source."""
+    """Regular expression that is searched in the source. An empty one matches every source."""
     call_s: float = 1e-3
     """Seconds per call in a batch."""
     single_s: float = 0.0
-    """Seconds of a call that runs alone; 0 = the time of a call in a batch."""
+    """Seconds of a call in a batch of one call; 0 = the same as in longer batches."""
     captures: bool = True
-    """True if its calls can be captured as a graph."""
+    """True if the calls can be captured as a graph."""
     build: ScriptedBuildFailure | None = None
+    """The failure of the build; None = the candidate builds."""
     events: tuple[ScriptedEvent, ...] = ()
 
     def event(self, *, worker: int, batch: int) -> ScriptedEvent:
-        """Return the event of a batch; a batch that has none gets an event in which nothing happens."""
+        """Return what happens in a batch of a worker; an event without effects if the script lists none for it."""
         happens = (event for event in self.events if (event.worker, event.batch) == (worker, batch))
         return next(happens, ScriptedEvent(worker, batch))
 
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A factor on the time of a call for sources in which `match` is found."""
+    """A factor on the time of a call, for every source in which the regular expression `match` is found."""
 
     match: str
     factor: float
@@ -98,7 +100,7 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class VendorScript:
-    """The vendor line of a scripted device."""
+    """The vendor line of a scripted device: seconds per call and the library's name."""
 
     call_s: float
     name: str = "scripted library"
@@ -106,22 +108,24 @@ class VendorScript:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Everything that a scripted device does."""
+    """A complete script: what a scripted device does with each candidate, and the device's constants."""
 
     peak: float = 1e12
-    """Units per second, whatever the unit."""
+    """Units per second, the same for every unit."""
     name: str = "scripted device"
     pace: str = ""
-    """Table of the timing policy, `cpu` or `cuda`; empty = that of the task's device."""
+    """Table of the timing policy, `cpu` or `cuda`; empty = the table of the task's device."""
     seed: int = 0
     jitter: float = 0.0
-    """Standard deviation of a batch's time, as a fraction."""
+    """Standard deviation of a batch's time, as a fraction of that time."""
     overhead_s: float = 0.0
-    """Dispatch overhead of a batch, seconds."""
+    """Dispatch overhead of a batch in seconds."""
     set_s: float = 1e-4
     """Seconds to fill one operand set."""
     build_s: float = 0.5
+    """Seconds that a build takes."""
     cache_bytes: int = 1 << 20
+    """Size of the last-level cache."""
     vendor: VendorScript | None = None
     candidates: tuple[Behaviour, ...] = (Behaviour(),)
     factors: tuple[Factor, ...] = ()
@@ -129,14 +133,14 @@ class Script:
     """Numbers, counted from 0, of the checks for other processes that find one."""
 
     def behaviour(self, source: str) -> Behaviour:
-        """Return a candidate's behaviour. Raises TaskFault: no `match` is found in its source."""
+        """Return the first behaviour whose `match` is found in a source. Raises TaskFault if there is no match."""
         for behaviour in self.candidates:
             if re.search(behaviour.match, source):
                 return behaviour
         raise TaskFault(f"script: no candidate matches this source: {source[:60]!r}; add one with an empty match")
 
     def factor(self, source: str) -> float:
-        """Return the product of all factors that are found in a source."""
+        """Return the product of all factors whose `match` is found in a source."""
         return math.prod(each.factor for each in self.factors if re.search(each.match, source))
 
 
@@ -144,7 +148,7 @@ def read(path: Path) -> Script:
     """Read a script from a TOML file.
 
     Raises:
-        TaskFault: the file cannot be read, is no TOML, or a key is unknown or has a wrong value.
+        TaskFault: the file cannot be read, is not TOML, or holds an unknown key or a wrong value.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -152,11 +156,11 @@ def read(path: Path) -> Script:
         raise TaskFault(f"script {path}: {error.strerror}") from error
     except ValueError as error:
         raise TaskFault(f"script {path}: {error}") from error
-    made: Script = _made(Script, table, place=f"script {path}")
-    return made
+    script: Script = _parsed(Script, table, place=f"script {path}")
+    return script
 
 
-_INNER: Mapping[tuple[type, str], type] = {
+_NESTED: Mapping[tuple[type, str], type] = {
     (Script, "vendor"): VendorScript,
     (Script, "candidates"): Behaviour,
     (Script, "factors"): Factor,
@@ -165,30 +169,35 @@ _INNER: Mapping[tuple[type, str], type] = {
 }
 
 
-def _made(kind: type, table: Any, *, place: str) -> Any:
-    """Return a dataclass from a table that holds some of its fields."""
+def _parsed(kind: type, table: Any, *, place: str) -> Any:
+    """Return a dataclass of type `kind` from a TOML table that holds some of its fields. `place` names the table in
+    messages.
+
+    Raises:
+        TaskFault: a key is unknown or missing, or a value is wrong.
+    """
     if not isinstance(table, dict):
         raise TaskFault(f"{place}: a table is wanted, not {table!r}")
     known = {each.name: each for each in fields(kind)}
     if unknown := [key for key in table if key not in known]:
         raise TaskFault(f"{place}: unknown key {unknown[0]}; known are {', '.join(known)}")
-    if lacking := [name for name, each in known.items() if each.default is MISSING and name not in table]:
-        raise TaskFault(f"{place}: key {lacking[0]} is missing")
+    if missing := [name for name, each in known.items() if each.default is MISSING and name not in table]:
+        raise TaskFault(f"{place}: key {missing[0]} is missing")
     return kind(**{key: _value(kind, key, value, place=f"{place}: {key}") for key, value in table.items()})
 
 
 def _value(kind: type, key: str, value: Any, *, place: str) -> Any:
-    if inner := _INNER.get((kind, key)):
+    if nested := _NESTED.get((kind, key)):
         if isinstance(value, list):
-            return tuple(_made(inner, each, place=f"{place} {number}") for number, each in enumerate(value))
-        return _made(inner, value, place=place)
-    is_right, wanted = _PLAIN[next(each.type for each in fields(kind) if each.name == key)]
+            return tuple(_parsed(nested, each, place=f"{place} {number}") for number, each in enumerate(value))
+        return _parsed(nested, value, place=place)
+    is_valid, description = _PLAIN[next(each.type for each in fields(kind) if each.name == key)]
     if key in _SPECIAL:
-        is_right, wanted = _SPECIAL[key]
+        is_valid, description = _SPECIAL[key]
     if kind is ScriptedEvent and key == "call_s":
-        is_right, wanted = _PLAIN[float]
-    if not is_right(value):
-        raise TaskFault(f"{place}: {wanted} is wanted, not {value!r}")
+        is_valid, description = _PLAIN[float]
+    if not is_valid(value):
+        raise TaskFault(f"{place}: {description} is wanted, not {value!r}")
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -209,7 +218,7 @@ def _is_pattern(value: Any) -> bool:
 
 
 _Rule = tuple[Callable[[Any], bool], str]
-"""A test of a value, and the words for the values that pass it."""
+"""A test of a value, and a description of the values that pass the test."""
 _PLAIN: Mapping[Any, _Rule] = {
     float: (_is_number, "a number of at least 0"),
     int: (_is_count, "a whole number of at least 0"),
@@ -225,7 +234,7 @@ _SPECIAL: Mapping[str, _Rule] = {
     "pace": (lambda value: value in ("", "cpu", "cuda"), "cpu or cuda"),
     "status": (lambda value: value in ("build_failed", "rejected"), "build_failed or rejected"),
 }
-"""Rules by key, which take the place of those by type."""
+"""Rules by key, which replace the rules by type."""
 
 
 __all__ = ["Behaviour", "Factor", "Script", "ScriptedBuildFailure", "ScriptedEvent", "VendorScript", "read"]

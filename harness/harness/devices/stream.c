@@ -1,13 +1,14 @@
-/* The memory bandwidth of the core it is pinned to: many short probes that stream through more memory than caches hold.
+/* Measure the memory bandwidth of the core that this process is pinned to: short probes that stream through more memory
+ * than the caches hold.
  *
- *     stream PROBES SECONDS CACHE_BYTES          prints, one a line, the bytes a second of each probe
- *     stream PROBES SECONDS CACHE_BYTES ways     prints then, by name, the best of each way to move them
+ *     stream PROBES SECONDS CACHE_BYTES          prints the bytes per second of each probe, one per line
+ *     stream PROBES SECONDS CACHE_BYTES ways     then also prints the best rate of each access pattern, with its name
  *
- * A probe moves a window of 8 MiB an array in each of these ways and prints the fastest: read, copy, triad (McCalpin,
- * STREAM, 1995), and where the processor has stores that pass the caches by, copy, triad and fill with those. Bytes are
- * counted as a kernel's are: each element read or written once, without the read that an ordinary store causes. The
- * windows go round a ring of four times the last-level cache, so that a window has left the caches before it returns.
- * Windows are short and probes are spread over seconds, as fma.c's are: they find the moment that a lucky kernel could.
+ * A probe moves a window of 8 MiB per array with each access pattern, and prints the fastest rate: read, copy, triad
+ * (McCalpin, STREAM, 1995), and on processors with non-temporal stores also copy, triad and fill with these. Bytes are
+ * counted as for a kernel: each element is read or written once, and the read that an ordinary store causes is not
+ * counted. The windows move through a ring of four times the last-level cache, so that a window has left the caches
+ * when it is used again. Windows are short and probes are spread over seconds, as in fma.c.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -39,7 +40,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The sum goes to a volatile, so that no read can be left out. */
+/* The sum is stored in a volatile, so that the compiler cannot remove a read. */
 static volatile float sink;
 
 static void read_all(const vec *a, const vec *b, vec *c, long n)
@@ -113,7 +114,7 @@ static double probe(int way)
     return (double)(WAYS[way].arrays * WINDOW_BYTES) / (now() - start);
 }
 
-/* Map the ring and touch its pages; 0 where there is not so much memory. */
+/* Map the ring and touch its pages. Return 0 if the memory cannot be mapped, else 1. */
 static int prepare(long cache_bytes)
 {
     windows = 1 + 4 * cache_bytes / WINDOW_BYTES;
@@ -123,7 +124,7 @@ static int prepare(long cache_bytes)
     if (ring == MAP_FAILED) {
         return 0;
     }
-    madvise(ring, bytes, MADV_HUGEPAGE); /* fewer misses of address translation, which no kernel's own work are */
+    madvise(ring, bytes, MADV_HUGEPAGE); /* fewer TLB misses, which would lower the rate */
     memset(ring, 0, bytes);
     return 1;
 }
@@ -137,8 +138,8 @@ int main(int argc, char **argv)
         return 1;
     }
     double begin = now();
-    for (int i = 0; i < probes && now() - begin < 2 * spread + 1; i++) { /* slow memory: fewer probes */
-        while (now() - begin < spread * i / probes) { /* spinning, not sleeping: the clock must stay up */
+    for (int i = 0; i < probes && now() - begin < 2 * spread + 1; i++) { /* fewer probes if memory is slow */
+        while (now() - begin < spread * i / probes) { /* spin: while a process sleeps, the clock of its core falls */
         }
         double fastest = 0;
         for (int way = 0; way < NUMBER_OF_WAYS; way++) {

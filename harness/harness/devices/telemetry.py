@@ -1,7 +1,7 @@
-"""What the card says of itself while it computes: clocks, power, temperature, throttling; and who else computes on it.
+"""Read a GPU's clocks, power, temperature and throttling, and list the processes that compute on it.
 
-NVML by ctypes: no package is needed. Names and numbers: nvml.h of driver 580. A reading that this card or this driver
-does not offer is left out of a sample; what the judge cannot do without raises.
+NVML is called through ctypes, so no package is needed. Names and numbers are those of nvml.h of driver 580. A sample
+leaves out readings that this card or driver does not offer. Calls that the judge cannot do without raise NoTelemetry.
 """
 
 import ctypes
@@ -12,21 +12,22 @@ from harness.errors import MachineError
 
 LIBRARY = "libnvidia-ml.so.1"
 _SM, _MEMORY = 1, 2
-"""nvmlClockType_t."""
+"""Values of nvmlClockType_t."""
 _GPU_TEMPERATURE = 0
 _POWER_INSTANT = 186
-"""NVML_FI_DEV_POWER_INSTANT. nvmlDeviceGetPowerUsage tells the average of a second on these cards: twenty batches."""
+"""NVML_FI_DEV_POWER_INSTANT. nvmlDeviceGetPowerUsage would return the average of one second on these cards, which is
+twenty batches."""
 _NOT_FOUND, _INSUFFICIENT_SIZE, _FUNCTION_MISSING = 6, 7, 13
-"""nvmlReturn_t."""
-_ROOMS = (64, 4096)
-"""For processes: the second where the first is too small."""
+"""Values of nvmlReturn_t."""
+_LIST_LENGTHS = (64, 4096)
+"""Lengths of the list for processes; the second is used if the first is too short."""
 _NAME_BYTES = 96
 _REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
-"""Today's name and the one before driver 535."""
+"""Name of the function for throttle reasons, and its name before driver 535."""
 
 
 class NoTelemetry(MachineError):
-    """NVML cannot be asked; the message says why."""
+    """NVML cannot be loaded, or a call of it failed; the message says why."""
 
 
 class _ProcessInfo(ctypes.Structure):
@@ -51,7 +52,9 @@ class _FieldValue(ctypes.Structure):
 
 
 class Telemetry:
-    """One card, by its UUID. Raises NoTelemetry where it is made, and from `processes`."""
+    """The NVML handle of one GPU, found by its UUID. Raises NoTelemetry when it is made and from `processes`, if NVML
+    fails.
+    """
 
     def __init__(self, uuid: str, *, library: str = LIBRARY) -> None:
         try:
@@ -66,52 +69,54 @@ class Telemetry:
         self.power_limit_w = self._number("nvmlDeviceGetEnforcedPowerLimit") / 1000
 
     def sample(self) -> dict[str, float]:
-        """sm_clock_mhz, mem_clock_mhz, power_w, temperature_c, throttle_reasons (a bit mask); what cannot be read is
-        left out."""
-        found = {
+        """Return the current readings by name: `sm_clock_mhz`, `mem_clock_mhz`, `power_w`, `temperature_c`, and
+        `throttle_reasons`, a bit mask. Readings that the card does not offer are left out.
+        """
+        readings = {
             "sm_clock_mhz": self._read("nvmlDeviceGetClockInfo", c_int(_SM)),
             "mem_clock_mhz": self._read("nvmlDeviceGetClockInfo", c_int(_MEMORY)),
             "power_w": self._power_w(),
             "temperature_c": self._read("nvmlDeviceGetTemperature", c_int(_GPU_TEMPERATURE)),
             "throttle_reasons": self._reasons(),
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in readings.items() if value is not None}
 
     def processes(self) -> dict[int, str]:
-        """Names by pid of what computes on the card; behind a container's wall pids are the host's, and nameless.
-
-        A process that the driver hides from this container is not among them.
+        """Return the processes that compute on the GPU: names by process number. Inside a container the numbers are the
+        host's and the names are empty. A process that the driver hides from the container is missing. Raises
+        NoTelemetry if NVML fails.
         """
-        for room in _ROOMS:
-            infos, count = (_ProcessInfo * room)(), c_uint(room)
+        for length in _LIST_LENGTHS:
+            infos, count = (_ProcessInfo * length)(), c_uint(length)
             code = self._code("nvmlDeviceGetComputeRunningProcesses_v3", self._handle, byref(count), infos)
             if code != _INSUFFICIENT_SIZE:
                 break
-        self._refuse("nvmlDeviceGetComputeRunningProcesses_v3", code)
+        self._check_code("nvmlDeviceGetComputeRunningProcesses_v3", code)
         return {info.pid: _process_name(info.pid) for info in infos[: count.value]}
 
     def _find(self, uuid: str) -> None:
+        """Store the handle of the GPU with this UUID. Raises NoTelemetry if the GPU is a MIG slice or is not found."""
         code = self._code("nvmlDeviceGetHandleByUUID", c_char_p(uuid.encode()), byref(self._handle))
-        slice_of = uuid.replace("GPU-", "MIG-", 1).encode()
-        if code == _NOT_FOUND and not self._code("nvmlDeviceGetHandleByUUID", c_char_p(slice_of), byref(c_void_p())):
+        slice_uuid = uuid.replace("GPU-", "MIG-", 1).encode()
+        if code == _NOT_FOUND and not self._code("nvmlDeviceGetHandleByUUID", c_char_p(slice_uuid), byref(c_void_p())):
             raise NoTelemetry(
-                "this GPU is a MIG slice: its neighbours would be timed with the candidate, and it has no peak of its "
-                "own; choose a whole GPU with CUDA_VISIBLE_DEVICES"
+                "this GPU is a MIG slice: work on the other slices would disturb the timing, and no peak is known for "
+                "a slice; choose a whole GPU with CUDA_VISIBLE_DEVICES"
             )
-        self._refuse("nvmlDeviceGetHandleByUUID", code)
+        self._check_code("nvmlDeviceGetHandleByUUID", code)
 
     def _power_w(self) -> float | None:
         now = _FieldValue(field=_POWER_INSTANT)
         if self._code("nvmlDeviceGetFieldValues", self._handle, c_int(1), byref(now)) == 0 and now.code == 0:
-            # Milliwatts, in the lower half of the union.
+            # The value is an unsigned int in milliwatts, the lower half of the union.
             return float(now.value & 0xFFFFFFFF) / 1000
         average = self._read("nvmlDeviceGetPowerUsage")
         return None if average is None else average / 1000
 
     def _reasons(self) -> float | None:
         mask = c_ulonglong()
-        known = any(self._code(name, self._handle, byref(mask)) == 0 for name in _REASONS)
-        return float(mask.value) if known else None
+        is_known = any(self._code(name, self._handle, byref(mask)) == 0 for name in _REASONS)
+        return float(mask.value) if is_known else None
 
     def _number(self, function: str) -> int:
         value = c_uint()
@@ -128,16 +133,19 @@ class Telemetry:
         return text.value.decode("utf-8", "replace")
 
     def _call(self, function: str, *arguments: object) -> None:
-        self._refuse(function, self._code(function, *arguments))
+        self._check_code(function, self._code(function, *arguments))
 
-    def _refuse(self, function: str, code: int) -> None:
+    def _check_code(self, function: str, code: int) -> None:
+        """Raise NoTelemetry with function name and NVML's message if `code` is not 0."""
         if code == _FUNCTION_MISSING:
-            raise NoTelemetry(f"{function}: this driver's NVML does not have it; install driver 535 or later")
+            raise NoTelemetry(f"{function}: this driver's NVML lacks the function; install driver 535 or later")
         if code:
             raise NoTelemetry(f"{function}: NVML error {code}: {self._words(code)}")
 
     def _code(self, function: str, *arguments: object) -> int:
-        """NVML's answer; a function that an older library lacks answers as one that it does not support."""
+        """Call an NVML function and return its code; 0 means success. If the library lacks the function, return the
+        code for a missing function.
+        """
         try:
             called = getattr(self._nvml, function)
         except AttributeError:

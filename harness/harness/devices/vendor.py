@@ -1,4 +1,4 @@
-"""The vendor line: one more candidate, with a trusted profile of its own that may read the library."""
+"""The vendor line: a candidate that calls the vendor's library, in a worker that may read that library."""
 
 import ctypes
 import os
@@ -13,18 +13,19 @@ from harness.sandbox import libraries
 from harness.worker import Profile
 
 LIBRARY_VARIABLE = "KERNELSMITH_VENDOR_LIBRARY"
-"""Where a task's vendor.c finds the library; set for the vendor's worker only."""
+"""Environment variable with the path of the library that a task's vendor file loads; set only for the vendor's worker.
+"""
 CHOICE_VARIABLE = "KERNELSMITH_VENDOR_CHOICE"
-"""Which of its algorithms a task's vendor.cu takes, from 0."""
+"""Environment variable with the number, from 0, of the library's algorithm that a task's vendor.cu uses."""
 CHOICES = 8
-"""As many as vendor.cu asks cuBLASLt's heuristic for."""
+"""Number of algorithms that vendor.cu requests from cuBLASLt's heuristic."""
 CORE_NAME = "scipy_openblas_get_corename64_"
-"""As numpy's wheels name OpenBLAS's function."""
+"""Name in numpy's wheels of the OpenBLAS function that returns the name of the kernel in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """The vendor's candidate and how to run it."""
+    """One way to run the vendor line: its name for reports, the built vendor file, and the profile of its worker."""
 
     name: str
     artifact: Path
@@ -32,7 +33,9 @@ class Vendor:
 
 
 def openblas_variants(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-    """OpenBLAS as numpy brings it, once for each of its kernels worth trying here; empty if this numpy has none."""
+    """Return one vendor for each kernel of OpenBLAS that is worth trying on this processor. The list is empty if numpy
+    comes without OpenBLAS. `memory_bytes` limits the worker's memory.
+    """
     library = next(_openblas_libraries(), None)
     if library is None:
         return []
@@ -40,17 +43,21 @@ def openblas_variants(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
 
 
 def _openblas_libraries() -> Iterator[Path]:
+    """Yield the paths of the OpenBLAS libraries that numpy's wheel brings."""
     folder = Path(np.__file__).resolve().parent
     for place in (folder.parent / "numpy.libs", folder / ".libs"):
         yield from sorted(place.glob("*openblas*"))
 
 
 def _kernels() -> tuple[str, ...]:
-    """The library's own choice, and kernels that beat it on some processors (Haswell's on Zen)."""
+    """Return the names of the kernels to try: the library's own choice as an empty string, and kernels that are faster
+    on some processors (Haswell's on Zen).
+    """
     return ("", "Haswell", "Zen") if platform.machine() == "x86_64" else ("",)
 
 
 def _variant(artifact: Path, library: Path, *, kernel: str, memory_bytes: int) -> Vendor:
+    """Return the vendor that runs OpenBLAS with one kernel; an empty name leaves the choice to the library."""
     environment = {LIBRARY_VARIABLE: str(library), "OPENBLAS_NUM_THREADS": "1"}
     if kernel:
         environment["OPENBLAS_CORETYPE"] = kernel
@@ -61,7 +68,9 @@ def _variant(artifact: Path, library: Path, *, kernel: str, memory_bytes: int) -
 
 
 def _own_choice(library: Path) -> str:
-    """The kernel that the library takes by itself on this processor, in its own words."""
+    """Return the name of the kernel that OpenBLAS chooses on this processor, or `its own choice` if the library cannot
+    say.
+    """
     ask = getattr(ctypes.CDLL(str(library)), CORE_NAME, None)
     if ask is None:
         return "its own choice"
@@ -70,10 +79,11 @@ def _own_choice(library: Path) -> str:
 
 
 def cublaslt(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-    """cuBLASLt of the toolkit or of Python's packages, the newest, with each algorithm that its heuristic puts first.
+    """Return one vendor for each of the first algorithms of cuBLASLt's heuristic, with the newest library in the
+    toolkit or Python's packages. The list is empty if there is no library. `memory_bytes` limits the worker's memory.
 
-    Empty where there is none. One algorithm a vendor: a library that chose in its own process would not always choose
-    the same, and would be warm from choosing.
+    Each vendor uses one algorithm, because a library that chooses in its own process would not always choose the same,
+    and would be warm from choosing.
     """
     library = max(_cublaslt_libraries(), key=lambda path: path.name, default=None)
     if library is None:
@@ -87,6 +97,7 @@ def cublaslt(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
 
 
 def _cublaslt_libraries() -> Iterator[Path]:
+    """Yield the paths of the cuBLASLt libraries in Python's packages and the CUDA toolkit."""
     site = Path(np.__file__).resolve().parent.parent
     for place in (site / "nvidia", Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))):
         yield from (path.resolve() for path in place.glob("**/libcublasLt.so.[0-9][0-9]"))

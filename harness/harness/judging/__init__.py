@@ -1,1 +1,1 @@
-"""From a candidate to its verdict; judge.py is the file to read first."""
+"""The stages that turn a candidate into a verdict; read judge.py first."""

@@ -1,4 +1,4 @@
-"""The stages before a candidate runs: what is refused unread, and its build."""
+"""The stages before a candidate runs: refuse sources that the task does not take, then build."""
 
 import hashlib
 import re
@@ -13,21 +13,28 @@ from harness.wire import messages as wire
 
 
 def admit(judgement: Judgement) -> None:
-    """Refuse what the task does not take: another language, too many bytes, no text, no entry, a forbidden word.
+    """Raise CandidateFailed with status `rejected` if the task does not take the source: wrong language, too large, not
+    UTF-8 text, no entry function, or a forbidden word. Store the source's digest in the findings.
 
     Raises:
-        Failed: rejected.
+        CandidateFailed: the task does not take the source; the status is `rejected`.
         OSError: the source cannot be read.
     """
     admit_source(judgement.opened.task, judgement.source, judgement.findings)
 
 
 def admit_source(task: Task, source: wire.Source, findings: Findings) -> None:
-    """Admit a source file and note its digest. Raises Failed: rejected."""
+    """Store the digest of a source file in the findings, and raise CandidateFailed with status `rejected` if the task
+    does not take the source; see `admit`.
+
+    Raises:
+        CandidateFailed: the task does not take the source; the status is `rejected`.
+        OSError: the source cannot be read.
+    """
     path = Path(source.path)
     size = _digest(path, language=source.language, findings=findings)
     if source.language not in task.languages:
-        raise CandidateFailed("rejected", f"written in {source.language}; this task takes {', '.join(task.languages)}")
+        raise CandidateFailed("rejected", f"language {source.language}: this task takes {', '.join(task.languages)}")
     if size > task.limits.source_bytes:
         raise CandidateFailed("rejected", f"{size:,} bytes of source; the limit is {task.limits.source_bytes:,}")
     content = path.read_bytes()
@@ -41,19 +48,24 @@ def admit_source(task: Task, source: wire.Source, findings: Findings) -> None:
 
 
 def _digest(path: Path, *, language: str, findings: Findings) -> int:
-    """Note the digest of a file that may be of any size, and return its size in bytes."""
+    """Store the SHA-256 digest of a language and a file of any size in the findings, and return the file's size in
+    bytes.
+    """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file")
+        raise FileNotFoundError(f"{path} is not a file")
     digest, size = hashlib.sha256(language.encode() + b"\0"), 0
     with open(path, "rb") as source:
-        while piece := source.read(1 << 20):
-            digest.update(piece)
-            size += len(piece)
+        while chunk := source.read(1 << 20):
+            digest.update(chunk)
+            size += len(chunk)
     findings.source_digest = digest.hexdigest()
     return size
 
 
 def _admit_text(task: Task, text: str) -> None:
+    """Raise CandidateFailed with status `rejected` if a source text lacks the task's entry function or contains a
+    forbidden word.
+    """
     if not re.search(rf"\b{re.escape(task.entry)}\s*\(", text):
         raise CandidateFailed("rejected", f"no function {task.entry}: the entry point is missing")
     for forbidden in task.forbidden:
@@ -62,10 +74,12 @@ def _admit_text(task: Task, text: str) -> None:
 
 
 def build(judgement: Judgement) -> None:
-    """Build the candidate in the sandbox, or take it from the cache.
+    """Build the candidate in the sandbox, or take the build from the cache; store the build in the judgement and its
+    facts in the findings.
 
     Raises:
-        Failed: build_failed, or rejected where the source asks for what is not run here.
+        CandidateFailed: the build failed (status `build_failed`), or the source asks for something that this judge does
+            not run (`rejected`).
     """
     opened, findings = judgement.opened, judgement.findings
     findings.isolation = int(opened.device.isolation.level)

@@ -1,7 +1,7 @@
-"""The single-call audit: a candidate that is fast only among other calls is scored by its single calls.
+"""The single-call audit: a candidate that is fast only in batches is scored by its single calls.
 
-Each call's inputs are revealed after the previous call's outputs were seen complete, so nothing can be merged,
-overlapped or done in advance.
+Each call's inputs are revealed only after the outputs of the previous call were complete, so a candidate can neither
+merge nor overlap calls nor work in advance.
 """
 
 import math
@@ -14,24 +14,27 @@ from harness.timing.score import BatchTime, score
 from harness.timing.session import TimingSession
 
 SINGLE_CALLS: int = TIMING["audit"]["single_calls"]
+"""Number of single calls in one audit."""
 QUANTILE: float = TIMING["audit"]["quantile"]
+"""Quantile of the single calls' times that counts."""
 ALLOWED: float = TIMING["audit"]["tolerance"]
-"""A candidate's single-to-batch ratio may exceed the vendor line's by this factor ..."""
+"""A candidate's ratio of single-call time to batch time may exceed the vendor line's ratio by this factor."""
 SCATTERS: float = TIMING["audit"]["scatters"]
-"""... and by so many scatters of the dispatch overhead, below which single calls resolve nothing."""
+"""Number of scatters of the dispatch overhead that a single call may take in addition, because single calls resolve
+nothing smaller."""
 
 
 def single_call_s(session: TimingSession, *, look_again_from_s: float = math.inf, is_verified: bool = True) -> float:
-    """Return the seconds of one call that runs alone; every output is verified where `is_verified`.
+    """Return the seconds of one call that runs in a batch of its own, as a low quantile over several calls. With
+    `is_verified`, every output is verified. If the result exceeds `look_again_from_s`, the calls are timed again as
+    CUDA graphs of one call, and the smaller result counts.
 
-    Calls that take `look_again_from_s` or longer are timed again as a graph of one call each, where they can be
-    captured: a batch hides how long the host takes to launch, and a single call does not.
-
-    The result is a low quantile on every device: other programs make single calls slower, and nothing makes a call
-    faster that needs other calls.
+    A batch hides the time that the host takes to launch, and a single call does not; a graph removes it. The low
+    quantile is right on every device: other programs only make single calls slower, and a call that needs other calls
+    to be fast gains nothing from it.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: an output is wrong, or the worker ended or was late.
+        CandidateFailed, WorkerDied, WorkerOverdue: an output is wrong, or the worker ended or was late.
     """
     single_s = _low_s(session, is_verified=is_verified)
     if single_s <= look_again_from_s:
@@ -41,6 +44,7 @@ def single_call_s(session: TimingSession, *, look_again_from_s: float = math.inf
 
 
 def _low_s(session: TimingSession, *, is_verified: bool) -> float:
+    """Return the low quantile of the seconds of SINGLE_CALLS single calls, each on fresh inputs."""
     times: list[BatchTime] = []
     for _ in range(SINGLE_CALLS):
         key = inputs.fresh_key()
@@ -53,5 +57,8 @@ def _low_s(session: TimingSession, *, is_verified: bool) -> float:
 
 
 def allowed_s(batch_s: float, *, vendor_ratio: float, scatter_s: float) -> float:
-    """Return the longest single call that a time of `batch_s` in batches justifies; never less than that time."""
+    """Return the longest seconds of a single call that `batch_s` seconds per call in batches justify; never less than
+    `batch_s`. `vendor_ratio` is the vendor line's ratio of single-call to batch time, `scatter_s` the scatter of the
+    dispatch overhead.
+    """
     return batch_s * max(1.0, vendor_ratio) * ALLOWED + SCATTERS * scatter_s

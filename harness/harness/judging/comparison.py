@@ -1,4 +1,6 @@
-"""Two built candidates in turn on the main case: with which terms, in which slots, and beside the vendor line."""
+"""Paired comparison of two built candidates on the main case: number of quads, calls per turn, slots, and the vendor
+line.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,16 +15,19 @@ from harness.judging.open_task import OpenTask
 from harness.worker import Profile, Worker, WorkerDied, WorkerOverdue
 
 DUEL_S: float = TIMING["duel"]["most_s"]
-"""A duel of slow kernels has fewer quads, so that it takes no longer than this ..."""
+"""Longest time of a duel in seconds. A duel of slow kernels has fewer quads so that it ends within this time."""
 MIN_DUEL_QUADS: int = TIMING["duel"]["fewest_quads"]
-"""... but never fewer than these."""
+"""Smallest number of quads of a duel, even if they take longer than DUEL_S."""
 MIN_VENDOR_QUADS: int = TIMING["vendor"]["fewest_quads"]
-"""Fewer quads tell no more than the ratio of the scores."""
+"""Smallest number of quads of a comparison with the vendor line. Fewer would say no more than the ratio of the scores.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class OpponentKernel:
-    """The other side of a comparison: what is run, and what its worker may have where that is not the usual."""
+    """The artifact that runs against the contender, and the profile of its worker; None = the profile of every
+    candidate.
+    """
 
     artifact: Path
     profile: Profile | None = None
@@ -30,14 +35,16 @@ class OpponentKernel:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """A contender's worker, and the rival that runs in the other slot."""
+    """A contender's running worker and the rival kernel that it is compared with on the main case."""
 
     opened: OpenTask
     contender: Worker
     rival: OpponentKernel
 
     def terms(self, calls_s: float, *, most_quads: int | None = None, give_up: bool = True) -> duel.DuelTerms:
-        """Return the terms of a duel; `calls_s` is one call of either side together, seconds."""
+        """Return the terms of a duel: its quads, at most `most_quads`, and the calls of a turn. `calls_s` is the sum of
+        one call of each side in seconds. With `give_up`, a duel that can no longer be won ends early.
+        """
         pace = self.opened.pace
         calls = self.calls_in_a_turn(calls_s, turn_s=pace.turn_s)
         quads = int(np.clip(DUEL_S / (2 * calls * calls_s), MIN_DUEL_QUADS, pace.quads))
@@ -45,27 +52,34 @@ class PairedComparison:
         return duel.DuelTerms(quads, calls, calls_s / 2 < pace.graph_below_s, pace.futility_every if give_up else quads)
 
     def calls_in_a_turn(self, calls_s: float, *, turn_s: float) -> int:
-        """Return one, unless calls are so short that the deducted overhead would decide the duel."""
+        """Return the number of calls in a turn of `turn_s` seconds: one for slow kernels, more for short calls, so that
+        the deducted overhead does not decide the duel. `calls_s` is the sum of one call of each side in seconds.
+        """
         most = self.opened.plan(self.opened.main, pilot_s=calls_s / 2).calls
         return int(np.clip(turn_s / (calls_s / 2), 1, most))
 
     def fight(self, terms: duel.DuelTerms) -> duel.Duel:
-        """Fight a duel.
+        """Start the rival's worker and fight a duel; return its result.
 
         Raises:
-            Failed, WorkerDied, WorkerOverdue: the contender fails.
+            CandidateFailed, WorkerDied, WorkerOverdue: the contender fails.
             IncumbentFailed: the rival fails.
         """
         opened = self.opened
-        with self._rivals_worker() as other:
-            ours, theirs = (
+        with self._rivals_worker() as rival:
+            contender_session, rival_session = (
                 opened.session(worker, opened.main, sets=terms.calls, slot=slot).after(opened.pace.turn_idle_s)
-                for slot, worker in enumerate((self.contender, other))
+                for slot, worker in enumerate((self.contender, rival))
             )
-            return duel.fight(ours, theirs, terms, monitor=opened.device.monitor(self.contender, other))
+            return duel.fight(
+                contender_session, rival_session, terms, monitor=opened.device.monitor(self.contender, rival)
+            )
 
     @contextmanager
     def _rivals_worker(self) -> Iterator[Worker]:
+        """Start the rival's worker in slot 1 and give it to the `with` block. Raises IncumbentFailed if the worker does
+        not start.
+        """
         with ExitStack() as stack:
             try:
                 worker = stack.enter_context(
@@ -76,13 +90,14 @@ class PairedComparison:
             yield worker
 
 
-def beside_vendor(opened: OpenTask, contender: Worker, *, call_s: float) -> duel.Duel | None:
-    """Run a candidate and the vendor line in turn; on a GPU a turn is as long as a batch that is scored.
+def fight_vendor(opened: OpenTask, contender: Worker, *, call_s: float) -> duel.Duel | None:
+    """Run the contender and the vendor line in turn and return the duel, or None if the calibration has no vendor line
+    or too few quads fit into the time limit. `call_s` is the contender's seconds per call.
 
-    Returns None where there is no vendor line, or enough quads would take too long.
+    On a GPU a turn is as long as a scored batch.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the candidate fails.
+        CandidateFailed, WorkerDied, WorkerOverdue: the candidate fails.
         IncumbentFailed: the vendor line fails.
     """
     pace, measured = opened.pace, opened.calibration.vendor

@@ -1,7 +1,8 @@
-"""A measured candidate against its opponent: audit, duel, vendor line, sustained run.
+"""Compare a measured candidate with its opponent: audit, duel, vendor line, sustained run.
 
-Only a candidate that is about as fast as the incumbent or faster is a contender, and only a duel with the incumbent
-promotes it; the first candidate that passes, or one that is faster beyond any doubt, needs no duel.
+Only a candidate that is about as fast as the incumbent, or faster, is a contender, and only a duel with the incumbent
+promotes it. Two candidates are promoted without a duel: the first that passes, and one whose slowest batch beats the
+incumbent's fastest batch by a clear factor.
 """
 
 import math
@@ -17,9 +18,9 @@ from harness.compiling.built import BuildFailure
 from harness.contract import TIMING
 from harness.devices import Monitor
 from harness.judging import audit, duel
-from harness.judging.comparison import OpponentKernel, PairedComparison, beside_vendor
+from harness.judging.comparison import OpponentKernel, PairedComparison, fight_vendor
 from harness.judging.findings import DisturbableFigure, Findings
-from harness.judging.judgement import IncumbentFailed, Judgement, Progress, blamed_only_alone
+from harness.judging.judgement import IncumbentFailed, Judgement, Progress, check_device_on_failure
 from harness.judging.measurement import slowed
 from harness.judging.open_task import OpenTask
 from harness.timing.failure import CandidateFailed
@@ -27,69 +28,75 @@ from harness.timing.score import BatchTime, score
 from harness.wire import messages as wire
 from harness.worker import Worker
 
-CLEAR: float = TIMING["duel"]["clear_factor"]
-"""A contender whose slowest batch beats the incumbent's fastest by this factor needs no duel."""
+CLEAR_FACTOR: float = TIMING["duel"]["clear_factor"]
+"""A contender whose slowest batch beats the incumbent's fastest by this factor is promoted without a duel."""
 LINE_QUADS: int = TIMING["duel"]["line_quads"]
-"""Quads, at most, of a duel with the head of the contender's own line, which promotes nobody."""
+"""Highest number of quads of a duel with the head of the contender's own line, which promotes nobody."""
 
 
 @dataclass
 class Contention:
-    """A candidate that passed, on its way into, or past, a duel."""
+    """The state of one contention: a candidate that passed, its opponent, and the results so far."""
 
     judgement: Judgement
-    """The same candidate, admitted and built again: its artifact is in the cache."""
+    """The judgement of the same candidate, admitted and built again; the cache holds its artifact."""
     measurement: wire.Measurement
-    """The candidate's measurement; the audit may slow it, and a promotion adds figures to it."""
+    """The candidate's measurement. The audit may slow it, and a promotion adds figures to it."""
     batches: list[BatchTime]
-    """Its batches of the main case."""
+    """The candidate's batches of the main case."""
     opponent: wire.Opponent | None
-    """None where no candidate has passed before."""
+    """The candidate to compare with; None if no candidate has passed before."""
     promotion: str | None = None
+    """Reason of the promotion, `first`, `clear` or `duel`; None if the candidate is not promoted."""
     duel: wire.Duel | None = None
     workers: ExitStack = field(default_factory=ExitStack)
+    """Ends the contender's worker when the contention ends."""
 
     @property
     def opened(self) -> OpenTask:
-        """The open task."""
+        """Return the open task."""
         return self.judgement.opened
 
     @property
     def findings(self) -> Findings:
-        """Findings that the verdict is made from."""
+        """Return the findings from which the verdict is made."""
         return self.judgement.findings
 
     @property
     def progress(self) -> Progress:
-        """Receives each stage as it begins."""
+        """Return the callback that receives each stage when it begins."""
         return self.judgement.progress
 
     @cached_property
     def worker(self) -> Worker:
-        """The contender's worker, started when a stage first needs it."""
+        """Return the contender's worker; it is started when a stage first needs it."""
         return self.workers.enter_context(self.opened.worker(self.judgement.built.artifact))
 
     @property
     def call_s(self) -> float:
-        """The contender's score in the main case, seconds per call."""
+        """Return the contender's score in the main case, in seconds per call."""
         quantile = self.opened.pace.quantile
         return score(self.batches, quantile=quantile, rng=np.random.default_rng(0)).call_s
 
     @property
     def is_in_line(self) -> bool:
-        """Whether the opponent is the head of the contender's own line."""
+        """Return whether the opponent is the head of the contender's own line."""
         return self.opponent is not None and self.opponent.role is wire.OpponentRole.LINE
 
     @property
     def is_contender(self) -> bool:
-        """Whether the candidate is fast enough to be compared with its opponent."""
+        """Return whether the candidate is fast enough to be compared with its opponent: about as fast or faster, or in
+        the same line.
+        """
         if self.opponent is None or self.is_in_line:
             return True
         margin = max(self.opened.pace.noise, 2 * self.opened.calibration.spread)
         return self.measurement.time_us <= self.opponent.time_us * (1 + margin)
 
     def allowed_single_s(self, call_s: float) -> float:
-        """Return the longest single call of a candidate that takes `call_s` per call in batches."""
+        """Return the longest seconds of a single call that the audit allows a candidate with `call_s` seconds per call
+        in batches.
+        """
         calibration = self.opened.calibration
         scatter_s = calibration.overheads[self.worker.language][0.0].scatter_s
         return audit.allowed_s(call_s, vendor_ratio=calibration.single_ratio, scatter_s=scatter_s)
@@ -99,16 +106,17 @@ class Contention:
 
 
 def is_audited(contention: Contention) -> bool:
-    """Return whether the candidate may become the incumbent, so that its single calls are timed."""
+    """Return whether single calls of the candidate are timed, which is so if it may become the incumbent."""
     return contention.is_contender and not contention.is_in_line
 
 
 def audit_calls(contention: Contention) -> None:
-    """Score a candidate by its single calls if they take longer than its batches justify.
+    """Time single calls, and score the candidate by them if they take longer than its time in batches justifies. A
+    candidate whose batches hold one call each is not audited.
 
     Raises:
-        Failed: a single call is incorrect or tampered.
-        WorkerDied, WorkerOverdue: the worker ended, or was late.
+        CandidateFailed: the outputs of a single call are wrong, or memory was tampered with.
+        WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
     """
     worker = contention.worker
     if all(batch.calls == 1 for batch in contention.batches):
@@ -119,11 +127,16 @@ def audit_calls(contention: Contention) -> None:
     contention.measurement = replace(contention.measurement, single_us=single_s * 1e6)
     if single_s > allowed_s:
         factor = single_s / batch_s
-        contention.findings.notes.append(f"scored by its single calls: {factor:.2f} times its time in batches")
+        contention.findings.notes.append(
+            f"scored by its single calls, which take {factor:.2f} times as long as calls in batches"
+        )
         contention.measurement = slowed(contention.measurement, factor)
 
 
 def _single_call_s(contention: Contention, worker: Worker, *, allowed_s: float) -> float:
+    """Return the seconds of a single call, measured once more if other work disturbed the audit and the result exceeds
+    `allowed_s`.
+    """
     opened = contention.opened
     session = opened.session(worker, opened.main).after(0.0)
     look_again_from_s = allowed_s if opened.pace.graph_below_s else math.inf
@@ -148,15 +161,17 @@ def _single_call_s(contention: Contention, worker: Worker, *, allowed_s: float) 
 
 
 def is_contender(contention: Contention) -> bool:
-    """Return whether the candidate still is one: the audit may have slowed it."""
+    """Return whether the candidate is still fast enough for a duel after the audit, which may have slowed it."""
     return contention.is_contender
 
 
 def fight(contention: Contention) -> None:
-    """Decide by a duel whether the contender becomes the incumbent; a duel within a line promotes nobody.
+    """Decide whether the contender becomes the incumbent. A duel decides, unless the contender is the first candidate
+    that passes or its slowest batch beats the incumbent's fastest by CLEAR_FACTOR. A duel within the contender's own
+    line promotes nobody.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the contender fails in the duel.
+        CandidateFailed, WorkerDied, WorkerOverdue: the contender fails in the duel.
         MachineError: a side failed while another process computed on the device.
     """
     opponent = contention.opponent
@@ -169,42 +184,49 @@ def fight(contention: Contention) -> None:
 
 
 def _is_clear(contention: Contention, opponent: wire.Opponent) -> bool:
+    """Return whether the contender's slowest batch is faster than the opponent's fastest by more than CLEAR_FACTOR."""
     slowest_us = 1e6 * max(batch.call_s for batch in contention.batches)
-    return slowest_us * CLEAR < opponent.fastest_us
+    return slowest_us * CLEAR_FACTOR < opponent.fastest_us
 
 
 def _fight_opponent(contention: Contention, opponent: wire.Opponent) -> None:
+    """Fight the duel and store its result. The contender is promoted if it wins, or if an incumbent fails."""
     findings = contention.findings
     try:
-        with blamed_only_alone(contention.opened, workers=1):
-            fought = _duel(contention, opponent)
+        with check_device_on_failure(contention.opened, workers=1):
+            result = _duel(contention, opponent)
     except IncumbentFailed as failure:
-        findings.notes.append(f"the {opponent.role} failed in the duel: {failure}")
+        name = "head of the line" if contention.is_in_line else "incumbent"
+        findings.notes.append(f"the {name} failed in the duel: {failure}")
         contention.promotion = None if contention.is_in_line else "duel"
         return
-    contention.duel = fought.on_wire()
-    if fought.disturbance:
-        findings.disturb(wire.Figure.DUEL, f"the duel was disturbed: {fought.disturbance}")
-    if not fought.won or contention.is_in_line:
+    contention.duel = result.on_wire()
+    if result.disturbance:
+        findings.disturb(wire.Figure.DUEL, f"the duel was disturbed: {result.disturbance}")
+    if not result.won or contention.is_in_line:
         return
-    if won_in_company(contention, fought):
-        findings.notes.append("the duel is not counted: its calls were quicker than single calls allow")
+    if is_faster_than_audit_allows(contention, result):
+        findings.notes.append("the duel is not counted: the calls in it were faster than single calls allow")
     else:
         contention.promotion = "duel"
 
 
-def won_in_company(contention: Contention, fought: duel.Duel) -> bool:
-    """Return whether a candidate that passed the audit was faster in its duel than its single calls justify."""
+def is_faster_than_audit_allows(contention: Contention, result: duel.Duel) -> bool:
+    """Return whether an audited candidate was faster in the duel than its single calls in the audit justify; False if
+    it was not audited.
+    """
     single_us = contention.measurement.single_us
-    return single_us is not None and single_us * 1e-6 > contention.allowed_single_s(fought.contender_s)
+    return single_us is not None and single_us * 1e-6 > contention.allowed_single_s(result.contender_s)
 
 
 def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
-    """Fight the opponent, built again where the cache has lost it."""
+    """Fight the duel with the opponent and return the result. The opponent is built again if the cache no longer holds
+    it.
+    """
     opened = contention.opened
     built = opened.build(Path(opponent.source.path), language=opponent.source.language)
     if isinstance(built, BuildFailure):
-        detail = f"it does not build any more: {built.detail}"
+        detail = f"it no longer builds: {built.detail}"
         raise duel.failed_incumbent(CandidateFailed("build_failed", detail))
     comparison = PairedComparison(opened, contention.worker, OpponentKernel(built.artifact))
     calls_s = opponent.time_us * 1e-6 + contention.call_s
@@ -214,49 +236,55 @@ def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
 # --- what is measured of promoted candidates only, and changes no score ---------------------------------------------
 
 
-def is_beside_vendor(contention: Contention) -> bool:
-    """Return whether the vendor line runs interleaved with the candidate: it is promoted and not much slower."""
+def is_compared_with_vendor(contention: Contention) -> bool:
+    """Return whether the candidate is run in turn with the vendor line: only if it is promoted and not much slower than
+    the vendor line.
+    """
     return (
         bool(contention.promotion) and (contention.measurement.vendor_ratio or 0.0) > contention.opened.pace.vendor_from
     )
 
 
 def compare_with_vendor(contention: Contention) -> None:
-    """Replace the ratio of the scores by that of interleaved quads, where enough of them fit into their time.
+    """Run the candidate and the vendor line in turn, and replace the measurement's vendor ratio by the median ratio of
+    the quads. The ratio is left as it is if too few quads fit into the time limit or the vendor line fails.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the candidate fails.
+        CandidateFailed, WorkerDied, WorkerOverdue: the candidate fails.
     """
     opened, findings, vendor = contention.opened, contention.findings, contention.opened.calibration.vendor
     try:
-        paired = beside_vendor(opened, contention.worker, call_s=contention.measurement.time_us * 1e-6)
+        comparison = fight_vendor(opened, contention.worker, call_s=contention.measurement.time_us * 1e-6)
     except IncumbentFailed as failure:
-        findings.notes.append(f"the vendor line failed beside it: {failure}")
+        findings.notes.append(f"the vendor line failed in the comparison: {failure}")
         return
-    if paired is None or vendor is None:
+    if comparison is None or vendor is None:
         return
-    low, high = paired.interval
+    low, high = comparison.interval
     note = (
-        f"{paired.speedup:.4f} times as fast as {vendor.vendor.name} in {len(paired.ratios)} interleaved quads, 95 % "
-        f"interval {low:.4f} to {high:.4f}"
+        f"{comparison.speedup:.4f} times as fast as {vendor.vendor.name} in {len(comparison.ratios)} "
+        f"interleaved quads, 95 % interval {low:.4f} to {high:.4f}"
     )
-    if paired.disturbance:
-        findings.disturb(wire.Figure.VENDOR, f"{note}; disturbed: {paired.disturbance}")
+    if comparison.disturbance:
+        findings.disturb(wire.Figure.VENDOR, f"{note}; disturbed: {comparison.disturbance}")
     else:
         findings.notes.append(note)
-    contention.measurement = replace(contention.measurement, vendor_ratio=paired.speedup, vendor_paired=True)
+    contention.measurement = replace(contention.measurement, vendor_ratio=comparison.speedup, vendor_paired=True)
 
 
 def is_sustained(contention: Contention) -> bool:
-    """Return whether the candidate runs back to back: it is promoted, and heat slows the device."""
+    """Return whether the candidate also runs without idle gaps: only if it is promoted and heat slows this kind of
+    device.
+    """
     return bool(contention.promotion and contention.opened.pace.sustained_s)
 
 
 def sustain(contention: Contention) -> None:
-    """Measure the seconds per call of back-to-back calls.
+    """Run calls of the main case for some seconds without idle gaps, verify the outputs, and store the seconds per call
+    in the measurement.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the candidate fails.
+        CandidateFailed, WorkerDied, WorkerOverdue: the candidate fails.
     """
     opened, call_s = contention.opened, contention.measurement.time_us * 1e-6
     plan = opened.plan(opened.main, pilot_s=call_s)

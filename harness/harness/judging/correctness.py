@@ -1,4 +1,4 @@
-"""The stage `correctness`: every case is called once, hidden ones too, and compared in full with the reference."""
+"""The stage `correctness`: call every case once, also hidden ones, and compare outputs in full with the reference."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +16,15 @@ from harness.wire import messages as wire
 from harness.worker import Worker
 
 LAUNCH_BOUND: float = TIMING["plan"]["launch_bound"]
-"""A pilot within this factor of what runs as a graph may be mostly launches, and is made again as a graph."""
+"""Factor on the pace's `graph_below_s`. A pilot below the product may consist mostly of launches, and is measured again
+as a CUDA graph."""
 
 
 def check(judgement: Judgement) -> None:
-    """Start the candidate's worker and call every case once; the seconds of each call are its pilot.
+    """Start the candidate's worker, call every case once, and store the seconds of each call as the pilot of its case.
 
     Raises:
-        Failed: incorrect, tampered, crashed or timed_out.
+        CandidateFailed: an output is wrong, memory was tampered with, or the worker crashed or timed out.
     """
     judgement.workers.enter_context(_inspected(judgement))
     with deaths_are_verdicts(None):
@@ -32,7 +33,12 @@ def check(judgement: Judgement) -> None:
 
 
 def check_all(opened: OpenTask, worker: Worker, judgement: Judgement) -> dict[str, float]:
-    """Return the seconds of one call of every case, each compared in full."""
+    """Call every case once, compare each output in full with the reference, and return the seconds per call by case.
+    The judgement's progress callback receives each case.
+
+    Raises:
+        CandidateFailed: an output is wrong, memory was tampered with, or the worker crashed or timed out in a case.
+    """
     pilots_s, cases = {}, opened.task.cases
     for number, case in enumerate(cases, 1):
         name = f"a hidden case, {case.kind}" if case.hidden else f"case {case.name}"
@@ -44,6 +50,7 @@ def check_all(opened: OpenTask, worker: Worker, judgement: Judgement) -> dict[st
 
 
 def _check(opened: OpenTask, worker: Worker, case: Case) -> float:
+    """Call one case once, compare its outputs in full, and return the seconds of the call."""
     session, key = opened.session(worker, case).after(0.0), inputs.fresh_key()
     with deaths_are_verdicts(case):
         session.refresh(range(1), key)
@@ -53,7 +60,9 @@ def _check(opened: OpenTask, worker: Worker, case: Case) -> float:
 
 
 def _pilot(opened: OpenTask, worker: Worker) -> float:
-    """Return the seconds per call of a short batch: a first call loads code, and one call alone is mostly latency."""
+    """Return the seconds per call of a short batch of the main case. A first call also loads code, and one call without
+    others is mostly latency.
+    """
     case = opened.main
     calls = opened.plan(case, pilot_s=opened.pace.target_s / opened.pace.pilot_calls).calls
     plan = Plan(calls, calls, 1, expected_s=0.0, as_graph=False)
@@ -67,7 +76,9 @@ def _pilot(opened: OpenTask, worker: Worker) -> float:
 
 @contextmanager
 def _inspected(judgement: Judgement) -> Iterator[None]:
-    """Read the machine code beside the work of the judge, on cores that are free."""
+    """Read the candidate's machine code while the `with` block runs, on free cores, and add the facts to the findings
+    when the block ends.
+    """
     findings, opened = judgement.findings, judgement.opened
     with opened.device.inspected(judgement.built) as facts:
         try:
@@ -78,7 +89,9 @@ def _inspected(judgement: Judgement) -> Iterator[None]:
 
 
 def flags(task: Task, facts: wire.Facts) -> list[str]:
-    """Return what the machine code says against the task's arithmetic; a reader decides what follows from it."""
+    """Return notes on machine code that does not fit the task's arithmetic, such as fp8 instructions in a bf16 task.
+    They are only shown to readers and decide nothing.
+    """
     if task.device != "cuda" or facts.text_bytes is None:
         return []
     has_fp8 = bool(facts.instructions.get("QGMMA"))

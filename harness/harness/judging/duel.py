@@ -1,4 +1,4 @@
-"""The duel: two workers in turn on the same secret inputs, A B B A; only a duel calls a difference real."""
+"""The duel: two workers run in turn (A B B A) on the same secret inputs. No other comparison makes a new incumbent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,32 +17,35 @@ from harness.wire import messages as wire
 from harness.worker import WorkerDied, WorkerOverdue
 
 MARGIN: float = TIMING["duel"]["margin"]
-"""A candidate is promoted if the interval of its speedup lies above this."""
+"""A duel is won if the lower end of the speedup's interval is above this ratio."""
 RESAMPLES: int = TIMING["duel"]["resamples"]
+"""Number of resamples of the bootstrap."""
 TURNS = 4
-"""Turns of a quad."""
+"""Number of turns in a quad."""
 
 
 @dataclass(frozen=True)
 class Duel:
-    """The paired ratios of a duel, one a quad: opponent's time / contender's time."""
+    """The result of a duel: one paired ratio per quad, each the opponent's time divided by the contender's time."""
 
     ratios: NDArray[np.float64]
     planned: int
-    """Quads that were planned; fewer ratios mean that the duel was given up."""
+    """Number of planned quads. Fewer ratios mean that the duel was given up."""
     disturbance: str = ""
-    """What else ran on the device during the duel, in words."""
+    """Other work that ran on the device during the duel, in words; empty if none did."""
     contender_s: float = 0.0
-    """The contender's seconds per call, median of its turns."""
+    """The contender's seconds per call, the median of its turns."""
 
     @property
     def speedup(self) -> float:
-        """The median of the paired ratios."""
+        """Return the median of the paired ratios; above 1 the contender is faster."""
         return float(np.median(self.ratios))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Bootstrap 95 % interval of the median; the resampling seed is fixed, so a recorded duel reads the same."""
+        """Return the bootstrap 95 % interval of the median. The seed of the resampling is fixed, so the same ratios
+        always give the same interval.
+        """
         rng = np.random.default_rng(len(self.ratios))
         medians = np.median(rng.choice(self.ratios, size=(RESAMPLES, len(self.ratios))), axis=1)
         low, high = np.quantile(medians, [0.025, 0.975])
@@ -50,36 +53,34 @@ class Duel:
 
     @property
     def won(self) -> bool:
-        """Whether the contender is faster by more than the margin."""
+        """Return whether all planned quads were run and the contender is faster by more than the margin."""
         return len(self.ratios) == self.planned and self.interval[0] > MARGIN
 
     def on_wire(self) -> wire.Duel:
-        """Return the duel as an answer tells it."""
+        """Return the result as a message of the wire protocol."""
         return wire.Duel(self.speedup, wire.Interval(*self.interval), len(self.ratios))
 
 
 @dataclass(frozen=True, slots=True)
 class DuelTerms:
-    """How a duel is fought."""
+    """The number of quads of a duel, and how the calls of each turn run."""
 
     quads: int
     calls: int = 1
     """Calls of a turn."""
     as_graph: bool = False
-    """Whether the calls of a turn run as a CUDA graph where they can be captured."""
+    """Whether the calls of a turn run as one CUDA graph, if they can be captured."""
     futility_every: int = 1 << 30
-    """Quads after which a duel that cannot be won any more is given up."""
+    """Number of quads between checks for a duel that can no longer be won, which is then given up."""
 
 
 def fight(contender: TimingSession, opponent: TimingSession, terms: DuelTerms, *, monitor: Monitor) -> Duel:
-    """Run the quads and verify every output of both sides.
-
-    One turn of each side goes before and is not counted, because it loads code, which one side may have loaded before.
-    The monitor looks after every quad: other work makes the interval wide, and the duel says what it was.
+    """Run the quads of a duel, verify every output of both sides, and return the result. One turn of each side runs
+    first and is not counted, because the first turn also loads code. `monitor` looks for other work after every quad.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the contender's output was wrong, late or missing.
-        IncumbentFailed: the opponent's was.
+        CandidateFailed, WorkerDied, WorkerOverdue: the contender gave a wrong output, ended or was late.
+        IncumbentFailed: the opponent gave a wrong output, ended or was late.
     """
     return _RunningDuel(*_captured(contender, opponent, terms), terms, monitor).fought()
 
@@ -87,16 +88,19 @@ def fight(contender: TimingSession, opponent: TimingSession, terms: DuelTerms, *
 def _captured(
     contender: TimingSession, opponent: TimingSession, terms: DuelTerms
 ) -> tuple[TimingSession, TimingSession]:
+    """Return both sessions, with the calls of a turn captured as CUDA graphs if the terms ask for graphs. Raises
+    IncumbentFailed if the opponent fails meanwhile.
+    """
     if not terms.as_graph:
         return contender, opponent
     contender = contender.capture(range(terms.calls))
-    with _blame(is_opponent=True):
+    with _attribute_failure(is_opponent=True):
         return contender, opponent.capture(range(terms.calls))
 
 
 @dataclass(frozen=True)
 class _RunningDuel:
-    """A duel under way."""
+    """A duel that is running: both sessions, the terms and the monitor."""
 
     contender: TimingSession
     opponent: TimingSession
@@ -104,6 +108,7 @@ class _RunningDuel:
     monitor: Monitor
 
     def fought(self) -> Duel:
+        """Run all quads, or give up early, and return the result."""
         logs, contender_s = list[float](), list[float]()
         self._pair(self.contender, self.opponent)
         self.monitor.look(batches=TURNS // 2)
@@ -117,32 +122,39 @@ class _RunningDuel:
         return Duel(np.exp(np.array(logs)), self.terms.quads, self.monitor.disturbance(), float(np.median(contender_s)))
 
     def _pair(self, *sides: TimingSession) -> tuple[float, float]:
-        """Run a turn of each side in this order on fresh inputs; return the contender's, then the other's seconds."""
+        """Run one turn of each side, in the order of the arguments, on the same fresh inputs. Return (contender's,
+        opponent's) seconds per call.
+        """
         key, sets = inputs.fresh_key(), range(self.terms.calls)
         self.contender.refresh(sets, key)
         restore = self.contender.keep(sets, key)
         seconds = {}
         for side in sides:
-            # Without this the second side finds the inputs warm, or flushed by the first.
+            # Without this the first side would leave the inputs in the caches, or flush them, for the second side.
             restore()
             seconds[side is self.contender] = self._turn(side, key).time.call_s
         return seconds[True], seconds[False]
 
     def _turn(self, side: TimingSession, key: str) -> TimedBatch:
-        """Run one verified turn of one side."""
-        with _blame(is_opponent=side is not self.contender):
+        """Run and verify one turn of one side; `key` is the key from which its inputs were generated."""
+        with _attribute_failure(is_opponent=side is not self.contender):
             batch = side.run(range(self.terms.calls), key)
             batch.verify()
         return batch
 
 
 def _is_lost(logs: list[float]) -> bool:
+    """Return whether the interval of the speedup already lies below the margin; `logs` holds the logarithms of the
+    ratios.
+    """
     return bool(logs) and Duel(np.exp(np.array(logs)), len(logs)).interval[1] < MARGIN
 
 
 @contextmanager
-def _blame(*, is_opponent: bool) -> Iterator[None]:
-    """Keep a failure of the opponent's from being the contender's verdict."""
+def _attribute_failure(*, is_opponent: bool) -> Iterator[None]:
+    """Turn a failure in the `with` block into IncumbentFailed if the opponent caused it; leave the contender's failures
+    unchanged.
+    """
     try:
         yield
     except (CandidateFailed, WorkerDied, WorkerOverdue) as failure:
@@ -152,6 +164,8 @@ def _blame(*, is_opponent: bool) -> Iterator[None]:
 
 
 def failed_incumbent(failure: CandidateFailed | WorkerDied | WorkerOverdue) -> IncumbentFailed:
-    """Return what an opponent's failure means for a duel."""
-    of_death = "timed_out" if isinstance(failure, WorkerOverdue) else "crashed"
-    return IncumbentFailed(failure, status=failure.status if isinstance(failure, CandidateFailed) else of_death)
+    """Return an IncumbentFailed exception for a failure of the opponent in a duel, with the status that the failure
+    means.
+    """
+    status_of_end = "timed_out" if isinstance(failure, WorkerOverdue) else "crashed"
+    return IncumbentFailed(failure, status=failure.status if isinstance(failure, CandidateFailed) else status_of_end)

@@ -1,4 +1,4 @@
-"""What is known of a candidate while it is judged; every stage adds to it, whatever the status will be."""
+"""Findings: everything that the stages learn about a candidate, whatever its status will be."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,27 +9,29 @@ from harness.devices import Monitor
 from harness.timing.clock import Clock, SystemClock
 from harness.wire import messages as wire
 
-DISTURBED = "disturbed, and once more when it was timed again"
-"""Begins what a verdict says of a figure that other work may have moved."""
+DISTURBED = "disturbed in both measurements"
+"""First words of the note on a figure that other work disturbed in both measurements."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class DisturbableFigure(Generic[T]):
-    """A figure that other work on the device can disturb, and how it is measured."""
+    """A figure that other work on the device can disturb, with the functions that measure and monitor it."""
 
     figure: wire.Figure
     name: str
-    """Name of the figure in notes, e.g. `case main`."""
+    """Name of the figure in notes, such as `case main`."""
     measure: Callable[[Monitor], T]
+    """Measures the figure once; receives the monitor that looks for other work meanwhile."""
     monitor: Callable[[], Monitor]
+    """Returns a new monitor for one measurement."""
     is_settled: Callable[[T], bool]
-    """Returns whether a result is kept even if something else ran meanwhile."""
+    """Returns whether a result is kept even if other work ran during its measurement."""
 
 
 @dataclass
 class Findings:
-    """Facts, batches and notes so far."""
+    """Facts, batches, notes and durations that the stages have collected about one candidate so far."""
 
     clock: Clock = field(default_factory=SystemClock)
     source_digest: str = ""
@@ -38,15 +40,17 @@ class Findings:
     durations_s: dict[str, float] = field(default_factory=dict)
     """Seconds by stage."""
     guards_s: dict[str, float] = field(default_factory=dict)
-    """Seconds by guard, a part of the durations; see guards.py."""
+    """Seconds by guard, which are part of the stages' seconds; see guards.py."""
     notes: list[str] = field(default_factory=list)
     isolation: int | None = None
+    """Sandbox level of the candidate's build and worker, 3 to 0; None before the build."""
     disturbed: list[wire.Figure] = field(default_factory=list)
-    """The figures that were still disturbed when they were measured again, or are measured only once."""
+    """Figures that stayed disturbed when they were measured again, or that are measured only once and were disturbed.
+    """
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Add the seconds of a stage."""
+        """Add the seconds of the `with` block to the duration of a stage."""
         start = self.clock.now_ns()
         try:
             yield
@@ -55,29 +59,29 @@ class Findings:
             self.durations_s[stage] = self.durations_s.get(stage, 0.0) + seconds
 
     def undisturbed(self, measurable: DisturbableFigure[T]) -> T:
-        """Return a measured figure; measure once more where something else ran on the device.
+        """Measure a figure and return it. If other work disturbed the measurement and the result is not settled,
+        measure once more and return the second result.
 
-        A figure that was disturbed both times is named in the verdict. A result that is settled needs no second
-        measurement, even if something else ran.
+        A note says what disturbed the first measurement. If the second was disturbed too, the verdict names the figure.
         """
-        found, disturbance = _monitored(measurable)
+        result, disturbance = _monitored(measurable)
         if not disturbance:
-            return found
-        found, again = _monitored(measurable)
-        if again:
-            self.disturb(measurable.figure, f"{measurable.name}: {DISTURBED}: {again}")
+            return result
+        result, second_disturbance = _monitored(measurable)
+        if second_disturbance:
+            self.disturb(measurable.figure, f"{measurable.name}: {DISTURBED}: {second_disturbance}")
         else:
-            self.notes.append(f"{measurable.name}: timed again, for it was disturbed: {disturbance}")
-        return found
+            self.notes.append(f"{measurable.name}: measured again because it was disturbed: {disturbance}")
+        return result
 
     def disturb(self, figure: wire.Figure, note: str) -> None:
-        """Say in the verdict that a figure was disturbed, as data and in words."""
+        """Mark a figure as disturbed in the verdict, and add the note that says by what."""
         self.notes.append(note)
         if figure not in self.disturbed:
             self.disturbed.append(figure)
 
-    def verdict(self, status: str, detail: str = "", **found: object) -> wire.Verdict:
-        """Return the verdict with everything that was found."""
+    def verdict(self, status: str, detail: str = "", **fields: object) -> wire.Verdict:
+        """Return a verdict with this status and detail, all findings, and further fields of the verdict as keywords."""
         return wire.Verdict(
             status=status,
             detail=detail,
@@ -89,12 +93,14 @@ class Findings:
             notes=tuple(self.notes),
             isolation=self.isolation,
             disturbed=tuple(self.disturbed),
-            **found,  # type: ignore[arg-type]
+            **fields,  # type: ignore[arg-type]
         )
 
 
 def _monitored(measurable: DisturbableFigure[T]) -> tuple[T, str]:
-    """Return one measurement, and what disturbed it; the latter is empty where the result is settled."""
+    """Measure a figure once; return the result, and what disturbed it in words. The words are empty if nothing did or
+    the result is settled.
+    """
     monitor = measurable.monitor()
-    found = measurable.measure(monitor)
-    return found, "" if measurable.is_settled(found) else monitor.disturbance()
+    result = measurable.measure(monitor)
+    return result, "" if measurable.is_settled(result) else monitor.disturbance()

@@ -1,9 +1,9 @@
-"""From a candidate to its verdict, stage by stage. The file to read first in the harness.
+"""Judge a candidate stage by stage and return its verdict. Read this file first in the harness.
 
 `measure` finds out whether a candidate is right and how fast it is, and may run on any device. `contend` compares a
-measured candidate with its opponent; contentions follow one another, for each may change the incumbent.
+measured candidate with its opponent. Contentions run one after another, because each may change the incumbent.
 
-A bad kernel is a verdict; whatever else goes wrong is raised, and answered as an error of the harness.
+A bad kernel is a verdict. Every other failure is raised as an exception and answered as an error of the harness.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import guards
 from harness.errors import MachineError
 from harness.judging import admission, contention, correctness, duel, measurement, timed_cases
-from harness.judging.comparison import OpponentKernel, PairedComparison, beside_vendor
+from harness.judging.comparison import OpponentKernel, PairedComparison, fight_vendor
 from harness.judging.contention import Contention
 from harness.judging.findings import Findings
 from harness.judging.judgement import (
@@ -19,7 +19,7 @@ from harness.judging.judgement import (
     Judgement,
     Progress,
     Stage,
-    blamed_only_alone,
+    check_device_on_failure,
     no_progress,
     run_stages,
 )
@@ -34,25 +34,28 @@ PREPARE = (
     Stage("admit", admission.admit, is_timed=False),
     Stage("build", admission.build),
 )
+"""Stages that make an artifact of a source."""
 MEASURE = (
     *PREPARE,
     Stage("correctness", correctness.check),
     Stage("timing", timed_cases.time_cases),
     Stage("floor", measurement.check_physics_floor, is_timed=False),
 )
+"""Stages of `measure`."""
 CONTEND = (
     Stage("audit", contention.audit_calls, applies=contention.is_audited),
     Stage("duel", contention.fight, applies=contention.is_contender),
-    Stage("vendor", contention.compare_with_vendor, applies=contention.is_beside_vendor),
+    Stage("vendor", contention.compare_with_vendor, applies=contention.is_compared_with_vendor),
     Stage("sustained", contention.sustain, applies=contention.is_sustained),
 )
+"""Stages of `contend`."""
 
 
 def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire.Verdict:
-    """Return the verdict on one candidate, without a promotion.
+    """Build, check and time one candidate and return the verdict. This never promotes the candidate.
 
     Raises:
-        OSError, MachineError: the harness failed; nothing was found out about the candidate.
+        OSError, MachineError: the harness failed, and nothing is known about the candidate.
     """
     judgement = _judgement(opened, request.candidate, progress)
     judgement.racing_above_s = request.racing_above_s
@@ -60,7 +63,7 @@ def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire
     opened.device.require_no_other_processes()
     with guards.counted(opened.device.clock.now_ns) as findings.guards_s:
         try:
-            with blamed_only_alone(opened, workers=0), judgement.workers:
+            with check_device_on_failure(opened, workers=0), judgement.workers:
                 run_stages(MEASURE, judgement)
         except CandidateFailed as failed:
             return findings.verdict(failed.status, failed.detail)
@@ -68,10 +71,11 @@ def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire
 
 
 def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire.Verdict:
-    """Return the verdict on a measured candidate after its contention; its facts and batches are not told again.
+    """Compare a measured candidate with its opponent and return the verdict, with a promotion if the candidate becomes
+    the incumbent. The verdict does not repeat the facts and batches of the measurement.
 
     Raises:
-        OSError, MachineError: the harness failed; nothing was found out about the candidate.
+        OSError, MachineError: the harness failed, and nothing is known about the candidate.
     """
     judgement = _judgement(opened, request.candidate, progress)
     batches = [BatchTime(batch.time_us * 1e-6, batch.calls, batch.key) for batch in request.batches]
@@ -89,15 +93,17 @@ def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire
 
 
 def _contend(state: Contention) -> None:
+    """Build the candidate and run the stages of its contention."""
     opened, judgement = state.opened, state.judgement
-    with blamed_only_alone(opened, workers=0), state.workers:
-        # The artifact is in the cache, unless another machine measured the candidate.
+    with check_device_on_failure(opened, workers=0), state.workers:
+        # The build comes from the cache unless another machine measured the candidate.
         admission.build(judgement)
         with deaths_are_verdicts(opened.main):
             run_stages(CONTEND, state)
 
 
 def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Judgement:
+    """Return a new judgement of a source, without findings."""
     return Judgement(opened, source, progress, Findings(opened.device.clock))
 
 
@@ -105,10 +111,11 @@ def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Jud
 
 
 def compare(opened: OpenTask, request: wire.DuelRequest, progress: Progress) -> duel.Duel | wire.Verdict:
-    """Fight a duel on demand, once the candidates are built and checked; return the verdict on the one that fails.
+    """Fight a duel on request: build and check both candidates, then run them in turn. Return the duel, or the verdict
+    on the candidate that failed. A request without an incumbent compares with the vendor line.
 
     Raises:
-        MachineError: there is no vendor line here, or the kernels are too slow to be compared with it.
+        MachineError: the calibration has no vendor line, or the kernels are too slow to be compared with it.
     """
     checked: list[tuple[Path, float]] = []
     for side, source in (("A", request.candidate), ("B", request.incumbent)):
@@ -129,34 +136,47 @@ def compare(opened: OpenTask, request: wire.DuelRequest, progress: Progress) -> 
 
 
 def _checked(judgement: Judgement) -> tuple[Path, float]:
-    """Return the artifact of a candidate that is right in every case, and the seconds of its main case's pilot."""
+    """Build a candidate and check every case; return the artifact and the pilot of the main case in seconds per call.
+
+    Raises:
+        CandidateFailed: the candidate is refused, does not build, or fails in a case.
+    """
     opened = judgement.opened
     run_stages(PREPARE, judgement)
     artifact = judgement.built.artifact
-    with blamed_only_alone(opened, workers=0), deaths_are_verdicts(None), opened.worker(artifact) as worker:
+    with check_device_on_failure(opened, workers=0), deaths_are_verdicts(None), opened.worker(artifact) as worker:
         return artifact, correctness.check_all(opened, worker, judgement)[opened.main.name]
 
 
 def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
+    """Fight the duel between two checked candidates, or between one and the vendor line. `checked` holds each artifact
+    with its seconds per call.
+    """
     (artifact, call_s), *others = checked
-    with blamed_only_alone(opened, workers=0), deaths_are_verdicts(opened.main), opened.worker(artifact) as worker:
+    with (
+        check_device_on_failure(opened, workers=0),
+        deaths_are_verdicts(opened.main),
+        opened.worker(artifact) as worker,
+    ):
         if others:
             rival, rival_s = others[0]
             comparison = PairedComparison(opened, worker, OpponentKernel(rival))
             return comparison.fight(comparison.terms(call_s + rival_s, give_up=False))
-        if (fought := beside_vendor(opened, worker, call_s=call_s)) is None:
-            raise MachineError("no vendor line to be compared with in a reasonable time")
-        return fought
+        if (result := fight_vendor(opened, worker, call_s=call_s)) is None:
+            raise MachineError("there is no vendor line, or the kernel is too slow to be compared with it")
+        return result
 
 
 def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
-    """Run one recorded batch again, unscored; return whether every output is right, and what was found."""
+    """Run one recorded batch again on the inputs of its key, without a score. Return whether every output is right, and
+    a sentence that says what was found.
+    """
     judgement, sets = _judgement(opened, request.candidate, no_progress), range(request.calls)
     try:
         case = _recorded_case(opened, name=request.case, calls=request.calls)
         run_stages(PREPARE, judgement)
         artifact = judgement.built.artifact
-        with blamed_only_alone(opened, workers=0), deaths_are_verdicts(case), opened.worker(artifact) as worker:
+        with check_device_on_failure(opened, workers=0), deaths_are_verdicts(case), opened.worker(artifact) as worker:
             session = opened.session(worker, case, sets=request.calls)
             session.refresh(sets, request.key)
             batch = session.run(sets, request.key)
@@ -168,8 +188,10 @@ def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
 
 
 def _recorded_case(opened: OpenTask, *, name: str, calls: int) -> Case:
-    """Return a case by name. Raises Failed: the task has none, or no batch of so many calls."""
+    """Return the task's case of this name. Raises CandidateFailed if the task has no case of this name, or if `calls`
+    operand sets of the case do not fit into memory.
+    """
     case = next((case for case in opened.task.cases if case.name == name), None)
     if case is None or calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):
-        raise CandidateFailed("rejected", f"no batch {name}:{calls} can have been recorded of this task")
+        raise CandidateFailed("rejected", f"this task has no case {name} whose batches hold {calls} calls")
     return case

@@ -1,4 +1,4 @@
-"""A judgement: one candidate, what the stages have found of it, and how stages follow one another."""
+"""The state of one judgement, the definition of a stage, and the function that runs stages in order."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,22 +15,24 @@ from harness.worker import Worker
 
 
 class Progress(Protocol):
-    """Receives each stage as it begins, and each step of a long one: `correctness`, `case odd, 2 of 5`."""
+    """Callback that receives the name of each stage when it begins, and each step of a long stage, such as
+    `correctness` with `case odd, 2 of 5`.
+    """
 
     def __call__(self, stage: str, step: str = "") -> None: ...
 
 
 def no_progress(stage: str, step: str = "") -> None:
-    """Receive stages and steps, and announce none of them."""
+    """Do nothing with a stage or step: the progress callback for requests without progress answers."""
 
 
-MAY_BE_OTHERS = ("crashed", "timed_out", "tampered")
-"""Statuses that other processes can cause: they take memory and keep the device busy."""
+STATUSES_OTHERS_CAN_CAUSE = ("crashed", "timed_out", "tampered")
+"""Failure statuses that other processes on the device can cause, because they take memory and keep the device busy."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """The batches and the score of every timed case."""
+    """The batches and the score of every timed case by name, and the seconds per call of the main case's pilot."""
 
     batches: dict[str, list[BatchTime]]
     scores: dict[str, Score]
@@ -39,16 +41,16 @@ class Timed:
 
 @dataclass
 class Judgement:
-    """One candidate on its way to a verdict; the fields without a default are set by the stages."""
+    """One candidate on its way to a verdict. The stages set the fields that have no initial value."""
 
     opened: OpenTask
     source: wire.Source
     progress: Progress
     findings: Findings
     racing_above_s: float | None = None
-    """Time per call, seconds; a candidate whose first batches are all slower is scored from those."""
+    """Seconds per call. A candidate whose first batches are all slower is scored from those batches; None = no race."""
     workers: ExitStack = field(default_factory=ExitStack)
-    """Ends the candidate's worker, and the disassembler that runs beside it."""
+    """Ends the candidate's worker, and the disassembler that runs at the same time, when the judgement ends."""
     built: Built = field(init=False)
     worker: Worker = field(init=False)
     pilots_s: dict[str, float] = field(init=False)
@@ -58,6 +60,8 @@ class Judgement:
 
 
 class _HasFindings(Protocol):
+    """A state that stages can work on: it has findings and a progress callback."""
+
     @property
     def findings(self) -> Findings: ...
 
@@ -69,25 +73,27 @@ S = TypeVar("S", bound=_HasFindings)
 
 
 def always(state: object) -> bool:
-    """Return True: the stage applies to every candidate."""
+    """Return True: the stage runs for every candidate."""
     return True
 
 
 @dataclass(frozen=True)
 class Stage(Generic[S]):
-    """A step of a judgement."""
+    """One step of a judgement: a name, a function that runs the step, and a condition for running it."""
 
     name: str
-    """Name of the stage in progress answers and among the durations."""
+    """Name of the stage in progress answers and in the durations of the verdict."""
     run: Callable[[S], None]
-    """Adds to the findings. Raises Failed: the candidate ends here."""
+    """Runs the stage and adds to the findings. Raises CandidateFailed if the candidate failed, which ends the
+    judgement."""
     applies: Callable[[S], bool] = always
+    """Returns whether the stage runs for this state."""
     is_timed: bool = True
-    """False for a stage that is too short to be announced and to stand among the durations."""
+    """False for a stage so short that it is neither announced nor listed in the durations."""
 
 
 def run_stages(stages: Iterable[Stage[S]], state: S) -> None:
-    """Run the stages that apply, in order. Raises Failed: the candidate failed in one of them."""
+    """Run the stages that apply to the state, in order. Raises CandidateFailed if the candidate fails in a stage."""
     for stage in stages:
         if not stage.applies(state):
             continue
@@ -100,7 +106,7 @@ def run_stages(stages: Iterable[Stage[S]], state: S) -> None:
 
 
 class IncumbentFailed(Exception):
-    """The other side of a duel gave a wrong output, or none: it loses, whatever the contender's time."""
+    """The opponent in a duel gave a wrong output, ended or was late. It loses, whatever the contender's time."""
 
     def __init__(self, failure: Exception, *, status: str) -> None:
         super().__init__(str(failure))
@@ -108,17 +114,17 @@ class IncumbentFailed(Exception):
 
 
 @contextmanager
-def blamed_only_alone(opened: OpenTask, *, workers: int) -> Iterator[None]:
-    """Let a side fail only where no other process computes: others take memory and keep the device busy.
-
-    So many workers of ours must still run at the end of the block.
+def check_device_on_failure(opened: OpenTask, *, workers: int) -> Iterator[None]:
+    """Guard a `with` block that judges: if it fails with a status that other processes can cause, such as `crashed`,
+    and another process computes on the device, raise MachineError in its place. `workers` is the number of the judge's
+    own workers that may still run then.
 
     Raises:
-        MachineError: another process computes here, so nothing is known about the candidate.
+        MachineError: a side failed while another process computed, so nothing is known about the candidate.
     """
     try:
         yield
     except (CandidateFailed, IncumbentFailed) as failed:
-        if failed.status in MAY_BE_OTHERS:
+        if failed.status in STATUSES_OTHERS_CAN_CAUSE:
             opened.device.require_no_other_processes(workers=workers)
         raise

@@ -1,4 +1,4 @@
-"""The stage `floor`, and the measurement of a candidate that passed it."""
+"""The stage `floor`: refuse impossible rates, and make the measurement of a candidate that is not refused."""
 
 import math
 import statistics
@@ -11,14 +11,15 @@ from harness.timing.failure import CandidateFailed
 from harness.wire import messages as wire
 
 Z95 = 1.96
-"""Standard deviations within which 95 % of a normal distribution lie."""
+"""Number of standard deviations around the mean that hold 95 % of a normal distribution."""
 
 
 def check_physics_floor(judgement: Judgement) -> None:
-    """Make the measurement of a candidate that is not faster than physics allows.
+    """Compare the rate of every timed case with the device's ceiling, and store the candidate's measurement in the
+    judgement.
 
     Raises:
-        Failed: tampered, because no honest work is as fast.
+        CandidateFailed: a rate is above the ceiling, which no honest work reaches; the status is `tampered`.
     """
     opened, timed = judgement.opened, judgement.timed
     refuse_impossible_rates(opened, timed)
@@ -26,17 +27,21 @@ def check_physics_floor(judgement: Judgement) -> None:
 
 
 def refuse_impossible_rates(opened: OpenTask, timed: Timed) -> None:
-    """Compare the rate of every timed case with the device's ceiling. Raises Failed: one lies above it."""
+    """Raise CandidateFailed with status `tampered` if the rate of a timed case is above the device's ceiling."""
     for case in opened.task.timed:
         moved = opened.task.work(case) - unwritten_bytes(opened, case, timed)
         rate = moved / timed.scores[case.name].call_s
         if rate > opened.device.ceiling(opened.task.unit, suspected=rate):
-            part = rate / opened.calibration.peak
-            raise CandidateFailed("tampered", f"case {case.name}: {part:.2f} of the peak: faster than physics")
+            fraction = rate / opened.calibration.peak
+            raise CandidateFailed(
+                "tampered", f"case {case.name}: {fraction:.2f} of the peak, which this device cannot reach"
+            )
 
 
 def unwritten_bytes(opened: OpenTask, case: Case, timed: Timed) -> float:
-    """Return how many bytes of a call's outputs a cache may still hold when a batch ends; 0 unless memory is timed."""
+    """Return the number of bytes of one call's outputs that may still be in a cache, not in memory, when a batch ends.
+    Returns 0 if the task's unit is not `dram`.
+    """
     if opened.task.unit != "dram":
         return 0.0
     calls = min(batch.calls for batch in timed.batches[case.name])
@@ -45,7 +50,9 @@ def unwritten_bytes(opened: OpenTask, case: Case, timed: Timed) -> float:
 
 
 def measurement_of(opened: OpenTask, timed: Timed) -> wire.Measurement:
-    """Return the weighted geometric mean over the timed cases, its interval widened by the process spread."""
+    """Return the measurement: the weighted geometric mean of the timed cases, with an interval that includes the
+    process spread.
+    """
     task, calibration = opened.task, opened.calibration
     time_s = weighted_mean(task, {name: score.call_s for name, score in timed.scores.items()})
     fractions = {case.name: opened.utilization(case, timed.scores[case.name].call_s) for case in task.timed}
@@ -64,6 +71,9 @@ def measurement_of(opened: OpenTask, timed: Timed) -> wire.Measurement:
 
 
 def _interval_us(task: Task, timed: Timed, *, time_s: float, spread: float) -> wire.Interval:
+    """Return the 95 % interval of `time_s` in microseconds. It combines the batches' intervals with `spread`, the
+    process spread as a fraction.
+    """
     low_s = weighted_mean(task, {name: score.low_s for name, score in timed.scores.items()})
     high_s = weighted_mean(task, {name: score.high_s for name, score in timed.scores.items()})
     below = math.hypot(1 - low_s / time_s, Z95 * spread)
@@ -72,7 +82,9 @@ def _interval_us(task: Task, timed: Timed, *, time_s: float, spread: float) -> w
 
 
 def _at_clock(opened: OpenTask, timed: Timed, utilization: float) -> float | None:
-    """Return the utilization of what the device could do at the clock that was sampled during the batches."""
+    """Return the utilization relative to the peak at the SM clock that was sampled during the batches. Returns None
+    without samples, or if the peak does not depend on the clock.
+    """
     batches = timed.batches[opened.main.name]
     clocks = [clock for batch in batches if (clock := batch.telemetry.get("sm_clock_mhz"))]
     if not clocks:
@@ -82,13 +94,13 @@ def _at_clock(opened: OpenTask, timed: Timed, utilization: float) -> float | Non
 
 
 def weighted_mean(task: Task, values: dict[str, float]) -> float:
-    """Return the weighted geometric mean of values by timed case."""
+    """Return the geometric mean of values by timed case, weighted by the cases' weights."""
     weight = sum(case.timed for case in task.timed)
     return math.exp(sum(case.timed * math.log(values[case.name]) for case in task.timed) / weight)
 
 
 def slowed(measurement: wire.Measurement, factor: float) -> wire.Measurement:
-    """Return a measurement as if each call had taken `factor` times as long."""
+    """Return the measurement that a candidate would have if each of its calls had taken `factor` times as long."""
     interval = measurement.interval_us
     return replace(
         measurement,

@@ -1,4 +1,4 @@
-"""A task that is open on a device: its memory, its calibration, and the workers and timing sessions that it starts."""
+"""A task that is open on a device: its memory and calibration, its workers and timing sessions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,25 +27,33 @@ class OpenTask:
 
     @property
     def main(self) -> Case:
-        """The first timed case: duels, audit and vendor line use it."""
+        """Return the first timed case; duel, audit and vendor line run on this case."""
         return self.task.timed[0]
 
     @property
     def profile(self) -> Profile:
-        """Resources of a candidate's worker: its own memory beside the buffers that it maps."""
+        """Return the resources of a candidate's worker: the task's memory limit plus the bytes of the buffers that the
+        worker maps.
+        """
         return Profile(memory_bytes=self.task.limits.memory_bytes + self.memory.mapped_bytes)
 
     def utilization(self, case: Case, call_s: float) -> float:
-        """Return the achieved rate over the peak, a fraction, for calls that take so many seconds."""
+        """Return the achieved rate divided by the peak, as a fraction, for calls of a case that take `call_s` seconds
+        each.
+        """
         return self.task.work(case) / call_s / self.calibration.peak
 
     def build(self, source: Path, *, language: str) -> Built | BuildFailure:
-        """Build a candidate in the sandbox, or take it from the cache."""
+        """Build a candidate in the sandbox, or take the build from the cache; return the artifact, or the reason for
+        the failure.
+        """
         return self.device.build(source, self.task, language=language)
 
     @contextmanager
     def worker(self, artifact: Path, *, slot: int = 0, profile: Profile | None = None) -> Iterator[Worker]:
-        """Start a worker on an artifact, wait until it is loaded, and stop it; it is killed at the end of the block."""
+        """Start a worker on an artifact, wait until the candidate is loaded, and give the stopped worker to the `with`
+        block. The worker is killed when the block ends. `slot` is the place in memory for its outputs.
+        """
         profile = profile or self.profile
         with self.device.worker(artifact, memory=self.memory, slot=slot, profile=profile) as worker:
             worker.wait_ready()
@@ -53,7 +61,9 @@ class OpenTask:
             yield worker
 
     def session(self, worker: Worker, case: Case, *, sets: int = 1, slot: int = 0) -> TimingSession:
-        """Return a timing session of a worker on so many operand sets of a case, with the pace's idle time."""
+        """Return a timing session of a worker on `sets` operand sets of a case, with the pace's idle time before each
+        batch. `slot` is the place in memory for the worker's outputs.
+        """
         device, calibration = self.device, self.calibration
         resources = TimingResources(
             self.memory, device.clock, device.random_source, observe=lambda: dict(device.observe())
@@ -65,12 +75,14 @@ class OpenTask:
         )  # fmt: skip
 
     def plan(self, case: Case, *, pilot_s: float) -> Plan:
-        """Return the plan of a case; no plan expects calls faster than physics allows."""
+        """Return the plan of a case for calls that take `pilot_s` seconds. A pilot below the time that the device's
+        ceiling allows counts as that time.
+        """
         fastest_s = self.task.work(case) / self.device.ceiling(self.task.unit, suspected=0.0)
         set_s, cache_bytes = self.calibration.set_s[case.name], self.device.cache_bytes
         planner = Planner(self.task, case, self.pace, set_s, cache_bytes)
         return planner.plan(max(pilot_s, fastest_s), random_source=self.device.random_source)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Release the memory."""
         self.memory.close()

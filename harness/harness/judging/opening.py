@@ -1,4 +1,4 @@
-"""Opening a task: sizing its memory and measuring its calibration, before the first candidate is judged.
+"""Open a task: size its memory and measure its calibration before the first candidate is judged.
 
 Everything is measured through the same workers that candidates get.
 """
@@ -32,28 +32,30 @@ from harness.wire import messages as wire
 from harness.worker import WorkerDied, WorkerOverdue
 
 OVERHEAD_BATCHES: int = TIMING["calibration"]["overhead_batches"]
+"""Number of batches that measure one dispatch overhead."""
 NO_KEY = "0" * KEY_DIGITS
-"""Key of the inputs of the trusted candidate of known duration, which reads none."""
+"""Placeholder key for the trusted candidate of known duration, which does not read its inputs."""
 VENDOR_TRIALS: int = TIMING["vendor"]["trials"]
-"""Batches by which the fastest of the library's kernels is chosen."""
+"""Number of batches that each of the vendor library's kernels runs to find the fastest."""
 NORMAL_MAD = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation."""
+"""Ratio of the standard deviation to the median absolute deviation of a normal distribution."""
 
 Announce = Callable[[str], object]
-"""Receives each step of the calibration as it begins."""
+"""Callback that receives the name of each calibration step when the step begins."""
 
 
 class OpeningError(Exception):
-    """A trusted program of the harness's own does not build or run."""
+    """A trusted program that the harness ships does not build or run."""
 
 
 def open_task(task: Task, *, device: Device, calibration_s: float, progress: Announce = lambda step: None) -> OpenTask:
-    """Measure everything that a run's numbers stand beside.
+    """Return the task opened on a device: size its memory and measure its whole calibration. Probes of the peak take
+    `calibration_s` seconds.
 
     Raises:
-        OpeningError: a trusted program of the harness failed.
-        TaskFault: the task's vendor file does not build or gives wrong outputs, or its unit has no peak here.
-        MachineError: no compiler, no peak, or a worker ended before it answered.
+        OpeningError: a trusted program of the harness does not build, or fails.
+        TaskFault: the task's vendor file does not build or gives wrong outputs, or the device has no peak for its unit.
+        MachineError: the compiler or the peak is missing, or a worker ended before it answered.
     """
     progress("peak")
     device.calibrate(task.unit, seconds=calibration_s)
@@ -64,13 +66,15 @@ def open_task(task: Task, *, device: Device, calibration_s: float, progress: Ann
         return Calibrator(opened).calibrate(progress)
     except (CandidateFailed, WorkerDied, WorkerOverdue, MachineError, OpeningError, TaskFault) as error:
         fault = _fault(error)
-    # Raised anew: the first traceback holds views of the memory, which then could not be closed.
+    # The traceback of the first exception holds views of the memory, which keep it from being closed.
     opened.close()
     raise fault
 
 
 def _fault(error: Exception) -> Exception:
-    """Return a new exception without the traceback of the first; a failed candidate of ours is an OpeningError."""
+    """Return the exception that `open_task` raises for a failure during calibration, without the traceback of the
+    failure. A failed trusted candidate becomes an OpeningError, a worker that ended or was late a MachineError.
+    """
     if isinstance(error, CandidateFailed):
         return OpeningError(f"a trusted program failed during calibration: {error}")
     if isinstance(error, WorkerDied | WorkerOverdue):
@@ -79,18 +83,19 @@ def _fault(error: Exception) -> Exception:
 
 
 class Calibrator:
-    """Measures the calibration of a task step by step, through the workers that candidates get."""
+    """Measures the calibration of a task step by step, through the same workers that candidates get."""
 
     def __init__(self, opened: OpenTask) -> None:
         self.opened = opened
-        """The task with what is calibrated so far."""
+        """The task, with the part of its calibration that is measured so far."""
 
     def calibrate(self, progress: Announce) -> OpenTask:
-        """Return the task with its whole calibration.
+        """Measure dispatch overheads, vendor line and process spread, and return the task with its complete
+        calibration. `progress` receives the name of each step.
 
         Raises:
-            Failed, WorkerDied, WorkerOverdue, OpeningError: a trusted program failed.
-            TaskFault: the task's vendor file is wrong.
+            CandidateFailed, WorkerDied, WorkerOverdue, OpeningError: a trusted program failed.
+            TaskFault: the task's vendor file does not build or gives wrong outputs.
         """
         progress("dispatch overhead")
         self._add(overheads=self._overheads())
@@ -106,16 +111,18 @@ class Calibrator:
     # --- dispatch overhead ------------------------------------------------------------------------------------------
 
     def _overheads(self) -> dict[str, dict[float, Overhead]]:
-        """Return the dispatch overheads by language and idle time, of trusted candidates of known duration."""
+        """Measure the dispatch overheads with trusted candidates of known duration; return them by language, then by
+        the idle time in seconds before a batch.
+        """
         opened, pace = self.opened, self.opened.pace
-        pauses_s = sorted({0.0, pace.turn_idle_s, pace.idle_s})
-        found = {}
+        idle_times_s = sorted({0.0, pace.turn_idle_s, pace.idle_s})
+        overheads = {}
         for language, text in opened.device.standards(opened.task).items():
             artifact = self._trusted(text, language=language, name=f"the candidate of known duration in {language}")
             with opened.worker(artifact) as worker:
                 session = opened.session(worker, opened.main)
-                found[language] = {idle_s: overhead(session.after(idle_s), pace) for idle_s in pauses_s}
-        return found
+                overheads[language] = {idle_s: overhead(session.after(idle_s), pace) for idle_s in idle_times_s}
+        return overheads
 
     def _trusted(self, text: str, *, language: str, name: str) -> Path:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8") as source:
@@ -129,26 +136,33 @@ class Calibrator:
     # --- vendor line and process spread -----------------------------------------------------------------------------
 
     def _fastest_vendor(self) -> Vendor | None:
-        """Return the fastest way to run the vendor's candidate; None where the task has none or it is missing."""
+        """Return the fastest way to run the vendor's candidate, or None if the task has no vendor file or the library
+        is not installed.
+        """
         variants = self._vendors()
         if len(variants) < 2:
             return next(iter(variants), None)
         return min(variants, key=lambda variant: self._time_of(variant, batches=VENDOR_TRIALS, is_vendor=True))
 
     def _vendors(self) -> list[Vendor]:
+        """Build the task's vendor file and return the ways to run it; the list is empty if the task has no vendor file
+        or the library is not installed.
+        """
         opened = self.opened
         if opened.task.vendor is None:
             return []
         source = opened.device.vendor_source(opened.task)
-        with _blame(source):
+        with _as_task_fault(source):
             text, language = source.read_text(encoding="utf-8"), opened.calibration.trusted_language
             artifact = self._trusted(text, language=language, name="the vendor line")
         return opened.device.vendors(artifact, memory_bytes=opened.profile.memory_bytes)
 
     def _add_spread(self, vendor: Vendor | None) -> None:
-        """Add the process spread, the ratio of single calls, and the vendor's time.
+        """Measure the process spread, the single-call ratio and the vendor's seconds per call, and add them to the
+        calibration.
 
-        They are measured of the vendor line, else of other trusted work, else of the peak probe.
+        They are measured on the vendor line; without one on another trusted kernel; without either on the probe of the
+        peak, which gives only the spread.
         """
         opened, is_vendor = self.opened, vendor is not None
         processes, batches = opened.pace.spread
@@ -163,17 +177,21 @@ class Calibrator:
         self._add(spread=spread_of(times), single_ratio=ratio, vendor=measured)
 
     def _trusted_kernel(self) -> Vendor | None:
-        """Return trusted work of about the length of a good candidate's, whatever its outputs; None without any."""
+        """Build the device's trusted kernel, which takes about as long as a good candidate, and return it; None if the
+        device has none. Its outputs need not be right.
+        """
         opened = self.opened
-        if (found := opened.device.trusted_kernel(opened.task)) is None:
+        if (kernel := opened.device.trusted_kernel(opened.task)) is None:
             return None
-        text, language = found
+        text, language = kernel
         return Vendor(
             "trusted kernel", self._trusted(text, language=language, name="the trusted kernel"), opened.profile
         )
 
     def _time_of(self, vendor: Vendor, *, batches: int, is_vendor: bool) -> float:
-        """Return the seconds per call of trusted work in a new process; outputs of a vendor's are verified."""
+        """Return the seconds per call of a trusted kernel in the main case, measured in a new process over a number of
+        batches. With `is_vendor`, every output is verified.
+        """
         opened, times = self.opened, list[BatchTime]()
         plan = opened.plan(opened.main, pilot_s=FASTEST_PILOT_S)
         with opened.worker(vendor.artifact, profile=vendor.profile) as worker:
@@ -183,16 +201,18 @@ class Calibrator:
                 session.refresh(sets, key)
                 batch = session.run(sets, key)
                 if is_vendor:
-                    with _blame(opened.device.vendor_source(opened.task)):
+                    with _as_task_fault(opened.device.vendor_source(opened.task)):
                         batch.verify()
                 times.append(batch.time)
                 if plan.as_graph:
                     session = session.capture(sets)
-        # The first batch loads the library's code and allocates its buffers.
+        # The first batch also loads the library's code and allocates its buffers, so it is left out.
         return score(times[1:], quantile=opened.pace.quantile, rng=np.random.default_rng(0)).call_s
 
     def _single_ratio(self, vendor: Vendor, *, batch_s: float, is_vendor: bool) -> float:
-        """Return the time of single calls over that in batches; 1 where a batch is a single call anyway."""
+        """Return the time of a single call divided by `batch_s`, the seconds per call in batches. Returns 1.0 without a
+        measurement if a batch holds only one call.
+        """
         opened = self.opened
         if opened.plan(opened.main, pilot_s=batch_s).calls == 1:
             return 1.0
@@ -202,9 +222,11 @@ class Calibrator:
 
 
 def overhead(session: TimingSession, pace: Pace) -> Overhead:
-    """Return the dispatch overhead, as the quantile that makes a score.
+    """Return dispatch overhead and scatter of a session whose worker runs the candidate of known duration. The overhead
+    is the score quantile of the batch times minus that duration.
 
-    It is measured after an input refresh, as batches are, because a worker that was stopped resumes slowly.
+    Inputs are refreshed before each batch, as they are for candidates, because a worker that was stopped resumes
+    slowly.
     """
     times = []
     for _ in range(OVERHEAD_BATCHES):
@@ -216,8 +238,8 @@ def overhead(session: TimingSession, pace: Pace) -> Overhead:
 
 
 @contextmanager
-def _blame(source: Path) -> Iterator[None]:
-    """Turn a failure of the task's vendor file into a fault of the task."""
+def _as_task_fault(source: Path) -> Iterator[None]:
+    """Turn a failure of the task's vendor file into a TaskFault that names the file."""
     try:
         yield
     except (CandidateFailed, OpeningError, OSError) as error:
@@ -225,16 +247,17 @@ def _blame(source: Path) -> Iterator[None]:
 
 
 def spread_of(values: Sequence[float]) -> float:
-    """Return the standard deviation as a fraction of the median, estimated by the median absolute deviation.
-
-    One disturbed process of five does not widen every interval of the run.
+    """Return the standard deviation of the values as a fraction of their median, estimated from the median absolute
+    deviation, so that one disturbed process of five does not widen every interval of the run.
     """
     middle = statistics.median(values)
     return NORMAL_MAD * statistics.median(abs(value - middle) for value in values) / middle
 
 
 def describe(opened: OpenTask) -> wire.Device:
-    """Return what a reader of the run's numbers may ask for."""
+    """Return what the answer to an `open` request says of the device: name, peak, process spread, dispatch overhead,
+    vendor line and details.
+    """
     calibration, device = opened.calibration, opened.device
     vendor = calibration.vendor
     return wire.Device(

@@ -1,4 +1,4 @@
-"""The memory of an open task, sized for the fastest kernel that physics allows, and what one operand set costs."""
+"""Size the memory of an open task for the fastest kernel that physics allows, and time one operand set."""
 
 import math
 from collections.abc import Mapping
@@ -20,20 +20,24 @@ from harness.timing.clock import Clock
 from harness.timing.plan import Planner
 
 SETS_MEASURED: int = TIMING["calibration"]["sets_measured"]
-"""Sets whose refresh and verification are timed; enough that work done once a batch does not count for a call's."""
+"""Number of operand sets whose refresh and verification are timed together, so that the cost of work done once per
+batch is spread over them."""
 FASTEST_PILOT_S: float = TIMING["calibration"]["fastest_pilot_s"]
-"""Seconds per call below those of any kernel; a plan made from it is bounded by physics."""
+"""Seconds per call, less than any kernel takes. A plan for this pilot holds the most calls that the device's ceiling
+allows."""
 
 
 class Sizing:
-    """Allocates the memory of a task for the fastest kernel that physics allows."""
+    """Allocates the memory of a task, large enough for the fastest kernel that physics allows."""
 
     def __init__(self, task: Task, device: Device) -> None:
         self._task, self._device = task, device
         self._pace = device.pace(task)
 
     def opened(self) -> OpenTask:
-        """Return the task with its memory; of its calibration, only peak and set times are measured."""
+        """Allocate the memory and return the open task. Its calibration holds only the peak and the seconds per operand
+        set.
+        """
         task, device = self._task, self._device
         set_s = {case.name: self._set_s(replace(case, data="normal")) for case in task.timed}
         layouts = [lay_out(task, case, sets=1) for case in task.cases]
@@ -46,12 +50,17 @@ class Sizing:
         return OpenTask(task, device, memory, self._pace, calibration)
 
     def _most_sets(self, case: Case, set_s: float) -> int:
+        """Return the number of operand sets that a plan for the fastest possible kernel uses, when one set costs
+        `set_s` seconds.
+        """
         planner = Planner(self._task, case, self._pace, set_s, self._device.cache_bytes)
         return planner.plan(FASTEST_PILOT_S, random_source=self._device.random_source).sets
 
     def _set_s(self, case: Case) -> float:
-        """Return the seconds to refresh one set and to verify it as a timed call is verified."""
-        # The outputs are arbitrary, and to tell what is wrong with them would take longer than to find them right.
+        """Return the seconds to refresh one operand set of a case and to verify it in the way that timed calls are
+        verified.
+        """
+        # The outputs are arbitrary, and describing their errors would take longer than verifying right outputs.
         device, task = self._device, replace(self._task, benchmark=AcceptAnyOutput(self._task.benchmark))
         sets = range(min(SETS_MEASURED, sets_that_fit(task, case, max_bytes=self._pace.max_bytes)))
         layout = lay_out(task, case, sets=len(sets))
@@ -60,11 +69,12 @@ class Sizing:
         seconds = [_refresh_s(operands, sets, memory=memory, clock=device.clock) for _ in range(2)]
         del operands
         memory.close()
-        # The first round allocates and compiles.
+        # The first round also allocates and compiles, so only the second one counts.
         return seconds[-1] / len(sets)
 
 
 def _refresh_s(operands: OperandSets, sets: range, *, memory: Memory, clock: Clock) -> float:
+    """Return the seconds to fill, seal and examine these operand sets, read from `clock`."""
     start = clock.now_ns()
     operands.fill(sets, inputs.fresh_key())
     operands.seal(sets)
@@ -74,7 +84,7 @@ def _refresh_s(operands: OperandSets, sets: range, *, memory: Memory, clock: Clo
 
 
 class AcceptAnyOutput:
-    """A benchmark by which every output is right."""
+    """Wraps a task's benchmark module so that every output counts as right."""
 
     def __init__(self, benchmark: Any) -> None:
         self._benchmark = benchmark
@@ -83,5 +93,5 @@ class AcceptAnyOutput:
         return getattr(self._benchmark, name)
 
     def tolerance(self, sizes: Mapping[str, int]) -> dict[str, float]:
-        """Return a tolerance that no error exceeds."""
+        """Return a tolerance that no error exceeds, for any sizes of a case."""
         return {"max_element": math.inf, "rms": math.inf, "mismatch": 1.0, "coarse": 1.0}

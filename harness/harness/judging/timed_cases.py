@@ -1,4 +1,4 @@
-"""The stage `timing`: batches of every timed case on rotating operand sets, each with fresh inputs and verified."""
+"""The stage `timing`: time batches of every timed case on rotating operand sets, with fresh inputs, and verify them."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,123 +16,132 @@ from harness.timing.session import TimingSession
 from harness.wire import messages as wire
 
 MAX_PLANS: int = TIMING["plan"]["most_plans"]
-"""Plans of one case. A candidate that got faster after each is not scored below half of what the last one assumed."""
+"""Highest number of plans for one case. A candidate that is faster than each plan expected is not scored below half of
+the time that the last plan assumed."""
 REPLAN_FACTOR: float = TIMING["plan"]["replan_factor"]
 """A batch that is faster than the pilot by more than this factor shows that the pilot was not typical."""
 RACING_BATCHES: int = TIMING["plan"]["racing_batches"]
-"""Batches after which a candidate that is slower than the race allows is scored."""
-AS_GRAPH = "calls are so short that each batch runs as a CUDA graph, where they can be captured"
+"""Number of batches after which a candidate that is slower than the race allows is scored without further timing."""
+AS_GRAPH = "calls are short, so each batch runs as a CUDA graph if its calls can be captured"
 
 
 def time_cases(judgement: Judgement) -> None:
-    """Time every timed case; the worker is killed after the last batch, before its outputs are examined.
+    """Time every timed case and store batches, scores and the main case's pilot in the judgement. The worker is killed
+    after the last batch, before the outputs of that batch are examined.
 
     Raises:
-        Failed: incorrect, tampered, crashed or timed_out.
+        CandidateFailed: an output is wrong, memory was tampered with, or the worker crashed or timed out.
     """
     opened, batches = judgement.opened, {}
     for case in opened.task.timed:
         judgement.progress("timing", f"case {case.name}")
-        of_case = _TimedCase(judgement, case).batches()
-        judgement.findings.batches += [as_wire(case, batch) for batch in of_case]
-        batches[case.name] = of_case
+        case_batches = _TimedCase(judgement, case).batches()
+        judgement.findings.batches += [as_wire(case, batch) for batch in case_batches]
+        batches[case.name] = case_batches
     rng = opened.session(judgement.worker, opened.main).resources.generator()
-    scores = {name: score(of_case, quantile=opened.pace.quantile, rng=rng) for name, of_case in batches.items()}
+    scores = {
+        name: score(case_batches, quantile=opened.pace.quantile, rng=rng) for name, case_batches in batches.items()
+    }
     judgement.timed = Timed(batches, scores, judgement.pilots_s[opened.main.name])
 
 
 def as_wire(case: Case, batch: BatchTime) -> wire.Batch:
-    """Return a batch as a verdict tells it."""
+    """Return a batch in the form that a verdict reports, with microseconds per call."""
     return wire.Batch(case.name, batch.calls, batch.call_s * 1e6, batch.key, batch.telemetry)
 
 
 @dataclass(frozen=True)
 class _TimedCase:
-    """One timed case of a candidate."""
+    """Times one case of one candidate, with a new plan if the pilot was not typical."""
 
     judgement: Judgement
     case: Case
 
     def batches(self) -> list[BatchTime]:
-        """Return the batches of the first plan that is not made from untypical calls, or of the last plan."""
+        """Return the timed batches of the first plan whose pilot was typical, or of the last plan. Seconds per call are
+        at least the pilot divided by REPLAN_FACTOR.
+        """
         case, findings = self.case, self.judgement.findings
         pilot_s = self.judgement.pilots_s[case.name]
         with deaths_are_verdicts(case):
-            for left in reversed(range(MAX_PLANS)):
+            for plans_left in reversed(range(MAX_PLANS)):
                 least_s = pilot_s / REPLAN_FACTOR
-                timing = self._planned(pilot_s, misled_below_s=least_s if left else 0.0)
+                timing = self._planned(pilot_s, replan_below_s=least_s if plans_left else 0.0)
                 batches = findings.undisturbed(self._measurable(timing))
                 pilot_s = min(batch.call_s for batch in batches)
                 if pilot_s >= least_s:
                     break
-                done = "planned again" if left else "not scored below half of the calls it was planned from"
-                findings.notes.append(f"case {case.name}: {done}, for its first calls were not typical")
+                outcome = "planned again" if plans_left else "not scored below half of the pilot's time"
+                findings.notes.append(f"case {case.name}: {outcome}, because the first calls were not typical")
             is_last = case is self.judgement.opened.task.timed[-1]
             batches.append(time_batch(timing.session, timing.plan, index=len(batches), is_last=is_last))
-        if timing.is_lost(batches[:-1]):
+        if timing.is_too_slow(batches[:-1]):
             findings.notes.append(
-                f"scored from {len(batches)} batches: all are slower than {timing.racing_above_s:.4g} s"
+                f"scored from {len(batches)} batches: every call takes more than {timing.racing_above_s:.4g} s"
             )
         return [replace(batch, call_s=max(batch.call_s, least_s)) for batch in batches]
 
-    def _planned(self, pilot_s: float, *, misled_below_s: float) -> "_CaseTiming":
+    def _planned(self, pilot_s: float, *, replan_below_s: float) -> "_CaseTiming":
         judgement, opened = self.judgement, self.judgement.opened
         plan = opened.plan(self.case, pilot_s=pilot_s)
         if plan.as_graph:
             judgement.findings.notes.append(f"case {self.case.name}: {AS_GRAPH}")
-        # A race is against one time per call: the mean of several cases says nothing about one of them.
+        # A race compares one time per call; the mean of several cases says nothing about a single case.
         races = len(opened.task.timed) == 1 and judgement.racing_above_s is not None
         racing_above_s = (judgement.racing_above_s or 0.0) if races else float("inf")
         session = opened.session(judgement.worker, self.case, sets=plan.sets)
-        return _CaseTiming(session, plan, misled_below_s, racing_above_s)
+        return _CaseTiming(session, plan, replan_below_s, racing_above_s)
 
     def _measurable(self, timing: "_CaseTiming") -> DisturbableFigure[list[BatchTime]]:
-        """Return all batches but the last as a figure that can be disturbed."""
+        """Return all batches but the last as a figure that other work can disturb and that may be measured again."""
         return DisturbableFigure(
             wire.Figure.TIMING,
             f"case {self.case.name}",
             timing.all_but_last,
             partial(self.judgement.opened.device.monitor, self.judgement.worker),
-            timing.is_misled,
+            timing.needs_new_plan,
         )
 
 
 @dataclass(frozen=True)
 class _CaseTiming:
-    """How the batches of one case are timed under one plan."""
+    """The timing session, the plan and the time bounds by which the batches of one case are timed."""
 
     session: TimingSession
     plan: Plan
-    misled_below_s: float
-    """A batch below this, in seconds per call, shows that the plan was made from untypical calls."""
+    replan_below_s: float
+    """A batch below this many seconds per call shows that the plan came from untypical calls; 0 = no batch does."""
     racing_above_s: float
+    """A candidate whose first batches all take more than this many seconds per call is scored from those batches."""
 
     def all_but_last(self, monitor: Monitor) -> list[BatchTime]:
-        """Return timed batches; none follows one that shows the plan wrong, or the candidate too slow."""
+        """Time and return all planned batches but the last; stop early after a batch that shows the plan wrong or the
+        candidate too slow. `monitor` looks for other work after each batch.
+        """
         batches: list[BatchTime] = []
         for index in range(self.plan.batches - 1):
             batches.append(time_batch(self.session, self.plan, index=index))
             monitor.look()
-            if self.is_misled(batches) or self.is_lost(batches):
+            if self.needs_new_plan(batches) or self.is_too_slow(batches):
                 break
         return batches
 
-    def is_misled(self, batches: list[BatchTime]) -> bool:
-        """Return whether the last batch shows the plan wrong."""
-        return batches[-1].call_s < self.misled_below_s
+    def needs_new_plan(self, batches: list[BatchTime]) -> bool:
+        """Return whether the last of these batches was so fast that the plan came from untypical calls."""
+        return batches[-1].call_s < self.replan_below_s
 
-    def is_lost(self, batches: list[BatchTime]) -> bool:
-        """Return whether the first batches are all slower than the race allows."""
+    def is_too_slow(self, batches: list[BatchTime]) -> bool:
+        """Return whether these are the first RACING_BATCHES batches and all take longer than the race allows."""
         return len(batches) == RACING_BATCHES and all(batch.call_s > self.racing_above_s for batch in batches)
 
 
 def time_batch(session: TimingSession, plan: Plan, *, index: int, is_last: bool = False) -> BatchTime:
-    """Time one batch on the operand sets of its turn and verify its outputs.
-
-    The worker of the last batch is killed before the outputs are examined: what was still to be written never lands.
+    """Time batch number `index` of a plan on its operand sets, verify the outputs, and return the time. With `is_last`,
+    the worker is killed before the outputs are examined, so that a late write never arrives.
 
     Raises:
-        Failed, WorkerDied, WorkerOverdue: the outputs are wrong, or the worker ended or was late.
+        CandidateFailed: an output is wrong, or memory was tampered with.
+        WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
     """
     first = index * plan.calls % (plan.sets - plan.calls + 1)
     sets, key = range(first, first + plan.calls), inputs.fresh_key()

@@ -1,4 +1,4 @@
-"""Buffers that the judge owns and workers map, with what happens where the data lie: filling and examining."""
+"""The protocols of a device's memory: the judge owns the buffers, fills and examines them, and workers map them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,96 +11,99 @@ from harness.memory.layout import Layout
 from harness.task import Case, Task
 
 Restore = Callable[[], None]
-"""Writes the kept inputs again, whatever a worker did to them or to their caches."""
+"""Writes the inputs of some operand sets again with their original values; see OperandSets.keep."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputCheck:
-    """How the outputs of a batch are examined."""
+    """Which outputs to examine after a batch, and how thoroughly."""
 
     slot: int
+    """Index of the output memory that the worker wrote to."""
     poison: int
-    """The 32-bit word that the outputs were filled with."""
+    """The 32-bit word that the outputs were filled with before the batch."""
     rng: np.random.Generator
-    """Draws what is examined."""
+    """Secret random generator that draws the sampled rows and the vectors of the product check."""
     full: bool = False
-    """Whether each element is compared with the reference."""
+    """True compares every element with the reference; False checks products by random vectors and rows by samples."""
 
 
 class Region(Protocol):
-    """The outputs of some sets at one slot: poisoned before a batch, sampled when it ends, examined after it."""
+    """The outputs of a range of operand sets at one slot, with the guard bands around them."""
 
     def poison(self, word: int) -> None:
-        """Overwrite all outputs and guard bands with a 32-bit word."""
+        """Overwrite all outputs and guard bands of this region with a 32-bit word."""
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
-        """Choose secret places: some in every output, `at_least` together."""
+        """Choose secret 32-bit words of the outputs as samples: some in every output, at least `at_least` in total."""
 
     def read_samples(self) -> None:
-        """Read the samples; the clock stops when this returns."""
+        """Read the samples and keep their values; the judge stops the clock of the batch when this returns."""
 
     def late_samples(self) -> tuple[int, int]:
-        """Return how many samples have another value now, and how many there are."""
+        """Return (samples that changed since `read_samples`, number of samples)."""
 
     def overrun(self, word: int) -> int:
-        """Return the number of bytes outside the outputs that no longer hold the poison."""
+        """Return how many bytes outside the outputs, guard bands included, no longer hold the poison `word`."""
 
 
 class OperandSets(Protocol):
-    """The operands of one case in a memory; a set is the inputs and outputs of one call."""
+    """The operand sets of one case in a device's memory. An operand set holds the inputs and outputs of one call."""
 
     @property
     def task(self) -> Task:
-        """The task."""
+        """The task that the case belongs to."""
 
     @property
     def case(self) -> Case:
-        """The case."""
+        """The case whose operands these are."""
 
     @property
     def layout(self) -> Layout:
-        """Where the buffers of each set lie."""
+        """The byte offset of each buffer of each set."""
 
     def fill(self, sets: range, key: str) -> None:
-        """Fill the inputs of these sets from a key. Every worker must stand still."""
+        """Fill the inputs of these sets with the data that a key determines. Every worker must be stopped while this
+        runs."""
 
     def seal(self, sets: range) -> None:
-        """Remember what was filled, so that a change shows; writing the same values again is no change."""
+        """Record the inputs of these sets, so that `Memory.tampered` can report a later change of their values."""
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Return a function that writes the inputs of these sets again as `fill` left them."""
+        """Return a function that writes the inputs of these sets again as `fill` wrote them with this key."""
 
     def region(self, sets: range, *, slot: int) -> Region:
         """Return the outputs of these sets at a slot."""
 
     def examine(self, sets: range, check: OutputCheck) -> WrongOutput | None:
-        """Return the first wrong output of these sets."""
+        """Return the first wrong output of these sets, or None if none was found."""
 
 
 class Memory(Protocol):
-    """The memory of a device's workers: one region of inputs for all, one of outputs for each slot."""
+    """The memory that a device's workers map: one block of inputs for all workers, one block of outputs per slot."""
 
     @property
     def mapped_bytes(self) -> int:
-        """Bytes that a worker maps beside its own memory, as far as its address space is limited."""
+        """Bytes of inputs and outputs that a worker's address-space limit must allow for; 0 if there is no such
+        limit."""
 
     def operands(self, task: Task, case: Case, *, sets: int) -> OperandSets:
-        """Lay out so many sets of a case."""
+        """Lay out `sets` operand sets of a case; nothing is filled yet."""
 
     def settle(self) -> None:
-        """Return when everything ordered so far has been done."""
+        """Wait until all work that the judge has queued on this memory is complete."""
 
     def tampered(self, *, sets: range) -> str:
-        """Return what shows that a worker changed the sealed inputs; empty where nothing does."""
+        """Return evidence that a worker changed the sealed inputs of these sets, or an empty string."""
 
     def busy(self) -> str:
-        """Return what shows that a worker still computes; empty where nothing does."""
+        """Return evidence that a worker still computes after its calls have returned, or an empty string."""
 
     def excess(self, task: Task) -> str:
-        """Return what shows that workers take more memory than the task allows; empty where nothing does."""
+        """Return evidence that workers take more memory than the task allows, or an empty string."""
 
     def close(self) -> None:
-        """Give all memory back."""
+        """Free all memory. No worker may use it afterwards."""
 
 
 __all__ = ["Layout", "Memory", "OperandSets", "OutputCheck", "Region", "Restore"]

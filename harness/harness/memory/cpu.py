@@ -1,10 +1,10 @@
-"""The memory of a CPU: inputs that the worker can only read, outputs between guard bands, all in sealed shared memory.
+"""The memory of a CPU's workers: read-only inputs, and outputs between guard bands, all in sealed shared memory.
 
-Inputs of all sets lie in one memfd, outputs in another; offsets are what the worker is told. Inputs are sealed against
-any new writable mapping, so nobody but the judge changes them.
+The inputs of all operand sets lie in one memory file, the outputs of each slot in another; a worker gets byte offsets
+into them. A kernel seal forbids any new writable mapping of the inputs, so that only the judge can change them.
 
-Where the unit is memory, a batch starts with none of its sets in the last-level cache: what the judge has just written
-would be read faster than memory can be.
+For tasks whose unit is `dram`, the last-level cache is flushed before a batch. Otherwise the worker could read data
+that the judge has just written from the cache, faster than memory can deliver it.
 """
 
 from collections.abc import Mapping
@@ -20,31 +20,34 @@ from harness.memory.layout import Layout, Spans, lay_out, spans
 from harness.memory.sealed import SealedMemory
 from harness.task import Array, Case, Task
 
-SWEEPS = 2
-"""A sweep reads this many times the size of the last-level cache, which does not always replace the oldest first."""
+CACHE_MULTIPLE = 2
+"""Size of the flush array as a multiple of the last-level cache: one cache size may not be enough, because a cache need
+not replace its oldest lines first."""
 
 
 class CacheFlush:
-    """Memory that is read to empty the last-level cache of what the judge has written."""
+    """An array larger than the last-level cache; reading the array evicts everything else from the cache."""
 
     def __init__(self, cache_bytes: int) -> None:
-        self._bytes = SWEEPS * cache_bytes
-        self._other: NDArray[np.uint64] | None = None
+        self._bytes = CACHE_MULTIPLE * cache_bytes
+        self._array: NDArray[np.uint64] | None = None
 
     def empty(self) -> None:
-        """Read the other memory once. The first call allocates it."""
-        if self._other is None:
-            self._other = np.ones(self._bytes // np.dtype(np.uint64).itemsize, np.uint64)
-        self._other.max()
+        """Read the array once, which evicts all other data from the cache. The first call allocates the array."""
+        if self._array is None:
+            self._array = np.ones(self._bytes // np.dtype(np.uint64).itemsize, np.uint64)
+        self._array.max()
 
 
 class CpuMemory:
-    """Sealed shared memory of a CPU's workers; see memory.Memory."""
+    """The memory that a CPU's workers share with the judge; see memory.Memory."""
 
-    def __init__(self, *, input_bytes: int, output_bytes: int, slots: int = 2, sweep: CacheFlush | None = None) -> None:
+    def __init__(
+        self, *, input_bytes: int, output_bytes: int, slots: int = 2, cache_flush: CacheFlush | None = None
+    ) -> None:
         self.inputs = SealedMemory("inputs", input_bytes, read_only_elsewhere=True)
         self.outputs = [SealedMemory("outputs", output_bytes, read_only_elsewhere=False) for _ in range(slots)]
-        self.sweep = sweep
+        self.cache_flush = cache_flush
 
     @property
     def mapped_bytes(self) -> int:
@@ -52,33 +55,33 @@ class CpuMemory:
         return len(self.inputs.bytes) + len(self.outputs[0].bytes)
 
     def operands(self, task: Task, case: Case, *, sets: int) -> "CpuOperandSets":
-        """Lay out so many sets of a case."""
+        """Lay out `sets` operand sets of a case; nothing is filled yet."""
         return CpuOperandSets(task, case, lay_out(task, case, sets=sets), self)
 
     def settle(self) -> None:
-        """Return at once: a CPU's memory has nothing pending."""
+        """Return at once: the judge's own writes on a CPU are complete when they return."""
 
     def tampered(self, *, sets: range) -> str:
-        """Return nothing: a seal of the kernel's keeps workers from writing to inputs."""
+        """Return an empty string: the kernel seal prevents workers from writing to inputs."""
         return ""
 
     def busy(self) -> str:
-        """Return nothing: the worker is stopped."""
+        """Return an empty string: a stopped worker on a CPU computes nothing."""
         return ""
 
     def excess(self, task: Task) -> str:
-        """Return nothing: a limit on the worker's address space keeps it from taking more."""
+        """Return an empty string: the limit on a worker's address space already bounds its memory."""
         return ""
 
     def close(self) -> None:
-        """Give all memory back."""
+        """Free the inputs and the outputs of every slot."""
         for memory in (self.inputs, *self.outputs):
             memory.close()
 
 
 @dataclass(frozen=True)
 class CpuOperandSets:
-    """The operands of one case in a CPU's memory; see memory.OperandSets."""
+    """The operand sets of one case in a CPU's memory; see memory.OperandSets."""
 
     task: Task
     case: Case
@@ -86,16 +89,19 @@ class CpuOperandSets:
     memory: CpuMemory
 
     def fill(self, sets: range, key: str) -> None:
-        """Fill these sets one after the other from one generator."""
+        """Fill the inputs of these sets in order from one random generator, which the key seeds."""
         rng = inputs.generator(key)
         for index in sets:
             inputs.fill(self.task, self.case, views=self._inputs(index), rng=rng)
 
     def seal(self, sets: range) -> None:
-        """Do nothing: the memory is sealed from the start."""
+        """Do nothing: the inputs of a CPU were sealed when they were allocated."""
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Keep a private copy. Written back, the lines are in the caches of the judge's core, whoever ran before."""
+        """Return a function that writes the inputs again from a private copy, which is made now.
+
+        After the function has run, the inputs are in the caches of the judge's core, whichever worker ran before.
+        """
         views = [view for index in sets for view in self._inputs(index).values()]
         kept = [view.copy() for view in views]
 
@@ -106,17 +112,19 @@ class CpuOperandSets:
         return restore
 
     def region(self, sets: range, *, slot: int) -> "CpuRegion":
-        """Return the outputs of these sets at a slot."""
-        sweep = self.memory.sweep if self.task.unit == "dram" else None
-        return CpuRegion(self.memory.outputs[slot], spans(self.task, self.case, layout=self.layout, sets=sets), sweep)
+        """Return the outputs of these sets at a slot. If the task's unit is `dram`, poisoning them also flushes the
+        cache."""
+        cache_flush = self.memory.cache_flush if self.task.unit == "dram" else None
+        output_spans = spans(self.task, self.case, layout=self.layout, sets=sets)
+        return CpuRegion(self.memory.outputs[slot], output_spans, cache_flush)
 
     def examine(self, sets: range, check: OutputCheck) -> verify.WrongOutput | None:
-        """Examine one set after the other."""
-        look = verify.compare if check.full else partial(verify.check_timed, rng=check.rng)
+        """Examine the outputs of one set after the other; return the first wrong output, or None."""
+        examine_call = verify.compare if check.full else partial(verify.check_timed, rng=check.rng)
         for index in sets:
-            made = self._views(index, self.memory.outputs[check.slot], outputs=True)
-            call = verify.Call(self.task, self.case, self._inputs(index), made)
-            if mistake := look(call, poison=check.poison):
+            outputs = self._views(index, self.memory.outputs[check.slot], outputs=True)
+            call = verify.Call(self.task, self.case, self._inputs(index), outputs)
+            if mistake := examine_call(call, poison=check.poison):
                 return mistake
         return None
 
@@ -134,36 +142,36 @@ class CpuOperandSets:
 
 
 class CpuRegion:
-    """Outputs in a CPU's memory; see memory.Region."""
+    """The outputs of a range of operand sets in a CPU's memory; see memory.Region."""
 
-    def __init__(self, memory: SealedMemory, places: Spans, sweep: CacheFlush | None) -> None:
-        self._sweep = sweep
-        self._spans = places
+    def __init__(self, memory: SealedMemory, output_spans: Spans, cache_flush: CacheFlush | None) -> None:
+        self._cache_flush = cache_flush
+        self._spans = output_spans
         self._words: NDArray[np.uint32] = memory.bytes[self._spans.begin : self._spans.end].view(np.uint32)
-        self._places: NDArray[np.intp] = np.empty(0, np.intp)
-        self._seen: NDArray[np.uint32] = np.empty(0, np.uint32)
+        self._indices: NDArray[np.intp] = np.empty(0, np.intp)
+        self._values: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def poison(self, word: int) -> None:
-        """Overwrite all outputs and guard bands with a 32-bit word."""
+        """Overwrite all outputs and guard bands with a 32-bit word; then flush the cache if the unit is `dram`."""
         self._words[...] = word
-        if self._sweep:
-            self._sweep.empty()
+        if self._cache_flush:
+            self._cache_flush.empty()
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
-        """Choose secret places."""
-        self._places = self._spans.choose(rng, at_least=at_least)
-        self._seen = np.empty(len(self._places), np.uint32)
+        """Choose secret words of the outputs as samples, and allocate memory for their values."""
+        self._indices = self._spans.choose(rng, at_least=at_least)
+        self._values = np.empty(len(self._indices), np.uint32)
 
     def read_samples(self) -> None:
-        """Read the samples into memory that exists already: nothing is allocated while the clock runs."""
-        np.take(self._words, self._places, out=self._seen)
+        """Copy the samples into memory that is already allocated, because the clock of the batch is still running."""
+        np.take(self._words, self._indices, out=self._values)
 
     def late_samples(self) -> tuple[int, int]:
-        """Return how many samples have another value now, and how many there are."""
-        return int(np.count_nonzero(self._words[self._places] != self._seen)), len(self._seen)
+        """Return (samples that changed since `read_samples`, number of samples)."""
+        return int(np.count_nonzero(self._words[self._indices] != self._values)), len(self._values)
 
     def overrun(self, word: int) -> int:
-        """Return the number of bytes outside the outputs that no longer hold the poison."""
+        """Return the number of bytes outside the outputs that no longer hold the poison `word`."""
         changed = self._words != word
         for first, count in self._spans.words:
             changed[first : first + count] = False

@@ -1,8 +1,10 @@
-"""The memory of a GPU: dedicated allocations that workers open by IPC, filled and examined by the judge's own kernels.
+"""The memory of a GPU: allocations that workers open through CUDA IPC and that the judge's own kernels fill and
+examine.
 
-A worker maps inputs writable, for IPC knows no other way: so a keyed checksum of them is taken when they are filled and
-again after the batch. References, keys, vectors and samples lie in memory that is never exported. An exported handle
-opens the whole allocation, so each is one cudaMalloc of its own, a multiple of 2 MiB.
+CUDA IPC cannot map memory read-only, so workers map inputs writable. The judge therefore takes a keyed checksum of the
+inputs after filling them and compares it after the batch. References, keys, vectors and samples lie in memory that no
+worker can open. An IPC handle opens a whole cudaMalloc allocation, so inputs and outputs have allocations of their own,
+each a multiple of 2 MiB.
 """
 
 import ctypes
@@ -27,21 +29,26 @@ from harness.task import Buffer, Case, Task
 
 BLOCK_BYTES = 2 << 20
 KINDS = {"normal": 0, "small_integers": 1, "wide_range": 2}
+"""Numbers in kernels.cu of the kinds of case data."""
 RANGES = {"float32": 20, "bfloat16": 20, "float16": 4, "float8_e4m3fn": 3}
-"""Powers of two by which rows of wide-range data differ: products stay finite, and normal as far as the type allows."""
+"""Exponents of two by which the rows of `wide_range` data are scaled at most, up or down. Products stay finite, and
+normal numbers as far as the type allows."""
 RESIDENT_S = 1.0e-3
-"""A judge's empty kernel takes 40 us; beside a kernel of a worker's, 2.4 ms."""
-LOOKS = 3
+"""Seconds above which an empty kernel of the judge shows that a worker's kernel is running. The empty kernel takes 40
+us on an idle GPU, and 2.4 ms while another kernel runs."""
+EMPTY_KERNEL_RUNS = 3
+"""Runs of the empty kernel; the fastest run counts."""
 ALLOWANCE_BYTES = 2 << 30
-"""Contexts of two workers, with their code and local memory."""
+"""Device memory that the CUDA contexts of two workers take, with their code and local memory; not charged to a
+candidate."""
 _M64 = (1 << 64) - 1
 _NOT_SUPPORTED = 801
-"""CUDA_ERROR_NOT_SUPPORTED: where nothing can persist, in a part of a card (MIG)."""
+"""CUDA_ERROR_NOT_SUPPORTED, which a MIG partition of a GPU returns because it has no persisting L2 cache."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Sealed:
-    """The inputs that were filled last: which part of their memory, and its checksum under a secret key."""
+class _SealedInputs:
+    """The sets whose inputs were sealed last: their byte range in the inputs, and its checksum under a secret key."""
 
     sets: range
     begin: int
@@ -51,7 +58,7 @@ class _Sealed:
 
 
 class Allocation:
-    """One exported allocation."""
+    """One cudaMalloc allocation of the judge that workers can open by its IPC handle."""
 
     def __init__(self, size: int) -> None:
         self.size = -(-size // BLOCK_BYTES) * BLOCK_BYTES
@@ -59,24 +66,24 @@ class Allocation:
         self.handle: bytes = cupy.cuda.runtime.ipcGetMemHandle(self.pointer)
 
     def array(self, begin: int, count: int, dtype: str) -> Any:
-        """A cupy array over part of it."""
+        """Return a cupy array of `count` elements that starts `begin` bytes into the allocation."""
         memory = cupy.cuda.UnownedMemory(self.pointer, self.size, self)
         return cupy.ndarray((count,), dtype, cupy.cuda.MemoryPointer(memory, begin))
 
     def close(self) -> None:
-        """Give it back; nobody may map it any more."""
+        """Free the allocation. Workers that map it must have ended."""
         cupy.cuda.runtime.free(self.pointer)
 
 
 class CudaMemory:
-    """Exported allocations of a GPU; see memory.Memory."""
+    """The memory that a GPU's workers open through CUDA IPC; see memory.Memory."""
 
     def __init__(self, kernels: Kernels, *, input_bytes: int, output_bytes: int, slots: int = 2) -> None:
         self.kernels = kernels
         self.examiner = Examiner(kernels)
         self.inputs = Allocation(input_bytes)
         self.outputs = [Allocation(output_bytes) for _ in range(slots)]
-        self._sealed: _Sealed | None = None
+        self._sealed: _SealedInputs | None = None
         self._free_at_start = _free_bytes()
 
     @property
@@ -85,26 +92,27 @@ class CudaMemory:
         return 0
 
     def operands(self, task: Task, case: Case, *, sets: int) -> "CudaOperandSets":
-        """Lay out so many sets of a case."""
+        """Lay out `sets` operand sets of a case; nothing is filled yet."""
         return CudaOperandSets(task, case, lay_out(task, case, sets=sets), self)
 
     def settle(self) -> None:
-        """Wait for the judge's stream."""
+        """Wait until the judge's CUDA stream is empty."""
         cupy.cuda.get_current_stream().synchronize()
 
     def seal(self, sets: range, *, begin: int, end: int) -> None:
-        """Take a checksum of a range of input bytes under a secret key."""
+        """Take a checksum, under a new secret key, of the input bytes from `begin` to `end`, which hold these sets."""
         key = (int.from_bytes(os.urandom(8), "little"), int.from_bytes(os.urandom(8), "little"))
-        self._sealed = _Sealed(sets, begin, end, key, self._checksum(begin, end, key=key))
+        self._sealed = _SealedInputs(sets, begin, end, key, self._checksum(begin, end, key=key))
 
     def _checksum(self, begin: int, end: int, *, key: tuple[int, int]) -> Any:
         total = cupy.zeros(1, "uint64")
-        words = np.uint64(self.inputs.pointer + begin)
-        self.kernels("checksum", self.kernels.wide, words, np.uint64((end - begin) // 16), *map(np.uint64, key), total)
+        words, count = np.uint64(self.inputs.pointer + begin), np.uint64((end - begin) // 16)
+        self.kernels("checksum", self.kernels.full_grid, words, count, *map(np.uint64, key), total)
         return total
 
     def tampered(self, *, sets: range) -> str:
-        """Return what shows that the checksum of the inputs has changed; empty where it has not."""
+        """Return evidence that the checksum of these sets' inputs has changed; empty if not, or if other sets are
+        sealed."""
         sealed = self._sealed
         if sealed and sealed.sets == sets:
             now = self._checksum(sealed.begin, sealed.end, key=sealed.key)
@@ -113,13 +121,18 @@ class CudaMemory:
         return ""
 
     def busy(self) -> str:
-        """Return what shows that kernels still run after their worker was done: they slow down the judge's own."""
+        """Return evidence that a worker's kernel still runs, which delays an empty kernel of the judge; empty if none
+        runs."""
         if (seconds := self._empty_kernel_s()) <= RESIDENT_S:
             return ""
         return f"the GPU was still at work after the calls had returned (an empty kernel took {seconds * 1e3:.1f} ms)"
 
     def excess(self, task: Task) -> str:
-        """Return what shows that the device lacks more memory than at the start, two contexts left out."""
+        """Return evidence that workers take more device memory than the task allows, or an empty string.
+
+        The memory is compared with what was free when this object was made; the contexts of two workers are not
+        counted.
+        """
         taken = self._free_at_start - _free_bytes() - ALLOWANCE_BYTES
         if taken <= task.limits.memory_bytes:
             return ""
@@ -130,9 +143,9 @@ class CudaMemory:
         )
 
     def _empty_kernel_s(self) -> float:
-        """Return the shortest time of a few empty kernels, so that one hiccup accuses nobody."""
+        """Return the shortest of a few measured times of an empty kernel, in seconds: a single delay must not count."""
         times = []
-        for _ in range(LOOKS):
+        for _ in range(EMPTY_KERNEL_RUNS):
             start = time.perf_counter()
             self.kernels("nothing", 1, threads=1)
             self.settle()
@@ -140,16 +153,16 @@ class CudaMemory:
         return min(times)
 
     def close(self) -> None:
-        """Give all memory back."""
+        """Free all allocations and the memory that cupy's pool keeps."""
         for memory in (self.inputs, *self.outputs):
             memory.close()
-        _around.cache_clear()
+        _guard_words.cache_clear()
         cupy.get_default_memory_pool().free_all_blocks()
 
 
 @dataclass(frozen=True)
 class CudaOperandSets:
-    """The operands of one case on a GPU; see memory.OperandSets."""
+    """The operand sets of one case on a GPU; see memory.OperandSets."""
 
     task: Task
     case: Case
@@ -157,22 +170,22 @@ class CudaOperandSets:
     memory: CudaMemory
 
     def fill(self, sets: range, key: str) -> None:
-        """Fill every buffer from its own part of the key's sequence."""
+        """Fill the inputs on the device. The random numbers of each buffer depend on key, set and column."""
         for index in sets:
             if hasattr(self.task.benchmark, "inputs"):
                 self._fill_by_task(index, key)
                 continue
             for column, buffer in enumerate(self.task.buffers):
                 if not buffer.is_output:
-                    self._fill_one(buffer, self._place(index, column), key=_part(key, index, column))
+                    self._fill_buffer(buffer, self._address(index, column), key=_buffer_key(key, index, column))
 
-    def _place(self, index: int, column: int) -> np.uint64:
+    def _address(self, index: int, column: int) -> np.uint64:
         return np.uint64(self.memory.inputs.pointer + int(self.layout.offsets[index, column]))
 
-    def _fill_one(self, buffer: Buffer, place: np.uint64, *, key: tuple[int, int]) -> None:
+    def _fill_buffer(self, buffer: Buffer, address: np.uint64, *, key: tuple[int, int]) -> None:
         shape = buffer.shape_in(self.case.sizes)
         self.memory.kernels(
-            f"fill_{buffer.dtype}", self.memory.kernels.wide, place, np.uint64(math.prod(shape)),
+            f"fill_{buffer.dtype}", self.memory.kernels.full_grid, address, np.uint64(math.prod(shape)),
             np.uint64(math.prod(shape[1:])), np.int32(KINDS[self.case.data]), np.int32(RANGES[buffer.dtype]),
             np.uint64(key[0]), np.uint64(key[1]),
         )  # fmt: skip
@@ -186,14 +199,14 @@ class CudaOperandSets:
                 source = cupy.ascontiguousarray(values[buffer.name], dtype="float32")
                 size = np.uint64(source.size)
                 encode = f"encode_{buffer.dtype}"
-                self.memory.kernels(encode, self.memory.kernels.wide, source, self._place(index, column), size)
+                self.memory.kernels(encode, self.memory.kernels.full_grid, source, self._address(index, column), size)
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Return a function that fills the sets again: the key makes the same inputs."""
+        """Return a function that fills these sets again: the same key gives the same inputs."""
         return lambda: self.fill(sets, key)
 
     def seal(self, sets: range) -> None:
-        """Take a checksum of the inputs under a secret key."""
+        """Take a checksum of the inputs of these sets under a secret key."""
         buffers = self.task.buffers
         columns = [column for column, buffer in enumerate(buffers) if not buffer.is_output]
         offsets, sizes = self.layout.offsets, self.case.sizes
@@ -202,50 +215,54 @@ class CudaOperandSets:
 
     def region(self, sets: range, *, slot: int) -> "CudaRegion":
         """Return the outputs of these sets at a slot."""
-        places = spans(self.task, self.case, layout=self.layout, sets=sets)
-        return CudaRegion(self.memory.kernels, self.memory.outputs[slot], places)
+        output_spans = spans(self.task, self.case, layout=self.layout, sets=sets)
+        return CudaRegion(self.memory.kernels, self.memory.outputs[slot], output_spans)
 
     def examine(self, sets: range, check: OutputCheck) -> verify.WrongOutput | None:
-        """Examine all sets where they lie; see memory/stored.py."""
+        """Examine the outputs on the device; return the first wrong output, or None. See memory/stored.py."""
         return self.stored(slot=check.slot).examine(sets, check)
 
     def stored(self, *, slot: int) -> Stored:
-        """Return what the buffers of these sets hold at a slot."""
+        """Return an object that reads and checks the inputs and the outputs at a slot."""
         memory = self.memory
         addresses = memory.inputs.pointer, memory.outputs[slot].pointer
         return Stored(memory.examiner, self.task, self.case, self.layout, *addresses)
 
 
 class CudaRegion:
-    """Outputs on a GPU; see memory.Region."""
+    """The outputs of a range of operand sets on a GPU; see memory.Region."""
 
-    def __init__(self, kernels: Kernels, memory: Allocation, places: Spans) -> None:
+    def __init__(self, kernels: Kernels, memory: Allocation, output_spans: Spans) -> None:
         self._kernels = kernels
-        self._spans = places
-        self._words = memory.array(places.begin, (places.end - places.begin) // 4, "uint32")
+        self._spans = output_spans
+        self._words = memory.array(output_spans.begin, (output_spans.end - output_spans.begin) // 4, "uint32")
         self._samples: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def poison(self, word: int) -> None:
-        """Overwrite everything, guard bands included, through a cache in which nothing of a worker's stays by right."""
+        """Overwrite all outputs and guard bands of this region with a 32-bit word.
+
+        First make all lines of the L2 cache normal, so that nothing that a worker has set to persist stays in the
+        cache.
+        """
         _release_persisting_lines()
         stream = ctypes.c_void_p(cupy.cuda.get_current_stream().ptr)
-        # The driver's own filling keeps the memory busier than a kernel of cupy's.
-        _ask_driver("cuMemsetD32Async", ctypes.c_uint64(self._words.data.ptr), ctypes.c_uint32(word),
+        # The driver's fill reaches a higher memory bandwidth than a kernel of cupy's.
+        _call_driver("cuMemsetD32Async", ctypes.c_uint64(self._words.data.ptr), ctypes.c_uint32(word),
                     ctypes.c_size_t(self._words.size), stream)  # fmt: skip
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
-        """Secret places; the samples go straight into pinned memory of the judge's."""
-        places = self._spans.choose(rng, at_least=at_least)
-        self._places = cupy.asarray(places, "uint64")
-        self._pinned = cupy.cuda.alloc_pinned_memory(4 * len(places))
-        self._samples = np.frombuffer(self._pinned, np.uint32, len(places))
+        """Choose secret words of the outputs as samples; their values will be written to pinned host memory."""
+        indices = self._spans.choose(rng, at_least=at_least)
+        self._indices = cupy.asarray(indices, "uint64")
+        self._pinned = cupy.cuda.alloc_pinned_memory(4 * len(indices))
+        self._samples = np.frombuffer(self._pinned, np.uint32, len(indices))
 
     def read_samples(self) -> None:
-        """One small kernel; when the stream is empty the samples have been seen."""
+        """Copy the samples to the host with one small kernel and wait for it."""
         self._gather()
 
     def late_samples(self) -> tuple[int, int]:
-        """Read again and compared."""
+        """Read the samples again; return (samples that changed since `read_samples`, number of samples)."""
         before = self._samples.copy()
         self._gather()
         return int(np.count_nonzero(before != self._samples)), len(before)
@@ -253,17 +270,21 @@ class CudaRegion:
     def _gather(self) -> None:
         count = len(self._samples)
         target = np.uint64(self._pinned.ptr)
-        self._kernels("gather", -(-count // THREADS), self._words, self._places, np.int32(count), target)
+        self._kernels("gather", -(-count // THREADS), self._words, self._indices, np.int32(count), target)
         cupy.cuda.get_current_stream().synchronize()
 
     def overrun(self, word: int) -> int:
-        """Bytes of the guard bands, and of what fills up the pages, that no longer hold the poison."""
-        return 4 * int(cupy.count_nonzero(self._words[_around(self._spans.words, len(self._words))] != np.uint32(word)))
+        """Return the number of bytes in guard bands and page padding that no longer hold the poison `word`."""
+        guard_words = self._words[_guard_words(self._spans.words, len(self._words))]
+        return 4 * int(cupy.count_nonzero(guard_words != np.uint32(word)))
 
 
 @functools.lru_cache(maxsize=4)
-def _around(outputs: tuple[tuple[int, int], ...], words: int) -> Any:
-    """Indices of the words that are no output's, of so many; on the device, where the next batch asks for the same."""
+def _guard_words(outputs: tuple[tuple[int, int], ...], words: int) -> Any:
+    """Return, on the device, the indices of the words that belong to no output, for a region of `words` words.
+
+    `outputs` lists (first word, number of words). The result is cached, because the next batch has the same layout.
+    """
     ends = [first + count for first, count in outputs]
     begins = [first for first, _ in outputs[1:]]
     gaps = [(0, outputs[0][0]), *zip(ends, [*begins, words], strict=True)]
@@ -271,23 +292,31 @@ def _around(outputs: tuple[tuple[int, int], ...], words: int) -> Any:
 
 
 def _release_persisting_lines() -> None:
-    """Make normal what a worker asked the second-level cache to keep: operands, or room that others then lack."""
-    _ask_driver("cuCtxResetPersistingL2Cache", allowing=_NOT_SUPPORTED)
+    """Make every persisting line of the L2 cache normal. A worker can set lines to persist: it would find operands in
+    the cache, or leave less cache to others."""
+    _call_driver("cuCtxResetPersistingL2Cache", allowing=_NOT_SUPPORTED)
 
 
-def _ask_driver(name: str, *arguments: Any, allowing: int = 0) -> None:
-    """What cupy has no word for. Raises CUDARuntimeError: the driver refuses, as cupy tells it of its own calls."""
+def _call_driver(name: str, *arguments: Any, allowing: int = 0) -> None:
+    """Call a function of the CUDA driver that cupy does not offer.
+
+    Raises:
+        CUDARuntimeError: the driver returns an error other than `allowing`.
+    """
     if (error := getattr(ctypes.CDLL("libcuda.so.1"), name)(*arguments)) not in (0, allowing):
         raise cupy.cuda.runtime.CUDARuntimeError(error)
 
 
 def _free_bytes() -> int:
-    """Of the device, with what the judge's pool keeps for later."""
+    """Return the free memory of the device in bytes, counting what the judge's cupy pool holds as free."""
     free, _ = cupy.cuda.runtime.memGetInfo()
     return int(free + cupy.get_default_memory_pool().total_bytes())
 
 
-def _part(key: str, index: int, column: int) -> tuple[int, int]:
-    """Low and high word of the key of one buffer of one set: parts of one key's sequence never meet."""
+def _buffer_key(key: str, index: int, column: int) -> tuple[int, int]:
+    """Return the 128-bit key of one buffer of one set as (low, high) words, derived from the batch's key.
+
+    Different sets and columns of one key get different values, so that their random sequences do not overlap.
+    """
     low, high = int(key[:16], 16), int(key[16:], 16)
     return low, (high + (index << 8) + column) & _M64

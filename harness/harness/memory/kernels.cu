@@ -1,7 +1,7 @@
-// What the judge computes on a GPU: secret inputs, checksums of them, samples, and the examination of outputs.
+// The judge's kernels on a GPU: they fill secret inputs, compute checksums, read samples, and examine outputs.
 //
-// Trusted code, compiled once for the machine (memory/kernels.py loads it). Matrices are row-major and dense; T is how an
-// element is stored. Numbers are examined in fp32, or as bits.
+// This code is trusted and compiled once per machine; memory/kernels.py loads it. Matrices are row-major and dense; T
+// is the type in which an element is stored. Values are compared in fp32, or bit by bit.
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -12,7 +12,7 @@ typedef unsigned long long u64;
 
 enum kind { NORMAL = 0, SMALL_INTEGERS = 1, WIDE_RANGE = 2 };
 
-// --- how elements are stored ------------------------------------------------------------------------------------
+// --- decoding and encoding --------------------------------------------------------------------------------------
 
 __device__ inline float decode(float v) { return v; }
 __device__ inline float decode(__half v) { return __half2float(v); }
@@ -36,7 +36,7 @@ template <class T, int N> struct alignas(sizeof(T) * N) Pack {
 
 // --- secret inputs ----------------------------------------------------------------------------------------------
 
-// Philox4x32-10 (Salmon et al. 2011): counter-based, so any element can be computed from key and index alone.
+// Philox4x32-10 (Salmon et al. 2011): counter-based, so each element can be computed from its index and the key.
 __device__ inline uint4 philox(uint4 c, uint2 k)
 {
 #pragma unroll
@@ -59,7 +59,7 @@ __device__ inline uint4 random_words(u64 index, const Key &key)
     return philox(make_uint4((uint32_t)index, (uint32_t)(index >> 32), key.high.x, key.high.y), key.low);
 }
 
-// Box and Muller 1958: two uniform words make two normal numbers.
+// Box-Muller transform (1958): returns two normal numbers, computed from two uniform 32-bit words.
 __device__ inline float2 normals(uint32_t a, uint32_t b)
 {
     const float radius = sqrtf(-2.0f * __logf(((float)a + 1.0f) * 2.3283064e-10f));
@@ -68,13 +68,14 @@ __device__ inline float2 normals(uint32_t a, uint32_t b)
     return make_float2(radius * cosine, radius * sine);
 }
 
-// A row's power of two, from -range to range.
+// Returns the factor of a row: 2 to a random exponent from -range to range.
 __device__ inline float row_scale(u64 row, int range, const Key &key)
 {
     const uint32_t word = random_words(row | (1ull << 63), key).x;
     return exp2f((float)((int)(word % (2 * range + 1)) - range));
 }
 
+// Fills `out` with n elements of random data of a kind; the factor of a WIDE_RANGE row depends on key and row.
 template <class T>
 __device__ void fill(T *out, u64 n, u64 row_length, int kind, int range, Key key)
 {
@@ -107,7 +108,7 @@ __device__ void fill(T *out, u64 n, u64 row_length, int kind, int range, Key key
 
 // --- tampering --------------------------------------------------------------------------------------------------
 
-// A keyed sum over 16-byte words: who does not know the key cannot change a word and keep the sum.
+// Adds a keyed sum over n 16-byte words to *sum. Without the key, no one can change a word and keep the sum.
 extern "C" __global__ void checksum(const ulonglong2 *words, u64 n, u64 key0, u64 key1, u64 *sum)
 {
     u64 total = 0;
@@ -122,6 +123,7 @@ extern "C" __global__ void checksum(const ulonglong2 *words, u64 n, u64 key0, u6
         atomicAdd(sum, total);
 }
 
+// Copies the words at n indices (`places`) to `out`, which may lie in pinned host memory.
 extern "C" __global__ void gather(const uint32_t *words, const u64 *places, int n, uint32_t *out)
 {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -129,15 +131,16 @@ extern "C" __global__ void gather(const uint32_t *words, const u64 *places, int 
         out[i] = words[places[i]];
 }
 
+// Measures whether other kernels run: this empty kernel then takes longer.
 extern "C" __global__ void nothing() {}
 
 // --- products with vectors (Freivalds 1977) ---------------------------------------------------------------------
 //
-// All calls of a batch at once: matrices[call] is where one of them has its matrix. Vectors come four at a time, as float4,
-// `padded` of these a call, or the same for all calls where that is 0.
+// One launch handles all calls of a batch: matrices[call] points to the matrix of one call. Four vectors are stored
+// together as float4; `padded` is the number of float4 per call, or 0 if all calls share the same vectors.
 
-// Where element c of four vectors lies for rows that are read in packs of V: neighbouring lanes, which hold neighbouring
-// packs, find theirs side by side. Vectors are padded to whole tiles of 32 packs.
+// Returns the index of element c of four vectors that multiply rows read in packs of V. In this order, neighbouring
+// lanes, which hold neighbouring packs, read neighbouring float4. Vectors are padded to whole tiles of 32 packs.
 __device__ inline u64 place_of(u64 c, int V)
 {
     const u64 tile = 32 * V;
@@ -146,7 +149,7 @@ __device__ inline u64 place_of(u64 c, int V)
 
 template <class T, int V> __device__ inline float decode(const Pack<T, V> &pack, int j) { return decode(pack.at[j]); }
 
-// Two at a time, as the hardware converts them: of an unrolled loop every second conversion falls away.
+// The hardware converts two elements at a time; in an unrolled loop the compiler removes every second conversion.
 template <int V> __device__ inline float decode(const Pack<__nv_fp8_e4m3, V> &pack, int j)
 {
     if constexpr (V == 1)
@@ -163,7 +166,8 @@ __device__ inline float sum_over_warp(float v)
     return v;
 }
 
-// y[r] = sum over c of m[r][c] x[c]; squares[r] = sum of m[r][c]^2, where wanted. A warp takes ROWS rows.
+// Computes y[r] = sum over c of m[r][c] x[c], and unless `squares` is null squares[r] = sum over c of m[r][c]^2. One
+// warp computes ROWS rows.
 template <class T, int V>
 __device__ void row_products(const T *m, u64 rows, u64 cols, const float4 *x, float4 *y, float *squares)
 {
@@ -209,10 +213,11 @@ __device__ void row_products(const T *m, u64 rows, u64 cols, const float4 *x, fl
 
 constexpr int COLUMN_PACK = 8;
 
-// y[c] += sum over r of m[r][c] x[r]; y starts at zero. A block takes a slab of rows. x lies for packs of `x_pack`, y for
-// packs of `y_pack`.
-// scale[v] += sum over r and c of m[r][c]^2 x[r][v]^2: what independent errors in the elements of a row of the product
-// add up to. It starts at zero, too.
+// Adds to y[c] the sum over r of m[r][c] x[r], for one slab of rows per block. x is ordered for packs of `x_pack`
+// elements, y for packs of `y_pack`; see place_of.
+// Adds to scale[v] the sum over r and c of m[r][c]^2 x[r][v]^2. If the elements of row i of the product have independent
+// errors, each relative to |a_i| |b_j|, then the variance of the residual is proportional to |a_i|^2 scale[v].
+// The caller sets y and scale to zero first.
 template <class T, int V>
 __device__ void column_products(const T *m, u64 rows, u64 cols, const float4 *x, int x_pack, float4 *y, int y_pack,
                                 float4 *scale)
@@ -253,9 +258,9 @@ __device__ void column_products(const T *m, u64 rows, u64 cols, const float4 *x,
         atomicAdd(&y[place_of(c + j, y_pack)], sums[j]);
 }
 
+// Returns error / scale. If the scale is zero, the right value is exactly zero, and any error counts as infinite.
 __device__ inline float in_units(float error, float scale)
 {
-    // Where the scale is zero the right answer is exactly zero, and any error is infinitely large.
     if (!isfinite(error))
         return __int_as_float(0x7f800000);
     return scale > 0 ? error / scale : (error > 0 ? __int_as_float(0x7f800000) : 0.0f);
@@ -263,15 +268,15 @@ __device__ inline float in_units(float error, float scale)
 
 __device__ inline void raise_to(float *maximum, float value)
 {
-    atomicMax(reinterpret_cast<int *>(maximum), __float_as_int(value));  // not negative, so ordered as integers
+    atomicMax(reinterpret_cast<int *>(maximum), __float_as_int(value));  // not negative, so floats compare like integers
 }
 
 struct Residuals {
-    double squares;  // of all residuals in units of their scale
+    double squares;  // sum of squared residuals, in units of their scale
     double largest;
 };
 
-// Residuals |got - wanted| of every row and vector, in units of |a_i| sqrt(scale); one row of blocks a call.
+// Computes the residuals |got - wanted| of every row and vector, in units of |a_i| sqrt(scale). blockIdx.y is the call.
 extern "C" __global__ void residual(const float4 *got, const float4 *wanted, const float *squares, const float4 *scale,
                                     u64 rows, Residuals *found)
 {
@@ -291,7 +296,7 @@ extern "C" __global__ void residual(const float4 *got, const float4 *wanted, con
     for (int lane = 16; lane; lane /= 2)
         largest = fmaxf(largest, __shfl_down_sync(~0u, largest, lane));
     if (threadIdx.x % 32 == 0) {
-        // Not negative, so ordered as integers.
+        // Not negative, so doubles compare like integers.
         atomicMax(reinterpret_cast<long long *>(&found[blockIdx.y].largest), __double_as_longlong(largest));
         atomicAdd(&found[blockIdx.y].squares, (double)sum);
     }
@@ -300,12 +305,12 @@ extern "C" __global__ void residual(const float4 *got, const float4 *wanted, con
 // --- comparison with a reference --------------------------------------------------------------------------------
 
 struct Errors {
-    double squares;   // of errors in units of their scale
+    double squares;   // sum of squared errors, in units of their scale
     u64 beyond;       // elements farther off than allowed
     u64 mismatches;   // elements that are not the correctly rounded result
-    u64 unwritten;    // elements that still hold the poison
-    u64 small;        // elements whose right values lie in the band of small ones
-    u64 coarse;       // of these, elements that end in two zero bits
+    u64 unwritten;    // elements that still hold the poison word
+    u64 small;        // elements whose right values lie in the band of small values
+    u64 coarse;       // small elements whose stored values end in two zero bits
     float largest;
     float unused;
 };
@@ -319,15 +324,17 @@ __device__ inline bool is_poison(const void *element, size_t bytes, u64 index, u
     return true;
 }
 
-// Whether the last two stored bits of the mantissa are zero, of a type's normal numbers.
+// Returns whether the last two stored bits of the mantissa are zero; for normal numbers of the type T.
 template <class T> __device__ inline bool ends_in_zeros(float v)
 {
     return (__float_as_uint(v) >> (23 - mantissa_bits<T>) & 3) == 0;
 }
 
-// Rows of a call lie one behind the other, and calls too: a row of blocks takes one call. An element's scale is
-// |a_i| |b_j| where `left` is given (squared lengths of rows, of a single call), else its magnitude plus the call's rms.
-// Small is what lies from `low` to `high` in units of the scale.
+// Adds the errors of one call's output to errors[call]; blockIdx.y is the call. The calls follow each other in memory.
+// For a product (`left` and `right` hold squared lengths of the factors' rows) the scale of an element is |a_i| |b_j|;
+// otherwise the scale is the element's expected magnitude plus the call's rms. An element is small if its expected
+// magnitude is at least `low` and less than `high`, in units of the scale. `wrong` receives a flag per element unless it
+// is null.
 template <class T>
 __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols, const float *left, const float *right,
                         const float *rms_of_calls, float allowed, float low, float high, uint32_t poison, Errors *errors,
@@ -377,7 +384,7 @@ __device__ void compare(const T *got, const float *expected, u64 rows, u64 cols,
     }
 }
 
-// --- one of each for every way an element is stored -------------------------------------------------------------
+// --- instances for every dtype ----------------------------------------------------------------------------------
 
 #define FOR_TYPE(name, T)                                                                                              \
     extern "C" __global__ void fill_##name(T *out, u64 n, u64 row_length, int kind, int range, u64 low, u64 high)      \

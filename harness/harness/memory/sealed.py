@@ -1,4 +1,4 @@
-"""Sealed shared memory between the judge and a worker on the same host."""
+"""Shared memory between the judge and a worker, with kernel seals that limit what the worker can do to it."""
 
 import fcntl
 import mmap
@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 F_ADD_SEALS, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_FUTURE_WRITE = 1033, 2, 4, 16
-"""linux/fcntl.h; Python 3.11 names only the first three."""
+"""Constants of linux/fcntl.h; Python 3.11 names only the first three."""
 
 
 class SealedMemory:
-    """A memfd with the judge's own writable mapping of it; it can be neither shrunk nor grown under the judge."""
+    """An anonymous memory file that the judge maps writable. No process can change its size after it is made."""
 
     def __init__(self, name: str, size: int, *, read_only_elsewhere: bool) -> None:
+        """Allocate `size` bytes. `read_only_elsewhere` lets other processes map them for reading only."""
         self.fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, size)
         self._map = mmap.mmap(self.fd, size)
@@ -23,7 +24,7 @@ class SealedMemory:
         self.bytes: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
 
     def close(self) -> None:
-        """Give the memory back once no worker maps it."""
+        """Unmap and close the memory; the system frees it when the last worker that maps it has ended."""
         del self.bytes
         self._map.close()
         os.close(self.fd)

@@ -33,7 +33,7 @@ def _card(uuid: str) -> str:
     sku = device.pick(card.name, power_limit_w=card.power_limit_w, memory_bytes=memory_bytes, sm_count=sm_count)
     peaks = ", ".join(f"{unit} {sku.peak(unit) / 1e12:.4g}" for unit in PEAK_UNITS)
     others = ", ".join(f"{pid} {name}".strip() for pid, name in card.processes().items())
-    told = f"{sku.name} ({sku.why}), driver {card.driver_version}; peaks in 10^12 a second: {peaks}"
+    told = f"{sku.name} ({sku.reason}), driver {card.driver_version}; peaks in 10^12 a second: {peaks}"
     return f"{told}; processes on it: {others}" if others else told
 
 

@@ -48,7 +48,7 @@ class Server:
 
     def serve(self) -> None:
         """Answer until stdin closes."""
-        with machine.take_place(self._cores):
+        with machine.pin_judge(self._cores):
             for line in requests.lines(sys.stdin.buffer):
                 self._read_and_answer(line)
 
@@ -98,7 +98,7 @@ class Server:
         task = self._loaded(Path(request.task))
         build = functools.partial(
             gpu_build.build_ahead, Path(source.path), task, language=source.language,
-            workshop=BuildContext(settings.cache, settings.isolation),
+            context=BuildContext(settings.cache, settings.isolation),
         )  # fmt: skip
         machine.at_low_priority(build, nice=BUILDS_AHEAD_NICE)
         self._answers.built(request.id)

@@ -1,4 +1,4 @@
-"""Where time comes from: the clock of the system, or that of a scripted device."""
+"""Clocks that only the judge reads: the interface, and the clock of the operating system."""
 
 import time
 from collections.abc import Callable
@@ -6,30 +6,32 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """A clock that only the judge reads."""
+    """A clock that only the judge reads. Moments are integers in nanoseconds."""
 
     def now_ns(self) -> int:
-        """Return the nanoseconds since an arbitrary moment."""
+        """Return the current moment in nanoseconds since an arbitrary start."""
 
     def sleep(self, seconds: float) -> None:
-        """Return after a number of seconds."""
+        """Wait for a number of seconds, then return."""
 
     def wait_until(self, moment_ns: int, *, or_until: Callable[[], bool]) -> None:
-        """Return at a moment of this clock, or earlier if a condition holds before it."""
+        """Return at the moment `moment_ns`, or earlier as soon as `or_until()` returns True."""
 
 
 class SystemClock:
-    """The monotonic clock of the system; see Clock."""
+    """The monotonic clock of the operating system; see Clock."""
 
     def now_ns(self) -> int:
-        """Return the nanoseconds since an arbitrary moment."""
+        """Return the current moment in nanoseconds since an arbitrary start."""
         return time.perf_counter_ns()
 
     def sleep(self, seconds: float) -> None:
-        """Return after a number of seconds."""
+        """Wait for a number of seconds, then return."""
         time.sleep(seconds)
 
     def wait_until(self, moment_ns: int, *, or_until: Callable[[], bool]) -> None:
-        """Spin, because a process that sleeps wakes late."""
+        """Return at the moment `moment_ns`, or earlier as soon as `or_until()` returns True. This spins, because a
+        process that sleeps wakes late.
+        """
         while time.perf_counter_ns() < moment_ns and not or_until():
             pass

@@ -1,4 +1,4 @@
-"""How many calls a batch holds, how many batches a case gets, and how a kind of device is timed."""
+"""Plan the timing of a case: calls per batch, number of batches, and the timing constants of each kind of device."""
 
 import random
 from dataclasses import dataclass
@@ -10,90 +10,97 @@ from harness.memory.layout import lay_out, sets_that_fit
 from harness.task import Case, Task
 
 MIN_BATCHES: int = TIMING["batches"]["fewest"]
-"""Batches of a case, however long they are."""
+"""Smallest number of batches of a case, however long each takes."""
 CACHE_MULTIPLE: int = TIMING["batches"]["cache_multiple"]
-"""The sets of a case take more than this multiple of the last-level cache where that fits."""
+"""The operand sets of a case take more than this multiple of the last-level cache, if memory allows."""
 MAX_CALLS: int = WIRE["most_calls"]
+"""Highest number of calls in one batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a kind of device is timed: one table of the timing policy in contract.toml."""
+    """Timing constants of one kind of device: a table of the timing policy in contract.toml."""
 
     target_s: float
-    """Length of a batch, seconds."""
+    """Length of a batch in seconds."""
     batches: tuple[int, int]
-    """Range from which the number of batches is drawn secretly; the task's timing limit caps it."""
+    """Lowest and highest number of batches of a case. The number is drawn secretly from this range; the task's timing
+    limit may lower it."""
     quantile: float
-    """Quantile of the batches that is the score."""
+    """Quantile of the batches' times that is the score."""
     idle_s: float
-    """Idle time between the refresh of the inputs and the start of a batch, seconds."""
+    """Idle seconds between the refresh of the inputs and the start of a batch."""
     refresh_s: float
-    """Longest time that refreshing and verifying the sets of one batch may take, seconds."""
+    """Longest time in seconds that refreshing and verifying the operand sets of one batch may take."""
     max_bytes: int
-    """Most bytes that the sets of one batch take, outputs included."""
+    """Highest number of bytes that the operand sets of one batch take, outputs included."""
     standard_s: float
-    """Duration of the trusted candidate whose time beyond it is the dispatch overhead, seconds."""
+    """Seconds that the trusted candidate of known duration takes. The dispatch overhead is its measured time minus
+    this."""
     pilot_calls: int
-    """Calls of the batch that is the main case's pilot; 0 = its correctness call is the pilot."""
+    """Calls of the batch that measures the main case's pilot; 0 = the call of the stage `correctness` is the pilot."""
     graph_below_s: float
-    """Batches of calls shorter than this are captured and run as a CUDA graph; 0 = never."""
+    """Batches of calls shorter than this many seconds run as a CUDA graph; 0 = never."""
     turn_s: float
-    """Length of a turn in a duel, at least one call, seconds."""
+    """Length of a turn in a duel in seconds; a turn holds at least one call."""
     turn_idle_s: float
-    """Idle time before each turn, which leaves both sides equally warm, seconds."""
+    """Idle seconds before each turn of a duel, so that both sides start equally warm."""
     quads: int
-    """Quads of a duel."""
+    """Number of quads of a duel."""
     futility_every: int
-    """Quads after which a duel that cannot be won any more ends; a win needs all quads."""
+    """Number of quads between checks for a duel that can no longer be won, which then ends. A win needs all quads."""
     noise: float
-    """A candidate within this fraction of the incumbent's time, or within twice the process spread, is a contender."""
+    """A candidate slower than the incumbent by at most this fraction, or by at most twice the process spread, is a
+    contender."""
     vendor_turn_s: float
-    """Length of a turn beside the vendor line, at least one call, seconds."""
+    """Length of a turn in the comparison with the vendor line in seconds; a turn holds at least one call."""
     vendor_quads: int
-    """Quads of a promoted candidate beside the vendor line."""
+    """Highest number of quads in the comparison of a promoted candidate with the vendor line."""
     vendor_s: float
-    """Longest time of those quads, seconds; where fewer than the policy's `fewest_quads` fit, none is measured."""
+    """Longest time of the comparison with the vendor line in seconds. If fewer than the policy's `fewest_quads` fit,
+    there is no comparison."""
     vendor_from: float
-    """A promoted candidate slower than this fraction of the vendor line is not measured beside it."""
+    """A promoted candidate is compared with the vendor line if it reaches more than this fraction of the vendor line's
+    speed."""
     sustained_s: float
-    """Time of back-to-back calls of a promoted candidate, seconds; 0 where heat does not slow the device."""
+    """Seconds that a promoted candidate runs without idle gaps; 0 on devices that heat does not slow."""
     spread: tuple[int, int]
-    """Processes, and batches of each, from which the process spread is measured."""
+    """Number of processes, and of batches in each, that measure the process spread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one case is timed."""
+    """How one case is timed: calls per batch, operand sets, number of batches."""
 
     calls: int
     """Calls of a batch."""
     sets: int
-    """Sets of operands among which batches rotate."""
+    """Number of operand sets among which batches rotate."""
     batches: int
+    """Number of batches."""
     expected_s: float
-    """Expected length of one batch, seconds."""
+    """Expected length of one batch in seconds."""
     as_graph: bool
     """Whether a batch runs as a CUDA graph, because launching its calls one by one would take most of the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Makes plans for one case on one device."""
+    """Makes the plans of one case on one device."""
 
     task: Task
     case: Case
     pace: Pace
     set_s: float
-    """Seconds to refresh and verify one set."""
+    """Seconds to refresh and verify one operand set."""
     cache_bytes: int
-    """Size of the last-level cache."""
+    """Size of the device's last-level cache."""
 
     def plan(self, pilot_s: float, *, random_source: random.Random) -> Plan:
-        """Return the plan for calls that take `pilot_s`; `random_source` draws the secret number of batches.
+        """Return the plan for calls that take `pilot_s` seconds; `random_source` draws the secret number of batches.
 
-        A candidate gains nothing by being slow in the pilot: its batches hold fewer calls, and the same constant is
-        deducted from each.
+        A candidate gains nothing if it is slow in the pilot: its batches then hold fewer calls, and the same constant
+        is deducted from each batch.
         """
         calls = int(np.clip(self.pace.target_s / pilot_s, 1, min(self._fit, self._affordable_calls)))
         sets = min(self._fit, max(calls, self._sets_that_exceed_the_cache))
@@ -102,19 +109,25 @@ class Planner:
 
     @property
     def _fit(self) -> int:
+        """Return the highest number of operand sets that fit into memory and into one batch."""
         return min(sets_that_fit(self.task, self.case, max_bytes=self.pace.max_bytes), MAX_CALLS)
 
     @property
     def _affordable_calls(self) -> int:
+        """Return the highest number of calls whose operand sets are refreshed and verified within the time limits."""
         seconds = min(self.pace.refresh_s, self.task.limits.timing_s / self.pace.batches[0])
         return max(1, int(seconds / self.set_s))
 
     @property
     def _sets_that_exceed_the_cache(self) -> int:
-        one = lay_out(self.task, self.case, sets=1)
-        return 1 + CACHE_MULTIPLE * self.cache_bytes // (one.input_bytes + one.output_bytes)
+        """Return the number of operand sets that take more than CACHE_MULTIPLE times the last-level cache."""
+        layout = lay_out(self.task, self.case, sets=1)
+        return 1 + CACHE_MULTIPLE * self.cache_bytes // (layout.input_bytes + layout.output_bytes)
 
     def _batches(self, batch_s: float, *, random_source: random.Random) -> int:
+        """Return the number of batches: a secret number from the pace's range, fewer if a batch of `batch_s` seconds
+        would exceed the task's timing limit.
+        """
         fewest, most = self.pace.batches
         affordable = int(self.task.limits.timing_s / batch_s)
         return max(MIN_BATCHES, min(random_source.randint(fewest, most), affordable))

@@ -1,4 +1,4 @@
-"""What the times of batches mean: a quantile with its bootstrap interval."""
+"""Turn the times of batches into a score: a quantile with its bootstrap interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,24 +8,26 @@ import numpy as np
 from harness.contract import TIMING
 
 RESAMPLES: int = TIMING["batches"]["resamples"]
+"""Number of resamples of the bootstrap."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchTime:
-    """What the clock read of one batch."""
+    """The time of one batch by the judge's clock, with the key of its inputs and the device's telemetry."""
 
     call_s: float
     """Seconds per call, after the dispatch overhead was deducted."""
     calls: int
+    """Number of calls in the batch."""
     key: str
-    """Key that regenerates the inputs of the batch."""
+    """Key from which the inputs of the batch can be generated again."""
     telemetry: dict[str, float] = field(default_factory=dict)
-    """What the device reported during the batch."""
+    """Readings of the device during the batch, by name with unit, such as `power_w`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The statistic over the batches of one case, seconds per call, with its 95 % interval."""
+    """The score of one case: a quantile of the batches in seconds per call, with its 95 % interval."""
 
     call_s: float
     low_s: float
@@ -33,7 +35,9 @@ class Score:
 
 
 def score(batches: Sequence[BatchTime], *, quantile: float, rng: np.random.Generator) -> Score:
-    """Return a quantile of the batches' times per call with its bootstrap 95 % interval; `rng` resamples."""
+    """Return the score: the given quantile of the batches' seconds per call, with its bootstrap 95 % interval. `rng`
+    draws the resamples.
+    """
     times = np.array([batch.call_s for batch in batches])
     value = float(np.quantile(times, quantile))
     resampled = np.quantile(rng.choice(times, size=(RESAMPLES, len(times))), quantile, axis=1)

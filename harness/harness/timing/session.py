@@ -1,8 +1,9 @@
 """A timing session: one worker timed on one case, batch by batch.
 
-A batch is timed from before the worker is let go until the judge has itself read samples of every output, so a worker
-gains nothing by saying "done" early. One calibrated constant is deducted, nothing else. After the batch all outputs are
-verified while the worker stands still; after the last one the worker is dead, and the samples must still be there.
+The clock starts before the worker is started and stops after the judge itself has read samples of every output, so a
+worker gains nothing if it reports too early that it is done. One calibrated constant is deducted from the time, and
+nothing else. After each batch all outputs are verified while the worker is stopped. After the last batch the worker is
+killed first, and the samples must still be in memory.
 """
 
 import gc
@@ -25,67 +26,72 @@ from harness.worker import Worker
 from harness.worker.batch_request import CALL, CAPTURE, REPLAY, BatchRequest
 
 SAMPLES: int = TIMING["batches"]["output_samples"]
-"""Output elements that are read before the clock stops, at least."""
+"""Smallest number of output elements that are read before the clock stops."""
 LEAST_LEFT: float = TIMING["batches"]["least_left"]
-"""Fraction of a batch's time that counts at least, whatever constant is deducted."""
+"""Fraction of a batch's time that always counts, however large the deducted constant is."""
 
 Overheads = Mapping[float, float]
-"""Dispatch overhead in seconds by the idle time before a batch: a device that has rested takes longer to begin."""
+"""Dispatch overheads in seconds, by the idle time in seconds before a batch: a device that was idle starts more slowly.
+"""
 
 
 @dataclass(frozen=True)
 class TimingResources:
-    """The memory, clock and secrets that all timing sessions of an open task share."""
+    """The memory, clock and source of secrets that all timing sessions of an open task share."""
 
     memory: Memory
     clock: Clock
     random_source: random.Random
-    """Draws secrets: batches, samples, poison."""
+    """Draws the secrets of the judge, such as samples and poison."""
     observe: Callable[[], dict[str, float]] = dict
-    """Reads the device's telemetry while a batch runs."""
+    """Returns the device's telemetry while a batch runs, by name with unit; empty if the device has none."""
 
     def generator(self) -> np.random.Generator:
-        """Return a generator with a secret seed."""
+        """Return a new numpy generator with a secret seed."""
         return np.random.default_rng(self.random_source.getrandbits(128))
 
 
 @dataclass(frozen=True)
 class TimingSession:
-    """One worker, ready to be timed on the operand sets of one case at one slot."""
+    """One worker that is ready to be timed on operand sets of one case, with its outputs in one slot of the memory."""
 
     resources: TimingResources
     operands: OperandSets
     worker: Worker
     slot: int = 0
+    """Number of the place in memory for the worker's outputs, 0 or 1."""
     idle_s: float = 0.0
-    """Idle time before a batch, seconds."""
+    """Idle seconds before each batch."""
     overheads_s: Overheads = field(default_factory=dict)
+    """Dispatch overheads of the candidate's language."""
     graph_overheads_s: Overheads = field(default_factory=dict)
-    """The overheads where a graph is launched: a language's own way of launching takes no part in it."""
+    """Dispatch overheads of batches that run as a CUDA graph; these do not depend on the candidate's language."""
     is_captured: bool = False
-    """Whether the worker holds the calls as a graph, which is run instead."""
+    """Whether the worker holds the calls as a CUDA graph and launches the graph for a batch."""
 
     @property
     def task(self) -> Task:
-        """The task whose case is timed."""
+        """Return the task whose case is timed."""
         return self.operands.task
 
     @property
     def case(self) -> Case:
-        """The case that is timed."""
+        """Return the case that is timed."""
         return self.operands.case
 
     @property
     def deadline_s(self) -> float:
-        """Deadline of one batch, seconds."""
+        """Return the longest time that one batch may take, in seconds."""
         return self.task.limits.call_s
 
     def after(self, idle_s: float) -> "TimingSession":
-        """Return the same session with another idle time."""
+        """Return the same session with `idle_s` seconds of idle time before each batch."""
         return replace(self, idle_s=idle_s)
 
     def refresh(self, sets: range, key: str) -> None:
-        """Fill the inputs of these sets from a key. Every worker must stand still."""
+        """Fill the inputs of these operand sets with data generated from a key (hexadecimal digits), and take checksums
+        if the device needs them. Every worker must be stopped.
+        """
         self.operands.fill(sets, key)
         self.resources.memory.settle()
         with guard("checksums"):
@@ -93,18 +99,19 @@ class TimingSession:
             self.resources.memory.settle()
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Return a function that writes these inputs again as they were filled from the key."""
+        """Return a function that restores the inputs of these operand sets to the values that the key generated."""
         return self.operands.keep(sets, key)
 
     def capture(self, sets: range) -> "TimingSession":
-        """Return a session whose batches over these sets run as a graph, or this one if the calls cannot be captured.
+        """Let the worker capture its calls over these operand sets as a CUDA graph, and return a session that launches
+        the graph for a batch. Return this session if the calls cannot be captured. Nothing is timed.
 
-        Call it before inputs are filled: nothing that a candidate does meanwhile is timed.
+        Call this before inputs are filled, because the candidate's code runs during the capture.
 
         Raises:
             WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
         """
-        self._order(sets, calls=len(sets), manner=CAPTURE)
+        self._request_batch(sets, calls=len(sets), manner=CAPTURE)
         self.resources.memory.settle()
         self.worker.start_batch()
         self.worker.wait_done(self.deadline_s)
@@ -114,21 +121,23 @@ class TimingSession:
         return replace(self, is_captured=True, overheads_s=self.graph_overheads_s)
 
     def run(self, sets: range, key: str, *, expected_s: float = 0.0, calls: int | None = None) -> "TimedBatch":
-        """Poison the outputs, wait the idle time, and time one batch over these sets.
+        """Poison the outputs, wait the idle time, run one batch over these operand sets whose inputs `key` generated,
+        and return the timed batch, not yet verified. Each set is used for one call, unless `calls` is higher than the
+        number of sets; a batch with repeated sets is never scored.
 
-        Telemetry is read in the middle of a batch that is expected to take `expected_s`. A batch of more `calls` than
-        sets uses the sets in turn; such a batch is never scored.
+        If `expected_s`, the expected length of the batch in seconds, is not 0, telemetry is read in the middle of the
+        batch. The worker is stopped when this returns.
 
         Raises:
             WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
-            Failed: the worker takes more memory than the task allows.
+            CandidateFailed: the worker takes more memory than the task allows.
         """
         memory = self.resources.memory
         memory.settle()
         with guard("poison"):
             region, word = self._poisoned(sets)
         calls = min(calls or len(sets), MAX_CALLS)
-        self._order(sets, calls=calls, manner=REPLAY if self.is_captured else CALL)
+        self._request_batch(sets, calls=calls, manner=REPLAY if self.is_captured else CALL)
         memory.settle()
         self.resources.clock.sleep(self.idle_s)
         elapsed_s, telemetry = self._time(region, expected_s=expected_s)
@@ -138,11 +147,15 @@ class TimingSession:
         return TimedBatch(BatchTime(self._call_s(elapsed_s, calls), calls, key, telemetry), self, sets, region, word)
 
     def _call_s(self, elapsed_s: float, calls: int) -> float:
-        """Return seconds per call. The overhead scatters, so a batch hardly longer than it would leave only noise."""
+        """Return the seconds per call: elapsed time minus dispatch overhead, divided by the calls. At least the
+        fraction LEAST_LEFT of the elapsed time counts, because a smaller remainder would be mostly noise.
+        """
         return max(elapsed_s - self.overheads_s.get(self.idle_s, 0.0), elapsed_s * LEAST_LEFT) / calls
 
     def _poisoned(self, sets: range) -> tuple[Region, int]:
-        """Return the outputs of these sets, with secret samples chosen, and the word that they are filled with."""
+        """Fill the outputs of these operand sets with a secret word and choose secret samples. Return the region of the
+        outputs, and the 32-bit word.
+        """
         rng = self.resources.generator()
         region = self.operands.region(sets, slot=self.slot)
         word = inputs.poison_word(rng, item_bytes=self.task.narrowest_output)
@@ -151,7 +164,10 @@ class TimingSession:
         self.resources.memory.settle()
         return region, word
 
-    def _order(self, sets: range, *, calls: int, manner: int) -> None:
+    def _request_batch(self, sets: range, *, calls: int, manner: int) -> None:
+        """Send the worker its next batch over these operand sets. `manner` is CALL, CAPTURE (as a CUDA graph) or REPLAY
+        (of the graph).
+        """
         task = self.task
         self.worker.send_batch(
             BatchRequest(
@@ -163,6 +179,9 @@ class TimingSession:
         )
 
     def _time(self, region: Region, *, expected_s: float) -> tuple[float, dict[str, float]]:
+        """Run the requested batch until samples of its outputs are read; return the elapsed seconds and the telemetry.
+        Python's garbage collector is off meanwhile.
+        """
         clock, was_enabled = self.resources.clock, gc.isenabled()
         gc.disable()
         try:
@@ -177,27 +196,33 @@ class TimingSession:
                 gc.enable()
 
     def _observe_at(self, moment_ns: int) -> dict[str, float]:
-        """Return the telemetry at a moment of the clock, or at the end of a batch that is over by then."""
+        """Wait for a moment of the clock, or for the end of the batch if that comes first, and return the device's
+        telemetry.
+        """
         self.resources.clock.wait_until(moment_ns, or_until=lambda: self.worker.is_done)
         return self.resources.observe()
 
 
 @dataclass(frozen=True)
 class TimedBatch:
-    """One batch that was timed and is still to be verified."""
+    """One batch that was timed and whose outputs are not yet verified."""
 
     time: BatchTime
     session: TimingSession
     sets: range
+    """Numbers of the operand sets that the calls used."""
     region: Region
+    """The memory of the outputs."""
     poison: int
     """The 32-bit word that the outputs were filled with."""
 
     def verify(self, *, full: bool = False) -> None:
-        """Examine every output of the batch; `full` compares each element with the reference.
+        """Check that memory was not tampered with and that every output of the batch is right. With `full`, each
+        element is compared with the reference.
 
         Raises:
-            Failed: incorrect or tampered.
+            CandidateFailed: an output is wrong (status `incorrect`), or inputs or finished outputs changed
+                (`tampered`).
         """
         self._refuse_tampering()
         self._examine(self.sets, full=full)
@@ -205,36 +230,47 @@ class TimedBatch:
             overrun = self.region.overrun(self.poison)
         if overrun:
             raise CandidateFailed(
-                "incorrect", self._place(f"wrote outside the outputs: {overrun} bytes beside them changed")
+                "incorrect", self._detail(f"wrote outside the outputs: {overrun} bytes around them changed")
             )
 
     def verify_one(self) -> None:
-        """Compare every element of one call, which is chosen secretly. Raises Failed: incorrect."""
+        """Compare every element of the outputs of one call, chosen secretly, with the reference. Raises CandidateFailed
+        with status `incorrect` if an element is wrong.
+        """
         index = self.sets[self.session.resources.random_source.randrange(len(self.sets))]
         self._examine(range(index, index + 1), full=True)
 
     def _examine(self, sets: range, *, full: bool) -> None:
+        """Verify the outputs of these operand sets. Raises CandidateFailed with status `incorrect` if an output is
+        wrong.
+        """
         session = self.session
         with guard("verification"):
             check = OutputCheck(session.slot, self.poison, session.resources.generator(), full=full)
             mistake = session.operands.examine(sets, check)
         if mistake:
-            raise CandidateFailed("incorrect", self._place(mistake.detail))
+            raise CandidateFailed("incorrect", self._detail(mistake.detail))
 
     def _refuse_tampering(self) -> None:
+        """Raise CandidateFailed with status `tampered` if inputs changed, work still runs on the device, or samples
+        changed after the clock had stopped.
+        """
         memory = self.session.resources.memory
         with guard("checksums"):
             evidence = memory.tampered(sets=self.sets)
         with guard("resident work"):
             evidence = evidence or memory.busy()
         with guard("samples"):
-            late, of = self.region.late_samples()
+            late, samples = self.region.late_samples()
         if late and not evidence:
-            evidence = f"{late} of {of} sampled output words changed after the calls had returned"
+            evidence = f"{late} of {samples} sampled output words changed after the calls had returned"
         if evidence:
-            raise CandidateFailed("tampered", self._place(evidence))
+            raise CandidateFailed("tampered", self._detail(evidence))
 
-    def _place(self, detail: str) -> str:
+    def _detail(self, detail: str) -> str:
+        """Return `detail` with the case and the key of the batch, for a verdict; for a hidden case return only the kind
+        of the case.
+        """
         case, time = self.session.case, self.time
         if case.hidden:
             return f"wrong in a hidden case: {case.kind}"

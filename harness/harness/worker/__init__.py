@@ -1,4 +1,4 @@
-"""A worker, the process of one candidate: what the judge asks of it, and the programs that run inside."""
+"""The worker protocol: what the judge can ask of the sandboxed process that runs one candidate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ class WorkerOverdue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What one worker may have; the vendor's may read its library."""
+    """The memory limit, extra readable files and environment of one worker. Only the vendor's worker may read its
+    library."""
 
     memory_bytes: int
     readable: tuple[Path, ...] = ()
@@ -26,38 +27,41 @@ class Profile:
 
 
 class Worker(Protocol):
-    """The judge's handle of a worker. Every method but `kill` raises WorkerDied or WorkerOverdue."""
+    """The judge's handle of one worker process. Every method except `kill` raises WorkerDied if the process ends, and
+    WorkerOverdue if the process misses a deadline."""
 
     @property
     def language(self) -> str:
-        """Language of the candidate: each has a runtime of its own, with a dispatch overhead of its own."""
+        """Language of the candidate. Dispatch overhead depends on the language, because each language has a runtime of
+        its own."""
 
     @property
     def pid(self) -> int:
-        """Process number, for accounting."""
+        """Process id of the worker."""
 
     def wait_ready(self) -> None:
-        """Wait until the candidate is loaded."""
+        """Wait until the worker has loaded the candidate."""
 
-    def send_batch(self, orders: BatchRequest) -> None:
-        """Write the next batch. The worker must be stopped."""
+    def send_batch(self, request: BatchRequest) -> None:
+        """Write the request for the next batch into the shared memory. The worker must be stopped."""
 
     def start_batch(self) -> None:
-        """Let the worker run."""
+        """Let the stopped worker continue; it then runs the batch that was sent."""
 
     @property
     def is_done(self) -> bool:
-        """Whether the worker says that the batch is done."""
+        """Return whether the worker reports that it has run the batch that was sent."""
 
     @property
     def has_captured(self) -> bool:
-        """Whether the worker says that it holds the calls as a graph; the outputs of one that lies stay poisoned."""
+        """Return whether the worker reports that it captured the batch's calls as a graph; after a false report,
+        outputs stay poisoned."""
 
     def wait_done(self, deadline_s: float) -> None:
-        """Wait until the worker says that the batch is done."""
+        """Wait, at most `deadline_s` seconds, until the worker reports that it has run the batch."""
 
     def stop(self) -> None:
-        """Stop every thread of the worker; return when they stand still."""
+        """Stop every thread of the worker; return when none of them runs."""
 
     def kill(self) -> None:
-        """Kill and reap the worker; afterwards nothing of it can write any more."""
+        """Kill the worker and collect its exit status. Afterwards the worker can write to no memory."""

@@ -1,4 +1,4 @@
-"""One batch as the judge orders it from a worker."""
+"""The judge's request to a worker to run one batch."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from harness.worker.runtime.layout import CALL, CAPTURE, REPLAY
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """The calls of a batch."""
+    """The calls of one batch: size arguments, buffers of every call, and how the calls are made."""
 
     sizes: tuple[int, ...]
-    """Size arguments of the entry function."""
+    """Size arguments of the entry function, the same for every call."""
     offsets: NDArray[np.uint64]
-    """Byte offsets into inputs or outputs, [calls][buffers]."""
+    """Byte offset of every buffer, [calls][buffers]: into the inputs for an input, into the outputs for an output."""
     outputs: tuple[bool, ...]
-    """Whether each buffer is an output."""
+    """Whether each buffer is an output, [buffers]."""
     manner: int = CALL
-    """CALL, CAPTURE or REPLAY."""
+    """CALL: call the candidate. CAPTURE: capture the calls as a CUDA graph. REPLAY: launch the captured graph."""
 
 
 __all__ = ["CALL", "CAPTURE", "REPLAY", "BatchRequest"]

@@ -1,6 +1,7 @@
-"""The judge's handle of one worker process: start it, hand it orders, let it run, wait for it, stop it, kill it.
+"""Starts, stops and kills one worker process, sends it batch requests, and waits for its answers.
 
-Orders lie in memory that the worker can only read; the judge reads its status and does not believe it.
+Requests lie in shared memory ("orders") that the worker can only read. The worker writes its progress into other shared
+memory ("status"). The judge reads the status, but no result depends on its truth.
 """
 
 import os
@@ -38,36 +39,38 @@ from harness.worker.runtime.layout import (
 
 ORDERS_BYTES = 8 * (OFFSETS + WIRE["most_calls"] * MAX_BUFFERS)
 MAX_THREADS = 256
-"""Of a worker whose host memory is watched; CUDA and Triton start some ten."""
+"""Most threads of a worker whose host memory is watched; CUDA and Triton start about ten."""
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-POLLS_BETWEEN_LOOKS = 2000
-"""Looks at the doorbell (some 50 ns each) between two looks at the deadline and at the worker's life."""
+POLLS_BETWEEN_CHECKS = 2000
+"""Reads of the status word (about 50 ns each) between two checks of the deadline and of whether the worker still
+runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerTraits:
-    """How a kind of worker is waited for and how its end is told."""
+    """How the judge waits for one kind of worker, limits it, and describes its end."""
 
     ready_s: float
-    """Deadline of loading a candidate: its static constructors, or its module, run then."""
+    """Deadline in seconds for loading a candidate, which runs its static constructors or its Python module."""
     shares_core: bool
-    """Whether the judge must leave it the only core."""
+    """Whether the judge and the worker share the only core; the judge then sleeps while it waits."""
     host_bytes: int | None
-    """Resident memory beyond which the worker is killed; None where its address space is limited."""
+    """Resident memory in bytes above which the worker is killed; None if its address space is limited instead."""
     fault: Callable[[int], str]
-    """The sentence for a number that the worker left in `fault`; only the number is the worker's."""
+    """Return the sentence for a fault number that the worker wrote; the worker can choose the number, but not the
+    words."""
     language: str
-    """What its candidate is written in: each has a runtime of its own, with a constant of its own."""
+    """Language of the candidate, on which the dispatch overhead depends."""
 
 
 class WorkerProcess:
-    """One candidate's process; see Worker."""
+    """The judge's handle of a worker that runs as a real process; see worker.Worker."""
 
     def __init__(
-        self, process: sandbox.Process, *, orders: SealedMemory, status: SealedMemory, manner: WorkerTraits
+        self, process: sandbox.Process, *, orders: SealedMemory, status: SealedMemory, traits: WorkerTraits
     ) -> None:
         self._process = process
-        self._manner = manner
+        self._traits = traits
         self._orders: NDArray[np.uint64] = orders.bytes.view(np.uint64)
         self._status = memoryview(status.bytes.data).cast("Q")
         self._error = status.bytes[8 * ERROR :]
@@ -76,91 +79,97 @@ class WorkerProcess:
 
     @property
     def language(self) -> str:
-        """Of its candidate."""
-        return self._manner.language
+        """Language of the candidate."""
+        return self._traits.language
 
     @property
     def pid(self) -> int:
-        """For memory accounting."""
+        """Process id of the worker."""
         return self._process.pid
 
     def wait_ready(self) -> None:
-        """Wait until the candidate is loaded."""
-        self._await(READY, 1, deadline_s=self._manner.ready_s)
+        """Wait until the worker has loaded the candidate, at most `WorkerTraits.ready_s` seconds."""
+        self._await(READY, 1, deadline_s=self._traits.ready_s)
         self._was_ready = True
 
-    def send_batch(self, orders: BatchRequest) -> None:
-        """Write the next batch. The worker must be stopped."""
-        (calls, buffers), words = orders.offsets.shape, self._orders
-        words[CALLS], words[N_BUFFERS], words[MANNER] = calls, buffers, orders.manner
-        words[IS_OUTPUT : IS_OUTPUT + buffers] = orders.outputs
-        words[SIZES : SIZES + len(orders.sizes)].view(np.int64)[...] = orders.sizes
-        words[OFFSETS : OFFSETS + orders.offsets.size] = orders.offsets.ravel()
+    def send_batch(self, request: BatchRequest) -> None:
+        """Write the request for the next batch into the shared memory. The worker must be stopped."""
+        (calls, buffers), words = request.offsets.shape, self._orders
+        words[CALLS], words[N_BUFFERS], words[MANNER] = calls, buffers, request.manner
+        words[IS_OUTPUT : IS_OUTPUT + buffers] = request.outputs
+        words[SIZES : SIZES + len(request.sizes)].view(np.int64)[...] = request.sizes
+        words[OFFSETS : OFFSETS + request.offsets.size] = request.offsets.ravel()
         self._sequence += 1
         words[SEQUENCE] = self._sequence
 
     def start_batch(self) -> None:
-        """Let the worker run."""
+        """Let the stopped worker continue; it then runs the batch that was sent."""
         self._process.cont()
 
     @property
     def is_done(self) -> bool:
-        """Whether the worker says that the batch is done."""
+        """Return whether the worker reports that it has run the batch that was sent."""
         return bool(self._status[DONE] == self._sequence)
 
     @property
     def has_captured(self) -> bool:
-        """Whether the worker says that the calls it was to capture can be replayed; one that lies has no outputs."""
+        """Return whether the worker reports that it captured the batch's calls as a graph; see Worker."""
         return bool(self._status[CAPTURED] == self._sequence)
 
     def wait_done(self, deadline_s: float) -> None:
-        """Spin until the worker says that the batch is done."""
+        """Poll the status until the worker reports the end of the batch, at most `deadline_s` seconds."""
         self._await(DONE, self._sequence, deadline_s=deadline_s)
 
     def stop(self) -> None:
-        """Stop every thread of the worker; returns when they stand still."""
+        """Stop every thread of the worker; return when none of them runs."""
         if not self._process.stop():
             raise WorkerDied(self._describe_end())
 
     def kill(self) -> None:
-        """Kill and reap; afterwards nothing of the worker can write any more."""
+        """Kill the worker and collect its exit status. Afterwards the worker can write to no memory."""
         self._process.kill()
 
     def _await(self, word: int, value: int, *, deadline_s: float) -> None:
         status, end = self._status, time.perf_counter() + deadline_s
         while True:
-            for _ in range(1 if self._manner.shares_core else POLLS_BETWEEN_LOOKS):
+            for _ in range(1 if self._traits.shares_core else POLLS_BETWEEN_CHECKS):
                 if status[word] == value:
                     return
             if self._process.poll() is not None:
                 raise WorkerDied(self._describe_end())
-            self._check_memory_limit()
+            self._check_limits()
             if time.perf_counter() > end:
                 raise WorkerOverdue(f"no answer within {deadline_s:.3g} s")
-            if self._manner.shares_core:
+            if self._traits.shares_core:
                 time.sleep(50e-6)
 
-    def _check_memory_limit(self) -> None:
-        """What no limit of the system's bounds: memory where CUDA maps more than there is, threads of a root."""
-        limit = self._manner.host_bytes
+    def _check_limits(self) -> None:
+        """Kill the worker and raise WorkerDied if it takes too much host memory or has too many threads.
+
+        The system's limits do not cover these: CUDA reserves more address space than the machine has memory, and the
+        limit on processes does not bind root.
+        """
+        limit = self._traits.host_bytes
         if limit is None:
             return
         if (taken := _resident_bytes(self.pid)) > limit:
             self.kill()
-            raise WorkerDied(f"killed, for it took {taken >> 20:,} MiB of host memory; {limit >> 20:,} are allowed")
-        if (threads := _threads(self.pid)) > MAX_THREADS:
+            raise WorkerDied(
+                f"killed: the worker took {taken >> 20:,} MiB of host memory, and {limit >> 20:,} MiB are allowed"
+            )
+        if (threads := _thread_count(self.pid)) > MAX_THREADS:
             self.kill()
-            raise WorkerDied(f"killed, for it had {threads} threads; {MAX_THREADS} are allowed")
+            raise WorkerDied(f"killed: the worker had {threads} threads, and {MAX_THREADS} are allowed")
 
     def _describe_end(self) -> str:
-        """How the process ended, with the loader's message where it could not be loaded.
+        """Return how the process ended, with the loader's message if the candidate could not be loaded.
 
-        Once loaded, the candidate itself could write there, and what it writes would reach the next reader: of its
-        later faults only a number counts, for which we have the words.
+        Once loaded, a candidate could write a message of its own, which the next reader, perhaps a model, would read.
+        After loading, only a fault number is read, for which the judge has the words.
         """
         end = self._process.describe_end()
         if fault := int(self._status[FAULT]):
-            return f"{self._manner.fault(fault)} ({end})"
+            return f"{self._traits.fault(fault)} ({end})"
         if self._was_ready:
             return end
         text = hygiene.text(self._error.tobytes().split(b"\0")[0].decode("utf-8", "replace"))
@@ -168,15 +177,15 @@ class WorkerProcess:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Of a living process; 0 of one that has just ended."""
+    """Return the resident memory of a process in bytes; 0 if the process has just ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
     except (OSError, IndexError):
         return 0
 
 
-def _threads(pid: int) -> int:
-    """Of a living process; 0 of one that has just ended."""
+def _thread_count(pid: int) -> int:
+    """Return the number of threads of a process; 0 if the process has just ended."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[17])
     except (OSError, IndexError):
@@ -184,18 +193,19 @@ def _threads(pid: int) -> int:
 
 
 Launch = Callable[[Path, int, int], sandbox.Process]
-"""Starts a worker's program in its private folder; it reads the orders and writes the status of these descriptors."""
+"""Starts a worker's program in its private folder. Arguments: the folder, and the file descriptors of orders and
+status."""
 
 
 @contextmanager
-def started(launch: Launch, *, isolation: sandbox.Isolation, manner: WorkerTraits) -> Iterator[WorkerProcess]:
-    """Start a worker in a private folder of its own; kill and reap it at the end of the block."""
+def started(launch: Launch, *, isolation: sandbox.Isolation, traits: WorkerTraits) -> Iterator[WorkerProcess]:
+    """Start a worker in a new private folder and yield its handle; kill the worker at the end of the block."""
     orders = SealedMemory("orders", ORDERS_BYTES, read_only_elsewhere=True)
     status = SealedMemory("status", STATUS_BYTES, read_only_elsewhere=False)
     try:
         with sandbox.private_folder(isolation) as folder:
             process = launch(folder, orders.fd, status.fd)
-            worker = WorkerProcess(process, orders=orders, status=status, manner=manner)
+            worker = WorkerProcess(process, orders=orders, status=status, traits=traits)
             try:
                 yield worker
             finally:

@@ -8,15 +8,13 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, inspect, text
 
-from kernelsmith.errors import UsageError
 from kernelsmith.log.migrations import v1_first, v2_clock, v3_guards, v4_asks_and_trials
+from kernelsmith.log.schema import VERSION, checked_version
 
 Step = Callable[[Connection], None]
 
 STEPS: tuple[Step, ...] = (v1_first.up, v2_clock.up, v3_guards.up, v4_asks_and_trials.up)
-"""Step i leads from version i to version i + 1."""
-
-VERSION = len(STEPS)
+"""Step i leads from version i to version i + 1; the last one leads to schema.VERSION."""
 
 
 def migrate(connection: Connection, *, where: str) -> None:
@@ -37,14 +35,7 @@ def version_of(connection: Connection, *, where: str) -> int:
     Raises:
         UsageError: it was written by a newer kernelsmith, or is somebody else's.
     """
-    names = set(inspect(connection).get_table_names())
-    if not names:
-        return 0
-    if not {"schema", "attempts"} <= names:
-        raise UsageError(f"{where}: a database, but not an attempt log; give another one with --db")
-    version = int(connection.execute(text("SELECT version FROM schema")).scalar_one())
-    if version > VERSION:
-        raise UsageError(
-            f"{where}: written by a newer kernelsmith (schema {version}, this one knows {VERSION}); upgrade kernelsmith"
-        )
-    return version
+    names = inspect(connection).get_table_names()
+    return checked_version(
+        names, lambda: int(connection.execute(text("SELECT version FROM schema")).scalar_one()), where=where
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kernelsmith.core.attempt import Directive, Stance
 from kernelsmith.core.run import Event, EventKind, Provenance, RunConfig
-from kernelsmith.log.migrations import VERSION
+from kernelsmith.log.schema import VERSION
 from kernelsmith.log.store import open_store
 
 HERE = Path(__file__).parent

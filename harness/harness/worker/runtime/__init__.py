@@ -1,6 +1,6 @@
-"""The untrusted side: what runs in the sandbox beside a candidate.
+"""The untrusted part of the harness: the programs and modules that run in the sandbox together with a candidate.
 
-These files import nothing of the judge's, for they are copied into the private folder of a worker or of a build.
+These files import nothing else of the harness, because they are copied into the private folder of a worker or a build.
 """
 
 from pathlib import Path

@@ -1,11 +1,13 @@
-/* The untrusted side on a CPU: maps the judge's buffers, loads one candidate, and calls it when the doorbell rings.
- *
- * It is started inside the sandbox and never sees a seed, a reference, a clock or a path of the judge's. Nothing it
- * writes is believed: `done` only tells the judge when to look at the outputs.
+/* The program of a CPU worker: maps the judge's buffers, loads one candidate, and runs the batches that the judge
+ * requests.
  *
  *     worker ORDERS_FD STATUS_FD INPUTS_FD OUTPUTS_FD CANDIDATE
  *
- * The layout of orders and status is layout.py's, which is given as definitions and checked below.
+ * The program starts inside the sandbox. It has no access to a key, a reference, a clock of the judge, or a path of the
+ * judge. No result depends on what it writes to `status`: `done` only says when the judge may read the outputs.
+ *
+ * layout.py defines the words of orders and status. The build passes its numbers as LAYOUT_ definitions, and the
+ * assertions below compare them with the structures.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,20 +28,20 @@
 
 enum { MAX_BUFFERS = LAYOUT_MAX_BUFFERS, MAX_SIZES = LAYOUT_MAX_SIZES };
 
-struct orders { /* written by the judge, mapped read-only here */
+struct orders { /* written by the judge; this process maps it read-only */
     uint64_t sequence;
     uint64_t calls;
     uint64_t n_buffers;
     uint64_t is_output[MAX_BUFFERS];
     int64_t sizes[MAX_SIZES];
-    uint64_t manner; /* always 0: there is nothing to capture on a CPU */
-    uint64_t offsets[]; /* [calls][n_buffers], bytes into inputs or outputs */
+    uint64_t manner; /* always 0 (CALL): a CPU worker cannot capture calls */
+    uint64_t offsets[]; /* [calls][n_buffers], byte offsets into inputs or outputs */
 };
 
-struct status { /* written here, never believed */
+struct status { /* written by this process; no result depends on its truth */
     uint64_t ready;
     uint64_t done;
-    uint64_t fault; /* of no use to a shared object on a CPU: it dies by a signal */
+    uint64_t fault; /* unused: a CPU candidate that fails ends by a signal */
     char error[512];
 };
 
@@ -64,7 +66,7 @@ static void *map_descriptor(const char *number, int protection)
     if (fstat(descriptor, &info) != 0) {
         _exit(101);
     }
-    /* Populated now: a page fault must not fall into a timed call. */
+    /* MAP_POPULATE: no page fault may happen in a timed call. */
     void *memory = mmap(NULL, (size_t)info.st_size, protection, MAP_SHARED | MAP_POPULATE, descriptor, 0);
     if (memory == MAP_FAILED) {
         _exit(102);
@@ -73,7 +75,7 @@ static void *map_descriptor(const char *number, int protection)
     return memory;
 }
 
-/* The launcher's filter must let this program be exec'd; from here on nothing else is. */
+/* The launcher's filter had to allow exec to start this program; from now on exec is forbidden. */
 static void forbid_exec(void)
 {
     struct sock_filter rules[] = {
@@ -112,7 +114,7 @@ static void run_batch(const struct orders *orders, candidate_call *call, char *i
         }
         call(buffers, orders->sizes);
     }
-    /* Streaming stores pass by the cache; an honest kernel that leaves them unfenced must not seem to write late. */
+    /* Streaming stores bypass the cache. Without a fence, those of an honest kernel could become visible too late. */
 #if defined(__x86_64__)
     __builtin_ia32_sfence();
 #endif

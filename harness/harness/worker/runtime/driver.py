@@ -1,6 +1,7 @@
-"""The CUDA driver by ctypes: what a worker needs to open the judge's memory, load code and launch it.
+"""The CUDA driver through ctypes: opens the judge's memory, loads code and launches kernels, inside a worker.
 
-Only the standard library is used; every call is checked. Names and numbers: cuda.h of CUDA 13.
+Only the standard library is used, and the result of every call is checked. Names and numbers are those of cuda.h of
+CUDA 13.
 """
 
 import ctypes
@@ -14,24 +15,24 @@ TENSOR_MAP_BYTES, TENSOR_MAP_ALIGNMENT = 128, 64
 MULTIPROCESSORS, MAX_SHARED_OPTIN = 16, 97
 MAX_REGISTERS = 12
 CLOCK_KHZ, MEMORY_CLOCK_KHZ, BUS_BITS = 13, 36, 37
-"""CUdevice_attribute."""
+"""Numbers of CUdevice_attribute."""
 
 _REGISTERS, _LOCAL_BYTES, _MAX_THREADS = 4, 3, 0
 _MAX_DYNAMIC_SHARED, _NON_PORTABLE_CLUSTER = 8, 14
-"""CUfunction_attribute."""
+"""Numbers of CUfunction_attribute."""
 _COOPERATIVE, _CLUSTER, _PROGRAMMATIC = 2, 4, 6
-"""CUlaunchAttributeID."""
+"""Numbers of CUlaunchAttributeID."""
 _SPREAD, _PREFER = 1, 5
-"""CU_CLUSTER_SCHEDULING_POLICY_SPREAD of CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE."""
+"""CU_CLUSTER_SCHEDULING_POLICY_SPREAD, and CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE, which takes it."""
 L2_PROMOTION_128 = 2
-"""CU_TENSOR_MAP_L2_PROMOTION_L2_128B, as Triton asks for."""
+"""CU_TENSOR_MAP_L2_PROMOTION_L2_128B, which Triton uses too."""
 _IPC_LAZY_PEER_ACCESS = 1
 _CAPTURE_RELAXED = 2
-"""CU_STREAM_CAPTURE_MODE_RELAXED: a call may allocate, or load code, while it is captured."""
+"""CU_STREAM_CAPTURE_MODE_RELAXED: a call may allocate memory or load code while it is captured."""
 
 
 class DriverError(Exception):
-    """A driver call failed; `code` is its CUresult."""
+    """A driver call returned an error; `code` is the CUresult."""
 
     def __init__(self, code: int, call: str) -> None:
         super().__init__(f"{call}: CUDA error {code}")
@@ -62,9 +63,10 @@ class _LaunchConfig(ctypes.Structure):
 
 
 class Driver:
-    """One GPU through its primary context, current in the thread that made this. Raises DriverError throughout."""
+    """One GPU, through its primary CUDA context. Every method raises DriverError if the driver returns an error."""
 
     def __init__(self, ordinal: int) -> None:
+        """Retain the primary context of the GPU `ordinal` and make the context current in the calling thread."""
         self._cuda = ctypes.CDLL("libcuda.so.1")
         self.call("cuInit", 0)
         device, context = c_int(), c_void_p()
@@ -74,13 +76,13 @@ class Driver:
         self.call("cuCtxSetCurrent", context)
 
     def call(self, name: str, *arguments: object) -> None:
-        """One driver function."""
+        """Call one function of the driver by name. Raises DriverError if the function returns an error."""
         code = getattr(self._cuda, name)(*arguments)
         if code:
             raise DriverError(code, name)
 
     def attribute(self, number: int) -> int:
-        """A CUdevice_attribute."""
+        """Return the value of a device attribute, by its CUdevice_attribute number."""
         value = c_int()
         self.call("cuDeviceGetAttribute", byref(value), c_int(number), self._device)
         return value.value
@@ -88,7 +90,7 @@ class Driver:
     # --- memory -----------------------------------------------------------------------------------------------------
 
     def open_ipc(self, handle: bytes) -> int:
-        """Map another process's allocation; its address here."""
+        """Map another process's allocation by its IPC handle; return the address in this process."""
         pointer = c_uint64()
         self.call(
             "cuIpcOpenMemHandle_v2", byref(pointer), _IpcHandle.from_buffer_copy(handle), c_uint(_IPC_LAZY_PEER_ACCESS)
@@ -96,35 +98,36 @@ class Driver:
         return pointer.value
 
     def mem_alloc(self, size: int) -> int:
-        """Device memory, at least one byte."""
+        """Allocate `size` bytes of device memory, at least one; return the address."""
         pointer = c_uint64()
         self.call("cuMemAlloc_v2", byref(pointer), c_size_t(max(size, 1)))
         return pointer.value
 
     def zero(self, pointer: int, size: int, *, stream: int) -> None:
-        """Set bytes to zero, in the order of the stream."""
+        """Set `size` bytes at an address to zero, in the order of the stream."""
         self.call("cuMemsetD8Async", c_uint64(pointer), ctypes.c_ubyte(0), c_size_t(size), c_void_p(stream))
 
-    # --- order ------------------------------------------------------------------------------------------------------
+    # --- streams ----------------------------------------------------------------------------------------------------
 
     def stream_create(self) -> int:
-        """A stream that does not wait for the default stream."""
+        """Create a stream that does not wait for the default stream; return its handle."""
         stream = c_void_p()
         self.call("cuStreamCreate", byref(stream), c_uint(1))
         return int(stream.value or 0)
 
     def synchronize(self) -> None:
-        """Wait for everything in the context, whatever its stream."""
+        """Wait until all work in the context is complete, on every stream."""
         self.call("cuCtxSynchronize")
 
     # --- graphs -----------------------------------------------------------------------------------------------------
 
     def begin_capture(self, stream: int) -> None:
-        """From now on what is launched on the stream is captured, not run."""
+        """Start to capture the launches on a stream into a graph; they do not run."""
         self.call("cuStreamBeginCapture_v2", c_void_p(stream), c_int(_CAPTURE_RELAXED))
 
     def end_capture(self, stream: int) -> int:
-        """The graph; 0 where something was done that cannot be captured."""
+        """End the capture on a stream; return the graph, or 0 if the stream was used in a way that cannot be
+        captured."""
         graph = c_void_p()
         try:
             self.call("cuStreamEndCapture", c_void_p(stream), byref(graph))
@@ -133,55 +136,55 @@ class Driver:
         return int(graph.value or 0)
 
     def graph_nodes(self, graph: int) -> int:
-        """How many there are."""
+        """Return the number of nodes of a captured CUDA graph."""
         count = c_size_t()
         self.call("cuGraphGetNodes", c_void_p(graph), None, byref(count))
         return count.value
 
     def instantiate(self, graph: int, stream: int) -> int:
-        """Make a graph ready to be launched."""
+        """Return an executable form of a graph, uploaded to the device."""
         ready = c_void_p()
         self.call("cuGraphInstantiateWithFlags", byref(ready), c_void_p(graph), c_uint64(0))
         self.call("cuGraphUpload", ready, c_void_p(stream))
         return int(ready.value or 0)
 
     def launch_graph(self, graph: int, stream: int) -> None:
-        """Run all of it."""
+        """Launch an executable graph on a stream."""
         self.call("cuGraphLaunch", c_void_p(graph), c_void_p(stream))
 
     # --- code -------------------------------------------------------------------------------------------------------
 
     def load_module(self, cubin: bytes) -> int:
-        """Load machine code."""
+        """Load machine code from the bytes of a cubin; return the module."""
         module = c_void_p()
         self.call("cuModuleLoadData", byref(module), cubin)
         return int(module.value or 0)
 
     def function(self, module: int, name: str) -> int:
-        """A kernel of a module."""
+        """Return the kernel of a module by name."""
         function = c_void_p()
         self.call("cuModuleGetFunction", byref(function), c_void_p(module), c_char_p(name.encode()))
         return int(function.value or 0)
 
     def function_attributes(self, function: int) -> tuple[int, int, int]:
-        """Registers a thread, local memory a thread in bytes, most threads a block."""
-        found = []
+        """Return (registers per thread, bytes of local memory per thread, most threads per block) of a kernel."""
+        values = []
         for number in (_REGISTERS, _LOCAL_BYTES, _MAX_THREADS):
             value = c_int()
             self.call("cuFuncGetAttribute", byref(value), c_int(number), c_void_p(function))
-            found.append(value.value)
-        return found[0], found[1], found[2]
+            values.append(value.value)
+        return values[0], values[1], values[2]
 
     def allow_shared(self, function: int, size: int) -> None:
-        """Let a kernel be launched with so many bytes of dynamic shared memory."""
+        """Allow launches of a kernel with up to `size` bytes of dynamic shared memory."""
         self.call("cuFuncSetAttribute", c_void_p(function), c_int(_MAX_DYNAMIC_SHARED), c_int(size))
 
     def allow_large_clusters(self, function: int) -> None:
-        """Clusters of more than eight blocks."""
+        """Allow launches of a kernel in clusters of more than eight blocks."""
         self.call("cuFuncSetAttribute", c_void_p(function), c_int(_NON_PORTABLE_CLUSTER), c_int(1))
 
     def prepare(self, function: int, shape: "Shape") -> "Launch":
-        """A launch with everything laid out but grid, stream and arguments."""
+        """Return a launch of a kernel with a fixed shape; grid, stream and arguments are set for each launch."""
         return Launch(self, function, shape)
 
     def encode_tiled(
@@ -195,7 +198,11 @@ class Driver:
         swizzle: int,
         fill: int = 0,
     ) -> ctypes.Array[ctypes.c_char]:
-        """A tensor map for the copy engine; dimensions innermost first, `strides_bytes` without the innermost."""
+        """Return a tensor map for the copy engine (TMA). All dimensions are listed innermost first.
+
+        `strides_bytes` leaves out the innermost dimension. `box` is the size of a tile in elements. Elements outside
+        the tensor are read as zeros if `fill` is 0, and as NaN if it is 1.
+        """
         rank = len(shape)
         space = ctypes.create_string_buffer(TENSOR_MAP_BYTES + TENSOR_MAP_ALIGNMENT)
         offset = -ctypes.addressof(space) % TENSOR_MAP_ALIGNMENT
@@ -209,23 +216,23 @@ class Driver:
 
 
 class Shape(NamedTuple):
-    """What a kernel's launches have in common, whatever their grid and their arguments."""
+    """The properties that all launches of a kernel share, whatever their grid and arguments."""
 
     threads: int
-    """Of a block."""
+    """Threads per block."""
     shared_bytes: int
-    """Of dynamic shared memory."""
+    """Bytes of dynamic shared memory per block."""
     slots: int
-    """Number of parameters."""
+    """Number of kernel parameters."""
     cluster: int = 1
-    """Blocks of a cluster."""
+    """Blocks per cluster."""
     is_cooperative: bool = False
     is_programmatic: bool = False
-    """Whether it may start while the launch before it still runs."""
+    """Whether a launch may start while the launch before it still runs."""
 
     @property
     def attributes(self) -> list[tuple[int, tuple[int, int, int]]]:
-        """The CUlaunchAttributes that it needs, by number."""
+        """The launch attributes that this shape needs, as (CUlaunchAttributeID, values)."""
         possible = (
             (self.is_cooperative, _COOPERATIVE, (1, 0, 0)),
             (self.is_programmatic, _PROGRAMMATIC, (1, 0, 0)),
@@ -236,17 +243,19 @@ class Shape(NamedTuple):
 
 
 class Launch:
-    """A kernel's launch with its parameters in fixed slots of eight bytes: setting them is all that a call costs."""
+    """A prepared launch of one kernel: a caller writes the parameters into slots of eight bytes, then calls this
+    object."""
 
     def __init__(self, driver: Driver, function: int, shape: Shape) -> None:
         self._driver = driver
         self._function = c_void_p(function)
         slots, attributes = max(shape.slots, 1), shape.attributes
         self.slots = (c_uint64 * slots)()
-        """The parameters' values, little-endian; a narrower one takes the first bytes."""
+        """Values of the parameters, little-endian; a value of fewer than eight bytes uses the first bytes of its
+        slot."""
         base = ctypes.addressof(self.slots)
         self.addresses = (c_void_p * slots)(*(base + 8 * i for i in range(slots)))
-        """Where each parameter lies: its slot, or a tensor map."""
+        """Address of each parameter's value: its slot, or a tensor map."""
         self._attributes = (_LaunchAttribute * 4)()
         for attribute, (number, dimensions) in zip(self._attributes, attributes, strict=False):
             attribute.id = number
@@ -255,7 +264,7 @@ class Launch:
         self._config = _LaunchConfig((c_uint * 3)(), block, shape.shared_bytes, 0, self._attributes, len(attributes))
 
     def __call__(self, grid: Sequence[int], stream: int) -> None:
-        """Launch with what the slots hold. Raises DriverError."""
+        """Launch the kernel with the parameters in the slots. Raises DriverError if the launch fails."""
         self._config.grid[:] = grid
         self._config.stream = stream
         self._driver.call("cuLaunchKernelEx", byref(self._config), self._function, self.addresses, None)

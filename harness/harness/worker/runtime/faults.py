@@ -1,10 +1,10 @@
-"""The numbers by which a GPU worker says what went wrong, and the judge's words for them.
+"""The fault numbers that a GPU worker reports, and the Python exceptions that they stand for.
 
-Both sides know them; a candidate can choose a number, but no words.
+The worker and the judge both use this module. A candidate can choose the number that is reported, but not the words.
 """
 
 PYTHON_FAULT = 1_000_000
-"""Faults from here on are exceptions of a candidate's own Python code; below it, CUDA error numbers."""
+"""Fault numbers from this one on are exceptions of the candidate's Python code; smaller ones are CUDA error codes."""
 EXCEPTIONS = (
     "Exception", "AssertionError", "AttributeError", "ImportError", "IndexError", "KeyError", "MemoryError",
     "NameError", "NotImplementedError", "OSError", "OverflowError", "RecursionError", "RuntimeError", "SystemExit",
@@ -13,13 +13,13 @@ EXCEPTIONS = (
 
 
 def of_exception(error: BaseException) -> int:
-    """The number of an exception: that of the nearest kind that has one."""
+    """Return the fault number of an exception: that of the nearest base class in EXCEPTIONS."""
     names = [kind.__name__ for kind in type(error).__mro__]
     known = next((name for name in names if name in EXCEPTIONS), EXCEPTIONS[0])
     return PYTHON_FAULT + EXCEPTIONS.index(known)
 
 
 def exception_name(fault: int) -> str | None:
-    """The exception that a number stands for; None where it is none."""
+    """Return the name of the exception that a fault number stands for, or None if it stands for no exception."""
     place = fault - PYTHON_FAULT
     return EXCEPTIONS[place] if 0 <= place < len(EXCEPTIONS) else None

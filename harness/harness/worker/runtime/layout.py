@@ -1,21 +1,22 @@
-"""The words of memory that the judge and a worker share; the compiler checks cpu.c against them.
+"""The layout of the memory words that the judge and a worker share. The compiler checks cpu.c against these numbers.
 
-The judge writes `orders`, which the worker can only read; the worker writes `status`, which the judge does not believe.
+The judge writes `orders`, which the worker can only read. The worker writes `status`; no result depends on its truth.
 """
 
 MAX_BUFFERS, MAX_SIZES = 16, 16
-"""Pointer arguments, and size arguments, of an entry function."""
+"""Most pointer arguments and most size arguments of an entry function."""
 SEQUENCE, CALLS, N_BUFFERS, IS_OUTPUT = 0, 1, 2, 3
 SIZES = IS_OUTPUT + MAX_BUFFERS
 MANNER = SIZES + MAX_SIZES
 OFFSETS = MANNER + 1
-"""Indices of 64-bit words in `orders`; offsets are bytes into inputs or outputs, [calls][buffers]."""
+"""Indices of 64-bit words in `orders`. The words from OFFSETS on are byte offsets of the buffers, [calls][buffers]."""
 CALL, CAPTURE, REPLAY = 0, 1, 2
-"""Manners: call the candidate; capture its calls as a graph without running them; run the captured graph."""
+"""Values of the word MANNER: call the candidate; capture the calls as a CUDA graph; launch the captured graph."""
 READY, DONE, FAULT, ERROR = 0, 1, 2, 3
-"""Indices of 64-bit words in `status`; a text begins at ERROR."""
+"""Indices of 64-bit words in `status`. The loader's error message begins at ERROR."""
 CAPTURED = ERROR
-"""Whether the last capture succeeded; the text is read only until the candidate is loaded."""
+"""Index of the word with the sequence number of a successful capture, 0 if the capture failed. The word shares its
+place with the error message, which is read only before the candidate is loaded."""
 STATUS_BYTES = 4096
 
 C_NAMES = (
@@ -25,5 +26,5 @@ C_NAMES = (
 
 
 def c_definitions() -> tuple[str, ...]:
-    """Return the compiler options that tell cpu.c these numbers."""
+    """Return the compiler options that define these numbers for cpu.c, such as `-DLAYOUT_CALLS=1`."""
     return tuple(f"-DLAYOUT_{name}={globals()[name]}" for name in C_NAMES)

@@ -1,8 +1,8 @@
-"""The folder in which a worker or a build finds Triton: the only edit of an import path in either program."""
+"""Adds Triton's folder to the import path of a worker or a build. Nothing else changes an import path."""
 
 import sys
 
 
 def offer(folder: str) -> None:
-    """Let `import triton` find the package in this folder, after everything else."""
+    """Append a folder to the import path, so that `import triton` finds the package there, after all other places."""
     sys.path.append(folder)

@@ -1,4 +1,5 @@
-"""What a Triton candidate is given in place of torch's tensors: light handles of device memory, and the device."""
+"""The objects that a Triton candidate receives instead of torch's: tensors (handles of device memory) and the
+device."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ ALIGNMENT = 256
 
 
 class DType:
-    """The type of an element; `str()` is what Triton reads."""
+    """The type of an element. Triton reads the name from `str()`."""
 
     def __init__(self, name: str, itemsize: int, *, is_floating_point: bool) -> None:
         self.name = name
@@ -33,7 +34,7 @@ DTYPES = {
 
 
 class Tensor:
-    """Dense device memory, row-major."""
+    """A handle of dense, row-major device memory with a shape and a dtype."""
 
     def __init__(self, pointer: int, shape: Sequence[int], dtype: DType) -> None:
         self._pointer = pointer
@@ -47,38 +48,39 @@ class Tensor:
         return len(self.shape)
 
     def data_ptr(self) -> int:
-        """The address on the device."""
+        """Return the address on the device."""
         return self._pointer
 
     def stride(self, axis: int | None = None) -> tuple[int, ...] | int:
-        """Elements from one index to the next, of one axis or of all."""
+        """Return the stride of one axis in elements, or the strides of all axes."""
         return self._stride if axis is None else self._stride[axis]
 
     def size(self, axis: int | None = None) -> tuple[int, ...] | int:
-        """The shape, or one length of it."""
+        """Return the length of one axis, or the whole shape."""
         return self.shape if axis is None else self.shape[axis]
 
     def dim(self) -> int:
-        """Number of dimensions."""
+        """Return the number of dimensions."""
         return len(self.shape)
 
     def numel(self) -> int:
-        """Number of elements."""
+        """Return the number of elements."""
         return math.prod(self.shape)
 
     def element_size(self) -> int:
-        """Bytes of an element."""
+        """Return the bytes of one element."""
         return self.dtype.itemsize
 
     def is_contiguous(self) -> bool:
-        """Always."""
+        """Return True: every tensor is dense and row-major."""
         return True
 
 
 class Device:
-    """The device as a candidate's host code sees it: its size, and memory beside its outputs.
+    """The device as a candidate's host code sees it: `sm_count`, `max_shared_bytes`, and scratch memory.
 
-    Memory that a call takes goes back to a pool when the call has returned: later work on the stream comes after it.
+    Scratch memory returns to a pool when the call that took it has returned. The next call may reuse it, because the
+    next call's work runs later on the same stream.
     """
 
     def __init__(self, driver: "cuda.Driver", *, stream: int = 0) -> None:
@@ -90,31 +92,31 @@ class Device:
         self.max_shared_bytes = driver.attribute(cuda.MAX_SHARED_OPTIN)
 
     def empty(self, shape: Sequence[int] | int, dtype: DType | str) -> Tensor:
-        """Uninitialized memory, until the call returns."""
+        """Return an uninitialized tensor, which is valid until the call returns."""
         lengths = (shape,) if isinstance(shape, int) else tuple(shape)
         kind = DTYPES[str(dtype).rpartition(".")[2]]
         return Tensor(self.take(math.prod(lengths) * kind.itemsize), lengths, kind)
 
     def zeros(self, shape: Sequence[int] | int, dtype: DType | str) -> Tensor:
-        """Memory set to zero on the stream, until the call returns."""
+        """Return a tensor that is set to zero on the stream; it is valid until the call returns."""
         tensor = self.empty(shape, dtype)
         self._driver.zero(tensor.data_ptr(), tensor.numel() * tensor.element_size(), stream=self._stream)
         return tensor
 
     def take(self, size: int) -> int:
-        """Memory from the pool, until the call returns."""
+        """Return the address of `size` bytes of scratch memory, valid until the call returns."""
         size = -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
-        waiting = self._free.setdefault(size, [])
-        pointer = waiting.pop() if waiting else self._driver.mem_alloc(size)
+        free = self._free.setdefault(size, [])
+        pointer = free.pop() if free else self._driver.mem_alloc(size)
         self._taken.append((size, pointer))
         return pointer
 
     def take_back(self) -> None:
-        """The call has returned."""
+        """Return the scratch memory of the call that has just returned to the pool."""
         for size, pointer in self._taken:
             self._free[size].append(pointer)
         self._taken.clear()
 
     def allocate(self, size: int, alignment: int, stream: int | None) -> Tensor:
-        """Triton's allocator, for descriptors made on the device."""
+        """Return scratch memory for Triton, which stores descriptors in it that a kernel makes on the device."""
         return Tensor(self.take(size), (size,), DTYPES["uint8"])

@@ -1,8 +1,8 @@
-"""Triton without torch: a driver of our own on the CUDA driver's functions, and the call of one candidate.
+"""Runs Triton without torch: a Triton driver on the functions of the CUDA driver, and the calls of one candidate.
 
-The build compiled the kernels ahead of time (compiling/record.py, through this module); a worker only finds, loads and
-launches them. ctypes makes launchers and tensor maps, so no compiler is needed where a candidate runs.
-Read against Triton 3.6: backends/nvidia/driver.py, compiler/compiler.py, runtime/jit.py.
+The build compiled the kernels ahead of time (compiling/record.py uses this module too); a worker only finds, loads and
+launches them. Launches and tensor maps are made with ctypes, so that no compiler is needed where a candidate runs.
+Written against Triton 3.6: backends/nvidia/driver.py, compiler/compiler.py, runtime/jit.py.
 """
 
 import importlib.util
@@ -21,30 +21,32 @@ from .tensor import DTYPES, Device, Tensor
 WARP = 32
 CACHE, SIGNATURE, CANDIDATE = "cache", "signature.json", "candidate.py"
 _HOST_TYPE = {**{i: i for i in range(16)}, 8: 10, 9: 8, 10: 9}
-"""Element types of tensor maps are numbered differently in device and host code."""
+"""Number of a tensor map's element type in host code, by its number in device code."""
 _FLOAT_FORMAT = {"fp16": "<e", "fp32": "<f", "f32": "<f", "fp64": "<d"}
-_TORCH = "torch is not available: a candidate is given light tensor handles, and launches Triton kernels on them"
+_TORCH = "torch is not available: a candidate receives tensor handles and launches Triton kernels on them"
 
 
 ENVIRONMENT = {"TRITON_BACKENDS_IN_TREE": "1", "TRITON_DEFAULT_FP_FUSION": "1", "TRITON_STORE_BINARY_ONLY": "1"}
-"""The same for the build and for the worker: some of it enters the names of what is cached."""
+"""Environment variables, the same for the build and the worker, because some of them are part of the names in the
+cache."""
 
 
 class NotCompiled(Exception):
-    """A kernel, or a specialisation of it, that the build did not see."""
+    """The candidate launched a kernel, or a specialisation of a kernel, that was not launched during the build."""
 
 
 # --- Triton's driver ------------------------------------------------------------------------------------------------
 
 
 class Utils:
-    """What Triton's compiled helper module would offer."""
+    """The functions of Triton's compiled helper module, on the CUDA driver."""
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
 
     def load_binary(self, name: str, cubin: bytes, shared: int, device: int) -> tuple[int, int, int, int, int]:
-        """(module, function, registers, local words, most threads)."""
+        """Load a kernel from a cubin; return (module, function, registers, 32-bit words of local memory, most threads
+        per block)."""
         module = self._driver.load_module(cubin)
         function = self._driver.function(module, name)
         registers, local_bytes, most_threads = self._driver.function_attributes(function)
@@ -53,7 +55,7 @@ class Utils:
         return module, function, registers, local_bytes // 4, most_threads
 
     def get_device_properties(self, device: int) -> dict[str, int]:
-        """The ones that Triton reads."""
+        """Return the device properties that Triton reads, by Triton's names."""
         return {
             "max_shared_mem": self._driver.attribute(cuda.MAX_SHARED_OPTIN),
             "max_num_regs": self._driver.attribute(cuda.MAX_REGISTERS),
@@ -66,7 +68,7 @@ class Utils:
 
     def fill_tma_descriptor(self, pointer: int, swizzle: int, elem_size: int, elem_type: int, block: Sequence[int],
                             shape: Sequence[int], strides: Sequence[int], padding: int) -> Any:  # fmt: skip
-        """A tensor map of a host-side descriptor; Triton lists dimensions outermost first."""
+        """Return the tensor map of a host-side descriptor. Triton lists dimensions outermost first."""
         return self._driver.encode_tiled(
             data_type=elem_type,
             pointer=pointer,
@@ -79,7 +81,8 @@ class Utils:
 
 
 class Launcher:
-    """Launches one compiled kernel: turns its bound arguments into parameters, as its signature says."""
+    """Launches one compiled kernel: converts the bound arguments to kernel parameters, according to the kernel's
+    signature."""
 
     def __init__(self, source: Any, metadata: Any, *, driver: Any) -> None:
         self._driver = driver
@@ -89,7 +92,10 @@ class Launcher:
         self._launch: Any = None
 
     def __call__(self, x: int, y: int, z: int, stream: int, function: int, *rest: Any) -> None:
-        """As Triton's launchers are called; `rest` is packed metadata, launch metadata, two hooks, the arguments."""
+        """Launch the kernel on a grid of x * y * z programs, with the arguments that Triton passes to its launchers.
+
+        `rest` holds packed metadata, launch metadata, two hooks, and then the kernel's arguments.
+        """
         values = self._values(rest[4:])
         blocks = x * y * z * self._metadata.num_ctas
         scratch = (self._metadata.global_scratch_size, self._metadata.global_scratch_align)
@@ -115,7 +121,8 @@ class Launcher:
         return self._driver.prepare(function, shape)
 
     def _scratch(self, blocks: int, size: int, alignment: int, *, stream: int) -> int:
-        """Memory for descriptors that the kernel makes on the device."""
+        """Return the address of memory in which the kernel stores the descriptors that it makes on the device; 0 if it
+        makes none."""
         if not size:
             return 0
         from triton.runtime import _allocation
@@ -132,31 +139,33 @@ class Launcher:
                 values += _flat(kind, argument)
         return values
 
-    def _descriptor(self, argument: Any, map_of: Any) -> list[tuple[str, Any]]:
-        """A host-side descriptor: its map where the kernel uses the copy engine, its pointer where it does not."""
+    def _descriptor(self, argument: Any, map_format: Any) -> list[tuple[str, Any]]:
+        """Return the kernel parameters of a host-side descriptor: a tensor map if the kernel uses the copy engine, else
+        a pointer, each followed by shape and strides."""
         shape = [("i32", length) for length in argument.shape]
         strides = [("i64", stride) for stride in argument.strides]
         is_nan = argument.padding == "nan"
-        if map_of is None:
+        if map_format is None:
             wide = [("i64", length) for length in (*argument.shape, *argument.strides)]
             return [("*", argument.base), *wide, ("i1", is_nan), *shape, *strides]
         utils = Utils(self._driver)
         tensor_map = utils.fill_tma_descriptor(
-            argument.base.data_ptr(), map_of["swizzle"], map_of["elem_size"], _HOST_TYPE[map_of["elem_type"]],
-            map_of["block_size"], list(argument.shape), list(argument.strides), int(is_nan),
+            argument.base.data_ptr(), map_format["swizzle"], map_format["elem_size"],
+            _HOST_TYPE[map_format["elem_type"]], map_format["block_size"], list(argument.shape),
+            list(argument.strides), int(is_nan),
         )  # fmt: skip
         return [("map", tensor_map), *shape, *strides]
 
 
 def _flat(kind: Any, argument: Any) -> list[tuple[str, Any]]:
-    """Tuples as their members, constants not at all."""
+    """Return (kind, value) of an argument: one per member of a tuple, none for a compile-time constant."""
     if isinstance(kind, tuple):
         return [value for k, a in zip(kind, argument, strict=True) for value in _flat(k, a)]
     return [] if kind == "constexpr" else [(kind, argument)]
 
 
 def _word(kind: str, value: Any) -> int:
-    """A parameter as the first bytes of a 64-bit word."""
+    """Return a parameter as a 64-bit word; a shorter value takes the low bytes."""
     if kind[0] == "*":
         return int(value.data_ptr()) if hasattr(value, "data_ptr") else int(value or 0)
     if kind == "bf16":
@@ -173,20 +182,20 @@ def _address(tensor_map: Any) -> int:
 
 
 def install(driver: Any, *, stream: int, capability: int) -> None:
-    """Make a driver of ours Triton's active one, for this process and a compute capability such as 90."""
+    """Make `driver` Triton's active driver in this process, for a stream and a compute capability such as 90."""
     from triton.backends.compiler import GPUTarget
     from triton.backends.driver import DriverBase
     from triton.backends.nvidia import compiler
     from triton.runtime import cache
     from triton.runtime.driver import driver as active
 
-    # Both are part of the names in the cache. To ask ptxas needs a fork, which a worker may not; to hash all of Triton
-    # takes a second. The builder's own cache is keyed by Triton's version.
+    # Both values are part of the names in the cache. Asking ptxas needs a fork, which a worker must not do, and hashing
+    # all of Triton takes a second. The harness keys its own cache by Triton's version instead.
     compiler.get_ptxas_version = lambda arch=0: "as the build found it"
     cache.triton_key = lambda: "as the build found it"
 
     class TorchlessDriver(DriverBase):  # type: ignore[misc]
-        """See triton.backends.driver.DriverBase."""
+        """Triton's driver without torch: see triton.backends.driver.DriverBase."""
 
         def __init__(self) -> None:
             self.utils = Utils(driver)
@@ -212,7 +221,7 @@ def install(driver: Any, *, stream: int, capability: int) -> None:
             raise ImportError(_TORCH)
 
         def get_benchmarker(self) -> Any:
-            raise RuntimeError("nothing can be timed in a candidate: mark constants as knobs instead")
+            raise RuntimeError("a candidate cannot time anything: mark constants as knobs instead")
 
     active.set_active(TorchlessDriver())
 
@@ -221,7 +230,7 @@ def install(driver: Any, *, stream: int, capability: int) -> None:
 
 
 class _NoTorch:
-    """Answers `import torch` with a sentence."""
+    """An import hook that answers `import torch` with an ImportError that says what to use instead."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         if name.partition(".")[0] == "torch":
@@ -229,7 +238,7 @@ class _NoTorch:
 
 
 def import_candidate(folder: Path) -> types.ModuleType:
-    """The candidate as a module. Raises whatever its own code raises."""
+    """Import the candidate from a folder and return its module. Raises whatever the candidate's code raises."""
     sys.meta_path.insert(0, _NoTorch())
     spec = importlib.util.spec_from_file_location("candidate", folder / CANDIDATE)
     assert spec is not None
@@ -241,7 +250,7 @@ def import_candidate(folder: Path) -> types.ModuleType:
 
 
 class Entry:
-    """The candidate's function with its buffers wrapped in handles."""
+    """The candidate's entry function, called with addresses, which it receives as tensors."""
 
     def __init__(self, module: types.ModuleType, signature: dict[str, Any], device: Device) -> None:
         self._function = getattr(module, signature["entry"])
@@ -250,7 +259,7 @@ class Entry:
         self._device = device
 
     def __call__(self, pointers: Sequence[int], sizes: Sequence[int]) -> None:
-        """One call. Raises whatever the candidate's own code raises."""
+        """Call the entry once, with the addresses of its buffers. Raises whatever the candidate's code raises."""
         lengths = dict(zip(self._sizes, sizes, strict=False))
         handles = [
             Tensor(pointer, [lengths[name] for name in argument["shape"]], DTYPES[argument["dtype"]])
@@ -261,12 +270,15 @@ class Entry:
 
 
 def load(folder: str, driver: cuda.Driver, stream: int) -> Callable[[list[int], list[int], int], int]:
-    """The worker's call of a candidate that compiling/triton.py has built."""
+    """Load a Triton candidate from the folder of its build; return a function that calls its entry.
+
+    The function takes addresses of the buffers, sizes, and a stream, which is ignored; it returns 0.
+    """
     set_environment(Path(folder))
     import triton
     from triton import knobs
 
-    knobs.cache.manager_class = _found_only()
+    knobs.cache.manager_class = _built_cache()
     signature = json.loads((Path(folder) / SIGNATURE).read_text(encoding="utf-8"))
     install(driver, stream=stream, capability=signature["capability"])
     device = Device(driver, stream=stream)
@@ -281,12 +293,13 @@ def load(folder: str, driver: cuda.Driver, stream: int) -> Callable[[list[int], 
 
 
 def set_environment(folder: Path) -> None:
-    """Before Triton is imported."""
+    """Set Triton's environment variables for a folder with a cache of kernels. Call this before Triton is imported."""
     os.environ |= ENVIRONMENT | {"TRITON_HOME": str(folder), "TRITON_CACHE_DIR": str(folder / CACHE)}
 
 
-def _found_only() -> type:
-    """A cache that knows what the build stored, wherever it lies now, and stores nothing."""
+def _built_cache() -> type:
+    """Return a class for Triton's cache that reads the kernels of the build, wherever the folder lies now, and stores
+    nothing."""
     from triton.runtime.cache import FileCacheManager
 
     class BuiltCache(FileCacheManager):  # type: ignore[misc]
@@ -296,7 +309,7 @@ def _found_only() -> type:
         def get_group(self, filename: str) -> dict[str, str]:
             group = Path(self.cache_dir) / f"__grp__{filename}"
             if not group.exists():
-                raise NotCompiled("a kernel is launched in a way that the build did not see")
+                raise NotCompiled("a kernel is launched with a specialisation that the build did not compile")
             names = json.loads(group.read_text(encoding="utf-8"))["child_paths"]
             return {name: str(group.with_name(name)) for name in names}
 
