@@ -120,6 +120,14 @@ Inputs = Annotated[
         help="Check the candidate on the inputs that a failed verdict names, without a score.",
     ),
 ]
+Reveal = Annotated[
+    bool,
+    typer.Option(
+        "--reveal",
+        help="If the candidate fails in a hidden case, say which one, with the worst element, its value and the right "
+        "value. For the owner of the task: a run never shows this to what proposes candidates.",
+    ),
+]
 MoreAttempts = Annotated[
     int | None, typer.Option("--attempts", metavar="N", min=1, help="Allow N asks more than the run was allowed.")
 ]

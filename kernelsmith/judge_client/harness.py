@@ -119,6 +119,13 @@ class HarnessProcess:
         """Judge a candidate; the future raises what JudgeProcess.ask raises, never for a candidate's fault."""
         return self._pool.submit(self._judge, candidate, incumbent)
 
+    def judge_revealed(self, candidate: Candidate) -> Verdict:
+        """Judge a candidate without an incumbent; the verdict says what went wrong in a hidden case.
+
+        For the owner of the task only: no run calls this, because proposers read what a run records.
+        """
+        return self._pool.submit(self._judge, candidate, None, reveal_hidden=True).result()
+
     def prepare(self, candidates: Sequence[Candidate]) -> None:
         """Build ahead what may be judged next, where that disturbs nobody: for a GPU, and with cores to spare."""
         if self._device.partition(":")[0] != "cuda" or affordable() < 1:
@@ -166,10 +173,10 @@ class HarnessProcess:
             self._judge_process = None
         self._give_core_back()
 
-    def _judge(self, candidate: Candidate, incumbent: Opponent | None) -> Verdict:
+    def _judge(self, candidate: Candidate, incumbent: Opponent | None, *, reveal_hidden: bool = False) -> Verdict:
         """Measure a candidate and, if it passes, let it contend; no other process gets the device in between."""
         with leased(self._device):
-            measured = self._verdict("measure", candidate)
+            measured = self._verdict("measure", candidate, **({"reveal_hidden": True} if reveal_hidden else {}))
             if measured.measurement is None:
                 return measured
             claim = {

@@ -87,6 +87,8 @@ class Measure:
     candidate: Source
     racing_above_s: float | None = None
     """Seconds per call: a candidate whose first batches are all slower is scored from those; None = no race."""
+    reveal_hidden: bool = False
+    """Whether the verdict names a hidden case and what went wrong in it. Only `kernelsmith judge --reveal` asks so."""
 
 
 @dataclass(frozen=True, slots=True)
