@@ -62,7 +62,7 @@ def _keys(model: type[BaseModel], table: str = "") -> Iterator[tuple[str, str]]:
     """Yield table and key of every setting; the table of a key at the top of the file is empty."""
     for name, field in model.model_fields.items():
         yield table, name
-        if inner := _model_in(field.annotation):
+        if inner := model_in(field.annotation):
             yield from _keys(inner, f"{table}.{name}" if table else name)
 
 
@@ -75,7 +75,7 @@ def _wanted(location: Location) -> str:
         if model is None or name not in model.model_fields:
             break
         field = model.model_fields[name]
-        wanted, model = field.description or wanted, _model_in(field.annotation)
+        wanted, model = field.description or wanted, model_in(field.annotation)
     return wanted
 
 
@@ -84,14 +84,14 @@ def _model_at(location: Location) -> type[BaseModel]:
     model: type[BaseModel] = TaskFile
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation) or model
+            model = model_in(model.model_fields[part].annotation) or model
     return model
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
     """Return the table of the schema that a field's annotation holds, or None for a plain value."""
     if parts := typing.get_args(annotation):
-        return next((model for part in parts if (model := _model_in(part))), None)
+        return next((model for part in parts if (model := model_in(part))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
