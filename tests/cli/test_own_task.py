@@ -78,8 +78,8 @@ def test_a_task_that_does_not_fit_into_memory_is_one_line_that_names_the_case(cl
     done = cli(*(word.format(kernel=kernel) for word in command))
     assert done.returncode == 2, done.stderr
     said = done.stderr.splitlines()[-1] if command[0] != "run" else done.stderr
-    assert "task.toml: case main: its buffers take 596.2 GiB and judging them about" in said
-    assert "may be taken here, 80% of the free memory: make its sizes smaller" in said
+    assert "task.toml: case main: its arrays take 596.2 GiB and judging them about" in said
+    assert "which is 80% of the free memory of this machine; make its sizes smaller" in said
 
 
 def test_a_run_that_never_began_goes_on_with_the_repaired_folder(cli, mine, card):

@@ -66,7 +66,11 @@ def test_a_triton_worker_which_cannot_read_the_contract_knows_the_same_element_s
 
 def test_the_judge_takes_its_policy_from_the_contract():
     policy = contract.timing_policy()
-    margins = (module("judging.duel").MARGIN, module("judging.contention").CLEAR, module("judging.audit").ALLOWED)
+    margins = (
+        module("judging.duel").MARGIN,
+        module("judging.contention").CLEAR_FACTOR,
+        module("judging.audit").ALLOWED,
+    )
     assert margins == (policy["duel"]["margin"], policy["duel"]["clear_factor"], policy["audit"]["tolerance"])
     assert module("devices.cpu").PACE.noise == policy["cpu"]["noise"]
     assert policy["duel"]["margin"] == verdict.Duel.MARGIN

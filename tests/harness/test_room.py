@@ -30,8 +30,8 @@ def test_the_line_names_the_case_what_it_takes_and_what_may_be_taken():
     with pytest.raises(TaskFault) as refused:
         room.check(task, free_bytes=100 * MIB)
     assert str(refused.value) == (
-        f"task.toml: case large: its buffers take 14 MiB and judging them about {peak >> 20} MiB; "
-        "80 MiB may be taken here, 80% of the free memory: make its sizes smaller"
+        f"task.toml: case large: its arrays take 14 MiB and judging them about {peak >> 20} MiB, "
+        "more than 80 MiB, which is 80% of the free memory of this machine; make its sizes smaller"
     )
 
 
@@ -47,7 +47,7 @@ def test_a_task_of_many_gigabytes_is_refused_before_its_benchmark_is_tried(tmp_p
     folder = Path(shutil.copytree(SMALL, tmp_path / "mine"))
     text = (folder / "task.toml").read_text()
     (folder / "task.toml").write_text(text.replace("M = 64, N = 64", "M = 400000, N = 400000"))
-    with pytest.raises(TaskFault, match=r"case main: its buffers take 596\.2 GiB and judging them about"):
+    with pytest.raises(TaskFault, match=r"case main: its arrays take 596\.2 GiB and judging them about"):
         benchmark_check.load(folder)
 
 

@@ -27,8 +27,8 @@ def check(task: Task, *, free_bytes: int) -> None:
         buffers, peak = buffer_bytes(task, case), peak_bytes(task, case)
         if peak > may_take:
             raise TaskFault(
-                f"task.toml: case {case.name}: its buffers take {_size(buffers)} and judging them about "
-                f"{_size(peak)}; {_size(may_take)} may be taken here, {SHARE:.0%} of the free memory: "
+                f"task.toml: case {case.name}: its arrays take {_size(buffers)} and judging them about "
+                f"{_size(peak)}, more than {_size(may_take)}, which is {SHARE:.0%} of the free memory of this machine; "
                 "make its sizes smaller"
             )
 
