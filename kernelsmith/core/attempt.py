@@ -85,7 +85,7 @@ class Ask:
     number: int
     directive: Directive
     seen: int = -1
-    """The highest attempt number that the strategy knew when it made the directive; -1 means that no attempt existed."""
+    """The highest attempt number when the strategy made the directive; -1 means that no attempt existed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Promotion(StrEnum):
     FIRST = "first"
     """No candidate had passed before."""
     CLEAR = "clear"
-    """Its slowest batch is faster than the incumbent's fastest by the timing policy's `clear_factor`, without a duel."""
+    """Its slowest batch was faster than the incumbent's fastest by the policy's `clear_factor`; no duel was needed."""
     DUEL = "duel"
     """It won a duel against the incumbent."""
 
