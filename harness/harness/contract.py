@@ -52,8 +52,8 @@ def capability(architecture: str) -> int:
 
 
 def pace(*tables: str) -> dict[str, Any]:
-    """Return the keyword arguments of clock.Pace, merged from tables of the timing policy such as `cuda`. A later table
-    overrides an earlier one.
+    """Return the keyword arguments of timing.plan.Pace, merged from tables of the timing policy such as `cuda`. A later
+    table overrides an earlier one.
     """
     merged = {key: value for table in tables for key, value in TIMING[table].items()}
     return {key: tuple(value) if isinstance(value, list) else value for key, value in merged.items()}

@@ -37,7 +37,7 @@ class Spec(Protocol):
         ...
 
     def build(self, run: Run, task: Task, log: "Store") -> Proposer:
-        """Return the proposer of a run that `log` holds. Raises UsageError if something the proposer needs is missing."""
+        """Return the proposer of a run that `log` holds. Raises UsageError if the proposer lacks something."""
         ...
 
 
@@ -117,7 +117,7 @@ class FolderSpec:
         return f"folder:{self.folder}"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Check that the folder holds a file in a language of the task. Raises UsageError if not, or if `usd` is set."""
+        """Check that the folder holds a file in a language of the task. Raises UsageError if not, or if usd is set."""
         from kernelsmith.propose.folder import FolderProposer
 
         _refuse_usd(config)

@@ -136,7 +136,7 @@ class Exchanges(Protocol):
     """The recorded model calls of one run. Methods raise LogError if the log cannot be read or written."""
 
     def exchanges(self, ask_number: int) -> tuple[Exchange, ...]:
-        """Return the recorded calls for an ask, oldest first, from which a resumed run takes a reply it has paid for."""
+        """Return the recorded calls for an ask, oldest first; a resumed run reuses a reply that was paid for."""
         ...
 
     def keep(self, exchange: Exchange) -> None:

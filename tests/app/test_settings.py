@@ -26,7 +26,7 @@ def test_the_file_knows_exactly_the_keys_of_a_run_config(file_of):
     for table, holder in (("", RunConfig), ("[budget]\n", Budget)):
         with pytest.raises(ConfigError) as refused:
             configured(file_of(f"{table}nonsense = 1\n"), {"task": "t"})
-        known = str(refused.value).partition("known are ")[2].split(", ")
+        known = str(refused.value).partition("use one of ")[2].split(", ")
         assert known == [field.name for field in fields(holder)]
 
 

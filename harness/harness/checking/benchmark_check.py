@@ -22,7 +22,7 @@ from harness.task import Arrays, Case, Task, Tolerance
 
 FILE = "benchmark.py"
 SAME = 1e-4
-"""Relative difference up to which two results of a reference are equal: sums of other lengths are rounded otherwise."""
+"""Relative difference up to which two results of a reference count as equal; rounding depends on the batch's shape."""
 Shapes = Mapping[str, tuple[int, ...]]
 T = TypeVar("T")
 
