@@ -1,9 +1,9 @@
-"""Honest and dishonest arithmetic in numpy: what a kernel that computes so would write.
+"""Emulates in numpy the rounding of kernels that compute honestly, and of kernels that compute with less precision.
 
-Matrices are float32 arrays [..., rows, K] of the values that the type can hold, so that many small problems are
-computed at once. What a tensor core does to fp8 products follows Khattak and Mikaitis, "Accurate models of NVIDIA
-tensor cores" (2025), and the measurements in docs/experiments.md: it aligns the products of 32 terms and the
-accumulator to the largest of them, keeps 13 bits behind its leading one, and truncates.
+Matrices are float32 arrays [..., rows, K] whose values the element type can represent; leading dimensions are separate
+problems. The model of fp8 tensor cores follows Khattak and Mikaitis, "Accurate models of NVIDIA tensor cores" (2025),
+and measurements in docs/experiments.md: they align 32 products and the accumulator to the largest of these, keep 13
+bits after its leading bit, and truncate.
 """
 
 import math
@@ -15,19 +15,21 @@ from numpy.typing import NDArray
 from harness.checking.rounding import Values, rounded
 
 Product = Callable[[Values, Values], NDArray[np.floating]]
-"""C = A Bᵀ as accumulated, not yet rounded to the output's type."""
+"""Computes C = A Bᵀ from A and B, as accumulated, before C is rounded to the output's type."""
 
 TENSOR_STEP, TENSOR_BITS = 32, 13
+"""fp8 tensor cores: products that are added at once, and bits that are kept after the leading one."""
 HALF_STEP = 16
-"""Terms that a tensor core adds before it rounds to fp16."""
+"""Products that a tensor core adds before it rounds the sum to fp16."""
 TILE = 64
+"""Terms along K in one tile."""
 
 
 # --- products: honest orders ----------------------------------------------------------------------------------------
 
 
 def sequential(a: Values, b: Values) -> Values:
-    """One term after the other."""
+    """Return A Bᵀ with the terms of each sum added one after the other in fp32."""
     total = np.zeros((*a.shape[:-1], b.shape[-2]), np.float32)
     for k in range(a.shape[-1]):
         total += a[..., :, None, k] * b[..., None, :, k]
@@ -35,12 +37,12 @@ def sequential(a: Values, b: Values) -> Values:
 
 
 def reversed_order(a: Values, b: Values) -> Values:
-    """The last term first."""
+    """Return A Bᵀ with the terms of each sum added in fp32 from the last to the first."""
     return sequential(a[..., ::-1], b[..., ::-1])
 
 
 def pairwise(a: Values, b: Values) -> Values:
-    """Halves, and halves of halves."""
+    """Return A Bᵀ in fp32 by pairwise summation: each sum is the sum of its two halves, down to 8 terms."""
     terms = a.shape[-1]
     if terms <= 8:
         return sequential(a, b)
@@ -49,7 +51,7 @@ def pairwise(a: Values, b: Values) -> Values:
 
 
 def by_tiles(a: Values, b: Values) -> Values:
-    """A sum for each tile along K, added to the total."""
+    """Return A Bᵀ in fp32 with a separate sum for each tile of 64 terms, added to the total."""
     total = np.zeros((*a.shape[:-1], b.shape[-2]), np.float32)
     for part in _slabs(a, b, step=TILE):
         total += sequential(*part)
@@ -57,13 +59,13 @@ def by_tiles(a: Values, b: Values) -> Values:
 
 
 def split_k(a: Values, b: Values, *, parts: int = 4) -> Values:
-    """Partial sums in fp32, added at the end."""
+    """Return A Bᵀ with K split into `parts`, whose fp32 partial sums are added at the end."""
     total: Values = np.sum(_partial(a, b, parts=parts, product=sequential), axis=0, dtype=np.float32)
     return total
 
 
 def fast_accumulation(a: Values, b: Values) -> NDArray[np.floating]:
-    """As the tensor cores add fp8 products: the vendor's own way."""
+    """Return A Bᵀ as fp8 tensor cores accumulate it ("fast accumulation", as the vendor's library does)."""
     total = np.zeros((*a.shape[:-1], b.shape[-2]))
     for left, right in _slabs(a, b, step=TENSOR_STEP):
         terms = left[..., :, None, :].astype(np.float64) * right[..., None, :, :]
@@ -75,7 +77,7 @@ def fast_accumulation(a: Values, b: Values) -> NDArray[np.floating]:
 
 
 def fast_accumulation_by_parts(a: Values, b: Values) -> NDArray[np.floating]:
-    """The same in two partial sums, added in fp32."""
+    """Return A Bᵀ with K split in two; tensor cores accumulate each half, and the halves are added in fp32."""
     total: NDArray[np.floating] = np.sum(_partial(a, b, parts=2, product=fast_accumulation), axis=0)
     return total
 
@@ -89,7 +91,7 @@ def _truncated(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fp16_accumulation(a: Values, b: Values) -> Values:
-    """The total is rounded to fp16 after every step."""
+    """Return A Bᵀ with the total rounded to fp16 after every 16 terms."""
     total = np.zeros((*a.shape[:-1], b.shape[-2]), np.float32)
     for left, right in _slabs(a, b, step=HALF_STEP):
         total = (total + left @ np.swapaxes(right, -1, -2)).astype(np.float16).astype(np.float32)
@@ -97,7 +99,7 @@ def fp16_accumulation(a: Values, b: Values) -> Values:
 
 
 def fp16_fast_accumulation(a: Values, b: Values) -> NDArray[np.floating]:
-    """As the tensor cores add fp8 products into fp16."""
+    """Return A Bᵀ as fp8 tensor cores accumulate it in fp16."""
     total = np.zeros((*a.shape[:-1], b.shape[-2]))
     for left, right in _slabs(a, b, step=TENSOR_STEP):
         terms = left[..., :, None, :].astype(np.float64) * right[..., None, :, :]
@@ -109,7 +111,7 @@ def fp16_fast_accumulation(a: Values, b: Values) -> NDArray[np.floating]:
 
 
 def bf16_partials(parts: int, product: Product = sequential) -> Product:
-    """Split along K, the partial sums kept in bf16."""
+    """Return a product that splits K into `parts` and rounds the partial sums to bf16 before it adds them."""
 
     def computed(a: Values, b: Values) -> Values:
         kept = [rounded(part.astype(np.float32), "bfloat16") for part in _partial(a, b, parts=parts, product=product)]
@@ -120,7 +122,7 @@ def bf16_partials(parts: int, product: Product = sequential) -> Product:
 
 
 def bf16_running_sum(parts: int, product: Product = sequential) -> Product:
-    """Split along K, each partial sum added to a total in bf16, as atomics in the output would."""
+    """Return a product that splits K into `parts` and adds each to a bf16 total, as atomic additions would."""
 
     def computed(a: Values, b: Values) -> Values:
         total = np.zeros((*a.shape[:-1], b.shape[-2]), np.float32)
@@ -132,12 +134,12 @@ def bf16_running_sum(parts: int, product: Product = sequential) -> Product:
 
 
 def fp8_inputs(a: Values, b: Values) -> Values:
-    """Inputs rounded to e4m3."""
+    """Return A Bᵀ of inputs that are first rounded to fp8 (e4m3)."""
     return sequential(rounded(a, "float8_e4m3fn"), rounded(b, "float8_e4m3fn"))
 
 
 def dropped_bits(bits: int, *, of: int, product: Product = sequential) -> Product:
-    """Inputs without the last of their `of` bits of mantissa."""
+    """Return a product of inputs in which the last `bits` of their `of` mantissa bits are zeroed."""
     mask = np.uint32(0xFFFFFFFF << 23 - of + bits & 0xFFFFFFFF)
 
     def computed(a: Values, b: Values) -> NDArray[np.floating]:
@@ -148,7 +150,7 @@ def dropped_bits(bits: int, *, of: int, product: Product = sequential) -> Produc
 
 
 def skipped_slice(product: Product = sequential) -> Product:
-    """One slice in 64 along K is left out; of fewer terms, one term."""
+    """Return a product that leaves out one of 64 slices along K, but at least one term."""
 
     def computed(a: Values, b: Values) -> NDArray[np.floating]:
         width = max(1, a.shape[-1] // 64)
@@ -170,7 +172,7 @@ def _partial(a: Values, b: Values, *, parts: int, product: Product) -> list[NDAr
 
 EPSILON = 1e-6
 LANES = 512
-"""Of a block that walks along a row, each with a sum of its own."""
+"""Threads of a block that sums a row; each thread has a partial sum of its own."""
 
 
 def normalized(
@@ -184,9 +186,10 @@ def normalized(
     root_error: float = 0.0,
     skipped: int = 0,
 ) -> Values:
-    """x / sqrt(mean(x²) + eps) w, row by row: squares and their sums in `sum_type`, the root off by `root_error`.
+    """Return the RMS norm of each row, x / sqrt(mean(x²) + epsilon) · weight.
 
-    `skipped` terms at the end of each row are left out of the sum; x times its scale is rounded to `scaled_type`.
+    Squares and their sums are rounded to `sum_type`; `order` may permute the squares of a row, and the last `skipped`
+    of them are left out. The root has the relative error `root_error`; x times its scale is rounded to `scaled_type`.
     """
     squares = order(_stored(x * x, sum_type))[..., : x.shape[-1] - skipped]
     mean = _row_sum(squares, sum_type=sum_type) / np.float32(x.shape[-1]) + np.float32(epsilon)
@@ -195,7 +198,7 @@ def normalized(
 
 
 def _row_sum(squares: Values, *, sum_type: str) -> Values:
-    """A sum for each lane, then halves of what is left; every step is rounded."""
+    """Return the sum of each row: one partial sum per lane, then a tree over the lanes; all rounded to `sum_type`."""
     lanes = np.zeros((*squares.shape[:-1], min(LANES, squares.shape[-1])), np.float32)
     for first in range(0, squares.shape[-1], LANES):
         part = squares[..., first : first + LANES]
@@ -221,17 +224,17 @@ LOG2_E = np.float32(1.44269504)
 LN2 = (np.float32(0.693359375), np.float32(-2.12194440e-4))
 """ln 2 in two parts, the first short enough that its multiples are exact (Cody and Waite, 1980)."""
 LEAST = np.float32(-87.0)
-"""Below it an exponential is subnormal in fp32."""
+"""Arguments below this have a subnormal exponential in fp32."""
 
 
 def rounded_exponential(x: Values) -> Values:
-    """The correctly rounded exponential."""
+    """Return the exponential of fp32 values, correctly rounded to fp32."""
     with np.errstate(over="ignore", under="ignore"):
         return np.exp(x.astype(np.float64)).astype(np.float32)
 
 
 def taylor_exponential(degree: int) -> Exponential:
-    """2**n times the Taylor polynomial of what is left, all in fp32."""
+    """Return an fp32 exponential: 2**n times the Taylor polynomial of the rest x - n ln 2, of the given degree."""
 
     def exponential(x: Values) -> Values:
         bounded = np.maximum(x, LEAST)
@@ -246,7 +249,7 @@ def taylor_exponential(degree: int) -> Exponential:
 
 
 def narrow_exponential(dtype: str) -> Exponential:
-    """The exponential, rounded to a narrow type."""
+    """Return an exponential whose results are rounded to the narrow type `dtype`."""
     return lambda x: _stored(rounded_exponential(x), dtype)
 
 
@@ -260,9 +263,10 @@ def softmaxed(
     result_type: str = "float32",
     top_is_deducted: bool = True,
 ) -> Values:
-    """Softmax of each row, its terms summed in `lanes` chains in fp32, the last `skipped` terms left out.
+    """Return the softmax of each row, with the terms summed in fp32 in `lanes` interleaved partial sums.
 
-    The result is rounded to `result_type`, and `dropped` of its 23 mantissa bits are zeroed.
+    The last `skipped` terms are left out of the sum. The result is rounded to `result_type`, and the last `dropped` of
+    its 23 mantissa bits are zeroed. The row's largest value is subtracted first if `top_is_deducted`.
     """
     top = np.max(x, axis=-1, keepdims=True) if top_is_deducted else np.float32(0)
     terms = exponential(x - top)
@@ -273,7 +277,7 @@ def softmaxed(
 
 
 def _sum_in_lanes(terms: Values, *, lanes: int) -> Values:
-    """One chain of additions a lane; the lanes' sums, and what fills no whole vector, one after the other."""
+    """Return the fp32 sum of each row: one partial sum per lane, then these and the remaining terms in sequence."""
     whole = terms.shape[-1] // lanes * lanes
     vectors = terms[..., :whole].reshape(*terms.shape[:-1], -1, lanes)
     sums = np.add.accumulate(vectors, axis=-2, dtype=np.float32)[..., -1, :]

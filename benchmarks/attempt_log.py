@@ -2,10 +2,10 @@
 
     python benchmarks/attempt_log.py [--rows 50000]
 
-The log is synthetic: `--rows` attempts in runs of 5,000, written straight into a new database of this schema, with 20
-metrics an attempt, two sources in five attempts, and batches for promoted attempts. A second log holds one run of 1,000
-attempts. Prints the best and the median of five whole processes for each command, and the target where there is one.
-`--rows 1000000` takes about 3 GB in the folder for temporary files.
+The log is synthetic: `--rows` attempts in runs of 5,000, inserted into a new database by SQL, with 20 metrics per
+attempt, two different sources per five attempts, and batches for promoted attempts. A second log holds one run of 1,000
+attempts. Each command runs in five new processes; the table shows the fastest, the median and, if there is one, the
+target. `--rows 1000000` takes about 3 GB in the folder for temporary files.
 """
 
 import argparse
@@ -59,7 +59,7 @@ SOURCE = "\n".join(f"for (int i{n} = 0; i{n} < M; i{n} += {n}) C[i{n}] += A[i{n}
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much a synthetic log holds."""
+    """The number of runs in a synthetic log, and of attempts in each run."""
 
     runs: int
     length: int
@@ -67,7 +67,7 @@ class Size:
 
 
 def write(path: Path, size: Size) -> None:
-    """Write a log of this size."""
+    """Write a new synthetic log to `path`."""
     open_store(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA synchronous=OFF")
@@ -92,12 +92,12 @@ def _write_run(connection: sqlite3.Connection, run_id: int, length: int) -> None
     _insert(connection, tables.samples, (row for attempt_id in promoted for row in _samples(attempt_id)))
 
 
-def _insert(connection: sqlite3.Connection, table: Table, found: Any) -> None:
-    """Insert rows that are given as mappings; a column that they lack is NULL."""
+def _insert(connection: sqlite3.Connection, table: Table, mappings: Any) -> None:
+    """Insert rows given as mappings from column names to values; a column that a mapping lacks is NULL."""
     names = [name for name in table.c.keys() if name != "id" or table in (tables.runs, tables.attempts)]  # noqa: SIM118
     quoted = ", ".join(f'"{name}"' for name in names)
     statement = f"INSERT OR IGNORE INTO {table.name} ({quoted}) VALUES ({', '.join('?' * len(names))})"
-    connection.executemany(statement, ([_stored(row.get(name)) for name in names] for row in found))
+    connection.executemany(statement, ([_stored(row.get(name)) for name in names] for row in mappings))
 
 
 def _stored(value: object) -> object:
@@ -119,7 +119,7 @@ def _ask(run_id: int, number: int) -> Mapping[str, object]:
 
 
 def _attempt(run_id: int, number: int, length: int) -> Mapping[str, object]:
-    """Return a passing attempt, a tenth of a permille faster than the one before it; one in nine fails to build."""
+    """Return the row of a synthetic attempt: one in nine failed to build; of the others each is 0.01 % faster."""
     attempt_id = (run_id - 1) * length + number + 1
     is_passed = number % 9 != 0
     return {
@@ -177,25 +177,25 @@ def _time(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of the table."""
+    """A row of the table: its label, the seconds of each repetition, and the target in seconds."""
 
-    what: str
+    label: str
     seconds: Sequence[float]
     target_s: float | None = None
 
     def __str__(self) -> str:
         best, median = min(self.seconds), statistics.median(self.seconds)
         target = f"{self.target_s:8.3f}  {best / self.target_s:6.2f}" if self.target_s else ""
-        return f"{self.what:44s}  {best:8.3f}  {median:8.3f}  {target}"
+        return f"{self.label:44s}  {best:8.3f}  {median:8.3f}  {target}"
 
 
-def process(what: str, *arguments: str, target_s: float | None = None) -> Line:
-    """Measure a whole process of the command line."""
-    return Line(what, _repeated(lambda: _call([*CLI, *arguments])), target_s)
+def process(label: str, *arguments: str, target_s: float | None = None) -> Line:
+    """Measure a `kernelsmith` command as a whole process; `label` is its name in the table."""
+    return Line(label, _repeated(lambda: _call([*CLI, *arguments])), target_s)
 
 
 def opening(path: Path) -> Line:
-    """Measure opening a log for reading in this process, its first query included."""
+    """Measure opening a log for reading in this process, together with its first query."""
 
     def once() -> None:
         with open_reader(path) as log:
@@ -205,7 +205,7 @@ def opening(path: Path) -> Line:
 
 
 def compile_to(folder: Path) -> None:
-    """Let every process read compiled modules from a folder, as those of an installed program do."""
+    """Let all later processes cache compiled modules in `folder`, as an installed program does."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
 
@@ -225,7 +225,7 @@ def _repeated(call: Callable[[], object]) -> list[float]:
 
 
 def small(folder: Path) -> Iterator[Line]:
-    """Measure what every reader pays, and a run of 1,000 attempts."""
+    """Measure start-up costs (interpreter, imports, --help), and reading a run of 1,000 attempts."""
     path = folder / "small.db"
     write(path, Size(1, SHOWN))
     yield Line("python -c pass", _repeated(lambda: _call([sys.executable, "-c", "pass"])))
@@ -239,7 +239,7 @@ def small(folder: Path) -> Iterator[Line]:
 
 
 def large(folder: Path, *, attempts: int) -> Iterator[Line]:
-    """Measure a log of many runs of 5,000 attempts."""
+    """Measure reading commands on a log of `attempts` attempts, at least two runs of 5,000."""
     path, size = folder / "large.db", Size(max(attempts // RUN_LENGTH, 2), RUN_LENGTH)
     write(path, size)
     db = ("--db", str(path))

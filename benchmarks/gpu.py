@@ -1,13 +1,14 @@
-"""The Hopper figures: each task by the tuner, from the command line to the log.
+"""Measures whole searches on a Hopper GPU: `kernelsmith run` of each GPU task, with the tuner as proposer.
 
     python benchmarks/gpu.py [--keep FOLDER] [--harness-python PATH] [TASK:ATTEMPTS[:SECONDS] ...]
 
-Prints one line a task: first passing attempt and best as fractions of the dense peak, how far the best is from the
-vendor line in interleaved turns, the median seconds of an attempt from build to verdict, the duel and what follows a
-promotion not counted (of all that passed, and of those whose build had not been made ahead), what part of an attempt
-its guards take, all stages counted, also of all attempts together, and the attempts of an hour, everything counted but
-the opening. A task that takes longer than SECONDS is interrupted after the attempt in flight; with --keep, the attempt
-log stays in FOLDER.
+Prints one line per task:
+  - the first passing attempt and the best, as fractions of the dense peak, and the best's interleaved vendor ratio;
+  - median seconds of a passed attempt in build, correctness, timing and audit; the same without builds made ahead;
+  - the part of an attempt that its guards take, over all stages: median, largest, and over all attempts together;
+  - attempts per hour, without the time of opening the task.
+A search that takes longer than SECONDS is interrupted after the attempt in flight. With --keep, the attempt log stays
+in FOLDER.
 """
 
 import argparse
@@ -27,15 +28,15 @@ from kernelsmith.judge_client import gpu as card
 CLI = [sys.executable, "-m", "kernelsmith.cli"]
 TASKS = ("hopper_fp8_matmul:80", "hopper_bf16_matmul:60", "hopper_rmsnorm:30")
 JUDGING = ("build", "correctness", "timing", "audit")
-"""The stages that every attempt goes through, or may."""
+"""The stages whose seconds count as those of an attempt; the duel and what follows a promotion do not."""
 READY_S = 0.3
-"""A build that is waited for no longer was ready, or nearly, when the candidate was submitted."""
+"""An attempt whose build stage takes no longer than this was built ahead."""
 PUBLISHED = 0.713
-"""Of peak: the published run's best, on fp8."""
+"""Best utilization of the published run (fp8 matmul), as a fraction of peak."""
 
 
 def run(task: str, attempts: str, seconds: float | None, *, folder: Path, options: list[str]) -> float:
-    """Wall seconds of one search."""
+    """Run one search and return its wall seconds; after `seconds` it is interrupted (None = never)."""
     command = [*CLI, "run", task, "--proposer", "tuner", "--name", task, "--attempts", attempts, *options]
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
@@ -48,14 +49,14 @@ def run(task: str, attempts: str, seconds: float | None, *, folder: Path, option
 
 
 def attempts_of(task: str, *, folder: Path) -> list[dict[str, Any]]:
-    """What the log holds."""
+    """Return the attempts of a task's run in the log below `folder`, as `show --json` prints them."""
     shown = subprocess.run([*CLI, "show", task, "--json"], cwd=folder, capture_output=True, text=True, check=True)
-    found: list[dict[str, Any]] = json.loads(shown.stdout)["attempts"]
-    return found
+    attempts: list[dict[str, Any]] = json.loads(shown.stdout)["attempts"]
+    return attempts
 
 
 def line(task: str, attempts: list[dict[str, Any]], *, wall_s: float) -> str:
-    """One task's figures."""
+    """Return the line of one task, as the module's docstring describes it."""
     passed = [attempt for attempt in attempts if attempt["status"] == "passed"]
     if not passed:
         return f"{task}: {len(attempts)} attempts in {wall_s:.0f} s, none passed"
@@ -78,13 +79,13 @@ def line(task: str, attempts: list[dict[str, Any]], *, wall_s: float) -> str:
 
 
 def median_s(attempts: list[dict[str, Any]]) -> float:
-    """Seconds from build to verdict; not a number where there are none."""
+    """Return the median seconds of attempts in the stages of `JUDGING`; NaN if there are no attempts."""
     seconds = [sum(attempt["durations_s"].get(stage, 0.0) for stage in JUDGING) for attempt in attempts]
     return float(statistics.median(seconds or [math.nan]))
 
 
 def main() -> None:
-    """Run the tasks that are named, or all."""
+    """Search the tasks named on the command line, or all of `TASKS`, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tasks", nargs="*", default=TASKS)
     parser.add_argument("--keep", type=Path)
@@ -96,8 +97,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for named in arguments.tasks:
-            task, attempts, *seconds = named.split(":")
+        for argument in arguments.tasks:
+            task, attempts, *seconds = argument.split(":")
             wall_s = run(task, attempts, float(seconds[0]) if seconds else None, folder=folder, options=options)
             print(line(task, attempts_of(task, folder=folder), wall_s=wall_s), flush=True)
 

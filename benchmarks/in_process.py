@@ -1,4 +1,4 @@
-"""Opens a task in this process: benchmarks that look inside the judge share this. Workers run in their sandbox."""
+"""Opens a task in this process, for benchmarks that need the judge's internals. Workers run in the sandbox as usual."""
 
 import functools
 import os
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from kernelsmith.judge_client.process import SINGLE_THREADED
 
-# A judge is started with these variables: threads of numpy on the judge's one core would wait for one another. A
-# benchmark that times anything imports this module before numpy.
+# The agent starts a judge with these variables, because several numpy threads would share the judge's one core. A
+# benchmark must import this module before numpy.
 os.environ |= SINGLE_THREADED
 
 from harness.checking import benchmark_check
@@ -24,15 +24,17 @@ from kernelsmith.judge_client.lease import leased
 ROOT = Path(__file__).resolve().parent.parent
 DEVICES = {"cpu": "cpu", "cuda": "cuda:0"}
 SUFFIXES = {".c": "c", ".cu": "cuda", ".py": "triton"}
-"""Languages by a source's suffix."""
+"""Suffix of a source file -> language of the candidate."""
 
 
 @contextmanager
 def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterator[OpenTask]:
-    """Open a task as a judge does, on the kind of device that it is made for; the device is leased meanwhile.
+    """Yield a task that is open and calibrated on a device of its kind, and hold the lease of the device.
+
+    `cache` is the folder of built programs; `calibration_s` is how many seconds the peak is measured.
 
     Raises:
-        SystemExit: the task needs a GPU, and none answers.
+        SystemExit: if the task needs a GPU and this machine has none.
     """
     task = benchmark_check.load(ROOT / "tasks" / name)
     if task.device == "cuda" and (lack := gpu.missing()):
@@ -48,7 +50,7 @@ def opened_task(name: str, cache: Path, *, calibration_s: float = 1.0) -> Iterat
 
 @functools.cache
 def _device(kind: str, cache: Path, cores: machine.Cores) -> Device:
-    # One for the process: a second one would take the GPU context of the first for another program's.
+    # One device per process: a second one would take the first one's GPU context for that of another program.
     isolation = sandbox.probe()
     if kind == "cpu":
         from harness.devices.cpu import CpuDevice
@@ -60,7 +62,7 @@ def _device(kind: str, cache: Path, cores: machine.Cores) -> Device:
 
 
 def built(opened: OpenTask, text: str, *, language: str, folder: Path) -> Path:
-    """Build a candidate and return its artifact; one that does not build is a fault of the benchmark."""
+    """Build a candidate and return the path of its artifact. Raises AssertionError if the build fails."""
     source = folder / "candidate"
     source.write_text(text, encoding="utf-8")
     artifact = opened.build(source, language=language)

@@ -1,9 +1,10 @@
-"""What kernelsmith itself costs: start-up, reading a long log, and each step of the loop beside build and judge.
+"""Measures the time that kernelsmith itself takes: start-up, reading a long log, and the loop's steps.
 
     python benchmarks/overheads.py [--attempts 1000]
 
-The log is a synthetic run of the tuner on cpu_matmul, written through the store as the loop writes it: real sources of
-the last family, 28 batches an attempt, 40 promotions. No kernel is built. Prints medians of several repetitions.
+The log holds a synthetic run of the tuner on cpu_matmul, written through the store as the loop writes it: real sources
+of the last family, 28 batches per attempt, 40 promotions. No kernel is built or judged. Prints medians of several
+repetitions.
 """
 
 import argparse
@@ -54,36 +55,37 @@ REPETITIONS = 7
 
 
 def write(path: Path, task: Task, *, attempts: int) -> None:
-    """A log that holds one long run."""
+    """Write a new log that holds one run of this many synthetic attempts."""
     family = read_family(task.families[-1])
     with open_store(path) as store:
         config = RunConfig(task=task.name, proposer="tuner", budget=Budget(attempts=attempts + 1))
         run = store.create_run(config, name=NAME, task=snapshot_of(task.folder))
         store.note(run, Event(EventKind.OPENED, datetime.now(UTC), data=asdict(DEVICE)))
         for number in range(attempts):
-            record(store, run, attempt(number, family, promoted=number % max(attempts // PROMOTIONS, 1) == 1))
+            promoted = number % max(attempts // PROMOTIONS, 1) == 1
+            record(store, run, synthetic_attempt(number, family, promoted=promoted))
 
 
-def record(store: Store, run: Run, made: Attempt) -> None:
-    """What the loop writes for one attempt."""
-    store.ask(run, made.ask.directive)
-    store.note(run, Event(EventKind.JUDGING, made.started_at, made.number))
-    store.record(run, made)
+def record(store: Store, run: Run, attempt: Attempt) -> None:
+    """Write an attempt to the log as the loop does: its ask, the event that judging began, and the attempt."""
+    store.ask(run, attempt.ask.directive)
+    store.note(run, Event(EventKind.JUDGING, attempt.started_at, attempt.number))
+    store.record(run, attempt)
 
 
-def attempt(number: int, family: Family, *, promoted: bool) -> Attempt:
-    """A passed attempt with a source of its own; every tenth one is incorrect."""
+def synthetic_attempt(number: int, family: Family, *, promoted: bool) -> Attempt:
+    """Return a synthetic attempt with a source of its own; every tenth is incorrect, the others passed."""
     directive = Directive(Stance.REFINE, parent=number - 1 if number else None, reason="synthetic")
     ask = Ask(number, directive, seen=number - 1)
-    found = family.candidate(random.Random(number).choice(family.combinations))
-    candidate = type(found)(f"// {number}\n{found.source}", found.language, found.params)
+    drawn = family.candidate(random.Random(number).choice(family.combinations))
+    candidate = type(drawn)(f"// {number}\n{drawn.source}", drawn.language, drawn.params)
     verdict = passed(number, promoted=promoted) if number % 10 else Verdict(Status.INCORRECT, "worst element C[3,4]")
     proposal = Proposal(Origin.TUNER, "synthetic", candidate, directive.parent)
     return Attempt(number, ask, 0, proposal, verdict, datetime.now(UTC), 2.0)
 
 
 def passed(number: int, *, promoted: bool) -> Verdict:
-    """A verdict with everything that a promoted attempt has."""
+    """Return a synthetic verdict `passed` with measurement, batches and a duel; `promoted` sets its promotion."""
     time_us = 30_000.0 - number
     fraction = 2 * 1024**3 / (time_us * 1e-6) / PEAK
     around = Interval(time_us * 0.99, time_us * 1.01)
@@ -100,7 +102,7 @@ def passed(number: int, *, promoted: bool) -> Verdict:
 
 
 def median_s(work: Callable[[], object]) -> float:
-    """Median seconds of the repetitions."""
+    """Run `work` several times and return the median of its seconds."""
     times = []
     for _ in range(REPETITIONS):
         start = time.perf_counter()
@@ -110,12 +112,12 @@ def median_s(work: Callable[[], object]) -> float:
 
 
 def command_s(*arguments: str, folder: Path) -> float:
-    """Median seconds of one command of the command line, interpreter included."""
+    """Return the median seconds of a `kernelsmith` command, with the start of its interpreter."""
     return median_s(lambda: subprocess.run([*CLI, *arguments], cwd=folder, stdout=subprocess.DEVNULL, check=True))
 
 
 def ready(path: Path, task: Task) -> None:
-    """What `resume` does until it can propose."""
+    """Do what `resume` does until its first proposal: read the log, make a directive, let the tuner propose."""
     with open_store(path, create=False) as store:
         history = store.history(store.run(NAME))
         directive = Ladder(history.run.config).ask(history, len(history.attempts))
@@ -123,7 +125,7 @@ def ready(path: Path, task: Task) -> None:
 
 
 def steps(path: Path, task: Task, history: History) -> list[tuple[str, float]]:
-    """Seconds of the loop's own steps behind a long history."""
+    """Return each step of the loop, by name, with its median seconds after a long history."""
     run, number = history.run, len(history.attempts)
     ladder, tuner, family = Ladder(run.config), Tuner(task, seed=0), read_family(task.families[-1])
     refine = Ask(number, Directive(Stance.REFINE, parent=number - 1))
@@ -136,19 +138,19 @@ def steps(path: Path, task: Task, history: History) -> list[tuple[str, float]]:
             ("prompt", median_s(lambda: prompt_for(task, history, ask=refine))),
             (
                 "log: ask, judging, attempt",
-                median_s(lambda: record(store, run, attempt(next(numbers), family, promoted=False))),
+                median_s(lambda: record(store, run, synthetic_attempt(next(numbers), family, promoted=False))),
             ),
         ]
 
 
 class InstantJudge:
-    """A harness whose every verdict is there at once."""
+    """A harness that returns a synthetic verdict at once, without building or judging."""
 
     def __enter__(self) -> "InstantJudge":
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
+        """Do nothing: this harness holds no resources."""
 
     def open(self) -> Device:
         """Return the synthetic device."""
@@ -158,22 +160,22 @@ class InstantJudge:
         """Build nothing."""
 
     def submit(self, candidate: Candidate, incumbent: Opponent | None) -> "Future[Verdict]":
-        """Return a verdict that promotes nobody but the first."""
+        """Return a passed verdict, which promotes the candidate only if there is no incumbent."""
         verdict: Future[Verdict] = Future()
         verdict.set_result(replace(passed(1, promoted=incumbent is None), duel=None))
         return verdict
 
 
 class Numbered:
-    """A proposer that gives a source of its own for every ask."""
+    """A proposer that answers every ask with another source text, which is only the ask's number."""
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return it."""
+        """Return a proposal whose source is the number of the ask."""
         return Proposal(Origin.FOLDER, "", Candidate(f"// {ask.number}", Language.C), ask.directive.parent)
 
 
 def loop_s(folder: Path, task: Task, *, asks: int) -> float:
-    """Return the loop's seconds an attempt: ask, prompt-free proposal, verdict, log, with nothing to build or judge."""
+    """Return the seconds per attempt of a loop that proposes and judges at once: what remains is the loop itself."""
     config = RunConfig(task=task.name, proposer="tuner", budget=Budget(attempts=asks))
     store = open_store(folder / "loop.db")
     run = store.create_run(config, name="loop", task=snapshot_of(task.folder))
@@ -185,7 +187,7 @@ def loop_s(folder: Path, task: Task, *, asks: int) -> float:
 
 
 def main() -> None:
-    """Write the log, take the times, print the table."""
+    """Write the log, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--attempts", type=int, default=1000)
     arguments = parser.parse_args()

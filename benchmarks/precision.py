@@ -1,18 +1,18 @@
-"""Does the judge's rule tell honest arithmetic from cheaper arithmetic? What each way to compute measures by it.
+"""Measures whether the judge's tolerances accept honest arithmetic and reject cheaper arithmetic.
 
     python benchmarks/precision.py [TASK ...] [--emulate] [--size 192]
 
-Where a GPU answers, the kernels in kernels/ run through the real judge, at each task's main size. Elsewhere, with
---emulate, and for tasks of a CPU, numpy emulates them and verify.py examines SIZE rows and columns of the main case,
-with all of its K. Prints for each way
+Each task is computed in several ways (variants.py). For a GPU task the kernels in kernels/ run through the real judge,
+at the task's main size. Without a GPU, with --emulate, and for CPU tasks, numpy emulates them, and verify.py examines
+SIZE rows and columns of the main case with its whole inner dimension. Prints for each way
 
     frob       relative Frobenius distance from the exact result
-    element    largest error of one element, of what is allowed
-    rms        error of all together, of what is allowed
-    misround   elements that are not the correctly rounded result
-    coarse     small elements that end in two zero bits
-    z          largest residual of the product check in tolerated standard deviations; 8 are allowed
-    verdict    of the full comparison and of the check of a timed call; on a GPU the judge's
+    element    largest error of an element, as a fraction of the allowed error
+    rms        root mean square of the errors, as a fraction of the allowed value
+    misround   fraction of elements that are not the correctly rounded result
+    coarse     fraction of small elements whose last two mantissa bits are zero
+    z          largest residual of the product check, in allowed standard deviations; up to 8 pass
+    verdict    of the full comparison and of the check of a timed call; on a GPU the judge's verdict
 """
 
 import argparse
@@ -45,7 +45,7 @@ HEAD = f"{'':38s} {'frob':>8s} {'element':>8s} {'rms':>6s} {'misround':>8s} {'co
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one way to compute measures."""
+    """The errors and the verdict of one way to compute a task."""
 
     variant: Variant
     frobenius: float
@@ -55,7 +55,7 @@ class Row:
     verdict: str
 
     def text(self, tolerance: Tolerance) -> str:
-        """One line; what should not be is marked."""
+        """Return a line of the table, marked `WRONG` if a cheat passed or an honest way failed."""
         errors, kind = self.errors, "honest" if self.variant.is_honest else "cheat"
         z = f"{self.residuals.largest / tolerance.rms:8.2f}" if self.residuals else f"{'':8s}"
         wrong = "" if self.passed is self.variant.is_honest else "  <-- WRONG"
@@ -66,7 +66,7 @@ class Row:
 
 
 def allowed(tolerance: Tolerance) -> str:
-    """The rule in figures."""
+    """Return the figures of a tolerance in words."""
     return (
         f"allowed: element {tolerance.max_element:.3g}, rms {tolerance.rms:.3g}, misrounded {tolerance.mismatch:.2%}, "
         f"coarse {tolerance.coarse:.0%}"
@@ -77,48 +77,48 @@ def allowed(tolerance: Tolerance) -> str:
 
 
 def smaller(task: Task, case: Case, *, size: int) -> Case:
-    """So many rows and columns of a case's output, each as long a sum as ever."""
+    """Return a case with at most `size` rows and columns of output; the inner dimension (K, COLS) is unchanged."""
     inner = case.sizes.keys() & {"K", "COLS"}
     return replace(case, sizes={name: n if name in inner else min(n, size) for name, n in case.sizes.items()})
 
 
 def drawn(task: Task, case: Case, rng: np.random.Generator) -> Arrays:
-    """Inputs as the judge draws them, rounded to their types."""
-    given = {b.name: np.empty(b.shape_in(case.sizes), np.float32) for b in task.buffers if not b.is_output}
-    inputs.fill(task, case, views=given, rng=rng)
-    return {name: rounding.rounded(values, task.buffer(name).dtype) for name, values in given.items()}
+    """Return random inputs of a case, drawn as the judge draws them and rounded to their element types."""
+    views = {b.name: np.empty(b.shape_in(case.sizes), np.float32) for b in task.buffers if not b.is_output}
+    inputs.fill(task, case, views=views, rng=rng)
+    return {name: rounding.rounded(values, task.buffer(name).dtype) for name, values in views.items()}
 
 
 def stored(task: Task, computed: np.ndarray) -> Arrays:
-    """The output as it would be written."""
+    """Return a computed output, by its name, rounded to its element type as a kernel would store it."""
     output = next(buffer for buffer in task.buffers if buffer.is_output)
     return {output.name: rounding.rounded(np.asarray(computed, np.float32), output.dtype)}
 
 
 def examined(call: verify.Call, rng: np.random.Generator) -> tuple[WrongOutput | None, WrongOutput | None]:
-    """Return what the full comparison finds, and what the check of a timed call finds."""
+    """Return the mistakes that the full comparison and the check of a timed call find; None = correct."""
     return verify.compare(call, poison=inputs.POISON), verify.check_timed(call, rng=rng, poison=inputs.POISON)
 
 
 def emulated(task: Task, variant: Variant, *, size: int) -> Row:
-    """One way, in numpy."""
+    """Compute a variant in numpy and return its errors and verdict."""
     assert variant.compute is not None
     case = smaller(task, next(case for case in task.cases if case.name == variant.case), size=size)
     rng = np.random.default_rng(0)
-    given = drawn(task, case, rng)
-    made = stored(task, variant.compute(*given.values()))
-    call = verify.Call(task, case, given, made)
+    operands = drawn(task, case, rng)
+    outputs = stored(task, variant.compute(*operands.values()))
+    call = verify.Call(task, case, operands, outputs)
     verdicts = examined(call, rng)
     (name, errors), *_ = verify.measure(call).items()
     residuals = verify.residuals(call, rng) if task.check.rule == "product" else None
-    told = " / ".join("incorrect" if mistake else "passed" for mistake in verdicts)
-    exact = task.reference({name: values.astype(np.float64) for name, values in given.items()})[name]
-    distance = float(np.linalg.norm(made[name] - exact) / np.linalg.norm(exact))
-    return Row(variant, distance, errors, residuals, not any(verdicts), told)
+    words = " / ".join("incorrect" if mistake else "passed" for mistake in verdicts)
+    exact = task.reference({name: values.astype(np.float64) for name, values in operands.items()})[name]
+    distance = float(np.linalg.norm(outputs[name] - exact) / np.linalg.norm(exact))
+    return Row(variant, distance, errors, residuals, not any(verdicts), words)
 
 
 def print_emulated(name: str, *, size: int) -> bool:
-    """A task's table; whether all is as it should be."""
+    """Print the table of a task, emulated in numpy; return whether exactly the honest variants passed."""
     task = tasks.load(ROOT / "tasks" / name)
     main = smaller(task, task.timed[0], size=size)
     print(f"\n{name}, emulated in numpy, {main.sizes}; {allowed(task.tolerance(main))}\n{HEAD}")
@@ -133,7 +133,7 @@ def print_emulated(name: str, *, size: int) -> bool:
 
 
 def switched(text: str, variant: Variant) -> str:
-    """A kernel's source with its constants set."""
+    """Return a kernel's source with the constants of a variant set. Raises AssertionError if one is not set once."""
     for name, value in (variant.switches or {}).items():
         constant = re.compile(rf"^((?:#define )?{name}(?: = | ))\S+", re.MULTILINE)
         text, count = constant.subn(rf"\g<1>{json.dumps(value)}", text)
@@ -142,7 +142,7 @@ def switched(text: str, variant: Variant) -> str:
 
 
 def judged(opened: OpenTask, source: Path, variant: Variant, *, folder: Path) -> Row:
-    """One way: measured in a call, then judged."""
+    """Build a variant of a kernel, measure the errors of one call, and have the judge judge it."""
     language, path = SUFFIXES[source.suffix], folder / f"candidate{source.suffix}"
     path.write_text(switched(source.read_text(encoding="utf-8"), variant), encoding="utf-8")
     artifact = built(opened, path.read_text(encoding="utf-8"), language=language, folder=folder)
@@ -150,12 +150,12 @@ def judged(opened: OpenTask, source: Path, variant: Variant, *, folder: Path) ->
     candidate = wire.Source(str(path), language)
     request = wire.Measure("precision", str(opened.task.folder), candidate)
     verdict = judge.measure(opened, request, no_progress)
-    told = f"{verdict.status} {verdict.detail[:90]}".rstrip()
-    return Row(variant, frobenius, errors, residuals, verdict.status == "passed", told)
+    words = f"{verdict.status} {verdict.detail[:90]}".rstrip()
+    return Row(variant, frobenius, errors, residuals, verdict.status == "passed", words)
 
 
 def measured(opened: OpenTask, artifact: Path, variant: Variant) -> tuple[float, Errors, Residuals | None]:
-    """Frobenius distance, errors and product check of one call of the variant's case."""
+    """Return Frobenius distance, errors and product residuals (None without a product) of one call on a GPU."""
     case = next(case for case in opened.task.cases if case.name == variant.case)
     calls = 1 + int((variant.switches or {}).get("LATER", 0))
     with opened.worker(artifact) as worker:
@@ -176,9 +176,9 @@ def _measured_on_card(session: TimingSession) -> tuple[float, Errors, Residuals 
     assert isinstance(operands, CudaOperandSets)
     stored = operands.stored(slot=session.slot)
     ((name, errors),) = stored.measure(0).items()
-    given, made = stored.operands(0)
-    exact = task.reference(given, cupy)[name]
-    values = stored.examiner.decoded(made[name], exact.shape, dtype=task.buffer(name).dtype)
+    call_inputs, outputs = stored.operands(0)
+    exact = task.reference(call_inputs, cupy)[name]
+    values = stored.examiner.decoded(outputs[name], exact.shape, dtype=task.buffer(name).dtype)
     norm = cupy.linalg.norm
     frobenius = float(norm((values - exact).ravel()) / norm(exact.ravel()))
     if task.check.rule != "product":
@@ -188,7 +188,7 @@ def _measured_on_card(session: TimingSession) -> tuple[float, Errors, Residuals 
 
 
 def print_judged(name: str, *, folder: Path) -> bool:
-    """A task's table by real kernels; whether all is as it should be."""
+    """Print the table of a task, judged on a GPU; return whether exactly the honest variants passed."""
     (source,) = KERNELS.glob(f"{name.removeprefix('hopper_')}.*")
     rows = []
     with opened_task(name, folder) as opened:
@@ -202,7 +202,7 @@ def print_judged(name: str, *, folder: Path) -> bool:
 
 
 def main() -> int:
-    """Print the tables; 1 where a verdict is not as it should be."""
+    """Print the tables and return the exit status: 1 if a cheat passed or an honest variant failed, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="*", default=list(VARIANTS), metavar="TASK")
     parser.add_argument("--emulate", action="store_true")
@@ -210,13 +210,13 @@ def main() -> int:
     arguments = parser.parse_args()
     with_gpu = not gpu.missing() and not arguments.emulate
     with tempfile.TemporaryDirectory() as folder:
-        as_wished = [
+        outcomes = [
             print_judged(name, folder=Path(folder))
             if with_gpu and name.startswith("hopper")
             else print_emulated(name, size=arguments.size)
             for name in arguments.tasks
         ]
-    return 0 if all(as_wished) else 1
+    return 0 if all(outcomes) else 1
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Is the judge repeatable? One kernel judged in fresh processes beside the vendor line.
+"""Measures how repeatable a judgement is: one kernel is judged several times, interleaved with the vendor line.
 
     python benchmarks/repeatability.py [--task cpu_matmul] [--kernel FILE] [--judgings 10] [--one-judge]
 
-Prints the spread of the paired vendor ratio over the judgings (largest / smallest - 1). With --one-judge a single judge
-does all of it: the task is opened once. Duels of a kernel against itself are timing_truth.py's.
+Prints the spread of the vendor ratio over the judgements (largest / smallest - 1). Each judgement has a new judge
+process; with --one-judge the same judge makes all of them. timing_truth.py has duels of a kernel against itself.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from kernelsmith.judge_client.harness import HarnessProcess
 
 
 def vendor_ratios(task: Task, candidate: Candidate, *, judgings: int, one_judge: bool, folder: Path) -> list[float]:
-    """The interleaved vendor ratio of each judging, by a judge of its own or by one for all."""
+    """Return the interleaved vendor ratio of each judgement, all by one judge process or each by a new one."""
     if not one_judge and judgings > 1:
-        one = (vendor_ratios(task, candidate, judgings=1, one_judge=True, folder=folder) for _ in range(judgings))
-        return [ratio for ratios in one for ratio in ratios]
+        each = (vendor_ratios(task, candidate, judgings=1, one_judge=True, folder=folder) for _ in range(judgings))
+        return [ratio for ratios in each for ratio in ratios]
     ratios = []
     with HarnessProcess(task, folder=folder) as harness:
         harness.open()
@@ -36,10 +36,10 @@ def vendor_ratios(task: Task, candidate: Candidate, *, judgings: int, one_judge:
 
 
 def main() -> None:
-    """Judge and print a summary."""
+    """Judge the kernel several times and print the median and spread of its vendor ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", default="cpu_matmul")
-    parser.add_argument("--kernel", type=Path, help="default: the last of the task's families, as it stands")
+    parser.add_argument("--kernel", type=Path, help="default: the task's last family with the knob values in its file")
     parser.add_argument("--judgings", type=int, default=10)
     parser.add_argument("--one-judge", action="store_true")
     arguments = parser.parse_args()

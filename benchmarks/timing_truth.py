@@ -1,19 +1,21 @@
-"""Does the judge's timing tell the truth? Its clock beside others, its duels between twins, its scores under noise.
+"""Checks the judge's timing: its clock against other clocks, its duels between equal kernels, its scores under noise.
 
     python benchmarks/timing_truth.py [--task hopper_fp8_matmul | cpu_matmul ...] [--only PART ...]
                                       [--kernel FILE] [--batches 20] [--duels 3] [--twins N]
 
-The judge runs in this process, with workers in their sandbox as ever. Its parts, all of them unless --only names some:
+The judge runs in this process; workers run in the sandbox as usual. All parts run unless --only names some:
 
-    clock       calls by the judge's clock and by another one: on a GPU kernels of known length by its own timer, after
-                several pauses, and the vendor line by CUDA events; on a CPU calls that time themselves
-    resolution  a kernel against itself with a delay, --duels times each: the smallest difference that is told apart
-    twins       a kernel against itself as before a promotion, --twins times (60, 20 on a GPU): none should be promoted
-    neighbour   a kernel judged while something else computes: the score moves little, or the verdict tells of it, or
-                there is none
+    clock       Compare the judge's clock with another one. GPU: kernels of known length by the GPU's own timer, after
+                several pauses, and the vendor line by CUDA events. CPU: calls that time themselves.
+    resolution  Duel a kernel against itself with several delays, --duels times each, and print the smallest delay
+                that duels detect.
+    twins       Duel a kernel against itself as before a promotion, --twins times (default 60, on a GPU 20). No duel
+                should end in a promotion.
+    neighbour   Judge a kernel while another program computes. The score must move little, or the verdict must mention
+                the disturbance, or there must be no verdict.
 
-The kernel is the last of the task's families unless --kernel gives one. A task of a GPU needs one, and an interpreter
-that has cupy and, for Triton, triton.
+The kernel is the last of the task's families unless --kernel names a file. A GPU task needs a GPU, and an interpreter
+with cupy and, for Triton, triton.
 """
 
 import argparse
@@ -27,7 +29,7 @@ PARTS = ("clock", "resolution", "twins", "neighbour")
 
 
 def main() -> None:
-    """Run the parts."""
+    """Run the parts named by --only, or all, and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="hopper_fp8_matmul")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")

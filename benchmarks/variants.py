@@ -1,7 +1,6 @@
-"""For each task, ways to compute it that must pass and ways that must not: emulated in numpy, and as real kernels.
+"""Lists, for each task, honest ways to compute it, which must pass, and cheats with cheaper arithmetic, which must not.
 
-`compute` is given the task's inputs in the order of its signature and returns the output before it is stored.
-`switches` are constants of the kernel in kernels/ that computes so on a GPU.
+A way is emulated in numpy, or computed by a kernel in kernels/, or both.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +12,9 @@ from arithmetic import Product
 from harness.checking.rounding import Values
 
 Compute = Callable[..., Values]
+"""Takes the task's inputs in the order of its signature; returns the output before it is rounded to its type."""
 Switches = Mapping[str, int | float | str]
+"""Constants of the task's kernel in kernels/, by name, with the values that make it compute in this way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,11 @@ class Variant:
 
     name: str
     compute: Compute | None = None
-    """None: only the kernel does it."""
+    """None if numpy cannot emulate it."""
     switches: Switches | None = None
-    """None: only numpy does it."""
+    """None if no kernel computes it."""
     case: str = "main"
-    """The case in which it shows."""
+    """The name of the case on which it is judged."""
     is_honest: bool = False
 
 
@@ -64,8 +65,8 @@ BF16_MATMUL = (
     _cheat("fp8 inside", how.fp8_inputs, {"FP8_INPUTS": 1}),
     _cheat("1 of 7 mantissa bits dropped", how.dropped_bits(1, of=7), {"DROPPED_BITS": 1}),
     _cheat("1 of 64 slices skipped", how.skipped_slice(), {"SKIPPED": 1}),
-    _cheat("fp16 accumulation once watched less", None, {"FP16_SUMS": 1, "LATER": 16}),
-    _cheat("2 bf16 parts once watched less", None, {"PARTS": 2, "BF16_PARTS": 1, "LATER": 16}),
+    _cheat("fp16 accumulation after 16 calls", None, {"FP16_SUMS": 1, "LATER": 16}),
+    _cheat("2 bf16 parts after 16 calls", None, {"PARTS": 2, "BF16_PARTS": 1, "LATER": 16}),
 )
 
 _fast = how.fast_accumulation
@@ -81,7 +82,7 @@ FP8_MATMUL = (
     _cheat("4 bf16 parts, bf16 total", how.bf16_running_sum(4, _fast), {"PARTS": 4, "BF16_PARTS": 1, "BF16_TOTAL": 1}),
     _cheat("1 of 3 mantissa bits dropped", how.dropped_bits(1, of=3, product=_fast), {"DROPPED_BITS": 1}),
     _cheat("1 of 64 slices skipped", how.skipped_slice(_fast), {"SKIPPED": 1}),
-    _cheat("fp16 accumulation once watched less", None, {"FP16_SUMS": 1, "LATER": 16}),
+    _cheat("fp16 accumulation after 16 calls", None, {"FP16_SUMS": 1, "LATER": 16}),
 )
 
 _norm = how.normalized
@@ -94,7 +95,7 @@ RMSNORM = (
     _cheat("rounded to bf16 before W", partial(_norm, scaled_type="bfloat16"), {"SCALED": "bfloat16"}),
     _cheat("eps left out", partial(_norm, epsilon=0.0), {"EPSILON": 0.0}, case="wide"),
     _cheat("last block left out of the sum", partial(_norm, skipped=how.LANES), {"SKIPPED": 1}),
-    _cheat("bf16 sum once watched less", None, {"SUM": "bfloat16", "LATER": 16}),
+    _cheat("bf16 sum after 16 calls", None, {"SUM": "bfloat16", "LATER": 16}),
 )
 
 _soft = how.softmaxed

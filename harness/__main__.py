@@ -1,4 +1,4 @@
-"""Run the judge: `python -I harness/ serve|doctor ...`; the package `harness` lies beside this file."""
+"""Runs the harness: `python -I harness/ serve|doctor ...`. Its package `harness` is the folder next to this file."""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""kernelsmith: an agent that optimizes kernels by iterative search, judged where it cannot reach the clock.
+"""kernelsmith: an agent that optimizes compute kernels by iterative search.
+
+A separate program judges every kernel: it checks the outputs and measures the time where the kernel cannot reach them.
 
     with kernelsmith.start("cpu_matmul", attempts=20) as session:
         history = session.run()
@@ -7,7 +9,7 @@
     for attempt in kernelsmith.history("cpu_matmul-1").attempts:
         print(attempt.number, attempt.verdict.status, attempt.verdict.utilization)
 
-Names are imported when they are first used: importing the package loads nothing else.
+Public names are imported on first use, so that `import kernelsmith` is fast.
 """
 
 from importlib import import_module
@@ -41,7 +43,7 @@ _HOMES = {
     "Verdict": ("kernelsmith.core.verdict", "Verdict"),
     "KernelsmithError": ("kernelsmith.errors", "KernelsmithError"),
 }
-"""Public name -> module, and the name there."""
+"""Public name -> (module, name of the object in that module)."""
 
 __all__ = [
     "Budget",
@@ -61,7 +63,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name."""
+    """Import a public name of the package on its first use. Raises AttributeError if there is no such name."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _HOMES[name]

@@ -1,30 +1,30 @@
-"""Every exception kernelsmith raises on purpose.
+"""Defines every exception that kernelsmith raises on purpose.
 
     KernelsmithError
-    ├── UsageError            the user can fix it: one line, exit 2
-    │   ├── ConfigError       an option or a config file
-    │   └── TaskError         a task folder
-    ├── ModelError            the endpoint failed; `retryable` is decided where it is raised
-    ├── HarnessError          our evaluator failed; never stored as a verdict, never shown to the model as its fault
-    │   ├── MachineRefusal    this machine cannot judge now: compiler, sandbox, or another program on the GPU
+    ├── UsageError            the user can fix it: the program prints one line and exits with 2
+    │   ├── ConfigError       an option or a config file is wrong
+    │   └── TaskError         a task folder is wrong
+    ├── ModelError            the model endpoint failed; `retryable` says whether to try again
+    ├── HarnessError          the harness failed; never stored as a verdict, never shown to the model as its fault
+    │   ├── MachineRefusal    this machine cannot judge now: no compiler or sandbox, or its GPU is in use
     │   └── JudgeDied         the judge's process ended in the middle of a request
     ├── LogError              the attempt log could not be read or written
-    └── Exhausted             a proposer has nothing more to offer; ends a run, `resume` may find more
+    └── Exhausted             a proposer has no more candidates; this ends a run, which `resume` may continue
 
-A kernel that is wrong, slow or crashes is not an error: it is a `Verdict`.
+A kernel that is wrong, slow or crashes is not an error: it gets a `Verdict`.
 """
 
 
 class KernelsmithError(Exception):
-    """The root: everything below is raised on purpose and carries a message for a person."""
+    """The base class of all exceptions that kernelsmith raises on purpose; the message is written for the user."""
 
 
 class UsageError(KernelsmithError):
-    """The user can fix it; the message is one line that names the key or path and the remedy."""
+    """An error that the user can fix; the message is one line that names the key or path and the remedy."""
 
 
 class ConfigError(UsageError):
-    """An option or a key of a config file has no meaning, or the wrong one."""
+    """An option or a key of a config file is unknown, or its value is wrong."""
 
 
 class TaskError(UsageError):
@@ -40,20 +40,20 @@ class ModelError(KernelsmithError):
 
 
 class HarnessError(KernelsmithError):
-    """The harness itself failed: no verdict about the candidate exists."""
+    """The harness itself failed, so that there is no verdict about the candidate."""
 
 
 class MachineRefusal(HarnessError):
-    """This machine cannot judge now: it lacks a compiler or a sandbox, or another program computes on its GPU."""
+    """This machine cannot judge now: it lacks a compiler or a sandbox, or another program uses its GPU."""
 
 
 class JudgeDied(HarnessError):
-    """The judge's process ended before it answered; a candidate may have taken it along."""
+    """The judge's process ended before it answered; the candidate may have caused that."""
 
 
 class LogError(KernelsmithError):
-    """The attempt log could not be read or written; nothing that was in it is lost."""
+    """The attempt log could not be read or written; attempts that were already in it are not lost."""
 
 
 class Exhausted(KernelsmithError):
-    """A proposer has nothing more to offer (folder, replay, a finished grid)."""
+    """A proposer has no more candidates: all files, recorded attempts, scripted replies or knob values were tried."""

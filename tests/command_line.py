@@ -1,4 +1,4 @@
-"""The command line for tests: run in this process, which saves the start of a program, or in a process of its own."""
+"""Run commands of `kernelsmith` for tests: in this process, which is faster, or in a new process."""
 
 import contextlib
 import io
@@ -13,17 +13,17 @@ from kernelsmith.cli.app import run_command
 
 Done = subprocess.CompletedProcess[str]
 PROGRAM = [sys.executable, "-m", "kernelsmith.cli"]
-"""Start of a command line that runs `kernelsmith` in a process of its own."""
+"""First arguments of a command line that runs `kernelsmith` in a new process."""
 
 
 def run_here(arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> Done:
-    """Run a command in this process, with the folder, the environment and the pipes that a process would have.
+    """Run a command in this process, in the given working folder and environment. Return its exit status, output and
+    errors. Raise an exception that a user would see as a traceback.
 
-    The caller's folder, environment, streams and signal handlers are the same afterwards. An exception that a user
-    would see as a traceback is raised.
+    Afterwards, the folder, environment, streams and signal handlers of this process are the same as before.
     """
     output, errors = _pipe(), _pipe()
-    with _place(folder, environment), _streams(output, errors):
+    with _surroundings(folder, environment), _streams(output, errors):
         code = run_command(arguments)
     return subprocess.CompletedProcess(list(arguments), code, _text(output), _text(errors))
 
@@ -31,7 +31,9 @@ def run_here(arguments: Sequence[str], *, folder: Path, environment: Mapping[str
 def run_process(
     arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], timeout_s: float = 120
 ) -> Done:
-    """Run a command in a process of its own."""
+    """Run a command in a new process, in the given working folder and environment. Raise TimeoutExpired after
+    `timeout_s`.
+    """
     return subprocess.run(
         [*PROGRAM, *arguments],
         cwd=folder,
@@ -45,8 +47,10 @@ def run_process(
 
 
 @contextlib.contextmanager
-def _place(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """Change folder and environment; put both and the signal handlers back."""
+def _surroundings(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Return a context manager that changes the working folder and the environment of this process. At its end, it
+    restores both, and the handlers of SIGINT and SIGTERM.
+    """
     variables = dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -67,15 +71,15 @@ def _set_environment(variables: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def _streams(output: io.TextIOWrapper, errors: io.TextIOWrapper) -> Iterator[None]:
-    """Take over stdout and stderr, and give stdin nothing to read."""
-    before = sys.stdin
-    with open(os.devnull, encoding="utf-8") as nothing:
-        sys.stdin = nothing
+    """Return a context manager that redirects stdout to `output` and stderr to `errors`, and makes stdin empty."""
+    original_stdin = sys.stdin
+    with open(os.devnull, encoding="utf-8") as empty:
+        sys.stdin = empty
         try:
             with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
                 yield
         finally:
-            sys.stdin = before
+            sys.stdin = original_stdin
 
 
 def _pipe() -> io.TextIOWrapper:
@@ -83,7 +87,7 @@ def _pipe() -> io.TextIOWrapper:
 
 
 def _text(stream: io.TextIOWrapper) -> str:
-    """Return what was written, with line ends as a text pipe reads them."""
+    """Return the text that was written to a stream, with `\\r\\n` as `\\n`, as a text pipe would."""
     stream.flush()
     written: bytes = stream.buffer.getvalue()  # type: ignore[attr-defined]
     return io.StringIO(written.decode(), newline=None).read()

@@ -1,4 +1,4 @@
-"""Fixtures of every test: the small task, one judge for a whole session, and attempts and histories made by hand."""
+"""Fixtures for all tests: a small task, one judge for the session, and functions that make attempts and histories."""
 
 import atexit
 import os
@@ -26,13 +26,13 @@ pytest_plugins = ["endpoints"]
 
 STATE = Path(tempfile.mkdtemp(prefix="kernelsmith-tests-"))
 atexit.register(shutil.rmtree, STATE, ignore_errors=True)
-# The digests of the tasks that a user named are remembered there.
+# In this folder, the program keeps the digests of the tasks that the user trusts.
 os.environ["XDG_STATE_HOME"] = str(STATE)
-# Tests start the program hundreds of times: it is compiled once, wherever the environment says to keep no bytecode.
+# Tests start the program hundreds of times. Bytecode is kept, so that the program is compiled only once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-os.environ.setdefault("PYTHONPYCACHEPREFIX", str(STATE / "bytecode"))  # processes of pytest-xdist share the first's
+os.environ.setdefault("PYTHONPYCACHEPREFIX", str(STATE / "bytecode"))  # shared by the processes of pytest-xdist
 
-# Once the session's judge is open, this process has a core less: threads of numpy's would wait for one another.
+# An open judge takes one core from this process. The threads of numpy would then wait for each other.
 os.environ |= SINGLE_THREADED
 
 HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ STARTS_PROGRAMS = (
     "fuzz", "gpu", "harness", "judge_client", "log/test_faults.py", "log/test_migrations.py", "test_examples.py",
     "test_kill.py", "test_wheel.py", "zoo",
 )  # fmt: skip
-"""Folders and files whose tests start a judge, a compiler or other programs."""
+"""Folders and files whose tests start a judge, a compiler or other programs: `make quick` leaves them out."""
 
 
 MEASURES = (
@@ -51,9 +51,9 @@ MEASURES = (
     "harness/test_disturbance.py", "judge_client/test_affinity.py", "judge_client/test_blame.py", "test_examples.py",
     "test_kill.py", "test_wheel.py", "zoo/test_zoo.py",
 )  # fmt: skip
-"""Files whose tests time candidates, or keep cores to themselves."""
+"""Files whose tests time candidates or reserve CPU cores, so that they must not run at the same time."""
 OPENS_A_JUDGE = {"harness", "quick", "quick_machines", "real_run", "real_night"}
-"""Fixtures of tests that do the same."""
+"""Fixtures that open a judge; tests that use one of them must not run at the same time either."""
 
 
 SAMPLED = {
@@ -65,13 +65,13 @@ SAMPLED = {
     "test_what_a_candidate_prints_is_read_by_nobody": 3,
     "test_json_is_whole_and_a_terminal_may_see_it": 3,
     "test_no_command_shows_a_terminal_what_it_must_not_see": 3,
-    "test_of_processes_that_migrate_at_once_one_does_and_all_go_on": 3,
+    "test_one_of_several_processes_that_migrate_at_once_migrates_and_all_continue": 3,
     "test_each_builds_or_has_the_build_verdict_that_it_declares": 2,
 }
-"""Tests whose cases take seconds each: the suite runs the first of so many cases, `make soak` the others."""
+"""Slow parametrized tests -> N: the suite runs every N-th of the test's cases, `make soak` runs the others."""
 
 
-def _belongs_to_the_soak(item: pytest.Item, seen: Counter[str]) -> bool:
+def _is_soak(item: pytest.Item, seen: Counter[str]) -> bool:
     name = getattr(item, "originalname", "")
     number, seen[name] = seen[name], seen[name] + 1
     return name in SAMPLED and number % SAMPLED[name] != 0
@@ -79,15 +79,17 @@ def _belongs_to_the_soak(item: pytest.Item, seen: Counter[str]) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make quick` leaves out, and what must not run beside one another: the measuring tests."""
+    """Add markers to tests: `soak` and `judge` for tests that `make quick` leaves out, and one xdist group for all
+    tests that measure, so that they run one after the other.
+    """
     seen: Counter[str] = Counter()
     for item in items:
-        if _belongs_to_the_soak(item, seen):
+        if _is_soak(item, seen):
             item.add_marker(pytest.mark.soak)
-        place = item.path.relative_to(HERE).as_posix()
-        if place.startswith(STARTS_PROGRAMS):
+        path = item.path.relative_to(HERE).as_posix()
+        if path.startswith(STARTS_PROGRAMS):
             item.add_marker(pytest.mark.judge)
-        if place.startswith(MEASURES) or OPENS_A_JUDGE & set(getattr(item, "fixturenames", ())):
+        if path.startswith(MEASURES) or OPENS_A_JUDGE & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("measuring"))
 
 
@@ -106,39 +108,41 @@ HONEST_BODY = """
 
 @pytest.fixture(scope="session")
 def small_task() -> Task:
-    """A 64^3 product: an attempt takes well under a second."""
+    """Return the task of a 64 x 64 x 64 matrix product; judging a candidate takes well under a second."""
     return load_task(HERE / "tasks" / "small_matmul")
 
 
 class OpenHarness:
-    """A judge that is open on a task, with the device it found."""
+    """A running judge that has opened a task, with the device on which it measures."""
 
     def __init__(self, process: HarnessProcess) -> None:
         self.process = process
         cores = os.sched_getaffinity(0)
         self.device: Device = process.open()
-        # The judge stays open for hours of other tests: they may use the candidates' core, or it would lie idle.
+        # `open` reserved a core for candidates. Other tests get that core back, because it would be idle for long.
         os.sched_setaffinity(0, cores)
 
     def evaluate(self, source: str) -> Verdict:
-        """The verdict on a C source without an incumbent."""
+        """Judge a candidate in C that is given as source text, without an incumbent, and return the verdict."""
         return self.process.submit(Candidate(source, Language.C), None).result()
 
 
 @pytest.fixture(scope="session")
 def harness(small_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenHarness]:
-    """One judge for all tests that do not harm it."""
+    """Start one judge for all tests of the session, and yield it. Tests that stop their judge start another one."""
     with HarnessProcess(small_task, folder=tmp_path_factory.mktemp("harness"), calibration_s=0.3) as process:
         yield OpenHarness(process)
 
 
 @pytest.fixture(scope="session")
 def matmul_with() -> Callable[..., str]:
-    """Source of a matmul whose body is given; `honest` stands for three plain loops."""
+    """Return a function that makes the C source of a matmul from the body of the function. The text `honest;` in the
+    body is replaced by three correct loops; `before` is put in front of the function.
+    """
 
     def write(body: str, *, before: str = "") -> str:
-        unused = "(void)A, (void)B, (void)C, (void)M, (void)N, (void)K;"
-        return f"{before}\n{SIGNATURE}\n{{\n{unused}\n{body.replace('honest;', HONEST_BODY)}\n}}\n"
+        no_warnings = "(void)A, (void)B, (void)C, (void)M, (void)N, (void)K;"
+        return f"{before}\n{SIGNATURE}\n{{\n{no_warnings}\n{body.replace('honest;', HONEST_BODY)}\n}}\n"
 
     return write
 
@@ -148,7 +152,7 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 @pytest.fixture(scope="session")
 def cpu_device() -> Device:
-    """A device with a vendor line, as a harness would have found it."""
+    """Return the description of an imaginary CPU with a vendor line, as a harness would return it."""
     vendor = VendorLine("OpenBLAS (Test)", 25_000.0, 0.8)
     return Device(
         "Test CPU", DeviceKind.CPU, 100e9, Unit.FP32, isolation=3, spread=0.01, overhead_us=1.0, vendor=vendor
@@ -157,7 +161,10 @@ def cpu_device() -> Device:
 
 @pytest.fixture(scope="session")
 def attempt_with() -> Callable[..., Attempt]:
-    """Build one attempt: `attempt_with(3, utilization=0.4, promotion=...)`, or with a status and a detail."""
+    """Return a function that makes an attempt from its number and from keywords for the values that matter to a test,
+    such as `utilization` (a fraction; makes a measurement), `promotion`, or `status` and `detail` of a failed
+    candidate.
+    """
 
     def build(
         number: int,
@@ -190,7 +197,9 @@ def attempt_with() -> Callable[..., Attempt]:
 
 
 def _measurement(utilization: float | None, peak: float) -> Measurement | None:
-    """2 GFLOP a call, whatever the device; the vendor line reaches 80 % of peak."""
+    """Return a measurement of a call of 2 GFLOP with this utilization of `peak` (FLOP/s), or None if `utilization` is
+    None. The vendor line reaches 80 % of the peak.
+    """
     if utilization is None:
         return None
     rate = utilization * peak
@@ -201,7 +210,7 @@ def _measurement(utilization: float | None, peak: float) -> Measurement | None:
 
 @pytest.fixture(scope="session")
 def history_with(cpu_device: Device) -> Callable[..., History]:
-    """A history of the given attempts."""
+    """Return a function that makes a history from attempts. Further keywords are fields of the run's config."""
 
     def build(
         *attempts: Attempt,

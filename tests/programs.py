@@ -1,4 +1,6 @@
-"""Starts the programs of benchmarks/ and tests/gpu/ in new processes: one that used a GPU keeps judges off it."""
+"""Run programs of benchmarks/ and tests/gpu/ in new processes, because a process that has used a GPU keeps other
+processes from judging on that GPU.
+"""
 
 import os
 import subprocess
@@ -7,11 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (ROOT, ROOT / "benchmarks", ROOT / "harness")
-"""Folders that a program imports from, whether or not kernelsmith is installed."""
+"""Folders from which a program imports modules, so that kernelsmith need not be installed."""
 
 
 def run_program(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program with this interpreter and return its status and its output."""
+    """Run a Python program with the interpreter of the tests, and return the exit status and the output."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, PACKAGES))}
     command = [sys.executable, str(path), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

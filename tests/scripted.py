@@ -1,4 +1,4 @@
-"""Judging by script, for tests of what does not depend on a machine: a harness that judges nothing, and a device."""
+"""Scripted replacements of the harness and the device, for tests that must not depend on the machine."""
 
 import itertools
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ call_s = 0.1
 match = "LANES [48]"
 factor = 0.5
 """
-"""Script of a device for `--device scripted:FILE`: a skeleton fails, all else passes."""
+"""Content of a file for `--device scripted:FILE`: a source with the word `broken` is incorrect, all others pass."""
 
 
 def passed(utilization: float, promotion: Promotion | None = None) -> Verdict:
-    """Return a verdict with a score."""
+    """Return a passed verdict with this utilization of a peak of 1e9 FLOP/s."""
     time_us = 1000 / utilization
     interval = Interval(time_us, time_us)
     figures = Measurement(time_us, interval, utilization, utilization * 1e9, 1e9, Unit.FP32, time_us)
@@ -45,14 +45,17 @@ SLOWER = passed(0.05)
 
 
 class ScriptedHarness:
-    """A harness that gives these verdicts in turn, the last one for ever; an exception is raised by the future."""
+    """A harness that judges nothing: `submit` returns the given verdicts in order, and repeats the last one. A given
+    exception is raised by the returned future.
+    """
 
     def __init__(self, *verdicts: Verdict | BaseException) -> None:
         self.judged: list[str] = []
-        """The sources, in order."""
+        """Sources of the submitted candidates, in order."""
         self.incumbents: list[str | None] = []
+        """Source of the incumbent at each submission, or None if there was none."""
         self.prepared: list[tuple[int, int]] = []
-        """How many candidates had been judged, and how many were to be built ahead, each time."""
+        """At each call of `prepare`: number of candidates submitted before, and number of candidates to build ahead."""
         self._verdicts = itertools.chain(verdicts, itertools.repeat(verdicts[-1]))
 
     def __enter__(self) -> "ScriptedHarness":
@@ -62,15 +65,18 @@ class ScriptedHarness:
         pass
 
     def open(self) -> Device:
+        """Return the description of an imaginary CPU."""
         return DEVICE
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
+        """Keep the number of the candidates; nothing is built."""
         self.prepared.append((len(self.judged), len(candidates)))
 
     def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
+        """Keep the sources of both candidates, and return a future with the next verdict or exception."""
         self.judged.append(candidate.source)
         self.incumbents.append(incumbent.candidate.source if incumbent else None)
-        answer: Future[Verdict] = Future()
+        future: Future[Verdict] = Future()
         verdict = next(self._verdicts)
-        answer.set_exception(verdict) if isinstance(verdict, BaseException) else answer.set_result(verdict)
-        return answer
+        future.set_exception(verdict) if isinstance(verdict, BaseException) else future.set_result(verdict)
+        return future

@@ -1,1 +1,1 @@
-"""What timing_truth.py measures: clocks, duels, neighbours."""
+"""Holds the parts of timing_truth.py: clocks, duels, neighbours."""

@@ -1,7 +1,7 @@
-"""The judge's clock beside other clocks: kernels of known length, and calls that are timed from within.
+"""Compares the judge's clock with other clocks.
 
-On a GPU the other clocks are its own timer and CUDA events; on a CPU, the kernel's raw monotonic clock, read by the
-candidate. These candidates are trusted: what they say of themselves is taken from their outputs.
+On a GPU these are the GPU's own timer, by kernels of known length, and CUDA events. On a CPU it is the raw monotonic
+clock, which the candidate reads. The candidates are trusted: they write the measured times into their outputs.
 """
 
 import statistics
@@ -23,31 +23,34 @@ LENGTHS_S = (0.0002, 0.001, 0.005)
 PAUSES_S = (0.0, 0.02, 0.1)
 CPU_LENGTHS_S = (0.0001, 0.001, 0.01)
 KNOWN_BATCHES = 15
+"""Batches for each length and pause on a GPU."""
 EVENTS = """
 static cudaEvent_t first, last;
-static float *told_ms;
+static float *batch_ms;
 
-/* A call that finds everything before it finished begins a batch, and writes into its output what the last one took. */
+/* A call that finds all earlier calls finished is the first of a batch: it writes the previous batch's time into its
+ * output. */
 {prototype}
 {{
-    if (told_ms == nullptr) {{
+    if (batch_ms == nullptr) {{
         cudaEventCreate(&first);
         cudaEventCreate(&last);
-        cudaMallocHost(&told_ms, sizeof *told_ms);
+        cudaMallocHost(&batch_ms, sizeof *batch_ms);
     }}
     const bool begins = cudaEventQuery(last) == cudaSuccess;
     (void)cudaGetLastError();
     if (begins) {{
-        cudaEventElapsedTime(told_ms, first, last);
+        cudaEventElapsedTime(batch_ms, first, last);
         (void)cudaGetLastError();
         cudaEventRecord(first, stream);
     }}
     of_vendor({names}, stream);
     if (begins)
-        cudaMemcpyAsync({output}, told_ms, sizeof *told_ms, cudaMemcpyHostToDevice, stream);
+        cudaMemcpyAsync({output}, batch_ms, sizeof *batch_ms, cudaMemcpyHostToDevice, stream);
     cudaEventRecord(last, stream);
 }}
 """
+"""CUDA source around the vendor's candidate: it measures each batch by CUDA events, in milliseconds."""
 TIMED_WITHIN = """\
 #define {entry} of_kernel
 {text}
@@ -55,7 +58,7 @@ TIMED_WITHIN = """\
 #include <string.h>
 #include <time.h>
 
-/* Writes into its output what the call took, in seconds; lasts `ns` at least. */
+/* Writes the seconds that the call took into its output; the call takes at least `ns` nanoseconds. */
 {prototype}
 {{
     struct timespec begin, now;
@@ -69,22 +72,26 @@ TIMED_WITHIN = """\
     memcpy({output}, &seconds, sizeof seconds);
 }}
 """
+"""C source around a candidate: it measures each call by the raw monotonic clock, in seconds."""
 
 
 # --- a GPU: kernels of known length ---------------------------------------------------------------------------------
 
 
 def beyond_s(opened: OpenTask, artifact: Path, *, length_s: float) -> dict[float, tuple[float, float]]:
-    """By the pause before it, what a single call takes beyond the kernel's length: median and interquartile range."""
-    found = {}
+    """Return how much longer a single call takes than the kernel inside it, for each pause before the call.
+
+    The result maps the pause in seconds to the median and the interquartile range, both in seconds.
+    """
+    excess_s = {}
     with opened.worker(artifact) as worker:
         session = opened.session(worker, opened.main)
         for pause_s in PAUSES_S:
             runs = [_run(session.after(pause_s)) for _ in range(KNOWN_BATCHES)]
             beyond = [seconds + session.overheads_s.get(pause_s, 0.0) - length_s for seconds in runs]
             low, _, high = statistics.quantiles(beyond, n=4)
-            found[pause_s] = (statistics.median(beyond), high - low)
-    return found
+            excess_s[pause_s] = (statistics.median(beyond), high - low)
+    return excess_s
 
 
 def _run(session: TimingSession) -> float:
@@ -93,26 +100,26 @@ def _run(session: TimingSession) -> float:
 
 
 def print_known(opened: OpenTask, *, folder: Path) -> None:
-    """A row for each language and length."""
+    """Print for each language and kernel length how much longer a call takes than its kernel, after each pause."""
     makers = {"cuda": signature.cuda_standard, "triton": signature.triton_standard}
     for language, overheads in opened.calibration.overheads.items():
-        told = ", ".join(f"{one.seconds * 1e6:.0f} after {pause_s * 1e3:g} ms" for pause_s, one in overheads.items())
-        print(f"{language}: deducted from a batch, in us: {told}")
+        row = ", ".join(f"{each.seconds * 1e6:.0f} after {pause_s * 1e3:g} ms" for pause_s, each in overheads.items())
+        print(f"{language}: deducted from a batch, in us: {row}")
         for length_s in LENGTHS_S:
             text = makers[language](opened.task, seconds=length_s)
-            found = beyond_s(opened, built(opened, text, language=language, folder=folder), length_s=length_s)
-            told = ", ".join(
+            excess_s = beyond_s(opened, built(opened, text, language=language, folder=folder), length_s=length_s)
+            row = ", ".join(
                 f"{median * 1e6:.0f} (range {spread * 1e6:.0f}) after {pause_s * 1e3:g} ms"
-                for pause_s, (median, spread) in found.items()
+                for pause_s, (median, spread) in excess_s.items()
             )
-            print(f"  a kernel of {length_s * 1e3:g} ms takes beyond that, in us: {told}", flush=True)
+            print(f"  a call takes longer than its kernel of {length_s * 1e3:g} ms by, in us: {row}", flush=True)
 
 
 # --- a GPU: the vendor line -----------------------------------------------------------------------------------------
 
 
 def vendor_with_events(opened: OpenTask) -> str:
-    """The vendor's candidate, which also tells by CUDA events how long its calls took."""
+    """Return the source of the vendor's candidate, extended so that it times each batch by CUDA events."""
     entry, vendor = opened.task.entry, opened.device.vendor_source(opened.task).read_text(encoding="utf-8")
     prototype = signature.cuda_declaration(opened.task).splitlines()[-1].removesuffix(";")
     names = ", ".join(name for name, _ in opened.task.arguments)
@@ -121,7 +128,7 @@ def vendor_with_events(opened: OpenTask) -> str:
 
 
 def paired_batches(opened: OpenTask, artifact: Path, *, batches: int) -> list[tuple[float, float]]:
-    """(seconds a call by the judge's clock, by CUDA events) of each batch."""
+    """Return for each batch the seconds per call by the judge's clock, and by CUDA events."""
     measured = opened.calibration.vendor
     assert measured is not None
     plan = opened.plan(opened.main, pilot_s=measured.call_s)
@@ -132,12 +139,12 @@ def paired_batches(opened: OpenTask, artifact: Path, *, batches: int) -> list[tu
             key = inputs.fresh_key()
             session.refresh(sets, key)
             ours.append(session.run(sets, key, expected_s=plan.expected_s).time.call_s)
-            theirs.append(_told_ms(session) * 1e-3 / plan.calls)
-    # The first batch chooses the library's kernel; what a batch took is told by the next one.
+            theirs.append(_written_ms(session) * 1e-3 / plan.calls)
+    # The first batch chooses the library's kernel. Each batch writes the time of the batch before it.
     return list(zip(ours[1:-1], theirs[2:], strict=True))
 
 
-def _told_ms(session: TimingSession) -> float:
+def _written_ms(session: TimingSession) -> float:
     from harness.memory.cuda import CudaMemory
 
     memory = session.resources.memory
@@ -146,13 +153,13 @@ def _told_ms(session: TimingSession) -> float:
 
 
 def _first_output(session: TimingSession) -> int:
-    """Return where the output of the first set begins in its region, bytes."""
+    """Return the byte offset of the first operand set's output in the memory of outputs."""
     column = next(number for number, buffer in enumerate(session.task.buffers) if buffer.is_output)
     return int(session.operands.layout.offsets[0, column])
 
 
 def print_vendor(opened: OpenTask, *, batches: int, folder: Path) -> None:
-    """Both clocks, and how far they are apart."""
+    """Print the vendor's time by the judge's clock and by CUDA events, and their difference."""
     if (measured := opened.calibration.vendor) is None:
         print("no vendor line: nothing to compare by CUDA events")
         return
@@ -168,7 +175,7 @@ def print_vendor(opened: OpenTask, *, batches: int, folder: Path) -> None:
 
 
 def timed_within(task: Task, text: str, *, at_least_s: float = 0.0) -> str:
-    """A candidate that also tells how long its call took, and takes no less than so long."""
+    """Return the source of a candidate, extended so that each call times itself and takes at least `at_least_s`."""
     return TIMED_WITHIN.format(
         entry=task.entry, text=text, prototype=signature.declaration(task).removesuffix(";"),
         names=", ".join(name for name, _ in task.arguments), output=_output(task), ns=round(at_least_s * 1e9),
@@ -176,7 +183,7 @@ def timed_within(task: Task, text: str, *, at_least_s: float = 0.0) -> str:
 
 
 def single_calls(opened: OpenTask, artifact: Path, *, batches: int) -> list[tuple[float, float]]:
-    """(seconds by the judge's clock, by the candidate's) of each call, alone as in a batch of the main case."""
+    """Return for each batch of one call the seconds by the judge's clock, and those that the candidate measured."""
     pairs = []
     with opened.worker(artifact) as worker:
         session = opened.session(worker, opened.main)
@@ -184,37 +191,40 @@ def single_calls(opened: OpenTask, artifact: Path, *, batches: int) -> list[tupl
             key = inputs.fresh_key()
             session.refresh(range(1), key)
             batch = session.run(range(1), key)
-            pairs.append((batch.time.call_s, _told_s(session)))
+            pairs.append((batch.time.call_s, _written_s(session)))
     return pairs[1:]
 
 
-def _told_s(session: TimingSession) -> float:
+def _written_s(session: TimingSession) -> float:
     memory, first = session.resources.memory, _first_output(session)
     assert isinstance(memory, CpuMemory)
     return float(memory.outputs[session.slot].bytes[first : first + 8].view(np.float64)[0])
 
 
 def print_within(opened: OpenTask, kernel: Path, *, batches: int, folder: Path) -> None:
-    """A row for each length of an idle candidate, and one for a real kernel."""
+    """Print both clocks' times for an idle candidate of each length, and for the kernel."""
     idle = signature.standard(opened.task)
     for length_s in CPU_LENGTHS_S:
         text = timed_within(opened.task, idle, at_least_s=length_s)
         pairs = single_calls(opened, built(opened, text, language="c", folder=folder), batches=batches)
-        told = apart(pairs, quantile=opened.pace.quantile)
-        print(f"a call of {length_s * 1e3:g} ms, by the judge and from within: {told}", flush=True)
+        difference = apart(pairs, quantile=opened.pace.quantile)
+        print(f"a call of {length_s * 1e3:g} ms, by the judge and by the candidate: {difference}", flush=True)
     text = timed_within(opened.task, kernel.read_text(encoding="utf-8"))
     pairs = single_calls(opened, built(opened, text, language=SUFFIXES[kernel.suffix], folder=folder), batches=batches)
-    told = apart(pairs, quantile=opened.pace.quantile)
-    print(f"{kernel.name}, by the judge and from within: {told}", flush=True)
+    difference = apart(pairs, quantile=opened.pace.quantile)
+    print(f"{kernel.name}, by the judge and by the candidate: {difference}", flush=True)
 
 
 def apart(pairs: Sequence[tuple[float, float]], *, quantile: float) -> str:
-    """How far two clocks are apart, in what a score is made of and batch by batch."""
+    """Return in words how far two clocks differ: in the given quantile over batches, and batch by batch.
+
+    `pairs` holds for each batch the seconds per call by the judge's clock and by the other clock.
+    """
     ours, theirs = (float(np.quantile(column, quantile)) * 1e6 for column in zip(*pairs, strict=True))
     ratios = sorted(judge / other - 1 for judge, other in pairs)
     low, _, high = statistics.quantiles(ratios, n=4)
     return (
-        f"{ours:.2f} and {theirs:.2f} us as scores, apart {ours / theirs - 1:+.2%}; batch by batch "
+        f"{ours:.2f} and {theirs:.2f} us as scores, difference {ours / theirs - 1:+.2%}; batch by batch "
         f"{statistics.median(ratios):+.2%} (quartiles {low:+.2%} to {high:+.2%}, all {ratios[0]:+.2%} to "
         f"{ratios[-1]:+.2%}, {len(pairs)} batches)"
     )

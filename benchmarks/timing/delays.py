@@ -1,4 +1,4 @@
-"""Kernels that last longer by a known time: an honest one, and after it a wait by the device's own timer."""
+"""Makes kernels that are slower by a known time: an honest kernel, and then a wait by the device's own timer."""
 
 from harness.compiling import signature
 from harness.task import Task
@@ -44,12 +44,15 @@ def {entry}({buffers}, device):
 
 
 def delayed(task: Task, text: str, *, language: str, seconds: float) -> str:
-    """The same candidate, and a wait after every call; one of no time costs as much as any other beside its length."""
+    """Return the source of a candidate that calls the candidate `text` and then waits for `seconds` in every call.
+
+    A wait of 0 s has the same fixed cost as any other, so that a delayed kernel must be compared with one of 0 s.
+    """
     names, buffers = (name for name, _ in task.arguments), [buffer.name for buffer in task.buffers]
-    given = {"entry": task.entry, "text": text, "names": ", ".join(names), "ns": round(seconds * 1e9)}
+    values = {"entry": task.entry, "text": text, "names": ", ".join(names), "ns": round(seconds * 1e9)}
     if language == "c":
-        return _C.format(**given, prototype=signature.declaration(task).removesuffix(";"))
+        return _C.format(**values, prototype=signature.declaration(task).removesuffix(";"))
     if language == "cuda":
         prototype = signature.cuda_declaration(task).splitlines()[-1].removesuffix(";")
-        return _CUDA.format(**given, prototype=prototype, wait=signature.CUDA_WAIT)
-    return _TRITON.format(**given, buffers=", ".join(buffers), first=buffers[0], wait=signature.TRITON_WAIT)
+        return _CUDA.format(**values, prototype=prototype, wait=signature.CUDA_WAIT)
+    return _TRITON.format(**values, buffers=", ".join(buffers), first=buffers[0], wait=signature.TRITON_WAIT)

@@ -1,6 +1,6 @@
-"""How small a difference a duel tells apart, and whether it ever promotes a kernel over its twin.
+"""Measures how small a difference a duel detects, and whether a duel ever promotes a kernel over an equal one.
 
-Duels are the judge's own, on the task's main case, between workers in their sandbox.
+The duels are the judge's own, on the task's main case, between sandboxed workers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,23 +17,29 @@ from in_process import SUFFIXES, built
 from timing.delays import delayed
 
 DELAYS = {"cpu": (0.0, 0.005, 0.01, 0.02, 0.03, 0.05), "cuda": (0.0, 0.0025, 0.005, 0.01, 0.02)}
-"""Of a call's time."""
+"""Kind of device -> delays, as fractions of a call's time."""
 DRAWN = 1000
-"""Duels that are drawn from the quads of those that were fought."""
+"""Number of simulated duels, whose quads are drawn from those of the real duels."""
 SURE = 0.95
+"""Fraction of simulated duels that must detect a difference before it counts as detected."""
 PILOT_CALLS, PILOTS = 8, 4
 
 
 @dataclass(frozen=True, slots=True)
 class OpponentKernel:
-    """A kernel and its twin of the same source, by how much one was made to last longer."""
+    """A built kernel that was made slower by a delay."""
 
     artifact: Path
     delay: float
+    """Fraction of a call's time by which each call is longer."""
 
 
 def fought(opened: OpenTask, contender: Path, incumbent: Path, *, call_s: float, give_up: bool) -> Duel:
-    """One duel as the judge fights it; `give_up`: as before a promotion, after an audit and with the futility rule."""
+    """Return the result of one duel between two artifacts, made by the judge's own code.
+
+    `call_s` is the expected seconds per call of the contender. `give_up` makes the duel that of a promotion: an audit
+    comes first, and a duel that cannot be won any more ends early.
+    """
     with opened.worker(contender) as worker:
         if give_up:
             audit.single_call_s(opened.session(worker, opened.main).after(0.0))
@@ -41,76 +47,76 @@ def fought(opened: OpenTask, contender: Path, incumbent: Path, *, call_s: float,
         return sides.fight(sides.terms(2 * call_s, give_up=give_up))
 
 
-def is_told_apart(duel: Duel) -> bool:
-    """Whether the interval says that the contender is faster."""
+def is_detected(duel: Duel) -> bool:
+    """Return whether the whole confidence interval of a duel lies above 1: the contender is faster."""
     return duel.interval[0] > 1
 
 
 def twins(opened: OpenTask, kernel: Path, *, call_s: float, duels: int, folder: Path) -> Iterator[Duel]:
-    """Duels of a kernel against itself, ended as soon as they cannot be won."""
+    """Yield duels of a kernel against itself; each ends early once it cannot be won any more."""
     text, language = kernel.read_text(encoding="utf-8"), SUFFIXES[kernel.suffix]
-    one, other = (built(opened, text + end, language=language, folder=folder) for end in ("", "\n"))
+    first, second = (built(opened, text + end, language=language, folder=folder) for end in ("", "\n"))
     for _ in range(duels):
-        yield fought(opened, one, other, call_s=call_s, give_up=True)
+        yield fought(opened, first, second, call_s=call_s, give_up=True)
 
 
 def rivals(opened: OpenTask, kernel: Path, *, call_s: float, folder: Path) -> list[OpponentKernel]:
-    """The kernel with each delay; all of them wait, be it for no time."""
+    """Build the kernel once with each delay of the device, a wait of 0 s included."""
     text, language = kernel.read_text(encoding="utf-8"), SUFFIXES[kernel.suffix]
-    made = []
+    kernels = []
     for delay in DELAYS[opened.task.device]:
         source = delayed(opened.task, text, language=language, seconds=delay * call_s)
-        made.append(OpponentKernel(built(opened, source, language=language, folder=folder), delay))
-    return made
+        kernels.append(OpponentKernel(built(opened, source, language=language, folder=folder), delay))
+    return kernels
 
 
-def drawn_share(duels: Sequence[Duel]) -> float:
-    """Of duels whose quads are drawn from all that were fought, the part that is told apart."""
+def detected_share(duels: Sequence[Duel]) -> float:
+    """Return the fraction of simulated duels that detect a difference; their quads are drawn from the given duels."""
     ratios, quads = np.concatenate([duel.ratios for duel in duels]), duels[0].planned
     rng = np.random.default_rng(0)
     drawn = (Duel(rng.choice(ratios, quads), quads) for _ in range(DRAWN))
-    return float(np.mean([is_told_apart(duel) for duel in drawn]))
+    return float(np.mean([is_detected(duel) for duel in drawn]))
 
 
 def print_twins(opened: OpenTask, kernel: Path, *, call_s: float, duels: int, folder: Path) -> None:
-    """Each duel of twins, and how many would have been promoted."""
-    found = []
+    """Duel a kernel against itself; print each duel, and how many would have promoted the contender."""
+    results = []
     for duel in twins(opened, kernel, call_s=call_s, duels=duels, folder=folder):
-        found.append(duel)
+        results.append(duel)
         low, high = duel.interval
         print(f"  {duel.speedup:.4f} [{low:.4f}, {high:.4f}] {len(duel.ratios)} quads", flush=True)
-    promoted, quads = sum(duel.won for duel in found), [len(duel.ratios) for duel in found]
-    spread = max(abs(duel.speedup - 1) for duel in found)
+    promoted, quads = sum(duel.won for duel in results), [len(duel.ratios) for duel in results]
+    spread = max(abs(duel.speedup - 1) for duel in results)
     print(
-        f"{kernel.name} against itself, as before a promotion: {promoted} of {len(found)} promoted; medians within "
-        f"{spread:.2%} of 1; {sum(quads) / len(quads):.1f} of {found[0].planned} quads fought on average",
+        f"{kernel.name} against itself, as before a promotion: {promoted} of {len(results)} promoted; medians within "
+        f"{spread:.2%} of 1; {sum(quads) / len(quads):.1f} of {results[0].planned} quads on average",
         flush=True,
     )
 
 
 def print_resolution(opened: OpenTask, kernel: Path, *, call_s: float, duels: int, folder: Path) -> None:
-    """By the delay, how many duels call it real; and the smallest that is told apart with certainty."""
+    """Print for each delay how many duels detect it, and the smallest delay that is detected reliably (`SURE`)."""
     plain, *slower = rivals(opened, kernel, call_s=call_s, folder=folder)
     print(f"{kernel.name}, {call_s * 1e6:.0f} us a call, against itself with a delay, {duels} duels each:")
     sure: list[float] = []
     for rival in (plain, *slower):
-        found = [fought(opened, plain.artifact, rival.artifact, call_s=call_s, give_up=False) for _ in range(duels)]
-        share, apart = drawn_share(found), sum(is_told_apart(duel) for duel in found)
-        # The smallest from which on all are.
+        results = [fought(opened, plain.artifact, rival.artifact, call_s=call_s, give_up=False) for _ in range(duels)]
+        share, detected = detected_share(results), sum(is_detected(duel) for duel in results)
+        # Starts anew after a delay that is not detected: every larger delay must be detected too.
         sure = [*sure, rival.delay] if share >= SURE else []
         print(
-            f"  {rival.delay:6.1%} longer: measured {np.median([duel.speedup for duel in found]) - 1:+.2%} "
-            f"(quads scatter {np.std(np.log(np.concatenate([duel.ratios for duel in found]))):.2%}); told apart in "
-            f"{apart} of {len(found)}, in {share:.1%} of {DRAWN} drawn; promoted (more than {MARGIN - 1:.0%}) in "
-            f"{sum(duel.won for duel in found)}",
+            f"  {rival.delay:6.1%} longer: measured {np.median([duel.speedup for duel in results]) - 1:+.2%} "
+            f"(quads scatter {np.std(np.log(np.concatenate([duel.ratios for duel in results]))):.2%}); detected in "
+            f"{detected} of {len(results)}, in {share:.1%} of {DRAWN} simulated; promoted (more than {MARGIN - 1:.0%}) "
+            f"in {sum(duel.won for duel in results)}",
             flush=True,
         )
-    told = f"{sure[0]:.1%}" if sure else "none of these"
-    print(f"  smallest difference told apart with {SURE:.0%}: {told}", flush=True)
+    smallest = f"{sure[0]:.1%}" if sure else "none of these"
+    print(f"  smallest difference detected with {SURE:.0%}: {smallest}", flush=True)
 
 
 def call_s(opened: OpenTask, kernel: Path, *, folder: Path) -> float:
-    """Seconds a call, from a short batch."""
+    """Return the seconds per call of a kernel: the least of `PILOTS` short batches on the main case."""
     artifact = built(opened, kernel.read_text(encoding="utf-8"), language=SUFFIXES[kernel.suffix], folder=folder)
     calls = opened.plan(opened.main, pilot_s=opened.pace.target_s / PILOT_CALLS).calls
     with opened.worker(artifact) as worker:

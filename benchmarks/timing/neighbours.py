@@ -1,7 +1,7 @@
-"""A kernel judged while something else computes: how far the score moves, and what the verdict says of it.
+"""Judges a kernel while another program computes; prints how far the score moves and what the verdict says.
 
-On a CPU the neighbour is a busy loop, on one of the judge's cores and then on the candidate's; on a GPU it is another
-process that computes there, from before the judgement and from the middle of it.
+On a CPU the other program is a busy loop, first on one of the judge's cores, then on the candidate's core. On a GPU it
+computes on the same GPU, first from before the judgement, then from the start of its timing.
 """
 
 import os
@@ -21,7 +21,7 @@ from harness.wire import messages as wire
 from in_process import SUFFIXES
 
 JUDGINGS = 3
-"""Of each situation; the quiet ones are the first and the last."""
+"""Number of judgements without a load at the beginning, and with each load on a CPU."""
 SETTLE_S = 0.5
 BUSY = "while True: pass"
 LAUNCHES = """
@@ -36,25 +36,25 @@ check(driver.cuCtxSetCurrent(context))
 check(driver.cuModuleLoadData(ctypes.byref(module), code))
 check(driver.cuModuleGetFunction(ctypes.byref(function), module, b"_Z4waitx"))
 length = ctypes.c_longlong(2_000_000)
-given = (ctypes.c_void_p * 1)(ctypes.addressof(length))
+arguments = (ctypes.c_void_p * 1)(ctypes.addressof(length))
 print("computing", flush=True)
 while True:
-    check(driver.cuLaunchKernel(function, 132, 1, 1, 128, 1, 1, 0, None, given, None))
+    check(driver.cuLaunchKernel(function, 132, 1, 1, 128, 1, 1, 0, None, arguments, None))
     check(driver.cuCtxSynchronize())
 """
-"""Another process on the GPU: kernels of 2 ms on all multiprocessors, one after the other, by the driver alone."""
+"""Program that keeps all multiprocessors busy with kernels of 2 ms. It uses the CUDA driver through ctypes only."""
 
 
 def judged(opened: OpenTask, kernel: Path, *, progress: Progress = no_progress) -> wire.Verdict:
-    """Measure the kernel; nothing is audited. Raises MachineError: the judge refuses."""
+    """Return the verdict of a `measure` request for the kernel. Raises MachineError if the judge refuses to judge."""
     source = wire.Source(str(kernel), SUFFIXES[kernel.suffix])
     return judge.measure(opened, wire.Measure("noise", str(opened.task.folder), source), progress)
 
 
 def print_noise(opened: OpenTask, kernel: Path, *, folder: Path) -> None:
-    """A line for each judging."""
+    """Judge the kernel without and with each load, and print a line for each judgement."""
     quiet = [_print(opened, kernel, "quiet", 0.0) for _ in range(JUDGINGS)]
-    usual = sorted(found for found in quiet if found)[len(quiet) // 2]
+    usual = sorted(utilization for utilization in quiet if utilization)[len(quiet) // 2]
     worker_core = opened.device.worker_core
     if opened.task.device == "cpu" and worker_core is not None:
         for core, whose in ((min(os.sched_getaffinity(0)), "the judge's"), (worker_core, "the candidate's")):
@@ -71,7 +71,10 @@ def print_noise(opened: OpenTask, kernel: Path, *, folder: Path) -> None:
 
 
 def _print(opened: OpenTask, kernel: Path, situation: str, usual: float, *, progress: Progress = no_progress) -> float:
-    """One judging; its utilization, 0 where there is no score."""
+    """Judge the kernel once, print a line, and return its utilization, or 0 if there is no score.
+
+    `usual` is the utilization without a load, 0 if it is not yet known.
+    """
     try:
         verdict = judged(opened, kernel, progress=progress)
     except MachineError as error:
@@ -80,10 +83,10 @@ def _print(opened: OpenTask, kernel: Path, situation: str, usual: float, *, prog
     if verdict.measurement is None:
         print(f"  {situation}: {verdict.status}: {verdict.detail}", flush=True)
         return 0.0
-    found = verdict.measurement.utilization
-    moved = f" ({found / usual - 1:+.1%})" if usual else ""
-    print(f"  {situation}: {found:.2%} of peak{moved}; {'; '.join(verdict.notes) or 'no note'}", flush=True)
-    return found
+    utilization = verdict.measurement.utilization
+    moved = f" ({utilization / usual - 1:+.1%})" if usual else ""
+    print(f"  {situation}: {utilization:.2%} of peak{moved}; {'; '.join(verdict.notes) or 'no note'}", flush=True)
+    return utilization
 
 
 @contextmanager
@@ -99,7 +102,7 @@ def _busy_core(core: int) -> Iterator[None]:
 
 
 class Neighbour:
-    """Another process that computes on the GPU."""
+    """Starts and ends another process that computes on the GPU. Its program is compiled into `folder`."""
 
     def __init__(self, folder: Path) -> None:
         from harness.compiling import nvcc
@@ -111,7 +114,7 @@ class Neighbour:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Until the end of the block."""
+        """Let the other process compute until the end of the block."""
         process = self._start()
         try:
             yield
@@ -119,12 +122,15 @@ class Neighbour:
             _end(process)
 
     @contextmanager
-    def computing_from(self, wanted: str) -> Iterator[Progress]:
-        """From a stage of a judgement on, which is told to what is given."""
+    def computing_from(self, first_stage: str) -> Iterator[Progress]:
+        """Yield a progress callback for a judgement that starts the other process when `first_stage` begins.
+
+        The process ends with the block.
+        """
         started: list[subprocess.Popen[str]] = []
 
         def progress(stage: str, step: str = "") -> None:
-            if stage == wanted and not step:
+            if stage == first_stage and not step:
                 started.append(self._start())
 
         try:
@@ -146,5 +152,5 @@ def _end(process: "subprocess.Popen[str]") -> None:
     process.wait()
     assert process.stdout is not None
     process.stdout.close()
-    # Until the driver has taken it off its list.
+    # The driver needs this time to remove the process from its list.
     time.sleep(SETTLE_S)

@@ -1,6 +1,6 @@
-"""What this machine offers a run, found out one thing at a time, each with its remedy.
+"""Examines what this machine offers a run (compiler, CPU, sandbox, GPU, endpoint, disk), with a remedy for each lack.
 
-It knows nothing of how findings are shown.
+This module does not know how findings are shown.
 """
 
 import os
@@ -20,27 +20,32 @@ from kernelsmith.judge_client import gpu
 from kernelsmith.report import figures
 
 ROOM_BYTES = 1 << 30
-"""A night of attempts with their sources, replies and samples stays far below this."""
+"""Free bytes that are enough for runs: a night of attempts, with sources, replies and samples, takes far less."""
 HIGHEST_LEVEL = 3
-"""Of the sandbox: all of its guards."""
+"""The highest sandbox level: all guards work."""
 GPU_LIBRARIES = ("cupy", "triton")
+"""Python packages that the harness needs for GPU tasks."""
 
 
 @dataclass(frozen=True, slots=True)
 class MachineFinding:
-    """One thing that was looked for."""
+    """One thing that a run may need: what was found on this machine, and what to do if it is lacking."""
 
     name: str
     found: str
+    """What was found, in words."""
     ok: bool
     remedy: str = ""
-    """What to do about it; empty where nothing is to be done."""
+    """What the user can do about it; empty if nothing has to be done."""
     required: bool = False
-    """Whether a run on the CPU needs it."""
+    """Whether a run on the CPU cannot work without it."""
 
 
 def examine_machine(base_url: str | None, *, python: str | None) -> list[MachineFinding]:
-    """Return everything that a run on this machine may need; `python` is the interpreter of the harness."""
+    """Return one finding for each thing that a run on this machine may need.
+
+    `base_url` is a model endpoint to try, and `python` the interpreter of the harness (None: the one of this process).
+    """
     runs = paths.default_database().parent
     return [
         *machine_findings(python or sys.executable),
@@ -52,20 +57,26 @@ def examine_machine(base_url: str | None, *, python: str | None) -> list[Machine
 
 
 def machine_findings(python: str) -> list[MachineFinding]:
-    """What the harness finds under this interpreter: compiler, CPU and its peak, cores, sandbox, and a GPU in words."""
+    """Return findings about compiler, CPU and its peak, cores, sandbox and GPU, by the harness that `python` runs.
+
+    If the harness does not start, the only finding is its error.
+    """
     from kernelsmith.judge_client.harness import doctor
 
     try:
-        found = doctor(python)
+        facts = doctor(python)
     except HarnessError as error:
         remedy = "reinstall kernelsmith, or name another interpreter with --harness-python"
         return [MachineFinding("harness", str(error), False, remedy, True)]
-    told = [MachineFinding(topic, words, ok) for topic, (ok, words) in found["gpu"].items()]
-    return [_compiler(found), _cpu(found), _cores(found), _sandbox(found), *told]
+    gpu_facts = [MachineFinding(topic, words, ok) for topic, (ok, words) in facts["gpu"].items()]
+    return [_compiler(facts), _cpu(facts), _cores(facts), _sandbox(facts), *gpu_facts]
 
 
 def gpu_findings(python: str | None) -> list[MachineFinding]:
-    """The driver, and the libraries that the judge needs for GPU tasks under this interpreter; none is imported."""
+    """Return two findings: whether an NVIDIA GPU answers, and whether `python` finds the libraries for GPU tasks.
+
+    `python` is the interpreter of the harness; the libraries are not imported.
+    """
     lack = gpu.missing()
     driver = MachineFinding(
         "GPU", lack or "an NVIDIA GPU answers", lack is None, "needed for cuda tasks only" if lack else ""
@@ -77,7 +88,10 @@ def gpu_findings(python: str | None) -> list[MachineFinding]:
 
 
 def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> MachineFinding:
-    """Whether a model endpoint is configured, and answers."""
+    """Return the finding whether a model endpoint is configured, by `--base-url` or `environ`, and answers.
+
+    `option` is the value of `--base-url`, or None; `environ` holds the environment variables.
+    """
     from kernelsmith.llm.client import reachable
     from kernelsmith.llm.endpoint import KEY_VARIABLES, api_key, base_url
 
@@ -93,7 +107,10 @@ def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> MachineF
 
 
 def write_finding(folder: Path) -> MachineFinding:
-    """Whether runs can be written where they would be; tried, since permissions alone do not tell on every mount."""
+    """Return the finding whether files can be written in `folder`; a temporary file is created to find out.
+
+    If the folder does not exist, its nearest existing parent is tried.
+    """
     place = _nearest(folder)
     try:
         with tempfile.TemporaryFile(dir=place):
@@ -104,7 +121,7 @@ def write_finding(folder: Path) -> MachineFinding:
 
 
 def disk_finding(folder: Path) -> MachineFinding:
-    """Free space where runs are written."""
+    """Return the finding how much space is free on the disk that holds `folder`, and whether it is at least 1 GiB."""
     free = shutil.disk_usage(_nearest(folder)).free
     enough = free >= ROOM_BYTES
     remedy = "" if enough else "free some space, or name a database elsewhere with --db"
@@ -112,36 +129,36 @@ def disk_finding(folder: Path) -> MachineFinding:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or where it would be made."""
+    """Return the folder, or its nearest parent that exists."""
     return next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
 
 
-def _compiler(found: Mapping[str, Any]) -> MachineFinding:
-    if "compiler" in found:
-        return MachineFinding("C compiler", found["compiler"], True, required=True)
+def _compiler(facts: Mapping[str, Any]) -> MachineFinding:
+    if "compiler" in facts:
+        return MachineFinding("C compiler", facts["compiler"], True, required=True)
     remedy = "install gcc or clang (Debian: apt-get install gcc libc6-dev)"
-    return MachineFinding("C compiler", found.get("problem", "none found"), False, remedy, required=True)
+    return MachineFinding("C compiler", facts.get("problem", "none found"), False, remedy, required=True)
 
 
-def _cpu(found: Mapping[str, Any]) -> MachineFinding:
-    if "peaks" in found:
-        peaks = " and ".join(figures.rate(peak, Unit(unit)) for unit, peak in found["peaks"].items())
-        return MachineFinding("CPU", f"{found['cpu']}, peak {peaks} on one core", True)
+def _cpu(facts: Mapping[str, Any]) -> MachineFinding:
+    if "peaks" in facts:
+        peaks = " and ".join(figures.rate(peak, Unit(unit)) for unit, peak in facts["peaks"].items())
+        return MachineFinding("CPU", f"{facts['cpu']}, peak {peaks} on one core", True)
     return MachineFinding(
-        "CPU", f"{found['cpu']}, peak not measured", False, f"first: {found.get('problem', 'see above')}"
+        "CPU", f"{facts['cpu']}, peak not measured", False, f"first: {facts.get('problem', 'see above')}"
     )
 
 
-def _cores(found: Mapping[str, Any]) -> MachineFinding:
-    if found["worker_core"] is None:
+def _cores(facts: Mapping[str, Any]) -> MachineFinding:
+    if facts["worker_core"] is None:
         remedy = "allow the process a second core; figures are noisier on one"
         return MachineFinding("cores", "one, shared by judge and candidates", False, remedy)
-    judge = ", ".join(str(core) for core in found["judge_cores"])
-    return MachineFinding("cores", f"candidates on core {found['worker_core']}, judge on {judge}", True)
+    judge = ", ".join(str(core) for core in facts["judge_cores"])
+    return MachineFinding("cores", f"candidates on core {facts['worker_core']}, judge on {judge}", True)
 
 
-def _sandbox(found: Mapping[str, Any]) -> MachineFinding:
-    level, why = found["isolation"], found["why_not_higher"]
+def _sandbox(facts: Mapping[str, Any]) -> MachineFinding:
+    level, why = facts["isolation"], facts["why_not_higher"]
     words = f"level {level} of {HIGHEST_LEVEL}" + (f": {why}" if why else "")
     remedy = "" if level else "run where seccomp is permitted, or trust every candidate with --trust-candidates"
     return MachineFinding("sandbox", words, level > 0, remedy, required=True)

@@ -1,4 +1,4 @@
-"""Read runs back for a face to show: a log is opened read-only, read, and closed."""
+"""Reads runs from an attempt log for the command line and the Python API: each function opens and closes the log."""
 
 from pathlib import Path
 
@@ -13,20 +13,23 @@ from kernelsmith.report.model_attempt import AttemptReport, attempt_report
 
 
 def read_history(run: str, *, db: str | Path | None = None) -> History:
-    """Return a run's history. Raises UsageError: there is no such run, or no log."""
+    """Return the history of the run named `run`. Raises UsageError if there is no run of this name, or no log.
+
+    `db` is the log: a file or an SQLite URL; None means runs/attempts.db in the working directory.
+    """
     with open_reader(database(db)) as log:
         return history_of(log, run)
 
 
 def read_run(run: str, *, db: str | Path | None = None) -> RunReport:
-    """Return a run with all its attempts. Raises UsageError: there is no such run, or no log."""
+    """Return the report of the run named `run`. Raises UsageError if there is no run of this name, or no log."""
     with open_reader(database(db)) as log:
         history = history_of(log, run)
         return run_report(history, log.status(history.run))
 
 
 def read_attempt(run: str, number: int, *, db: str | Path | None = None) -> AttemptReport:
-    """Return one attempt in full. Raises UsageError: there is no such attempt, run or log."""
+    """Return the report of one attempt. Raises UsageError if there is no attempt of this number, run or log."""
     with open_reader(database(db)) as log:
         history = history_of(log, run)
         attempt = attempt_of(history, number)
@@ -37,28 +40,28 @@ def read_attempt(run: str, number: int, *, db: str | Path | None = None) -> Atte
 
 
 def read_summaries(*, db: str | Path | None = None) -> list[RunSummary]:
-    """Return a line for each run of a log. Raises UsageError: there is no log."""
+    """Return one summary for each run of a log, oldest run first. Raises UsageError if there is no log."""
     with open_reader(database(db)) as log:
         return log.summaries()
 
 
-Found = tuple[History, Attempt | None]
+RunOrAttempt = tuple[History, Attempt | None]
+"""The history of a run, and one of its attempts if the user named one."""
 
 
-def read_pair(a: str, b: str, *, db: str | Path | None = None) -> tuple[Found, Found]:
-    """Return two runs, or two attempts with their runs.
+def read_pair(a: str, b: str, *, db: str | Path | None = None) -> tuple[RunOrAttempt, RunOrAttempt]:
+    """Return the two runs that `a` and `b` name (`RUN`), or the two attempts with their runs (`RUN:N`).
 
-    Raises:
-        UsageError: one names a run and the other an attempt, or one does not exist.
+    Raises UsageError if one names a run and the other an attempt, or if one of them does not exist.
     """
     x, y = parse(a), parse(b)
     with open_reader(database(db)) as log:
-        pair = _found(log, x), _found(log, y)
+        pair = _read(log, x), _read(log, y)
     if (x.number is None) != (y.number is None):
         raise UsageError(f"diff {a} {b}: give two runs, or two attempts RUN:N")
     return pair
 
 
-def _found(log: Reader, reference: Reference) -> Found:
+def _read(log: Reader, reference: Reference) -> RunOrAttempt:
     history = history_of(log, reference.run)
     return history, attempt_of(history, reference.number) if reference.number is not None else None

@@ -1,4 +1,4 @@
-"""`RUN` and `RUN:N` as the user writes them, and what they name in the log."""
+"""Parses `RUN` and `RUN:N` as a user writes them, and finds the run or the attempt in the log."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,14 @@ from kernelsmith.log.reader import Reader
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A run, or one of its attempts."""
+    """The name of a run, and the number of one of its attempts if the user gave one."""
 
     run: str
     number: int | None = None
 
 
 def parse(text: str) -> Reference:
-    """Return what `NAME` or `NAME:7` names.
-
-    Raises:
-        UsageError: what follows the colon is no number.
-    """
+    """Return the run name and attempt number in `NAME` or `NAME:7`. Raises UsageError for a colon without number."""
     name, colon, number = text.partition(":")
     if not colon:
         return Reference(name)
@@ -31,17 +27,13 @@ def parse(text: str) -> Reference:
 
 
 def history_of(log: Reader, name: str) -> History:
-    """Return the run's history. Raises UsageError: there is no such run."""
+    """Return the history of the run of this name. Raises UsageError if the log has no run of this name."""
     return log.history(log.run(name))
 
 
 def attempt_of(history: History, number: int) -> Attempt:
-    """Return the attempt with this number.
-
-    Raises:
-        UsageError: the run has no such attempt; the message says which it has.
-    """
-    if found := history.attempt(number):
-        return found
+    """Return the attempt with this number. Raises UsageError, which names the existing numbers, if there is none."""
+    if attempt := history.attempt(number):
+        return attempt
     has = f"its attempts are 0 to {history.highest_attempt}" if history.attempts else "it has none yet"
     raise UsageError(f"{history.run.name}:{number}: the run has no such attempt; {has}")

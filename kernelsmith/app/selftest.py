@@ -1,4 +1,4 @@
-"""Judge the zoo on this machine: do the guards catch the candidates that cheat, and accuse no honest one?"""
+"""Judges the zoo on this machine, to check that the guards catch every cheat and accuse no honest candidate."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,51 +17,56 @@ from kernelsmith.errors import UsageError
 from kernelsmith.judge_client import gpu
 
 CALIBRATION_S = 0.5
+"""Seconds of calibration for the self-test; its figures need no precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedZoo:
-    """The zoo of one kind of device, as it was judged there."""
+    """The candidates of the zoo for one kind of device, with the results of judging them on this machine."""
 
     kind: DeviceKind
     device: Device
     examined: Sequence[ZooResult]
     untried: Sequence[str]
-    """Names of candidates that would harm the machine, because it offers no sandbox."""
+    """Names of candidates that were not judged, because they would harm a machine without a sandbox."""
     seconds: float
+    """Time for all candidates, in seconds."""
 
     @property
     def is_right(self) -> bool:
-        """Whether every guard was tried and held, and no honest candidate was accused."""
-        return all(one.is_right for one in self.examined) and not self.untried
+        """Whether every candidate was judged and had the right outcome."""
+        return all(result.is_right for result in self.examined) and not self.untried
 
 
 def judge_zoo(
-    kind: DeviceKind, machine: JudgeSettings, *, tell: Callable[[ZooResult], None] = lambda one: None
+    kind: DeviceKind, machine: JudgeSettings, *, tell: Callable[[ZooResult], None] = lambda result: None
 ) -> JudgedZoo:
-    """Judge every candidate for a kind of device; `tell` hears of each.
+    """Judge every candidate of the zoo for a kind of device; `tell` is called with the result of each.
 
-    Raises:
-        UsageError: this machine cannot run the zoo's task, or offers a lower sandbox than `isolation_at_most`.
-        HarnessError: the harness failed.
+    `machine` holds the interpreter, the trust in candidates and the highest sandbox level for the harness. Raises
+    UsageError if this machine cannot run the zoo's task, or offers a lower sandbox level than `isolation_at_most`.
+    Raises HarnessError if the harness fails.
     """
     task, begin = _ready_task(kind, machine), time.monotonic()
     zoo = load_zoo(paths.exploits_folder(), device=kind)
-    found: list[ZooResult] = []
+    results: list[ZooResult] = []
     with harness_for(task, machine._replace(calibration_s=CALIBRATION_S)) as harness:
         harness.prepare([exploit.candidate for exploit in zoo])
         device = open_harness(harness)
         _refuse_lower(device, machine)
         tried = zoo if device.isolation else harmless(zoo)
-        for one in examine(harness, tried):
-            found.append(one)
-            tell(one)
+        for result in examine(harness, tried):
+            results.append(result)
+            tell(result)
     untried = [exploit.name for exploit in zoo if exploit not in tried]
-    return JudgedZoo(kind, device, found, untried, time.monotonic() - begin)
+    return JudgedZoo(kind, device, results, untried, time.monotonic() - begin)
 
 
 def devices_here(machine: JudgeSettings) -> tuple[list[DeviceKind], str]:
-    """Return the CPU, and a GPU where one answers and can be judged; and why a GPU is left out, if it is."""
+    """Return the kinds of device that this machine can judge on, and why an existing GPU is not one of them, in words.
+
+    The CPU is always one of them; the text is empty if no GPU is left out.
+    """
     if gpu.missing():
         return [DeviceKind.CPU], ""
     if lack := interpreter.missing(machine.harness_python, needed_by(_task(DeviceKind.CUDA))):
@@ -74,6 +79,7 @@ def _task(kind: DeviceKind) -> Task:
 
 
 def _ready_task(kind: DeviceKind, machine: JudgeSettings) -> Task:
+    """Return the zoo's task for a kind of device. Raises UsageError if this machine lacks what the task needs."""
     task = _task(kind)
     if kind is DeviceKind.CUDA and (missing := gpu.missing()):
         raise UsageError(f"--device cuda needs an NVIDIA GPU: {missing}; --device cpu needs none")
@@ -83,6 +89,7 @@ def _ready_task(kind: DeviceKind, machine: JudgeSettings) -> Task:
 
 
 def _refuse_lower(device: Device, machine: JudgeSettings) -> None:
+    """Raise UsageError if the sandbox has a lower level than the user asked for."""
     level = machine.isolation_at_most
     if level is not None and device.isolation < level:
         raise UsageError(f"--isolation {level}: this machine offers level {device.isolation} at most")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kernelsmith import invocation
 from kernelsmith.app import identity, trust
 from kernelsmith.app.places import database
 from kernelsmith.app.preflight import require_machine
@@ -80,4 +81,4 @@ def create_run(
 
 def resume_command(run: Run, db: str | Path | None) -> str:
     """Return the shell command that resumes a run; `db` is the log's file if the user named one."""
-    return f"kernelsmith resume {run.name}{f' --db {db}' if db else ''}"
+    return f"{invocation.command_name()} resume {run.name}{f' --db {db}' if db else ''}"

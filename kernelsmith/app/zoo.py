@@ -1,4 +1,4 @@
-"""The zoo: candidates that cheat, each in its own way, honest ones that look odd, and what the judge makes of them."""
+"""Loads and judges the zoo: candidates that cheat, each in a different way, and honest ones that look suspicious."""
 
 import re
 import time
@@ -14,14 +14,15 @@ from kernelsmith.core.verdict import Duel, Status, Verdict
 from kernelsmith.judge_client.harness import HarnessProcess
 
 HONEST = "honest"
-"""The file that holds the work itself, one a language: put before the candidates that call it."""
+"""Name of the file, one for each language, with an honest kernel: it is put before each candidate that calls it."""
 CALL = re.compile(r"\bhonest\w*[(\[<]")
+"""Matches a call of the honest kernel in a source."""
 NEEDS_A_SANDBOX = frozenset({12, 19, 22, 23, 29, 30, 39, 40, 41})
-"""Rows whose candidates would harm this machine without one: hog, fork, fill, signal, plant."""
+"""Rows of the threat model whose candidates would harm a machine without a sandbox: they fill memory, fork or kill."""
 
 
 class CandidateKind(StrEnum):
-    """What a candidate of the zoo is."""
+    """Whether a candidate of the zoo cheats, is honest, or computes wrong results."""
 
     CHEAT = "cheat"
     HONEST = "honest"
@@ -29,7 +30,7 @@ class CandidateKind(StrEnum):
 
 
 class ZooOutcome(StrEnum):
-    """What became of it. Caught is also a cheat that passes and gains nothing."""
+    """The outcome of judging a candidate of the zoo; a cheat that passes but gains no speed counts as caught."""
 
     CAUGHT = "caught"
     MISSED = "missed"
@@ -39,57 +40,60 @@ class ZooOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ZooCandidate:
-    """One candidate with the verdict expected of it."""
+    """One candidate of the zoo with the verdict that it must get."""
 
     name: str
+    """Name of its folder."""
     story: str
+    """What the candidate does, in words."""
     guard: str
-    """What catches it."""
+    """The measure that catches it, in words."""
     candidate: Candidate
     rows: tuple[int, ...]
-    """Rows of the threat model that it acts out; none for a control."""
+    """Rows of the threat model that the candidate tries; empty for an honest candidate."""
     kind: CandidateKind
     expect: frozenset[Status]
+    """The statuses that its verdict may have."""
     no_faster_than: str | None
-    """For a cheat that may pass: the candidate it must not beat."""
+    """Name of the honest candidate that a cheat must not beat if it passes; None if the cheat must not pass."""
 
     @property
     def device(self) -> DeviceKind:
-        """The kind of device that it runs on."""
+        """The kind of device that the candidate runs on: the CPU for C, a GPU otherwise."""
         return DeviceKind.CPU if self.candidate.language is Language.C else DeviceKind.CUDA
 
 
 @dataclass(frozen=True, slots=True)
 class ZooResult:
-    """One candidate as it was judged."""
+    """One candidate of the zoo with its verdict and outcome."""
 
     exploit: ZooCandidate
     verdict: Verdict
     outcome: ZooOutcome
     duel: Duel | Verdict | None
-    """Of a cheat that passed, against the honest work it did; None of everybody else."""
+    """The duel of a cheat that passed against its honest counterpart, or why there was none; None for others."""
     seconds: float
-    """From source to outcome."""
+    """Time from source to outcome, in seconds."""
 
     @property
     def detail(self) -> str:
-        """Why it did not pass, or what it gained."""
+        """The reason why the candidate did not pass, or the speed that a cheat gained, in words."""
         match self.duel:
             case Duel(speedup=speedup, interval=interval):
-                told = f"95 % interval {interval.low:.3f} to {interval.high:.3f}"
-                return f"{speedup:.3f} times as fast as {self.exploit.no_faster_than}, {told}"
+                confidence = f"95 % interval {interval.low:.3f} to {interval.high:.3f}"
+                return f"{speedup:.3f} times as fast as {self.exploit.no_faster_than}, {confidence}"
             case Verdict(detail=detail):
                 return f"no duel against {self.exploit.no_faster_than}: {detail}"
         return self.verdict.detail
 
     @property
     def is_right(self) -> bool:
-        """Whether the guards held and nobody honest was accused."""
+        """Whether the outcome is right: a cheat or a wrong candidate was caught, or an honest one passed."""
         return self.outcome in (ZooOutcome.CAUGHT, ZooOutcome.PASSED)
 
 
 def load_zoo(folder: Path, *, device: DeviceKind | None = None) -> list[ZooCandidate]:
-    """Every candidate below a folder, by name; those of one kind of device, or all."""
+    """Return the candidates of the zoo in `folder`, sorted by name: those for `device`, or all if it is None."""
     zoo = [_load(path.parent) for path in sorted(folder.glob("*/exploit.toml"))]
     return [exploit for exploit in zoo if device in (None, exploit.device)]
 
@@ -109,7 +113,7 @@ def _load(folder: Path) -> ZooCandidate:
 
 
 def _candidate(folder: Path) -> Candidate:
-    """The file's ending tells the language."""
+    """Return the candidate whose source file is in `folder`; the suffix of the file decides the language."""
     (path,) = folder.glob("candidate.*")
     (language,) = (language for language in Language if language.suffix == path.suffix)
     text = path.read_text(encoding="utf-8")
@@ -120,45 +124,49 @@ def _candidate(folder: Path) -> Candidate:
 
 
 def harmless(zoo: Sequence[ZooCandidate]) -> list[ZooCandidate]:
-    """Those that may run without a sandbox."""
+    """Return the candidates that do no harm to a machine without a sandbox."""
     return [exploit for exploit in zoo if NEEDS_A_SANDBOX.isdisjoint(exploit.rows)]
 
 
 def examine(
     harness: HarnessProcess, zoo: Sequence[ZooCandidate], *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[ZooResult]:
-    """Judge one after the other.
+    """Judge the candidates in order, and yield the result of each; `clock` returns seconds.
 
-    Raises:
-        HarnessError: the harness failed; no candidate may make it.
+    Raises HarnessError if the harness fails, which no candidate may cause.
     """
     by_name = {exploit.name: exploit for exploit in zoo}
     for exploit in zoo:
         begin = clock()
         verdict = harness.submit(exploit.candidate, None).result()
         got_through = verdict.passed and exploit.kind is CandidateKind.CHEAT
-        duel = _confirmed(harness, exploit, by_name) if got_through else None
+        duel = _confirmed_duel(harness, exploit, by_name) if got_through else None
         outcome = _outcome(exploit.kind, passed=verdict.passed, gains=got_through and _gains(duel))
         yield ZooResult(exploit, verdict, outcome, duel, clock() - begin)
 
 
-def _confirmed(
+def _confirmed_duel(
     harness: HarnessProcess, exploit: ZooCandidate, by_name: dict[str, ZooCandidate]
 ) -> Duel | Verdict | None:
-    """Return the duel against the honest work; a win is fought again, for other work on the machine can fake one."""
-    duel = _fought(harness, exploit, by_name)
-    return _fought(harness, exploit, by_name) if isinstance(duel, Duel) and _gains(duel) else duel
+    """Return the duel of a cheat against its honest counterpart, repeated once if won: other work can fake one win.
+
+    Returns the verdict that prevented the duel instead, or None if the cheat has no counterpart.
+    """
+    duel = _duel_against_honest(harness, exploit, by_name)
+    return _duel_against_honest(harness, exploit, by_name) if isinstance(duel, Duel) and _gains(duel) else duel
 
 
-def _fought(harness: HarnessProcess, exploit: ZooCandidate, by_name: dict[str, ZooCandidate]) -> Duel | Verdict | None:
-    """Against the honest work that it did, where that is told."""
+def _duel_against_honest(
+    harness: HarnessProcess, exploit: ZooCandidate, by_name: dict[str, ZooCandidate]
+) -> Duel | Verdict | None:
+    """Return one duel of a cheat against its honest counterpart; None if it names none."""
     if exploit.no_faster_than is None:
         return None
     return harness.duel(exploit.candidate, by_name[exploit.no_faster_than].candidate)
 
 
 def _gains(duel: Duel | Verdict | None) -> bool:
-    """Whether a cheat that passed is faster than the honest work it did; one that fought no duel got away with it."""
+    """Return whether a cheat that passed gained speed; without a completed duel the answer is yes."""
     return not isinstance(duel, Duel) or duel.interval.low > Duel.MARGIN
 
 

@@ -1,4 +1,4 @@
-"""The self-test for its readers: plain data for programs, lines of text for people."""
+"""Builds the report of the self-test: plain data for `--json`, and lines of text for a terminal."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,76 +16,80 @@ PLACES = {DeviceKind.CPU: "the CPU", DeviceKind.CUDA: "the GPU"}
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """A device on which candidates were judged."""
+    """A device on which candidates of the zoo were judged."""
 
     device: DeviceKind
     name: str
     isolation: int
     """Sandbox level, 0 to 3."""
     not_tried: tuple[str, ...]
-    """Names of candidates that would harm the machine, because it offers no sandbox."""
+    """Names of candidates that were not judged, because they would harm a machine without a sandbox."""
     seconds: float
+    """Time for all candidates, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateRow:
-    """A candidate of the zoo, the verdict on it, and what follows for the guards."""
+    """A candidate of the zoo as the JSON report has it: description, verdict and outcome."""
 
     name: str
     device: DeviceKind
     language: Language
     rows: tuple[int, ...]
-    """Rows of the threat model that it acts out."""
+    """Rows of the threat model that the candidate tries."""
     kind: CandidateKind
     story: str
     guard: str
     status: Status
     detail: str
     is_expected: bool
+    """Whether the status is one that the zoo expects of the candidate."""
     outcome: ZooOutcome
     time_us: float | None
+    """Time per call in microseconds; None if the candidate was not timed."""
     notes: tuple[str, ...]
     seconds: float
+    """Time from source to outcome, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ZooReport:
-    """Every device, and every candidate that was judged."""
+    """The self-test as plain data: the devices, and the candidates that were judged on them."""
 
     devices: tuple[DeviceRow, ...]
     candidates: tuple[CandidateRow, ...]
 
 
 def zoo_report(judged: Sequence[JudgedZoo]) -> ZooReport:
-    """Return the report on the zoos of one or more kinds of device."""
-    candidates = (_candidate(one) for of_kind in judged for one in of_kind.examined)
+    """Return the report of a self-test on one or more kinds of device."""
+    candidates = (_candidate(result) for of_kind in judged for result in of_kind.examined)
     return ZooReport(tuple(map(_device, judged)), tuple(candidates))
 
 
 def zoo_text(judged: JudgedZoo) -> str:
-    """Return how many candidates had which outcome, and the names of those that a lowered sandbox lets through."""
-    counts = Counter(str(one.outcome) for one in judged.examined)
+    """Return a line with the number of candidates for each outcome, and lines with the names that were not caught."""
+    counts = Counter(str(result.outcome) for result in judged.examined)
     outcomes = ", ".join(f"{counts[name]} {name}" for name in ("caught", "missed", "passed", "falsely accused"))
     where = f"on {PLACES[judged.kind]} at isolation level {judged.device.isolation}"
     count = len(judged.examined)
     return "\n".join([f"{count} candidates {where} in {judged.seconds:.0f} s: {outcomes}", *_let_through(judged)])
 
 
-def candidate_lines(one: ZooResult) -> list[str]:
-    """Return a candidate's outcome with the guard that is responsible; where it is wrong, the verdict below it."""
-    exploit = one.exploit
+def candidate_lines(result: ZooResult) -> list[str]:
+    """Return a line with the outcome of a candidate and the guard that catches it; if wrong, one with its verdict."""
+    exploit = result.exploit
     rows = f"row {', '.join(map(str, exploit.rows))}" if exploit.rows else str(exploit.kind)
     guard = exploit.guard if exploit.kind is not CandidateKind.HONEST else exploit.story
-    line = f"{one.outcome:<8}  {exploit.name:<28}  {rows:<10}  {guard}"
-    return [line] if one.is_right else [line, f"          -> {one.verdict.status}: {one_line(one.detail)}"]
+    line = f"{result.outcome:<8}  {exploit.name:<28}  {rows:<10}  {guard}"
+    return [line] if result.is_right else [line, f"          -> {result.verdict.status}: {one_line(result.detail)}"]
 
 
 def _let_through(judged: JudgedZoo) -> list[str]:
     level = f"at isolation level {judged.device.isolation}"
-    missed = [one.exploit.name for one in judged.examined if one.outcome is ZooOutcome.MISSED]
+    missed = [each.exploit.name for each in judged.examined if each.outcome is ZooOutcome.MISSED]
     lines = [f"not caught {level}: {', '.join(missed)}"] if missed else []
     if judged.untried:
-        lines.append(f"not tried {level}, for nothing would stop them: {', '.join(judged.untried)}")
+        lines.append(f"not tried {level}, because nothing would stop them: {', '.join(judged.untried)}")
     return lines
 
 
@@ -94,8 +98,8 @@ def _device(judged: JudgedZoo) -> DeviceRow:
     return DeviceRow(judged.kind, device.name, device.isolation, tuple(judged.untried), round(judged.seconds, 1))
 
 
-def _candidate(one: ZooResult) -> CandidateRow:
-    exploit, verdict = one.exploit, one.verdict
+def _candidate(result: ZooResult) -> CandidateRow:
+    exploit, verdict = result.exploit, result.verdict
     return CandidateRow(
         name=exploit.name,
         device=exploit.device,
@@ -105,10 +109,10 @@ def _candidate(one: ZooResult) -> CandidateRow:
         story=exploit.story,
         guard=exploit.guard,
         status=verdict.status,
-        detail=one.detail,
+        detail=result.detail,
         is_expected=verdict.status in exploit.expect,
-        outcome=one.outcome,
+        outcome=result.outcome,
         time_us=verdict.measurement.time_us if verdict.measurement else None,
         notes=verdict.notes,
-        seconds=round(one.seconds, 2),
+        seconds=round(result.seconds, 2),
     )

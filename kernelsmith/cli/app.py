@@ -1,7 +1,7 @@
-"""The program `kernelsmith`: its commands, and how every fault becomes one line on stderr and an exit code.
+"""Defines the program `kernelsmith`: its commands, and how each error becomes one line on stderr and an exit code.
 
-The command modules import what is heavy (pydantic, SQLAlchemy, openai, optuna) inside their functions: `--help` loads
-none of it.
+The command modules import heavy packages (pydantic, SQLAlchemy, openai, optuna) inside their functions, so that
+`--help` loads none of them.
 """
 
 import gc
@@ -31,9 +31,9 @@ from kernelsmith.cli import (
 from kernelsmith.errors import HarnessError, KernelsmithError, MachineRefusal
 
 COLLECT_EVERY = 100_000
-"""New objects between two passes of Python's garbage collector; its default is 700."""
+"""Number of new objects between two passes of Python's garbage collector; Python's default is 700."""
 DONE, FAILED, FIXABLE, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes; 130 is what a shell expects of a program that an interrupt ended."""
+"""Exit codes; a shell expects 130 from a program that an interrupt ended."""
 
 app = typer.Typer(
     name="kernelsmith",
@@ -52,7 +52,7 @@ def kernelsmith(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Optimize kernels by search: propose, build, check, time, write down, go on until the budget ends."""
+    """Optimize kernels by search: propose, build, check, time and record candidates until the budget ends."""
     if version:
         from kernelsmith.app.identity import program
 
@@ -63,15 +63,15 @@ def kernelsmith(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 the run or the check failed, 2 the user can fix it."""
-    # Imports and histories make many objects that stay: looking through them as often as by default costs a tenth.
+    """Run the command line of this process and exit with its code: 0 done, 1 failed, 2 the user can fix it."""
+    # Imports and histories make many objects that stay; collecting at the default rate costs a tenth of the time.
     gc.set_threshold(COLLECT_EVERY)
     terminal.survive_any_encoding()
     try:
         code = run_command(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
-        # `kernelsmith show RUN | head`: the reader has what it wanted. The interpreter would flush once more at exit.
+        # `kernelsmith show RUN | head`: the reader closed the pipe. The interpreter would flush once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = DONE
     # At exit the interpreter looks for cycles among all objects that are left: a tenth of `show` of 1,000 attempts.
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run one command; its exit code. A fault is said in one line on stderr."""
+    """Run one command and return its exit code; an error of the user or of the harness is one line on stderr."""
     try:
         code = app(list(arguments), prog_name="kernelsmith", standalone_mode=False)
     except KernelsmithError as error:
@@ -95,7 +95,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _parser_fault(error: typer.TyperException) -> str:
-    """The parser's message with the command whose help has the answer."""
+    """Return the message of the option parser, with the command whose `--help` explains the options."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "kernelsmith"
     return f"{error.format_message().rstrip('.')}; see `{command} --help`"

@@ -1,4 +1,4 @@
-"""`kernelsmith best`: the source of a run's best attempt."""
+"""Defines `kernelsmith best`: prints the source of a run's best attempt, or writes it to a file."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from kernelsmith import invocation
 from kernelsmith.cli import options, terminal
 
 
@@ -21,7 +22,8 @@ def best(
 
     report = best_report(read_history(run, db=db))
     if report is None:
-        terminal.fault(f"{run}: no attempt has passed yet; `kernelsmith show {run}` says why")
+        show = f"{invocation.command_name()} show {run}{options.repeated(db)}"
+        terminal.fault(f"{run}: no attempt has passed yet; `{show}` says why")
         raise typer.Exit(1)
     if output is not None:
         _write(output, report.source)
@@ -33,9 +35,10 @@ def best(
 
 
 def _print(source: str) -> None:
+    """Print a source: escaped on a terminal, byte for byte to a file or a pipe."""
     if sys.stdout.isatty():
         return terminal.result(source)
-    # Bytes, not text: what was measured is what is handed out, whatever is in it.
+    # Bytes, not text: the output must be the source that was measured, whatever characters it holds.
     sys.stdout.flush()
     sys.stdout.buffer.write(source.encode())
     sys.stdout.buffer.flush()
@@ -43,6 +46,7 @@ def _print(source: str) -> None:
 
 
 def _write(path: Path, source: str) -> None:
+    """Write a source to a file. Raises UsageError if the file cannot be written."""
     from kernelsmith.errors import UsageError
 
     try:

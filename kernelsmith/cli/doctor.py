@@ -1,5 +1,6 @@
-"""`kernelsmith doctor`: what was found on this machine, and the remedy for what was not."""
+"""Defines `kernelsmith doctor`: lists what this machine offers a run, with a remedy for what it lacks."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,22 +20,27 @@ def doctor(
     from kernelsmith.app.doctor import examine_machine
 
     findings = examine_machine(base_url, python=harness_python)
-    terminal.result_json(findings) if json else terminal.result(_page(findings))
+    terminal.result_json(findings) if json else terminal.result(doctor_text(findings, width=terminal.width()))
     if any(finding.required and not finding.ok for finding in findings):
         raise typer.Exit(1)
 
 
-def _page(findings: "list[MachineFinding]") -> str:
-    from kernelsmith.report.text import columns, one_line
+def doctor_text(findings: "Sequence[MachineFinding]", *, width: int | None = None) -> str:
+    """Return one row (mark, name, finding) for each finding, and a row with its remedy below it, if it has one.
 
-    lines = columns([(_mark(finding), finding.name, one_line(finding.found)) for finding in findings]).splitlines()
-    for index in reversed(range(len(findings))):
-        if remedy := findings[index].remedy:
-            lines.insert(index + 1, f"          -> {remedy}")
-    return "\n".join(lines)
+    Where `width` is given, findings and remedies are wrapped to `width` characters.
+    """
+    from kernelsmith.report.text import entries, one_line
+
+    rows = []
+    for finding in findings:
+        rows.append((_mark(finding), finding.name, one_line(finding.found)))
+        rows += [("", "", f"-> {one_line(finding.remedy)}")] if finding.remedy else []
+    return entries(rows, width=width)
 
 
 def _mark(finding: "MachineFinding") -> str:
+    """Return the mark of a finding: `ok`, `missing` if runs on the CPU need what lacks, or `absent` if they do not."""
     if finding.ok:
         return "ok"
     return "missing" if finding.required else "absent"

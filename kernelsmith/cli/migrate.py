@@ -1,12 +1,12 @@
-"""`kernelsmith migrate`: bring an attempt log of an older kernelsmith to this one's schema."""
+"""Defines `kernelsmith migrate`: converts the attempt log of an older kernelsmith to the present schema."""
 
 from kernelsmith.cli import options, terminal
 
 
 def migrate(db: options.Database = None) -> None:
-    """Convert an attempt log that an older kernelsmith wrote; `run` and `resume` do it by themselves."""
+    """Convert an attempt log that an older kernelsmith wrote; `run` and `resume` convert it, too, when they open it."""
     from kernelsmith.app.places import database
     from kernelsmith.log.store import open_store
 
     with open_store(database(db), create=False) as store:
-        terminal.progress(f"{store.path}: has this kernelsmith's schema")
+        terminal.progress(f"{store.path}: the log has the schema of this kernelsmith")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kernelsmith import invocation
 from kernelsmith.cli import options, terminal
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def _play(history: "History", *, db: str | None) -> None:
         for attempt in history.attempts:
             row = attempt_row(attempt, history.device_of(attempt))
             terminal.result(attempt_line(row, limit=history.budget.attempts))
-    terminal.result(summary_text(summary_report(history), options=options.repeated(db)))
+    words = {"options": options.repeated(db), "program": invocation.command_name()}
+    terminal.result(summary_text(summary_report(history), **words, width=terminal.width()))
 
 
 def _play_live(history: "History") -> None:

@@ -1,9 +1,10 @@
-"""`kernelsmith selftest`: candidates that cheat are judged on this machine, before a long run relies on its guards."""
+"""Defines `kernelsmith selftest`: judges candidates that cheat, to check that the guards of this machine catch them."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kernelsmith import invocation
 from kernelsmith.cli import options, terminal
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ Lowered = Annotated[
     int | None,
     typer.Option(
         "--isolation", metavar="0-3", min=0, max=3,
-        help="Lower the sandbox to this level, to see what gets through.  [default: the best that the machine offers]",
+        help="Lower the sandbox to this level, to see which candidates it no longer stops."
+        "  [default: the best that the machine offers]",
     ),
 ]  # fmt: skip
 
@@ -27,7 +29,7 @@ def selftest(
     harness_python: options.HarnessPython = None,
     json: options.Json = False,
 ) -> None:
-    """Judge candidates that cheat, look odd, or are wrong. Exit code 1: a cheat gains, or an honest one is accused."""
+    """Judge candidates that cheat, look odd, or are wrong. Exit code 1: a cheat gains speed, or an honest one fails."""
     from kernelsmith.app.judging import JudgeSettings
     from kernelsmith.app.selftest import devices_here, judge_zoo
     from kernelsmith.app.zoo_report import zoo_report, zoo_text
@@ -43,10 +45,9 @@ def selftest(
 
 
 def require(kind: "DeviceKind", machine: "JudgeSettings") -> None:
-    """Judge the zoo of a kind of device before a run on it.
+    """Judge the zoo for a kind of device before a run on such a device, and print the outcome on stderr.
 
-    Raises:
-        UsageError: a guard is missing, or the machine lacks what the zoo's task needs.
+    Raises UsageError if a candidate of the zoo has the wrong outcome, or if the machine lacks what the zoo needs.
     """
     from kernelsmith.app.selftest import judge_zoo
     from kernelsmith.app.zoo_report import PLACES, zoo_text
@@ -56,16 +57,18 @@ def require(kind: "DeviceKind", machine: "JudgeSettings") -> None:
     judged = judge_zoo(kind, machine)
     for line in zoo_text(judged).splitlines():
         terminal.progress(line)
-    if wrong := [one.exploit.name for one in judged.examined if not one.is_right]:
-        raise UsageError(f"--selftest: {', '.join(wrong)}: not as it should be; see `kernelsmith selftest`")
+    if wrong := [each.exploit.name for each in judged.examined if not each.is_right]:
+        command = f"{invocation.command_name()} selftest"
+        raise UsageError(f"--selftest: wrong outcome of {', '.join(wrong)}; `{command}` shows the verdicts")
 
 
-def _silent(one: "ZooResult") -> None:
-    """Show nothing."""
+def _silent(result: "ZooResult") -> None:
+    """Ignore the result of a candidate: with `--json` nothing is shown before the report."""
 
 
-def _show(one: "ZooResult") -> None:
+def _show(result: "ZooResult") -> None:
+    """Print the outcome of one candidate on stderr."""
     from kernelsmith.app.zoo_report import candidate_lines
 
-    for line in candidate_lines(one):
+    for line in candidate_lines(result):
         terminal.progress(line)

@@ -1,20 +1,60 @@
-"""`kernelsmith show`: a run's attempts in a table, or one attempt in full."""
+"""Defines `kernelsmith show`: a run with a table of its attempts, or one attempt in full."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from kernelsmith.cli import options, terminal
 
+if TYPE_CHECKING:
+    from kernelsmith.report.model_attempt import AttemptReport
 
-def show(run: options.RunOrAttempt, db: options.Database = None, json: options.Json = False) -> None:
-    """Show a run, or with RUN:N one of its attempts with its source."""
+Prompt = Annotated[bool, typer.Option("--prompt", help="With RUN:N: print the prompts that the model was sent.")]
+Reply = Annotated[bool, typer.Option("--reply", help="With RUN:N: print the replies of the model.")]
+
+
+def show(
+    run: options.RunOrAttempt,
+    prompt: Prompt = False,
+    reply: Reply = False,
+    db: options.Database = None,
+    json: options.Json = False,
+) -> None:
+    """Show a run with its attempts, or with RUN:N one attempt with its source.
+
+    On a terminal the page fits the width (COLUMNS); a file or a pipe gets every cell in full.
+    """
     from kernelsmith.app.reading import read_attempt, read_run
     from kernelsmith.app.references import parse
 
     reference = parse(run)
-    if reference.number is None:
-        from kernelsmith.report.run_page import run_text
+    if reference.number is not None:
+        report = read_attempt(reference.run, reference.number, db=db)
+        return terminal.result_json(report) if json else _show_attempt(report, prompt=prompt, reply=reply)
+    _require_attempt(run, prompt=prompt, reply=reply)
+    from kernelsmith.report.run_page import run_text
 
-        whole = read_run(reference.run, db=db)
-        return terminal.result_json(whole) if json else terminal.result(run_text(whole, width=terminal.width()))
+    whole = read_run(reference.run, db=db)
+    return terminal.result_json(whole) if json else terminal.result(run_text(whole, width=terminal.width()))
+
+
+def _show_attempt(report: "AttemptReport", *, prompt: bool, reply: bool) -> None:
+    """Print the page of an attempt, or its model calls. Raises typer.Exit(1) if there is no call to print."""
     from kernelsmith.report.attempt_page import attempt_text
+    from kernelsmith.report.exchanges_page import exchanges_text, no_exchange_line
 
-    one = read_attempt(reference.run, reference.number, db=db)
-    return terminal.result_json(one) if json else terminal.result(attempt_text(one))
+    if not (prompt or reply):
+        return terminal.result(attempt_text(report, width=terminal.width()))
+    if report.exchanges:
+        return terminal.result(exchanges_text(report, prompt=prompt, reply=reply))
+    terminal.fault(no_exchange_line(report))
+    raise typer.Exit(1)
+
+
+def _require_attempt(run: str, *, prompt: bool, reply: bool) -> None:
+    """Raise UsageError if an option is given that only the page of an attempt has."""
+    from kernelsmith.errors import UsageError
+
+    if prompt or reply:
+        option = "--prompt" if prompt else "--reply"
+        raise UsageError(f"{option}: {run} is a run; name one of its attempts, such as {run}:1")

@@ -1,1 +1,4 @@
-"""The attempt log: the only state. SQLAlchemy on SQLite by default; insert-only; statuses are derived, not stored."""
+"""Read and write the attempt log: the SQLite database that holds the whole state of all runs.
+
+Rows are inserted and never changed. The status of a run is derived from its rows and its lock, never stored.
+"""

@@ -1,4 +1,4 @@
-"""Where a database is, and in one line what is wrong with it when opening, reading or writing it fails."""
+"""Locate the SQLite file of an attempt log, and turn errors of the database into one-line messages for the user."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -11,10 +11,8 @@ SQLITE = "sqlite:///"
 
 
 def file_of(url_or_path: str | Path) -> Path:
-    """Return the SQLite file that a path or an SQLAlchemy URL names.
-
-    Raises:
-        UsageError: it is the URL of another kind of database.
+    """Return the path of the SQLite file that `url_or_path` names: a path, or a URL that begins with `sqlite:///`.
+    Raises UsageError if the URL names another kind of database.
     """
     text = str(url_or_path)
     if "://" in text and not text.startswith(SQLITE):
@@ -23,52 +21,52 @@ def file_of(url_or_path: str | Path) -> Path:
 
 
 def prepare(path: Path, *, create: bool) -> None:
-    """Make the folder of a new database where `create` is true.
-
-    Raises:
-        UsageError: the path is a folder, or there is no file and `create` is false.
-        LogError: the folder cannot be made.
+    """Check that a database can be opened at `path`. If the file is missing and `create` is true, create the folder
+    for the file, but not the file. Raises UsageError if the path is a folder, or if the file is missing and `create`
+    is false; LogError if the folder cannot be created.
     """
     if path.is_dir():
-        raise UsageError(f"{path}: a folder; --db takes a database file")
+        raise UsageError(f"{path}: is a folder; --db takes a database file")
     if path.exists():
         return
     if not create:
-        raise UsageError(f"{path}: no attempt log here; `kernelsmith run TASK` makes one, --db names another")
+        raise UsageError(f"{path}: no attempt log exists; `kernelsmith run TASK` creates one, --db PATH opens another")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LogError(f"{path.parent}: {error.strerror}: no place for the attempt log; give one with --db") from error
+        raise LogError(
+            f"{path.parent}: {error.strerror}: cannot create the folder of the attempt log; give another path with --db"
+        ) from error
 
 
 @contextmanager
-def faults(where: str) -> Iterator[None]:
-    """Turn an error of SQLite into one line.
-
-    Raises:
-        UsageError: the file is not a database.
-        LogError: anything else; what was committed stays.
+def translated_errors(where: str) -> Iterator[None]:
+    """Return a context manager that turns an error of SQLite in its body into a one-line message. `where`, the path of
+    the database, begins the message. Raises UsageError if the file is not a database, LogError for every other error;
+    committed data is kept.
     """
     try:
         yield
     except sqlite3.Error as error:
         reason = str(error)
         if "not a database" in reason:
-            raise UsageError(f"{where}: not a database; give another path with --db") from error
+            raise UsageError(f"{where}: is not a database; give another path with --db") from error
         remedy = _REMEDIES.get(reason, "")
-        raise LogError(f"{where}: {reason}{remedy}; what was written before is kept") from error
+        raise LogError(f"{where}: {reason}{remedy}; everything that was committed before is kept") from error
 
 
 _REMEDIES = {
     "database or disk is full": ": free some space",
-    "attempt to write a readonly database": ": make it writable, or give another one with --db",
-    "database is locked": ": another process holds it",
+    "attempt to write a readonly database": ": make the file writable, or give another path with --db",
+    "database is locked": ": another process is writing to it",
 }
 
 
 @contextmanager
 def closed_on_failure(close: Callable[[], None]) -> Iterator[None]:
-    """Call `close` if the body raises."""
+    """Return a context manager that calls `close` without arguments if its body raises, and passes the exception on. A
+    body that succeeds leaves the resource open.
+    """
     with ExitStack() as stack:
         stack.callback(close)
         yield

@@ -1,6 +1,7 @@
-"""Open a database for writing, through SQLAlchemy, so that what is committed stays committed.
+"""Open the database of an attempt log for writing, so that a committed transaction survives a killed process and a
+power failure.
 
-A writer runs SQLite in WAL mode with synchronous=FULL: a committed attempt survives a killed process and a power cut.
+For this, SQLite runs in WAL mode with synchronous=FULL.
 """
 
 from collections.abc import Iterator
@@ -16,21 +17,19 @@ from kernelsmith.log.migrations import migrate, version_of
 from kernelsmith.log.schema import VERSION
 
 BUSY_TIMEOUT_MS = 30_000
-"""Two runs may write to one database; each waits for the other's commit."""
+"""Longest wait for the transaction of another process, in milliseconds: two runs may write to one database."""
 
 
 def open_for_writing(path: Path, *, create: bool) -> Engine:
-    """Open a database, make it where it is missing and `create` is true, and bring it to this program's schema.
-
-    Raises:
-        UsageError: there is none, it is not an attempt log, or a newer one.
-        LogError: it cannot be read or written.
+    """Return an SQLAlchemy engine for the database at `path`, migrated to this program's schema. If the file is missing
+    and `create` is true, create it. Raises UsageError if the file is missing and `create` is false, is not an attempt
+    log, or has a newer schema; LogError if it cannot be read or written.
     """
     database.prepare(path, create=create)
     engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
-    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
-    with database.closed_on_failure(engine.dispose), faults(str(path)):
+    with database.closed_on_failure(engine.dispose), translated_errors(str(path)):
         if _version(engine, path) < VERSION:
             _migrate(engine, path)
     return engine
@@ -38,19 +37,24 @@ def open_for_writing(path: Path, *, create: bool) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Hold one transaction that takes the write lock at once, so that two writers wait instead of failing."""
+    """Return a context manager that yields a connection in one transaction: committed at the end, rolled back if the
+    body raises. The transaction takes the write lock when it begins, so that a second writer waits instead of failing.
+    """
     with engine.connect().execution_options(begin="IMMEDIATE") as connection, connection.begin():
         yield connection
 
 
 @contextmanager
-def faults(where: str) -> Iterator[None]:
-    """Turn a database's error into one line. Raises UsageError, LogError: see database.faults."""
-    with database.faults(where):
+def translated_errors(where: str) -> Iterator[None]:
+    """Return a context manager that turns an error of SQLAlchemy or SQLite in its body into a one-line message.
+    `where`, the path of the database, begins the message. Raises UsageError if the file is not a database, LogError for
+    every other error.
+    """
+    with database.translated_errors(where):
         try:
             yield
         except DatabaseError as error:
-            # The driver's own error: SQLAlchemy's holds the statement, its parameters and a link as well.
+            # SQLAlchemy adds the statement, its parameters and a link to the driver's message: too long for one line.
             raise error.orig or error from error
 
 
@@ -60,7 +64,9 @@ def _version(engine: Engine, path: Path) -> int:
 
 
 def _migrate(engine: Engine, path: Path) -> None:
-    """Run the steps that are missing in one transaction, without foreign keys: a step may replace a table."""
+    """Run the missing migration steps in one transaction. Foreign keys are not enforced, because a step may replace a
+    table that others refer to.
+    """
     with engine.connect() as connection:
         connection.connection.execute("PRAGMA foreign_keys=OFF")
         with connection.execution_options(begin="IMMEDIATE").begin():
@@ -68,8 +74,8 @@ def _migrate(engine: Engine, path: Path) -> None:
         connection.connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _set_up(connection: Any, _: object) -> None:
-    # SQLAlchemy, not the driver, begins transactions: see _begin.
+def _set_pragmas(connection: Any, _: object) -> None:
+    # None keeps the driver from beginning transactions, because _begin does.
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
         connection.execute(f"PRAGMA {pragma}")

@@ -1,4 +1,4 @@
-"""Insert rows, inside a transaction that the caller holds."""
+"""Insert attempts, events, blobs and snapshots into the log. The caller begins and commits the transaction."""
 
 from collections.abc import Sequence
 
@@ -15,18 +15,16 @@ COLUMNS = frozenset(tables.attempts.c.keys())
 
 
 def insert_attempt(connection: Connection, run: Run, attempt: Attempt) -> None:
-    """Insert an attempt with its source, metrics and batches.
-
-    Raises:
-        LogError: the trial of its ask has an attempt already.
+    """Insert an attempt of a run, with the source text, metrics and batches, which have tables of their own. Raises
+    LogError if the log already holds an attempt for the same run, ask and trial.
     """
     if attempt.candidate:
         insert_blob(connection, attempt.candidate.source.encode())
-    _refuse_twice(connection, run, attempt)
+    _check_trial_is_new(connection, run, attempt)
     row = rows.attempt_row(attempt, columns=COLUMNS)
-    done = connection.execute(tables.attempts.insert(), {"run_id": run.id, **row})
-    assert done.inserted_primary_key is not None
-    attempt_id = done.inserted_primary_key[0]
+    result = connection.execute(tables.attempts.insert(), {"run_id": run.id, **row})
+    assert result.inserted_primary_key is not None
+    attempt_id = result.inserted_primary_key[0]
     if metrics := [
         {"attempt_id": attempt_id, **metric._asdict()} for metric in metrics_of(attempt.verdict, columns=COLUMNS)
     ]:
@@ -35,23 +33,23 @@ def insert_attempt(connection: Connection, run: Run, attempt: Attempt) -> None:
         connection.execute(tables.samples.insert(), batches)
 
 
-def _refuse_twice(connection: Connection, run: Run, attempt: Attempt) -> None:
+def _check_trial_is_new(connection: Connection, run: Run, attempt: Attempt) -> None:
     columns = tables.attempts.c
     taken = select(columns.id).where(
         columns.run_id == run.id, columns.ask_number == attempt.ask_number, columns.trial == attempt.trial
     )
     if connection.execute(taken).first():
-        raise LogError(f"run {run.name}: trial {attempt.trial} of ask {attempt.ask_number} has its attempt already")
+        raise LogError(f"run {run.name}: trial {attempt.trial} of ask {attempt.ask_number} already has an attempt")
 
 
 def insert_events(connection: Connection, run: Run, events: Sequence[Event]) -> None:
-    """Insert events in order."""
+    """Insert events of a run in the order of `events`; an empty sequence inserts nothing."""
     if events:
         connection.execute(tables.events.insert(), [{"run_id": run.id, **rows.event_row(event)} for event in events])
 
 
 def insert_blob(connection: Connection, content: bytes) -> str:
-    """Insert a content, unless it is there already, and return its digest."""
+    """Insert `content` as a compressed blob unless the log holds it already. Return the SHA-256 of `content` (hex)."""
     row = rows.blob(content)
     if not connection.execute(select(tables.blobs.c.digest).where(tables.blobs.c.digest == row["digest"])).first():
         connection.execute(tables.blobs.insert(), row)
@@ -59,7 +57,7 @@ def insert_blob(connection: Connection, content: bytes) -> str:
 
 
 def insert_snapshot(connection: Connection, snapshot: Snapshot) -> None:
-    """Insert the files of a folder, unless they are there already."""
+    """Insert the files of a snapshot, unless the log already holds a snapshot with the same digest."""
     known = select(tables.snapshots.c.path).where(tables.snapshots.c.digest == snapshot.digest)
     if connection.execute(known).first():
         return

@@ -1,4 +1,4 @@
-"""Read a run back from the database: everything at first, then what was added since, in a handful of queries."""
+"""Read the history of one run from the database: all rows at first, and only the new rows at each later call."""
 
 import gc
 from collections import defaultdict
@@ -18,8 +18,10 @@ from kernelsmith.log.metric_groups import MetricGroups
 from kernelsmith.log.source import Row, Transaction
 
 
-class Ends(NamedTuple):
-    """The last row of a run in each table, by number or id; -1 = none."""
+class LastKeys(NamedTuple):
+    """The highest key of a run's rows in each table: the number of an ask or attempt, the id of an event or model call.
+    -1 means that the run has no row in the table.
+    """
 
     asks: int = -1
     attempts: int = -1
@@ -27,12 +29,11 @@ class Ends(NamedTuple):
     exchanges: int = -1
 
 
-NOTHING = Ends()
+NO_ROWS = LastKeys()
 ORDER = {"asks": "number", "attempts": "number", "events": "id", "exchanges": "id"}
-"""The column by which the rows of a run grow in each table."""
+"""The column of each table that identifies the rows of a run and grows with every new row."""
 
-
-ENDS = "SELECT " + ", ".join(
+LAST_KEYS = "SELECT " + ", ".join(
     f"(SELECT coalesce(max({order}), -1) FROM {table} WHERE run_id = :run_id)" for table, order in ORDER.items()
 )
 NEW = {
@@ -54,7 +55,9 @@ NEW_PROMOTED_BATCHES = """
 
 @dataclass
 class LoadedRun:
-    """What this process has read of a run; `refresh` adds what any process has written since."""
+    """The part of one run that this process has read so far, as objects of the program. `refresh` reads the rows that
+    any process has added since.
+    """
 
     run: Run
     attempts: list[Attempt] = field(default_factory=list)
@@ -62,45 +65,49 @@ class LoadedRun:
     asks: dict[int, Ask] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     devices: list[tuple[datetime, Device]] = field(default_factory=list)
-    _seen: Ends = NOTHING
+    _last_read: LastKeys = NO_ROWS
     _history: History | None = None
 
     def refresh(self, transaction: Transaction) -> History:
-        """Return the run as it stands: the same object as before where nothing was added since."""
-        ends = Ends._make(transaction.tuples(ENDS, run_id=self.run.id)[0])
-        if self._history is None or ends != self._seen:
+        """Read the rows that were added since the last call, and return the history of the run up to now. If no row was
+        added, return the same object as the last call.
+        """
+        ends = LastKeys._make(transaction.tuples(LAST_KEYS, run_id=self.run.id)[0])
+        if self._history is None or ends != self._last_read:
             with _collector_paused():
                 self._read(transaction, ends)
             attempts, events, devices = tuple(self.attempts), tuple(self.events), tuple(self.devices)
             self._history = History(self.run, attempts, events, tuple(self.asks.values()), self.usage, devices)
         return self._history
 
-    def _read(self, transaction: Transaction, ends: Ends) -> None:
-        """Read the rows of each table that lie between what was seen and the present ends."""
+    def _read(self, transaction: Transaction, ends: LastKeys) -> None:
+        """Read the new rows of each table, and remember `ends`, the keys of the last rows, for the next call."""
         for row in self._new(transaction, "asks", ends):
             self.asks[row["number"]] = rows.ask_of(row)
         self._add_events(self._new(transaction, "events", ends))
         self._add_attempts(transaction, self._new(transaction, "attempts", ends))
         for row in self._new(transaction, "exchanges", ends):
             self.usage = self.usage + rows.usage_of(row)
-        self._seen = ends
+        self._last_read = ends
 
-    def _new(self, transaction: Transaction, table: str, ends: Ends) -> Sequence[Row]:
-        last, end = getattr(self._seen, table), getattr(ends, table)
+    def _new(self, transaction: Transaction, table: str, ends: LastKeys) -> Sequence[Row]:
+        last, end = getattr(self._last_read, table), getattr(ends, table)
         return transaction.rows(NEW[table], run_id=self.run.id, last=last) if end != last else ()
 
-    def _add_events(self, found: Sequence[Row]) -> None:
-        for row in found:
+    def _add_events(self, new_rows: Sequence[Row]) -> None:
+        for row in new_rows:
             event = rows.event_of(row)
             self.events.append(event)
             if event.kind is EventKind.OPENED:
                 self.devices.append((event.at, rows.device_of(event)))
 
-    def _add_attempts(self, transaction: Transaction, found: Sequence[Row]) -> None:
-        """Add the new attempts; they come with their batches where they were promoted."""
-        if not found:
+    def _add_attempts(self, transaction: Transaction, new_rows: Sequence[Row]) -> None:
+        """Add attempts from new rows of the table of attempts. Sources, metrics, and the batches of promoted attempts
+        are read with `transaction`; the batches of other attempts are not read.
+        """
+        if not new_rows:
             return
-        new = {"run_id": self.run.id, "last": self._seen.attempts}
+        new = {"run_id": self.run.id, "last": self._last_read.attempts}
         sources = rows.texts_of(transaction.tuples(NEW_SOURCES, **new))
         figures = _figures(transaction.tuples(NEW_METRICS, **new))
         batches = _batches(transaction.rows(NEW_PROMOTED_BATCHES, **new))
@@ -112,13 +119,15 @@ class LoadedRun:
                 batches=tuple(batches.get(row["id"], ())),
                 figures=figures[row["id"]],
             )
-            for row in found
+            for row in new_rows
         ]
 
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Pause Python's cyclic garbage collector, which would look through a long run's objects again and again."""
+    """Return a context manager that pauses Python's cyclic garbage collector. While a long run is read, the collector
+    would otherwise scan the many new objects again and again.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -129,16 +138,18 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _figures(metrics: Sequence[tuple[int, str, float]]) -> Mapping[int, MetricGroups]:
-    """Return the metrics of each attempt by its id."""
-    found: defaultdict[int, MetricGroups] = defaultdict(MetricGroups)
+    """Return the metrics of each attempt by the id of its row; an id without metrics has an empty MetricGroups. Each
+    element of `metrics` is an attempt's id, a metric's name and the value.
+    """
+    figures: defaultdict[int, MetricGroups] = defaultdict(MetricGroups)
     for attempt_id, name, value in metrics:
-        found[attempt_id].add(name, value)
-    return found
+        figures[attempt_id].add(name, value)
+    return figures
 
 
-def _batches(found: Sequence[Row]) -> Mapping[int, list[Batch]]:
-    """Return the batches of each attempt by its id."""
+def _batches(sample_rows: Sequence[Row]) -> Mapping[int, list[Batch]]:
+    """Return the batches of each attempt by the id of its row, from rows of the table of samples."""
     batches: dict[int, list[Batch]] = {}
-    for row in found:
+    for row in sample_rows:
         batches.setdefault(row["attempt_id"], []).append(rows.batch_of(row))
     return batches

@@ -1,4 +1,6 @@
-"""One process at a time works on a run: a lock that the kernel releases however its holder ends."""
+"""Let one process at a time work on a run, by a lock on a file. The operating system releases the lock when the
+process ends, even if it crashes.
+"""
 
 import fcntl
 import os
@@ -9,21 +11,19 @@ from pathlib import Path
 
 from kernelsmith.errors import LogError, UsageError
 
-PATIENCE_S = 0.5
-"""A reader that asks for the status holds the lock for a moment."""
+TIMEOUT_S = 0.5
+"""Seconds for which `hold_lock` retries, because `is_held` in another process takes the lock for a moment."""
 
 
 @contextmanager
-def held(path: Path, *, run_name: str) -> Iterator[None]:
-    """Hold a run's lock.
-
-    Raises:
-        UsageError: another process works on the run.
-        LogError: the lock file cannot be written.
+def hold_lock(path: Path, *, run_name: str) -> Iterator[None]:
+    """Return a context manager that holds the lock of a run: the exclusive lock on the file `path`, which is created if
+    it is missing. Raises UsageError, which names the run and the other process, if another process holds the lock;
+    LogError if the file cannot be opened for writing.
     """
     descriptor = _open(path)
     try:
-        if not _try(descriptor, fcntl.LOCK_EX, patience_s=PATIENCE_S):
+        if not _try_lock(descriptor, fcntl.LOCK_EX, timeout_s=TIMEOUT_S):
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "another process"
             raise UsageError(f"run {run_name}: process {holder} works on it; wait for it to end, or stop it")
         os.ftruncate(descriptor, 0)
@@ -34,7 +34,9 @@ def held(path: Path, *, run_name: str) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock now."""
+    """Return whether a process holds the lock of a run now: the exclusive lock on the file `path`. Return False if the
+    file is missing or cannot be opened.
+    """
     if not path.exists():
         return False
     try:
@@ -42,7 +44,7 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _try(descriptor, fcntl.LOCK_SH, patience_s=0.0)
+        return not _try_lock(descriptor, fcntl.LOCK_SH, timeout_s=0.0)
     finally:
         os.close(descriptor)
 
@@ -52,11 +54,11 @@ def _open(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise LogError(f"{path}: {error.strerror}: a run needs its lock file") from error
+        raise LogError(f"{path}: {error.strerror}: cannot open the run's lock file for writing") from error
 
 
-def _try(descriptor: int, kind: int, *, patience_s: float) -> bool:
-    deadline = time.monotonic() + patience_s
+def _try_lock(descriptor: int, kind: int, *, timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
-"""The metrics of an attempt as the log holds them, by where they belong in a verdict. metrics.py writes them.
+"""Group the stored metrics of an attempt by the part of the verdict to which each one belongs.
 
-The names follow from the domain's fields: see metrics.py.
+metrics.py makes the metrics of a verdict and describes their names.
 """
 
 from collections import defaultdict
@@ -11,15 +11,15 @@ from typing import Any, NamedTuple, get_origin, get_type_hints
 from kernelsmith.core.verdict import Facts, Measurement, Verdict
 
 VERDICT_TABLES = tuple(name for name, kind in get_type_hints(Verdict).items() if get_origin(kind) is Mapping)
-"""The fields of Verdict that are tables of seconds."""
+"""Names of the fields of Verdict that map a name to seconds."""
 _FACTS = get_type_hints(Facts)
 _MEASURED = get_type_hints(Measurement)
 _FACT_TABLES = tuple(name for name, kind in _FACTS.items() if get_origin(kind) is Mapping)
-"""The fields of Facts that are tables of counts."""
+"""Names of the fields of Facts that map a name to a count."""
 
 
 class MetricGroups:
-    """The metrics of one attempt by where they belong."""
+    """The metrics of one attempt, grouped into the arguments with which Facts, Measurement and Verdict are built."""
 
     __slots__ = ("_groups",)
 
@@ -27,37 +27,39 @@ class MetricGroups:
         self._groups: defaultdict[str, dict[str, float]] = defaultdict(dict)
 
     def add(self, name: str, value: float) -> None:
-        """Put one metric in its place; a name that this program does not know is passed over."""
+        """Add a metric with a stored name, such as `facts.registers`. Ignore a name that this program does not know."""
         group, key, is_count = _place(name)
         self._groups[group][key] = int(value) if is_count else value
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Fields of Facts."""
+        """Return the values of the fields of Facts, by field name; a field that is a mapping holds counts by name."""
         tables = {name: self._groups[f"facts.{name}"] for name in _FACT_TABLES}
         return {**self._groups["facts"], **tables}
 
     @property
     def measured(self) -> dict[str, float]:
-        """Fields of Measurement that have no column."""
+        """Return the values of those fields of Measurement that are stored as metrics, by field name."""
         return self._groups["measurement"]
 
     @property
     def tables(self) -> dict[str, dict[str, float]]:
-        """Tables of Verdict, seconds, by field."""
+        """Return the fields of Verdict that map a name to seconds, by field name: `durations_s` and `guards_s`."""
         return {name: self._groups[name] for name in VERDICT_TABLES}
 
 
 class _Place(NamedTuple):
     group: str
-    """`facts`, `facts.instructions`, `measurement`, or a field of Verdict; empty where the name is not known."""
+    """`facts`, `facts.instructions`, `measurement`, or a field of Verdict; empty if the name is not known."""
     key: str
     is_count: bool = False
 
 
 @cache
 def _place(name: str) -> _Place:
-    """Return where a metric of this name belongs."""
+    """Return the group and key to which a stored metric name belongs, and whether the value is a count. The group is
+    empty if the name is not known.
+    """
     head, _, rest = name.partition(".")
     if head in VERDICT_TABLES:
         return _Place(head, rest)

@@ -1,6 +1,6 @@
-"""A verdict's figures that no table ranks by, as metrics: a name, a value and a unit, one row each.
+"""Turn the figures of a verdict that have no column of their own into metrics: rows of a name, a value and a unit.
 
-The names follow from the domain's fields, so that a new figure needs neither a column nor a line here.
+Names are made from the names of fields, so that a new figure needs neither a new column nor a change in this module.
 `facts.registers` is a field of Facts, `facts.instructions.fma` an entry of one of its tables, `durations_s.build` an
 entry of a table of Verdict, `measurement.pilot_us` a field of Measurement that has no column.
 """
@@ -14,12 +14,12 @@ from kernelsmith.core.verdict import Batch, Verdict
 from kernelsmith.log.metric_groups import VERDICT_TABLES
 
 UNITS = {"us": "us", "s": "s", "bytes": "B", "bits": "bit", "w": "W", "mhz": "MHz", "c": "°C"}
-"""By the suffix of a field's name; a figure without one is a count or a fraction."""
+"""Unit by the suffix of a field's name. A figure without a known suffix is a count or a fraction: unit `1`."""
 TELEMETRY = "telemetry"
 
 
 class Metric(NamedTuple):
-    """One figure of an attempt."""
+    """One figure of an attempt: name, value, and the unit of the value (`1` for a count or a fraction)."""
 
     name: str
     value: float
@@ -27,20 +27,19 @@ class Metric(NamedTuple):
 
 
 def metrics_of(verdict: Verdict, *, columns: Container[str]) -> Iterator[Metric]:
-    """Return every figure of a verdict that has no column, and the medians of its batches' telemetry.
-
-    `columns` are the columns of an attempt's row.
+    """Yield the figures of a verdict as metrics: facts, measured figures that are not in `columns` (the columns of the
+    table of attempts), seconds by stage and by guard, and the median over all batches of each telemetry figure.
     """
     yield from _numbers("facts", verdict.facts)
     if verdict.measurement:
-        yield from _numbers("measurement", verdict.measurement, but=columns)
+        yield from _numbers("measurement", verdict.measurement, excluded=columns)
     for name in VERDICT_TABLES:
         yield from _entries(name, getattr(verdict, name))
     yield from _entries(TELEMETRY, _medians(verdict.batches))
 
 
-def _numbers(prefix: str, holder: Any, *, but: Container[str] = ()) -> Iterator[Metric]:
-    for name in (f.name for f in fields(holder) if f.name not in but):
+def _numbers(prefix: str, holder: Any, *, excluded: Container[str] = ()) -> Iterator[Metric]:
+    for name in (f.name for f in fields(holder) if f.name not in excluded):
         value = getattr(holder, name)
         if isinstance(value, Mapping):
             yield from _entries(f"{prefix}.{name}", value)

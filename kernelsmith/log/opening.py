@@ -1,4 +1,4 @@
-"""Open a log for reading: where it lies, or through a private copy that is brought to this program's schema."""
+"""Open an attempt log for reading: the file itself, or a private copy that is migrated to this program's schema."""
 
 import shutil
 import tempfile
@@ -7,36 +7,35 @@ from contextlib import closing
 from pathlib import Path
 
 from kernelsmith.errors import UsageError
-from kernelsmith.log.database import closed_on_failure, faults, file_of, prepare
+from kernelsmith.log.database import closed_on_failure, file_of, prepare, translated_errors
 from kernelsmith.log.schema import VERSION
 from kernelsmith.log.source import Source
-from kernelsmith.log.sqlite_file import SQLiteFile, as_it_lies, beside, lacks_wal_index
+from kernelsmith.log.sqlite_file import SQLiteFile, companion_of, lacks_wal_index, opened_in_place
 
 LARGEST_COPY_BYTES = 256 << 20
-"""An older database up to this size is read through a migrated copy."""
+"""Largest database of an older schema, in bytes, that is read through a migrated copy."""
 
 
 def open_for_reading(url_or_path: str | Path) -> Source:
-    """Open an existing database read-only.
+    """Open the existing attempt log that a path or a `sqlite:///` URL names, and return it as a read-only source.
+    Raises UsageError if the file is missing, is not an attempt log, has a newer schema, or has an older schema and more
+    than 256 MiB; LogError if it cannot be read.
 
-    A private copy is read where the database is of an older schema, or where a WAL file lies beside it in a folder that
-    cannot be written.
-
-    Raises:
-        UsageError: there is none, it is not an attempt log, a newer one, or an older one of more than 256 MB.
-        LogError: it cannot be read.
+    A private copy is read if the schema is older, or if SQLite cannot read the WAL file in its folder.
     """
     path = file_of(url_or_path)
     prepare(path, create=False)
-    source = _private_copy(path, _copy_with_wal) if lacks_wal_index(path) else as_it_lies(path)
+    source = _private_copy(path, _copy_with_wal) if lacks_wal_index(path) else opened_in_place(path)
     with closed_on_failure(source.close):
         version = source.version()
     return source if version == VERSION else _migrated(source, version)
 
 
 def _migrated(source: SQLiteFile, version: int) -> SQLiteFile:
-    """Close an older log, and return a private copy of this program's schema."""
-    # SQLAlchemy, which takes longer to import than most logs to read, is needed for the steps between two schemas only.
+    """Close `source`, which has the older schema `version`, and return a private copy that is migrated to this
+    program's schema. Raises UsageError if the database is empty or too large to copy.
+    """
+    # Imported only for a migration, because importing SQLAlchemy takes longer than reading most logs.
     from kernelsmith.log.engine import open_for_writing
 
     def migrated_copy(path: Path, target: Path) -> None:
@@ -44,29 +43,31 @@ def _migrated(source: SQLiteFile, version: int) -> SQLiteFile:
         open_for_writing(target, create=False).dispose()
 
     with closing(source):
-        _refuse_to_copy(source.path, version)
+        _check_copyable(source.path, version)
         return _private_copy(source.path, migrated_copy)
 
 
-def _refuse_to_copy(path: Path, version: int) -> None:
+def _check_copyable(path: Path, version: int) -> None:
     if version == 0:
-        raise UsageError(f"{path}: empty; `kernelsmith run` writes an attempt log, --db names another one")
+        raise UsageError(f"{path}: is empty; `kernelsmith run TASK` creates an attempt log, --db PATH opens another")
     if path.stat().st_size > LARGEST_COPY_BYTES:
         raise UsageError(
-            f"{path}: written by an older kernelsmith (schema {version}, this one reads {VERSION}) and too large to be "
-            f"converted for one look; convert it once with `kernelsmith migrate --db {path}`"
+            f"{path}: written by an older kernelsmith (schema {version}, this one reads {VERSION}) and too large to "
+            f"convert at every reading; convert it once with `kernelsmith migrate --db {path}`"
         )
 
 
 def _private_copy(path: Path, copy: Callable[[Path, Path], None]) -> SQLiteFile:
-    """Return what `copy` writes from `path` to its target in a temporary folder. Closing it removes the folder."""
+    """Return a private copy of the database `path` in a temporary folder, opened for reading. `copy` receives `path`
+    and the path of the copy, and writes the copy. Closing the returned object removes the folder.
+    """
     folder = tempfile.TemporaryDirectory(prefix="kernelsmith-")
     target = Path(folder.name) / path.name
-    with closed_on_failure(folder.cleanup), faults(str(path)):
+    with closed_on_failure(folder.cleanup), translated_errors(str(path)):
         copy(path, target)
     return SQLiteFile(path, target, folder=folder)
 
 
 def _copy_with_wal(path: Path, target: Path) -> None:
     shutil.copyfile(path, target)
-    shutil.copyfile(beside(path, "-wal"), beside(target, "-wal"))
+    shutil.copyfile(companion_of(path, "-wal"), companion_of(target, "-wal"))

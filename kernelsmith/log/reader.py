@@ -1,4 +1,7 @@
-"""Read an attempt log: runs, their histories, model calls and snapshots. It writes nothing and waits for nobody."""
+"""Read an attempt log: runs, their histories, model calls and snapshots.
+
+Reading never changes the log, and never waits for a process that writes to it.
+"""
 
 import difflib
 from collections.abc import Iterator
@@ -41,7 +44,7 @@ SNAPSHOT = """
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One line of the list of runs."""
+    """One line of the list of runs: name, task, proposer, status, number of attempts and best utilization of a run."""
 
     name: str
     task: str
@@ -49,12 +52,16 @@ class RunSummary:
     status: RunStatus
     attempts: int
     best_utilization: float | None
-    """Of the last promoted attempt: a duel decides, not two scores of different minutes."""
+    """Utilization of the last promoted attempt, a fraction of the peak; None if there is none. The last promotion
+    counts, not the highest score, because scores that were measured at different times are not comparable.
+    """
     created_at: datetime
 
 
 class Reader(AbstractContextManager["Reader"]):
-    """One attempt log, opened. What other processes write while it is open is read by the next call."""
+    """An attempt log that is open for reading. Each call reads what other processes have written before. Methods
+    raise LogError if the database cannot be read.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -65,31 +72,32 @@ class Reader(AbstractContextManager["Reader"]):
         self.close()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections to the database, and remove the private copy of the database if there is one."""
         self._source.close()
 
     @property
     def path(self) -> Path:
-        """The database file."""
+        """Return the path of the database file, as the user named it."""
         return self._source.path
 
     # --- runs ---
 
     def run(self, name: str) -> Run:
-        """Return the run of this name.
-
-        Raises:
-            UsageError: there is none, or its config has a key that this program does not know.
+        """Return the run with this name. Raises UsageError if the log has no run with this name, or if the run's config
+        has a key that this program does not know; LogError if the run cannot be read.
         """
         with self._source.reading() as transaction:
-            found = transaction.rows(RUN, name=name)
-        if not found:
-            names = self.names()
-            close = difflib.get_close_matches(name, names, n=3) or names[-3:]
-            hint = f"; there is {', '.join(close)}" if close else "; there is none yet: `kernelsmith run TASK`"
-            raise UsageError(f"no run {name!r} in {self._where}{hint}")
-        with _understood(self._where):
-            return rows.run_of(found[0])
+            run_rows = transaction.rows(RUN, name=name)
+        if not run_rows:
+            raise UsageError(f"no run {name!r} in {self._where}; {self._suggestion(name)}")
+        with _translated_errors(self._where):
+            return rows.run_of(run_rows[0])
+
+    def _suggestion(self, name: str) -> str:
+        names = self.names()
+        if not names:
+            return "it has no run yet; `kernelsmith run TASK` starts one"
+        return f"it has {', '.join(difflib.get_close_matches(name, names, n=3) or names[-3:])}"
 
     def names(self) -> list[str]:
         """Return the names of all runs, oldest first."""
@@ -97,25 +105,24 @@ class Reader(AbstractContextManager["Reader"]):
             return [name for (name,) in transaction.tuples(NAMES)]
 
     def summaries(self) -> list[RunSummary]:
-        """Return a line for each run, oldest first."""
+        """Return a summary of each run, oldest first."""
         with self._source.reading() as transaction:
             counts: dict[int, int] = dict(transaction.tuples(COUNTS))
             best: dict[int, float] = dict(transaction.tuples(PROMOTED))
-            found = transaction.rows(RUNS)
-        return [self._summary(row, counts.get(row["id"], 0), best.get(row["id"])) for row in found]
+            run_rows = transaction.rows(RUNS)
+        return [self._summary(row, counts.get(row["id"], 0), best.get(row["id"])) for row in run_rows]
 
     def status(self, run: Run) -> RunStatus:
-        """Return `running` if a live process holds the run; else what follows from its last event."""
+        """Return `running` if a process holds the run's lock, otherwise the status that follows from its last event."""
         return self._status(run.id, run.name)
 
     def history(self, run: Run) -> History:
-        """Return the run as it stands.
-
-        Attempts come with their batches where they were promoted; `batches` has the others.
+        """Return the history of the run up to now. Promoted attempts hold their batches; `batches` returns the batches
+        of any attempt. Raises LogError if the run cannot be read.
         """
-        # What a query that failed had read in part is read again.
+        # A failed refresh leaves a run that was read in part: it is dropped, and the next call reads everything.
         loaded = self._loaded.pop(run.id, None) or LoadedRun(run)
-        with self._source.reading() as transaction, _understood(self._where):
+        with self._source.reading() as transaction, _translated_errors(self._where):
             history = loaded.refresh(transaction)
         self._loaded[run.id] = loaded
         return history
@@ -123,22 +130,22 @@ class Reader(AbstractContextManager["Reader"]):
     # --- one attempt, one ask ---
 
     def batches(self, run: Run, number: int) -> tuple[Batch, ...]:
-        """Return all batches of the attempt with this number, in order."""
+        """Return all timed batches of the attempt with this number, oldest first; an empty tuple if it has none."""
         with self._source.reading() as transaction:
             return tuple(map(rows.batch_of, transaction.rows(BATCHES, run_id=run.id, number=number)))
 
     def exchanges(self, run: Run, ask_number: int) -> tuple[Exchange, ...]:
-        """Return the model calls of one ask, oldest first."""
+        """Return the model calls that were made for one ask, oldest first; an empty tuple if there were none."""
         with self._source.reading() as transaction:
-            found = transaction.rows(EXCHANGES, run_id=run.id, ask_number=ask_number)
+            exchange_rows = transaction.rows(EXCHANGES, run_id=run.id, ask_number=ask_number)
             texts = rows.texts_of(transaction.tuples(EXCHANGED_TEXTS, run_id=run.id, ask_number=ask_number))
-        return tuple(rows.exchange_of(row, texts=texts) for row in found)
+        return tuple(rows.exchange_of(row, texts=texts) for row in exchange_rows)
 
     def snapshot(self, digest: str) -> Snapshot | None:
-        """Return the files that were kept under a digest; None where the log keeps none under it."""
+        """Return the snapshot (files of a folder) with this digest, or None if the log does not hold the digest."""
         with self._source.reading() as transaction:
-            found = transaction.tuples(SNAPSHOT, digest=digest)
-        return Snapshot({path: rows.content_of(content) for path, content in found}) if found else None
+            files = transaction.tuples(SNAPSHOT, digest=digest)
+        return Snapshot({path: rows.content_of(stored) for path, stored in files}) if files else None
 
     # --- inside ---
 
@@ -159,12 +166,16 @@ class Reader(AbstractContextManager["Reader"]):
 
 
 @contextmanager
-def _understood(where: str) -> Iterator[None]:
-    """Turn a row that this program cannot read into one line. Raises LogError."""
+def _translated_errors(where: str) -> Iterator[None]:
+    """Return a context manager that raises a one-line LogError if its body reads a row with a value that this program
+    does not know. `where`, the path of the database, begins the message.
+    """
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
-        raise LogError(f"{where}: holds what this kernelsmith does not understand: {error}; a newer one may") from error
+        raise LogError(
+            f"{where}: holds a value that this kernelsmith does not understand: {error}; a newer version may"
+        ) from error
 
 
 _STATUS_AFTER = {
@@ -175,10 +186,8 @@ _STATUS_AFTER = {
 
 
 def open_reader(url_or_path: str | Path) -> Reader:
-    """Open an existing attempt log read-only.
-
-    Raises:
-        UsageError: there is none, it is no attempt log, a newer one, or an older one of more than 256 MB.
-        LogError: it cannot be read.
+    """Open the existing attempt log that a path or a `sqlite:///` URL names, and return a reader. Raises UsageError if
+    the file is missing, is not an attempt log, has a newer schema, or has an older schema and more than 256 MiB;
+    LogError if it cannot be read.
     """
     return Reader(open_for_reading(url_or_path))

@@ -1,6 +1,7 @@
-"""Rows from the domain's types and back. What was written comes back equal.
+"""Convert the program's objects (runs, asks, attempts, events, model calls) to rows of the log's tables, and back.
 
-A row holds what every database stores: numbers, texts and bytes. A time is ISO 8601, a structured value is JSON.
+An object that is written and read again is equal to the original. A row holds only numbers, texts and bytes, which
+every database stores: a time is ISO 8601 text, a structured value is JSON text.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from kernelsmith.log.metric_groups import MetricGroups
 from kernelsmith.log.source import Row
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-"""Run names become folder names."""
+"""Pattern of a run's name, which is also the name of a folder."""
 
 _MEASURED = [f.name for f in fields(Measurement)]
 _CONFIG = frozenset(f.name for f in fields(RunConfig))
@@ -33,22 +34,22 @@ _USAGE = [f.name for f in fields(Usage)]
 
 
 def blob(content: bytes) -> dict[str, Any]:
-    """Return the row of a content: compressed, under its digest."""
+    """Return the row of a blob that holds `content`: the SHA-256 digest in hex, and the bytes compressed by zlib."""
     return {"digest": hashlib.sha256(content).hexdigest(), "content": zlib.compress(content)}
 
 
 def content_of(stored: bytes) -> bytes:
-    """Return the content of a blob."""
+    """Return the original bytes of a blob from the compressed bytes `stored`."""
     return zlib.decompress(stored)
 
 
 def texts_of(blobs: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    """Return the texts of blobs by digest."""
+    """Return the texts of blobs by digest. Each element of `blobs` is a digest and the compressed bytes."""
     return {digest: content_of(stored).decode() for digest, stored in blobs}
 
 
 def parsed(text: str) -> Any:
-    """Return the value of a JSON column. Most of a long run's are empty lists and tables: they take no parser."""
+    """Return the value of a JSON text. Empty lists and objects, the most frequent values, skip the slow parser."""
     empty = _EMPTY.get(text)
     return empty() if empty else json.loads(text)
 
@@ -57,7 +58,7 @@ _EMPTY: Mapping[str, Callable[[], object]] = {"[]": list, "{}": dict}
 
 
 def run_row(run: Run) -> dict[str, Any]:
-    """Return the row of a new run, without its id."""
+    """Return the row of a new run. It has no id, because the database assigns one."""
     return {
         "uuid": run.uuid,
         "name": run.name,
@@ -73,13 +74,13 @@ def _provenance_columns(made: Provenance) -> dict[str, Any]:
 
 
 def run_of(row: Row) -> Run:
-    """Return the run of a row.
-
-    Raises:
-        UsageError: its config has a key that this program does not know.
+    """Return the run that a row of the table of runs holds. Raises UsageError if the name is not a valid run name, or
+    if the config has a key that this program does not know.
     """
     if not NAME.fullmatch(row["name"]):
-        raise UsageError(f"run {row['name']!r}: no kernelsmith gives a run such a name; the log was changed")
+        raise UsageError(
+            f"run {row['name']!r}: this is not a valid name of a run, so the log was changed by another program"
+        )
     at = datetime.fromisoformat(row["created_at"])
     return Run(row["id"], row["name"], _config_of(row), row["task_digest"], at, row["uuid"], _provenance_of(row))
 
@@ -103,7 +104,7 @@ def _config_of(row: Row) -> RunConfig:
 
 
 def ask_row(ask: Ask) -> dict[str, Any]:
-    """Return the row of an ask, without its run."""
+    """Return the row of an ask, without the id of the run, which the caller adds."""
     return {
         "number": ask.number,
         "stance": ask.directive.stance.value,
@@ -114,12 +115,12 @@ def ask_row(ask: Ask) -> dict[str, Any]:
 
 
 def ask_of(row: Row) -> Ask:
-    """Return the ask of a row."""
+    """Return the ask that a row of the table of asks holds."""
     return Ask(row["number"], Directive(Stance(row["stance"]), row["parent"], row["reason"]), row["seen"])
 
 
 def event_row(event: Event) -> dict[str, Any]:
-    """Return the row of an event, without its run."""
+    """Return the row of an event, without the id of the run, which the caller adds."""
     return {
         "kind": event.kind.value,
         "at": event.at.isoformat(),
@@ -129,12 +130,12 @@ def event_row(event: Event) -> dict[str, Any]:
 
 
 def event_of(row: Row) -> Event:
-    """Return the event of a row."""
+    """Return the event that a row of the table of events holds."""
     return Event(EventKind(row["kind"]), datetime.fromisoformat(row["at"]), row["ask_number"], parsed(row["data"]))
 
 
 def device_of(event: Event) -> Device:
-    """Return the device that an `opened` event holds."""
+    """Return the device that the data of an `opened` event describes."""
     data: dict[str, Any] = dict(event.data)
     vendor = data.pop("vendor", None)
     data |= {"kind": MeasuringKind(data["kind"]), "unit": Unit(data["unit"])}
@@ -142,7 +143,9 @@ def device_of(event: Event) -> Device:
 
 
 def exchange_row(exchange: Exchange) -> dict[str, Any]:
-    """Return the row of a model call, without its run; its texts are blobs."""
+    """Return the row of a model call, without the id of the run, which the caller adds. The row holds the digests of
+    the prompt, reply and reasoning; their texts are stored as blobs.
+    """
     return {
         "ask_number": exchange.ask_number,
         "model": exchange.model,
@@ -159,7 +162,7 @@ def exchange_row(exchange: Exchange) -> dict[str, Any]:
 
 
 def exchange_of(row: Row, *, texts: Mapping[str, str]) -> Exchange:
-    """Return the model call of a row; `texts` holds its blobs by digest."""
+    """Return the model call that a row holds; `texts` maps digests of prompt, reply and reasoning to their texts."""
     return Exchange(
         ask_number=row["ask_number"],
         model=row["model"],
@@ -176,14 +179,13 @@ def exchange_of(row: Row, *, texts: Mapping[str, str]) -> Exchange:
 
 
 def usage_of(row: Row) -> Usage:
-    """Return what a model call consumed."""
+    """Return the tokens and the cost (US dollars, None if unknown) of one model call from its row."""
     return Usage(**{name: row[name] for name in _USAGE})
 
 
 def attempt_row(attempt: Attempt, *, columns: Container[str]) -> dict[str, Any]:
-    """Return the row of an attempt, without its run; metrics, batches and the source stand in tables of their own.
-
-    Figures of the measurement that are not in `columns` are metrics.
+    """Return the row of an attempt, without the id of the run, which the caller adds. Metrics, batches and the source
+    text are stored in other tables. Measured figures whose names are not in `columns` are left out: they are metrics.
     """
     proposal, candidate = attempt.proposal, attempt.candidate
     return {
@@ -239,7 +241,7 @@ def _duel_columns(duel: Duel | None) -> dict[str, Any]:
 
 
 def batch_rows(attempt: Attempt) -> list[dict[str, Any]]:
-    """Return the rows of an attempt's batches in order, without its id."""
+    """Return a row for each batch of an attempt, in order, without the id of the attempt, which the caller adds."""
     return [
         {name: getattr(batch, name) for name in _BATCH}
         | {"telemetry": json.dumps(dict(batch.telemetry)), "position": position}
@@ -248,12 +250,14 @@ def batch_rows(attempt: Attempt) -> list[dict[str, Any]]:
 
 
 def batch_of(row: Row) -> Batch:
-    """Return the batch of a row."""
+    """Return the timed batch that a row of the table of samples holds."""
     return Batch(**{name: row[name] for name in _BATCH} | {"telemetry": parsed(row["telemetry"])})
 
 
 def attempt_of(row: Row, *, ask: Ask, source: str | None, batches: tuple[Batch, ...], figures: MetricGroups) -> Attempt:
-    """Return an attempt from its row and what stands in other tables."""
+    """Return the attempt that a row holds, with the values that other tables hold: the ask, the source text (None if
+    the proposal had no candidate), the batches and the metrics.
+    """
     candidate = None if source is None else Candidate(source, Language(row["language"]), parsed(row["params"]))
     reason = NoCandidate(row["reason"]) if row["reason"] else None
     proposal = Proposal(

@@ -1,6 +1,6 @@
-"""The schema version that this program writes and reads, and which databases it refuses.
+"""Check that this program can read the schema of a database: version 0 (empty) to the current version.
 
-Reader and writer check a database here; it imports no database library.
+Reader and writer both use this module. It imports no database library, because that would slow the reader's start.
 """
 
 from collections.abc import Callable, Collection
@@ -8,19 +8,18 @@ from collections.abc import Callable, Collection
 from kernelsmith.errors import UsageError
 
 VERSION = 4
-"""The number of steps in migrations/."""
+"""Current version of the schema: the number of steps in migrations/."""
 
 
 def checked_version(table_names: Collection[str], read_version: Callable[[], int], *, where: str) -> int:
-    """Return a database's schema version; 0 for an empty one.
-
-    Raises:
-        UsageError: a newer kernelsmith wrote it, or another program.
+    """Return the schema version of a database with these tables, or 0 if it has none. `read_version` is called without
+    arguments and reads the stored version. `where`, the path of the database, begins the error messages. Raises
+    UsageError if the database is not an attempt log, or a newer kernelsmith wrote it.
     """
     if not table_names:
         return 0
     if not {"schema", "attempts"} <= set(table_names):
-        raise UsageError(f"{where}: a database, but not an attempt log; give another one with --db")
+        raise UsageError(f"{where}: is a database, but not an attempt log; give another one with --db")
     version = read_version()
     if version > VERSION:
         raise UsageError(

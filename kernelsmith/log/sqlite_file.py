@@ -1,6 +1,6 @@
-"""A SQLite file that is read through the standard library: nothing is written, and no writer is waited for.
+"""Read a SQLite file through Python's `sqlite3`, without writing to the file and without waiting for a writer.
 
-The writer goes through SQLAlchemy (engine.py), whose import takes half as long as a whole reading command.
+Only writing uses SQLAlchemy (engine.py), because importing it takes half as long as a whole reading command.
 """
 
 import os
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
-from kernelsmith.log.database import closed_on_failure, faults
+from kernelsmith.log.database import closed_on_failure, translated_errors
 from kernelsmith.log.schema import checked_version
 from kernelsmith.log.source import Row, Transaction
 
@@ -22,21 +22,21 @@ TABLE_NAMES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
 @dataclass(frozen=True, slots=True)
 class SQLiteFile:
-    """A SQLite file that is open for reading. It implements source.Source."""
+    """A SQLite file that is open for reading: the file that the user named, or a private copy. Implements Source."""
 
     path: Path
-    """The file that the user named."""
+    """Path of the file that the user named."""
     file: Path
-    """The file that is read: the same, or a private copy."""
+    """Path of the file that is read: the same file, or a private copy."""
     is_immutable: bool = False
-    """True where no process can write to the file, nor to the WAL file that SQLite keeps beside a database."""
+    """True if no process can write to the file or to its WAL file, so that SQLite reads it without locks."""
     folder: "TemporaryDirectory[str] | None" = None
-    """Holds the private copy, and is removed with it."""
+    """Temporary folder that holds the private copy; None if there is no copy."""
     _idle: list[sqlite3.Connection] = field(default_factory=list)
-    """Connections that no transaction uses at present."""
+    """Open connections that no transaction uses now."""
 
     def close(self) -> None:
-        """Close the connections, and remove the private copy."""
+        """Close all idle connections to the database, and remove the private copy if there is one."""
         while self._idle:
             self._idle.pop().close()
         if self.folder:
@@ -44,8 +44,10 @@ class SQLiteFile:
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """Hold a read transaction. Raises UsageError, LogError."""
-        with faults(str(self.path)):
+        """Return a context manager that yields a read transaction. Raises UsageError if the file is not a database,
+        LogError if a query fails.
+        """
+        with translated_errors(str(self.path)):
             connection = self._connection()
             with closed_on_failure(connection.close):
                 connection.execute("BEGIN")
@@ -54,11 +56,8 @@ class SQLiteFile:
             self._idle.append(connection)
 
     def version(self) -> int:
-        """Return the schema version; 0 for an empty file.
-
-        Raises:
-            UsageError: the file is not a database, a newer kernelsmith wrote it, or another program.
-            LogError: the database cannot be read.
+        """Return the schema version of the attempt log, or 0 if the file is empty. Raises UsageError if the file is not
+        an attempt log, or a newer kernelsmith wrote it; LogError if it cannot be read.
         """
         with self.reading() as transaction:
             names = [name for (name,) in transaction.tuples(TABLE_NAMES)]
@@ -67,8 +66,14 @@ class SQLiteFile:
             )
 
     def copy_to(self, target: Path) -> None:
-        """Write the database as it is at present into a new file. Raises UsageError, LogError."""
-        with faults(str(self.path)), closing(self._connection()) as source, closing(sqlite3.connect(target)) as copy:
+        """Write the present content of the database into a new file at `target`. Raises UsageError if the source is not
+        a database, LogError if it cannot be read or the copy cannot be written.
+        """
+        with (
+            translated_errors(str(self.path)),
+            closing(self._connection()) as source,
+            closing(sqlite3.connect(target)) as copy,
+        ):
             source.backup(copy)
 
     def _connection(self) -> sqlite3.Connection:
@@ -87,41 +92,45 @@ class SQLiteFile:
 
 @dataclass(frozen=True, slots=True)
 class SQLiteTransaction:
-    """A read transaction on a SQLite file. It implements source.Transaction."""
+    """A read transaction on a SQLite file: all queries in it see the same state of the file. Implements Transaction."""
 
     _connection: sqlite3.Connection
 
     def rows(self, statement: str, **parameters: object) -> list[Row]:
-        """Return the rows of a query as mappings."""
+        """Return the rows of an SQL query as mappings from column name to value; see Transaction."""
         cursor = self._connection.execute(statement, parameters)
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, values, strict=True)) for values in cursor]
 
     def tuples(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
-        """Return the rows of a query as tuples."""
+        """Return the rows of an SQL query as tuples of values, in the order of the columns; see Transaction."""
         return self._connection.execute(statement, parameters).fetchall()
 
 
-def as_it_lies(path: Path) -> SQLiteFile:
-    """Return the file, opened where it lies.
+def opened_in_place(path: Path) -> SQLiteFile:
+    """Return the database at `path`, opened for reading without a copy. The file must exist.
 
-    SQLite keeps a WAL file beside a database that it reads. Where there is none and the folder cannot be written, no
-    process writes to the database either, and it is read as an immutable file.
+    SQLite creates a WAL file next to a database that it reads. If there is none and the folder is read-only, SQLite
+    could not open the database normally. No process writes to the database then, so it is read as an immutable file.
     """
-    return SQLiteFile(path, path, is_immutable=not beside(path, "-wal").exists() and not _is_writable(path))
+    return SQLiteFile(path, path, is_immutable=not companion_of(path, "-wal").exists() and not _is_writable(path))
 
 
 def lacks_wal_index(path: Path) -> bool:
-    """Return whether SQLite cannot read the WAL file where it lies: its index is missing and cannot be written."""
-    return beside(path, "-wal").exists() and not beside(path, "-shm").exists() and not _is_writable(path)
+    """Return whether a database has a WAL file that SQLite cannot read in place, because the WAL file's index (`-shm`)
+    is missing and this process cannot create it in the folder.
+    """
+    return companion_of(path, "-wal").exists() and not companion_of(path, "-shm").exists() and not _is_writable(path)
 
 
-def beside(path: Path, suffix: str) -> Path:
-    """Return the path of the file that SQLite keeps beside a database: `-wal`, or `-shm`, its index."""
+def companion_of(path: Path, suffix: str) -> Path:
+    """Return the path of a file that SQLite keeps next to the database `path`: the WAL file if `suffix` is `-wal`, or
+    the index of the WAL file if it is `-shm`. Symbolic links of `path` are followed.
+    """
     database = path.resolve()
     return database.with_name(f"{database.name}{suffix}")
 
 
 def _is_writable(path: Path) -> bool:
-    """Return whether this process may make files beside the database."""
+    """Return whether this process may create files in the folder of the database `path`."""
     return os.access(path.resolve().parent, os.W_OK)

@@ -1,6 +1,6 @@
-"""Write an attempt log. It implements core.seams.AttemptLog and hands out core.seams.Exchanges.
+"""Write an attempt log. What a method writes is on disk when the method returns.
 
-What a method wrote is on disk when it returns.
+Store implements core.seams.AttemptLog, RunExchanges implements core.seams.Exchanges.
 """
 
 import re
@@ -24,29 +24,31 @@ from kernelsmith.log.inserting import insert_attempt, insert_blob, insert_events
 from kernelsmith.log.reader import Reader
 from kernelsmith.log.sqlite_file import SQLiteFile
 
-UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
+INVALID_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def open_store(url_or_path: str | Path, *, create: bool = True) -> "Store":
-    """Open the attempt log at a path or SQLite URL for writing; it is made if it is missing and `create` is true.
-
-    Raises:
-        UsageError: there is none, it is no attempt log, or a newer one.
-        LogError: it cannot be read or written.
+    """Open the attempt log that a path or a `sqlite:///` URL names for writing; if the file is missing and `create` is
+    true, create it. Migrate an older schema. Raises UsageError if the file is missing and `create` is false, is not an
+    attempt log, or has a newer schema; LogError if it cannot be read or written.
     """
     path = file_of(url_or_path)
     return Store(path, engine.open_for_writing(path, create=create))
 
 
 class Store(Reader):
-    """One attempt log, opened for writing. It reads as every reader does, and writes through other connections."""
+    """An attempt log that is open for reading, like a Reader, and for writing. A writing method raises LogError
+    if the data cannot be stored; otherwise the data is on disk when the method returns.
+    """
 
     def __init__(self, path: Path, database: Engine) -> None:
         super().__init__(SQLiteFile(path, path))
         self._engine = database
 
     def close(self) -> None:
-        """Close the connections. The writing one comes last: only a writer can clear the WAL file away."""
+        """Close all connections to the database. The writing connection is closed last, because SQLite removes the WAL
+        file only when the last connection can write.
+        """
         super().close()
         self._engine.dispose()
 
@@ -56,49 +58,48 @@ class Store(Reader):
     def create_run(
         self, config: RunConfig, *, name: str | None, task: Snapshot, provenance: Provenance | None = None
     ) -> Run:
-        """Write down a new run with its task's files; without a name it is called after its task.
-
-        Raises:
-            UsageError: the name is taken, or cannot be a folder's name.
+        """Insert a new run and the files of its task into the log, and return the run. If `name` is None, make a name
+        from the task's name. Raises UsageError if another run has the name, or if the name is not valid.
         """
         name = self.free_name(Path(config.task).name) if name is None else name
-        self._refuse_name(name)
-        at, made = datetime.now(UTC), provenance or Provenance()
-        run = Run(0, name, config, task.digest, at, str(uuid4()), made)
+        self._check_name(name)
+        run = Run(0, name, config, task.digest, datetime.now(UTC), str(uuid4()), provenance or Provenance())
         with self._writing() as connection:
             connection.execute(tables.runs.insert(), rows.run_row(run))
             insert_snapshot(connection, task)
         return self.run(name)
 
-    def _refuse_name(self, name: str) -> None:
+    def _check_name(self, name: str) -> None:
         if not rows.NAME.fullmatch(name):
-            raise UsageError(f"--name {name!r}: letters, digits, dots, dashes and underscores only, at most 80")
+            raise UsageError(
+                f"--name {name!r}: a name is a letter or digit, and up to 79 letters, digits, dots, dashes, underscores"
+            )
         if name in self.names():
-            raise UsageError(f"--name {name}: there is a run of this name; `kernelsmith resume {name}` goes on with it")
+            raise UsageError(f"--name {name}: a run has this name; `kernelsmith resume {name}` continues that run")
 
     def free_name(self, stem: str) -> str:
-        """Return the stem, made fit for a folder's name, with the first number that no run has."""
-        stem = UNFIT.sub("-", stem).strip("-.")[:60] or "run"
+        """Return a name for a new run: `stem`, with invalid characters replaced by dashes, and the lowest number from 1
+        that gives a name which no run has (`cpu_matmul-1`).
+        """
+        stem = INVALID_IN_NAMES.sub("-", stem).strip("-.")[:60] or "run"
         taken = set(self.names())
         return next(name for n in range(1, len(taken) + 2) if (name := f"{stem}-{n}") not in taken)
 
     def hold(self, run: Run) -> AbstractContextManager[None]:
-        """Be the one process that works on this run.
-
-        Raises:
-            UsageError: another process is.
+        """Return a context manager that holds the run's lock, so that no other process works on the run. Raises
+        UsageError if another process holds the lock, LogError if the lock file cannot be written.
         """
-        return lock.held(self._lock_file(run.name), run_name=run.name)
+        return lock.hold_lock(self._lock_file(run.name), run_name=run.name)
 
     def keep_snapshot(self, snapshot: Snapshot) -> None:
-        """Write down the files of a folder, unless they are kept already."""
+        """Insert the files of a snapshot into the log, unless the log already holds a snapshot with the same digest."""
         with self._writing() as connection:
             insert_snapshot(connection, snapshot)
 
     # --- core.seams.AttemptLog ---
 
     def ask(self, run: Run, directive: Directive, *events: Event) -> Ask:
-        """Write down what is asked for next, and what led to it."""
+        """Insert the next ask of a run and the events that led to it in one transaction, and return the ask."""
         history = self.history(run)
         number = max((ask.number for ask in history.asks), default=-1) + 1
         ask = Ask(number, directive, history.highest_attempt)
@@ -108,30 +109,28 @@ class Store(Reader):
         return ask
 
     def record(self, run: Run, attempt: Attempt, *events: Event) -> None:
-        """Write down a verdict, once per ask and trial, and what follows from it.
-
-        Raises:
-            LogError: the trial has its attempt already, or the database failed.
+        """Insert an attempt with its verdict, and the events that follow from it, in one transaction. Raises LogError
+        if the log already holds an attempt for the same ask and trial, or if the database fails.
         """
         with self._writing() as connection:
             insert_attempt(connection, run, attempt)
             insert_events(connection, run, events)
 
     def note(self, run: Run, event: Event) -> None:
-        """Write down an event."""
+        """Insert an event of a run into the log."""
         self.note_all(run, (event,))
 
     def note_all(self, run: Run, events: Sequence[Event]) -> None:
-        """Write down events in one transaction."""
+        """Insert events of a run into the log, in one transaction."""
         with self._writing() as connection:
             insert_events(connection, run, events)
 
     def exchanges_of(self, run: Run) -> "RunExchanges":
-        """Return where this run's model calls are kept."""
+        """Return the object that reads and inserts the model calls of this run."""
         return RunExchanges(self, run)
 
     def keep(self, run: Run, exchange: Exchange) -> None:
-        """Write down a model call."""
+        """Insert a model call of a run into the log, with its prompt, reply and reasoning."""
         with self._writing() as connection:
             for text in (exchange.prompt, exchange.reply, exchange.reasoning):
                 insert_blob(connection, text.encode())
@@ -139,21 +138,21 @@ class Store(Reader):
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with engine.faults(self._where), engine.writing(self._engine) as connection:
+        with engine.translated_errors(self._where), engine.writing(self._engine) as connection:
             yield connection
 
 
 @dataclass(frozen=True, slots=True)
 class RunExchanges:
-    """core.seams.Exchanges for one run."""
+    """The model calls of one run in the attempt log. Implements core.seams.Exchanges."""
 
     _store: Store
     _run: Run
 
     def exchanges(self, ask_number: int) -> tuple[Exchange, ...]:
-        """Return the calls made for this ask so far, oldest first."""
+        """Return the model calls made for this ask so far, oldest first; an empty tuple if there were none."""
         return self._store.exchanges(self._run, ask_number)
 
     def keep(self, exchange: Exchange) -> None:
-        """Write down a call; it is on disk when this returns."""
+        """Insert a model call into the log. It is on disk when the method returns."""
         self._store.keep(self._run, exchange)

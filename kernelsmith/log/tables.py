@@ -1,7 +1,7 @@
-"""The tables of the attempt log as this program queries them; migrations/ makes them. Insert-only.
+"""Describe the tables of the attempt log to SQLAlchemy, which inserts rows with them. migrations/ creates the tables.
 
-Times are UTC, ISO 8601. Sources, prompts, replies and snapshots are blobs. Structured values are JSON text. rows.py
-turns rows into the domain's types and back.
+Rows are inserted and never changed. Times are UTC, ISO 8601. Sources, prompts, replies and the files of snapshots are
+blobs. Structured values are JSON text. rows.py converts between rows and the program's objects.
 """
 
 from sqlalchemy import (
@@ -24,14 +24,14 @@ schema = Table("schema", metadata, Column("version", Integer, nullable=False))
 blobs = Table(
     "blobs",
     metadata,
-    Column("digest", String(64), primary_key=True),  # SHA-256 of the content, hex
-    Column("content", LargeBinary, nullable=False),  # zlib
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the uncompressed content, hex
+    Column("content", LargeBinary, nullable=False),  # compressed by zlib
 )
 
 snapshots = Table(
     "snapshots",
     metadata,
-    Column("digest", String(64), primary_key=True),  # of the whole folder, core/snapshot.py
+    Column("digest", String(64), primary_key=True),  # of all files of the snapshot: core/snapshot.py
     Column("path", Text, primary_key=True),
     Column("blob", ForeignKey("blobs.digest"), nullable=False),
 )
@@ -106,7 +106,7 @@ attempts = Table(
     Column("detail", Text, nullable=False),
     Column("promotion", String(20)),
     Column("isolation", Integer),
-    # what tables rank by of a measurement; its other figures are metrics
+    # figures of a measurement by which tables are sorted; all other figures are metrics
     Column("time_us", Float),
     Column("time_low_us", Float),
     Column("time_high_us", Float),

@@ -1,1 +1,4 @@
-"""Reads the log back: plain data first, then the text that a terminal shows. It knows no command and prints nothing."""
+"""Builds reports from the attempt log: the `model*` modules hold plain data, the others format it as text or JSON.
+
+This package knows no command and prints nothing.
+"""

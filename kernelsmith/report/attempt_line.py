@@ -1,14 +1,14 @@
-"""An attempt in one line: what a log file of a run holds, and what a replay plays back."""
+"""Formats an attempt as one line: for the progress of a run without a terminal, and for `replay`."""
 
 from kernelsmith.report import figures
 from kernelsmith.report.model_attempt import AttemptRow
 
 
 def attempt_line(attempt: AttemptRow, *, limit: int | None = None) -> str:
-    """Return `[7/60]  passed  refine  71.3 % of peak  97.0 % of OpenBLAS (Zen)  25.6 ms  new best: ...`.
+    """Return one line with number, status, stance, figures and reason of an attempt.
 
-    `limit` is the most asks that the run may answer. Where the run has sweep trials the beginning reads
-    `[84, ask 59/60, trial 3]`.
+    `limit` is the largest number of asks that the run may answer, or None. Example: `[7/60]  passed  refine  71.3 % of
+    peak  97.0 % of OpenBLAS (Zen)  25.6 ms  new best: ...`. A line of a sweep trial begins `[84, ask 59/60, trial 3]`.
     """
     words = [_number(attempt, f"/{limit}" if limit else ""), attempt.verdict.status, attempt.stance]
     if attempt.verdict.measurement:
@@ -18,7 +18,10 @@ def attempt_line(attempt: AttemptRow, *, limit: int | None = None) -> str:
 
 
 def vendor_share(attempt: AttemptRow) -> str:
-    """Return the attempt's vendor ratio in words; empty where there is none."""
+    """Return the attempt's speed relative to the vendor library in words, or an empty string if it has no such ratio.
+
+    The text ends with ` (disturbed)` if other work ran on the device while the ratio was measured.
+    """
     measured, is_disturbed = attempt.verdict.measurement, attempt.vendor_disturbed
     return figures.share_of_vendor(measured, vendor=attempt.vendor, is_disturbed=is_disturbed)
 

@@ -1,25 +1,28 @@
-"""One attempt in full as a page of text: figures with their denominators, facts, then the source."""
+"""Formats one attempt as a page of text: figures with their units and peaks, facts of the build, then the source."""
 
 from collections.abc import Mapping, Sequence
 
 from kernelsmith.core import caps
-from kernelsmith.core.usage import Exchange
 from kernelsmith.core.verdict import Batch, Measurement
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
+from kernelsmith.report.exchanges_page import call_line
 from kernelsmith.report.model_attempt import AttemptReport, AttemptRow, known_facts
 from kernelsmith.report.telemetry import telemetry_rows
-from kernelsmith.report.text import columns, one_line, printable
+from kernelsmith.report.text import entries, one_line, printable
 
 Row = tuple[str, str]
 
 
-def attempt_text(report: AttemptReport) -> str:
-    """Return the page."""
+def attempt_text(report: AttemptReport, *, width: int | None = None) -> str:
+    """Return one attempt as a page of text: verdict, figures, facts and source, if there is a candidate.
+
+    Where `width` is given, rows of figures are wrapped to `width` characters; detail and source keep their lines.
+    """
     attempt = report.attempt
     head = f"{report.run}:{attempt.number}  {attempt.verdict.status}"
     detail = printable(caps.cut(attempt.verdict.detail, caps.TEXT))
-    parts = [head, detail, columns([row for row in _rows(report) if row[1]])]
+    parts = [head, detail, entries([row for row in _rows(report) if row[1]], width=width)]
     if report.source is not None and attempt.digest is not None:
         parts += [f"source, {attempt.digest[:12]}", printable(report.source)]
     return "\n\n".join(part for part in parts if part)
@@ -32,12 +35,15 @@ def _rows(report: AttemptReport) -> list[Row]:
     rows += [("duel", _duel(attempt)), ("batches", _batches(report.batches)), *telemetry_rows(report.telemetry)]
     rows += [("note", one_line(note)) for note in attempt.verdict.notes]
     rows += fact_rows(known_facts(attempt.verdict.facts))
-    rows += [("model call", _call(exchange)) for exchange in report.exchanges]
-    return [*rows, ("took", _durations(attempt)), ("of it guards", _guards(attempt))]
+    rows += [("model call", call_line(exchange)) for exchange in report.exchanges]
+    return [*rows, ("took", _durations(attempt)), ("guards took", _guards(attempt))]
 
 
 def measurement_rows(measurement: Measurement | None, *, vendor: str, peak_of: str) -> list[Row]:
-    """Return utilization, vendor share and time as rows, each with its denominator; none unless it passed."""
+    """Return utilization, vendor share and times as rows (name, value); none if `measurement` is None.
+
+    `vendor` is the vendor share in words, and `peak_of` names the product whose peak was looked up; both may be empty.
+    """
     if measurement is None:
         return []
     rate, peak = (figures.rate(each, measurement.unit) for each in (measurement.rate, measurement.peak))
@@ -46,7 +52,7 @@ def measurement_rows(measurement: Measurement | None, *, vendor: str, peak_of: s
         ("of peak", f"{figures.percent(measurement.utilization)} of {peak}"),
         ("peak of", one_line(peak_of)),
         ("vendor", vendor),
-        ("time", figures.interval(measurement)),
+        ("time/call", figures.interval(measurement)),
         ("rate", rate),
         ("single call", figures.duration(single_us) if single_us else ""),
         ("back to back", _back_to_back(measurement)),
@@ -56,7 +62,7 @@ def measurement_rows(measurement: Measurement | None, *, vendor: str, peak_of: s
 
 
 def fact_rows(facts: Mapping[str, object]) -> list[Row]:
-    """Return what the build told, one row a fact."""
+    """Return the facts of a build, given by name, as rows (name, value); a fact that lists texts has a row for each."""
     rows: list[Row] = []
     for name, value in facts.items():
         if isinstance(value, Mapping):
@@ -81,7 +87,7 @@ def _origin(attempt: AttemptRow) -> str:
 
 
 def _back_to_back(measurement: Measurement) -> str:
-    """The time of hot calls, which is never a score."""
+    """Return time and utilization of calls without idle gaps, which are never a score; empty if not measured."""
     if not measurement.sustained_us:
         return ""
     utilization = measurement.utilization * measurement.time_us / measurement.sustained_us
@@ -98,16 +104,9 @@ def _duel(attempt: AttemptRow) -> str:
 def _batches(batches: Sequence[Batch]) -> str:
     if not batches:
         return ""
-    calls = sorted({batch.calls for batch in batches})
-    return f"{len(batches)} of {calls[0] if len(calls) == 1 else f'{calls[0]} to {calls[-1]}'} calls"
-
-
-def _call(exchange: Exchange) -> str:
-    usage = exchange.usage
-    tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"
-    took = f"{exchange.latency_s:.1f} s"
-    parts = [exchange.model, tokens, figures.cost(usage.cost_usd), took, exchange.finish_reason, exchange.error]
-    return one_line(", ".join(part for part in parts if part))
+    least, most = min(batch.calls for batch in batches), max(batch.calls for batch in batches)
+    calls = figures.counted(least, "call") if least == most else f"{least} to {most} calls"
+    return f"{len(batches)}, of {calls} each"
 
 
 def _durations(attempt: AttemptRow) -> str:
@@ -116,9 +115,9 @@ def _durations(attempt: AttemptRow) -> str:
 
 
 def _guards(attempt: AttemptRow) -> str:
-    """What is done only because a candidate may cheat or be wrong, as seconds and as a part of build to verdict."""
+    """Return the time that the guards took, in seconds for each and as a part of the time from build to verdict."""
     guards_s, judged_s = attempt.verdict.guards_s, sum(attempt.verdict.durations_s.values())
     if not guards_s or not judged_s:
         return ""
-    each = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in sorted(guards_s.items(), key=lambda one: -one[1]))
+    each = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in sorted(guards_s.items(), key=lambda item: -item[1]))
     return f"{sum(guards_s.values()) / judged_s:.1%} of build to verdict: {each}"

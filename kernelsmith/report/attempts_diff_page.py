@@ -1,4 +1,4 @@
-"""Two attempts side by side as a page of text: figures, what differs, then the source as a unified diff."""
+"""Formats the comparison of two attempts as a page of text: figures, differences, then a diff of the sources."""
 
 from typing import Any
 
@@ -7,63 +7,78 @@ from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
 from kernelsmith.report.model_attempt import AttemptRow
 from kernelsmith.report.model_diff import AttemptsDiff, TimesComparison
-from kernelsmith.report.text import columns, one_line, printable
+from kernelsmith.report.text import columns, entries, one_line, printable
 
 
-def attempts_diff_text(report: AttemptsDiff, *, options: str = "") -> str:
-    """Return the page; the command that it suggests ends with `options`."""
+def attempts_diff_text(
+    report: AttemptsDiff, *, options: str = "", program: str = "kernelsmith", width: int | None = None
+) -> str:
+    """Return the comparison of two attempts as a page; its command begins with `program` and ends with `options`.
+
+    Where `width` is given, the longest cells of the table are shortened, and sentences wrapped, to `width` characters.
+    """
     rows = [("", report.a.name, report.b.name), *_outcome_rows(report), *_changed_rows(report)]
-    return "\n\n".join([columns(rows), _sentence(report, options), _source(report)])
+    sentence = _sentence(report, f"{program} duel", options=options, width=width)
+    return "\n\n".join([columns(rows, width=width), sentence, _source(report)])
 
 
 def speed_text(comparison: TimesComparison) -> str:
-    """Return the speed of b in terms of a, and whether the intervals tell them apart."""
+    """Return how many times as fast b is as a, and whether the confidence intervals of their times overlap."""
     overlap = "overlap" if comparison.intervals_overlap else "do not overlap"
     return f"{comparison.speedup:.2f}x the speed; the 95 % intervals {overlap}"
 
 
 def different_peaks(a: AttemptRow, b: AttemptRow) -> str:
-    """Return the peaks that two measured attempts are fractions of: `1979 TFLOP/s fp8 and ...`; empty where equal."""
+    """Return the peaks of two measured attempts as text, or an empty string if both peaks read the same.
+
+    Example: `1979 TFLOP/s fp8 and 989.5 TFLOP/s fp8`. The text is empty, too, if one attempt was not measured.
+    """
     x, y = a.verdict.measurement, b.verdict.measurement
-    if x is None or y is None or x.peak == y.peak:
+    if x is None or y is None:
         return ""
-    return f"{figures.rate(x.peak, x.unit)} and {figures.rate(y.peak, y.unit)}"
+    peaks = figures.rate(x.peak, x.unit), figures.rate(y.peak, y.unit)
+    return "" if peaks[0] == peaks[1] else " and ".join(peaks)
+
+
+def cell(value: Any) -> str:
+    """Return a value that differs as one line for a table: `-` for None, the parts of a list joined by bars."""
+    if value is None:
+        return "-"
+    return one_line(" | ".join(map(str, value)) if isinstance(value, tuple | list) else str(value))
 
 
 def _outcome_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
     a, b = (_outcome_cells(side.attempt) for side in (report.a, report.b))
-    rows = zip(("status", "stance", "of peak", "vendor", "time"), a, b, strict=True)
+    rows = zip(("status", "stance", "of peak", "vendor", "time/call", "95 % interval"), a, b, strict=True)
     return [row for row in rows if row[1] or row[2]]
 
 
 def _outcome_cells(attempt: AttemptRow) -> tuple[str, ...]:
     measured = attempt.verdict.measurement
     if measured is None:
-        return attempt.verdict.status, attempt.stance, "", "", ""
+        return attempt.verdict.status, attempt.stance, "", "", "", ""
     shares = figures.percent(measured.utilization), vendor_share(attempt)
-    return attempt.verdict.status, attempt.stance, *shares, figures.interval(measured)
+    times = figures.duration(measured.time_us), figures.bounds(measured)
+    return attempt.verdict.status, attempt.stance, *shares, *times
 
 
 def _changed_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
     changed = [*report.parameters.items(), *report.facts.items()]
-    return [(one_line(name, caps.QUOTED), _cell(x), _cell(y)) for name, (x, y) in changed]
+    return [(one_line(name, caps.QUOTED), cell(x), cell(y)) for name, (x, y) in changed]
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return one_line(" | ".join(map(str, value)) if isinstance(value, tuple | list) else str(value))
-
-
-def _sentence(report: AttemptsDiff, options: str) -> str:
+def _sentence(report: AttemptsDiff, duel: str, *, options: str, width: int | None) -> str:
+    """Return the ratio of both times and the command that measures both again, or why one attempt has no time."""
     a, b, comparison = report.a, report.b, report.measurement
     if comparison is None:
         failed = a if a.attempt.verdict.measurement is None else b
-        return f"{failed.name} is {failed.attempt.verdict.status}: {one_line(failed.attempt.verdict.detail)}"
+        line = f"{failed.name} is {failed.attempt.verdict.status}: {one_line(failed.attempt.verdict.detail)}"
+        return entries([(line,)], width=width)
     words = f"{b.name} against {a.name}: {speed_text(comparison)}"
     peaks = different_peaks(a.attempt, b.attempt)
     words += f"; measured against different peaks, {peaks}" if peaks else ""
-    return f"{words}\nsettle it here: kernelsmith duel {report.task} {a.name} {b.name}{options}"
+    command = f"{duel} {report.task} {a.name} {b.name}{options}"
+    return f"{entries([(words,)], width=width)}\nmeasure both on this machine: {command}"
 
 
 def _source(report: AttemptsDiff) -> str:

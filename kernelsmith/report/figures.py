@@ -1,4 +1,4 @@
-"""How figures read: numbers with their units, and the reason for an attempt's status in a few words."""
+"""Formats figures with their units, and the reason for an attempt's status in a few words."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def percent(fraction: float | None) -> str:
-    """Return `71.3 %`; two digits below one percent, an empty text for None."""
+    """Return a fraction as a percentage, `71.3 %`, with two digits below one percent; an empty string for None."""
     if fraction is None:
         return ""
     return f"{fraction:.1%}".replace("%", " %") if fraction >= 0.01 else f"{fraction:.2%}".replace("%", " %")
 
 
 def duration(time_us: float) -> str:
-    """Return a time per call with three digits and the unit that fits."""
+    """Return a time in microseconds as text with three digits in us, ms or s: `52.1 ms`."""
     for scale, unit in ((1e6, "s"), (1e3, "ms")):
         if time_us >= 0.9995 * scale:  # what rounds to 1000 of the smaller unit is 1.00 of this one
             return f"{time_us / scale:#.3g} {unit}".replace(". ", " ")
@@ -28,26 +28,46 @@ def duration(time_us: float) -> str:
 
 
 def interval(measurement: Measurement) -> str:
-    """Return the time with its 95 % interval: `25.6 ms [25.4 ms, 25.9 ms]`."""
-    low, high = measurement.interval_us.low, measurement.interval_us.high
-    return f"{duration(measurement.time_us)} [{duration(low)}, {duration(high)}]"
+    """Return the time per call with its 95 % confidence interval: `25.6 ms [25.4 ms, 25.9 ms]`."""
+    return f"{duration(measurement.time_us)} {bounds(measurement)}"
+
+
+def bounds(measurement: Measurement) -> str:
+    """Return the 95 % confidence interval of the time per call: `[25.4 ms, 25.9 ms]`."""
+    return f"[{duration(measurement.interval_us.low)}, {duration(measurement.interval_us.high)}]"
 
 
 def clock(seconds: float) -> str:
-    """Return `2:13`, or `1:02:13`."""
+    """Return a number of seconds as minutes and seconds, `2:13`, or with hours, `1:02:13`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def working(active_s: float, elapsed_s: float | None) -> str:
+    """Return a run's time spent on attempts and its real time as text: `2:49 working, 3:10 from start to end`.
+
+    `active_s` is the time in seconds spent on attempts, without pauses. `elapsed_s` is the time in seconds from the
+    run's start to its end; if it is None, because the run goes on, the result is `2:49 working`.
+    """
+    words = f"{clock(active_s)} working"
+    return words if elapsed_s is None else f"{words}, {clock(elapsed_s)} from start to end"
+
+
 def of_vendor(verdict: Verdict, device: Device | None) -> str:
-    """Return `76.7 % of OpenBLAS (Haswell)`, empty where there is no vendor line; a disturbed ratio carries a mark."""
+    """Return the speed relative to the device's vendor library, `76.7 % of OpenBLAS (Haswell)`; empty if not measured.
+
+    The text ends with ` (disturbed)` if other work ran on the device meanwhile.
+    """
     vendor = device.vendor.name if device and device.vendor else None
     return share_of_vendor(verdict.measurement, vendor=vendor, is_disturbed=is_vendor_disturbed(verdict))
 
 
 def share_of_vendor(measurement: Measurement | None, *, vendor: str | None, is_disturbed: bool) -> str:
-    """Return the vendor ratio in words, as `of_vendor` does, from its parts."""
+    """Return the speed relative to the library `vendor`, `76.7 % of OpenBLAS (Haswell)`; empty if not measured.
+
+    The text ends with ` (disturbed)` if `is_disturbed` is true.
+    """
     if measurement is None or measurement.vendor_ratio is None or vendor is None:
         return ""
     mark = " (disturbed)" if is_disturbed else ""
@@ -55,12 +75,12 @@ def share_of_vendor(measurement: Measurement | None, *, vendor: str | None, is_d
 
 
 def speedup(duel: Duel) -> str:
-    """Return `1.031x [1.012, 1.050]`."""
+    """Return the speedup that a duel measured, with its 95 % confidence interval: `1.031x [1.012, 1.050]`."""
     return f"{duel.speedup:.3f}x [{duel.interval.low:.3f}, {duel.interval.high:.3f}]"
 
 
 def reason(verdict: Verdict) -> str:
-    """Return why the attempt has the status it has, or became the best, in a few words; safe for a terminal."""
+    """Return on one line why the attempt became the best, why it did not although it passed, or why it failed."""
     match verdict.promotion:
         case Promotion.FIRST:
             return "new best: the first that passes"
@@ -77,8 +97,13 @@ def _against(duel: Duel | None) -> str:
     return f", {speedup(duel)}" if duel else ""
 
 
-def staircase(climb: Sequence[float]) -> str:
-    """Return utilizations as a row of blocks, the highest block for the highest of them; a blank for 0."""
+def staircase(climb: Sequence[float], *, most: int | None = None) -> str:
+    """Return one block character for each utilization in `climb`: a full block for the highest, a blank for 0.
+
+    Where `most` is given and `climb` is longer, the text has `most` characters, at equal distances in `climb`.
+    """
+    if most is not None and len(climb) > most:
+        climb = [climb[(point + 1) * len(climb) // most - 1] for point in range(most)]
     highest = max(climb, default=0.0)
     if not highest:
         return " " * len(climb)
@@ -86,20 +111,20 @@ def staircase(climb: Sequence[float]) -> str:
 
 
 def rate(units_per_s: float, unit: Unit) -> str:
-    """Return a rate with the peak that it belongs to: `117 GFLOP/s fp32`, `3.35 TB/s dram`."""
+    """Return a rate in units per second as text with the unit's name: `117 GFLOP/s fp32`, `3.35 TB/s dram`."""
     return f"{rates.rate(units_per_s, unit)} {unit}"
 
 
-def spent(amount: int, limit: int | None, what: str) -> str:
-    """Return `23 of 60 asks`, or `23 asks` without a limit."""
-    return f"{amount} of {counted(limit, what)}" if limit else counted(amount, what)
+def spent(amount: int, limit: int | None, noun: str) -> str:
+    """Return an amount with its limit, `23 of 60 asks`; without a limit (None or 0) `23 asks`."""
+    return f"{amount} of {counted(limit, noun)}" if limit else counted(amount, noun)
 
 
-def counted(amount: int, what: str) -> str:
-    """Return `1 attempt`, `2 attempts`."""
-    return f"{amount} {what}" if amount == 1 else f"{amount} {what}s"
+def counted(amount: int, noun: str) -> str:
+    """Return a number with its noun in the singular or plural: `1 attempt`, `2 attempts`."""
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
 
 def cost(usd: float | None) -> str:
-    """Return `$0.12`; says so where the price is not known."""
+    """Return an amount of US dollars as `$0.12`, or `cost unknown` for None."""
     return "cost unknown" if usd is None else f"${usd:.2f}"

@@ -8,13 +8,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kernelsmith.core.verdict import Status
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
+from kernelsmith.report.attempts_table import LIVE_HEADINGS, attempts_table
 from kernelsmith.report.model_live import LiveReport
+from kernelsmith.report.styles import GREEN, status_style
 from kernelsmith.report.text import one_line
-
-COLOURS = {Status.PASSED: "green", Status.NO_CANDIDATE: "yellow", Status.REJECTED: "yellow", Status.TAMPERED: "magenta"}
 
 
 def live_page(report: LiveReport, now: Text, *, suffix: str = "") -> RenderableType:
@@ -53,8 +52,8 @@ def _best(report: LiveReport) -> RenderableType:
         return Text("best  none yet")
     words = [f"{figures.percent(measured.utilization)} of peak", vendor_share(best)]
     words += [figures.interval(measured), f"attempt {best.number}"]
-    line = Text.assemble("best  ", (one_line(" · ".join(word for word in words if word)), "bold green"))
-    return Group(line, Text(f"      {figures.staircase(report.outcome.climb)}", style="green", no_wrap=True))
+    line = Text.assemble("best  ", (one_line(" · ".join(word for word in words if word)), f"bold {GREEN}"))
+    return Group(line, Text(f"      {figures.staircase(report.outcome.climb)}", style=GREEN, no_wrap=True))
 
 
 def _latest(report: LiveReport) -> Table:
@@ -62,9 +61,9 @@ def _latest(report: LiveReport) -> Table:
     for justify in ("right", "left", "right", "left"):
         table.add_column(justify=justify, no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-    for attempt in report.latest:
-        verdict = attempt.verdict
-        style = COLOURS.get(verdict.status, "red") + (" bold" if verdict.promotion else "")
-        cells = [figures.percent(verdict.utilization), attempt.stance, figures.reason(verdict)]
-        table.add_row(Text(str(attempt.number)), Text(verdict.status, style=style), *map(Text, cells))
+    headings, *rows = attempts_table(report.latest, LIVE_HEADINGS)
+    if rows:
+        table.add_row(*map(Text, headings))
+    for attempt, (number, status, *cells) in zip(report.latest, rows, strict=True):
+        table.add_row(Text(number), Text(status, style=status_style(attempt)), *map(Text, cells))
     return table

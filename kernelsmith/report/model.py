@@ -1,7 +1,8 @@
-"""The data model of a run: its description, its outcome and its attempts, as plain data that every renderer takes.
+"""Builds the report of a run: its description, its outcome and its attempts, as plain data for text and JSON.
 
-The modules named model_* hold the other reports. All of them build values and format nothing. Units stand in the names:
-`_us` microseconds a call, `_s` seconds, `_usd` US dollars. A utilization is a fraction of the device's dense peak.
+The other modules whose names begin with `model_` build the other reports; none of them formats anything. Names end
+with their units: `_us` is microseconds per call, `_s` seconds, `_usd` US dollars. A utilization is a fraction of the
+device's dense peak.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,12 +22,12 @@ from kernelsmith.report.model_attempt import FLAT, AttemptRow, attempt_row
 BEGINNINGS = (EventKind.STARTED, EventKind.RESUME)
 ENDINGS = (EventKind.ENDED, EventKind.PAUSED, EventKind.EXHAUSTED)
 STAIRS = 60
-"""The most points that an outcome keeps of the incumbent's utilization over the attempts."""
+"""The largest number of points that `RunOutcome.climb` holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class BestReport:
-    """A run's best attempt with its source."""
+    """The best attempt of a run, with the source text of its candidate."""
 
     attempt: Annotated[AttemptRow, FLAT]
     source: str
@@ -34,7 +35,7 @@ class BestReport:
 
 @dataclass(frozen=True, slots=True)
 class NewBest:
-    """An attempt that became the incumbent."""
+    """One promotion of a run: the number and utilization of an attempt that became the incumbent, and why it did."""
 
     number: int
     utilization: float | None
@@ -43,34 +44,37 @@ class NewBest:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a run came to."""
+    """The outcome of a run so far: why it ended, what it spent, and its best attempt."""
 
     task: str
     ended: str
-    """Why the run ended or paused, in words; `not yet` where it goes on."""
+    """Why the run ended or paused, in words; `not yet` if it goes on."""
     limit: StopReason | None
-    """The same for programs; None where the run goes on, or where its log is too old to hold it."""
+    """The limit that ended or paused the run; None if the run goes on, or if its log is too old to hold the limit."""
     made: str
-    """How many asks, attempts and sweep trials, in words."""
+    """Numbers of asks, attempts and sweep trials in words: `60 asks, 84 attempts (24 sweep trials)`."""
     asks: int
-    """Asks that have an attempt."""
+    """Number of asks that have at least one attempt."""
     attempts: int
     sweep_trials: int
     passed: int
     active_s: float
+    """Time spent on attempts, in seconds, summed over all sessions of the run."""
+    elapsed_s: float | None
+    """Time from the run's start to its latest end or pause, in seconds; None if the run goes on."""
     cost_usd: float | None
-    """None where a price is not known."""
+    """Cost of all model calls; None if the price of one is not known."""
     best: AttemptRow | None
     promotions: tuple[NewBest, ...]
     climb: tuple[float, ...]
-    """The incumbent's utilization after each attempt, 0 before the first; at most 60 points of equal distance."""
+    """The incumbent's utilization after each attempt, 0 before the first one; at most 60 equally spaced points."""
     measured_on: MeasuringKind | None
-    """Kind of the device; None before the harness has opened the task."""
+    """Kind of the device; None if the harness has not opened the task yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryReport:
-    """The outcome of a run under the run's name."""
+    """The name of a run with its outcome: what the program prints when the run ends."""
 
     run: str
     outcome: Annotated[RunOutcome, FLAT]
@@ -78,7 +82,7 @@ class SummaryReport:
 
 @dataclass(frozen=True, slots=True)
 class RunDescription:
-    """What a run was asked to be, what made it, and what it came to."""
+    """The settings of a run, its device, the program that made it, and its outcome."""
 
     name: str
     uuid: str
@@ -87,7 +91,7 @@ class RunDescription:
     task_digest: str
     config: RunConfig
     budget: Budget
-    """The configured budget with every extension applied."""
+    """The configured budget with every extension by `resume` applied."""
     device: Device | None
     usage: Usage
     provenance: Provenance
@@ -96,7 +100,7 @@ class RunDescription:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run with all its attempts and events."""
+    """A run in full: its description, one row for each attempt, and all its events."""
 
     run: RunDescription
     attempts: tuple[AttemptRow, ...]
@@ -107,7 +111,7 @@ class RunReport:
 
 
 def run_report(history: History, status: RunStatus) -> RunReport:
-    """Return the run with a row for every attempt."""
+    """Return a run in full from its history; `status` is the run's status in the log."""
     run = history.run
     about = RunDescription(
         name=run.name,
@@ -127,12 +131,12 @@ def run_report(history: History, status: RunStatus) -> RunReport:
 
 
 def summary_report(history: History) -> SummaryReport:
-    """Return what the run came to."""
+    """Return the outcome of a run together with the run's name."""
     return SummaryReport(history.run.name, outcome_of(history))
 
 
 def best_report(history: History) -> BestReport | None:
-    """Return the incumbent with its source; None where no attempt has passed."""
+    """Return the incumbent with its source, or None if no attempt has passed."""
     best = history.incumbent
     if best is None or best.candidate is None:
         return None
@@ -140,7 +144,7 @@ def best_report(history: History) -> BestReport | None:
 
 
 def outcome_of(history: History) -> RunOutcome:
-    """Return what the run came to."""
+    """Return why the run ended (or that it goes on), what it spent, and its best attempt."""
     best, ending = history.incumbent, _ending(history)
     promoted = (attempt for attempt in history.attempts if attempt.verdict.promotion)
     return RunOutcome(
@@ -153,6 +157,7 @@ def outcome_of(history: History) -> RunOutcome:
         sweep_trials=history.sweep_trials,
         passed=sum(attempt.verdict.passed for attempt in history.attempts),
         active_s=history.active_s,
+        elapsed_s=max((ending.at - history.run.created_at).total_seconds(), 0.0) if ending else None,
         cost_usd=history.usage.cost_usd,
         best=attempt_row(best, history.device_of(best)) if best else None,
         promotions=tuple(_steps(promoted)),
@@ -162,9 +167,9 @@ def outcome_of(history: History) -> RunOutcome:
 
 
 def climb(attempts: Sequence[Attempt], most: int = STAIRS) -> tuple[float, ...]:
-    """Return the incumbent's utilization after each attempt, thinned to `most` points of equal distance.
+    """Return the incumbent's utilization after each attempt, thinned to at most `most` equally spaced points.
 
-    A duel decides, so an incumbent may have a lower utilization than the one before it.
+    A value may be lower than the one before it, because a duel and not the utilization decides which attempt is better.
     """
     best, steps = 0.0, []
     for attempt in attempts:
@@ -182,7 +187,7 @@ def _steps(promoted: Iterable[Attempt]) -> Iterable[NewBest]:
 
 
 def _ending(history: History) -> Event | None:
-    """The event that ended or paused the run; None where the run goes on."""
+    """Return the event that ended or paused the run, or None if the run goes on."""
     last = next((e for e in reversed(history.events) if e.kind in (*ENDINGS, *BEGINNINGS)), None)
     return last if last and last.kind in ENDINGS else None
 

@@ -1,4 +1,4 @@
-"""The data model of one attempt: a row of a table, or everything that the log holds of it."""
+"""Builds the reports of one attempt: a row of a table, or everything that the log holds of the attempt."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -15,54 +15,55 @@ from kernelsmith.report.telemetry import Telemetry, telemetry_of
 
 FACTS = tuple(each.name for each in fields(Facts))
 FLAT = "flat"
-"""Marks a field whose own fields stand in the JSON object around it, all of them null where the value is None."""
+"""Marks a field that JSON has no key for: its own fields are keys of the object around it (null if it is None)."""
 JUDGED = "judged"
-"""Marks the verdict of an attempt: flat, its measurement too, without batches and without facts that do not apply."""
+"""Marks a verdict, which JSON writes flat like its measurement, without batches and without facts that do not apply."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """One attempt with everything but its source, its batches and its model calls."""
+    """One attempt as a row of a table: everything but its source, its batches and its model calls."""
 
     number: int
     ask: int
-    """The number of the ask that it answers."""
+    """Number of the ask that the attempt answers."""
     trial: int
-    """0 is the proposal as written; further ones are the sweep of its knobs."""
+    """0 is the proposal as written; higher numbers are the sweep of its knobs."""
     parent: int | None
+    """Number of the attempt that the candidate was made from; None if it was made from the skeleton or from scratch."""
     line: int
-    """Number of the attempt that began its line."""
+    """Number of the attempt that began the line of descent."""
     origin: Origin
     stance: Stance
     asked: str
-    """Why the strategy chose the stance."""
+    """The reason why the strategy chose the stance."""
     verdict: Annotated[Verdict, JUDGED]
     no_candidate: NoCandidate | None
-    """Why there is no candidate; None where there is one."""
+    """The reason why there is no candidate; None if there is one."""
     hypothesis: str
     language: Language | None
     digest: str | None
-    """Of the candidate; None where there is none."""
+    """SHA-256 digest of the candidate; None if there is no candidate."""
     params: Mapping[str, int | float | str]
     vendor: str | None
-    """Name of the vendor library on the attempt's device."""
+    """Name of the vendor library on the attempt's device; None if there is none."""
     vendor_disturbed: bool
-    """Whether the measurement of the vendor ratio was disturbed."""
+    """Whether other work ran on the device while the vendor ratio was measured."""
     card: str
-    """Name of the device that judged it; empty where nothing was judged."""
+    """Name of the device on which the candidate was judged; empty if nothing was judged."""
     seconds: float
-    """Wall time from ask to verdict, seconds."""
+    """Wall time from ask to verdict, in seconds."""
     started_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
-    """One attempt in full."""
+    """One attempt in full: its row with source, telemetry, batches and model calls."""
 
     run: str
     attempt: Annotated[AttemptRow, FLAT]
     peak_of: str
-    """Which product's peak was picked, and why; empty where the peak was measured."""
+    """Which product's peak the program looked up, and why that one; empty if the peak was measured."""
     source: str | None
     telemetry: Telemetry | None
     batches: tuple[Batch, ...]
@@ -70,7 +71,7 @@ class AttemptReport:
 
 
 def attempt_row(attempt: Attempt, device: Device | None) -> AttemptRow:
-    """Return the attempt as a row; `device` is what it was measured on."""
+    """Return the attempt as a row of a table; `device` is the device that the attempt was measured on, if known."""
     proposal, verdict, candidate = attempt.proposal, attempt.verdict, attempt.candidate
     return AttemptRow(
         number=attempt.number,
@@ -98,7 +99,7 @@ def attempt_row(attempt: Attempt, device: Device | None) -> AttemptRow:
 def attempt_report(
     history: History, attempt: Attempt, *, batches: Sequence[Batch] = (), exchanges: Sequence[Exchange] = ()
 ) -> AttemptReport:
-    """Return one attempt with its source, its batches and the model calls that led to it."""
+    """Return one attempt in full; `exchanges` are the model calls of its ask, oldest first."""
     device, candidate = history.device_of(attempt), attempt.candidate
     return AttemptReport(
         run=history.run.name,
@@ -112,16 +113,16 @@ def attempt_report(
 
 
 def is_vendor_disturbed(verdict: Verdict) -> bool:
-    """Return whether the vendor ratio was disturbed while it was measured."""
+    """Return whether other work ran on the device while the vendor ratio of this verdict was measured."""
     return Figure.VENDOR in verdict.disturbed
 
 
 def known_facts(facts: Facts) -> Mapping[str, object]:
-    """Return what is known of the build by name; what does not apply is left out."""
+    """Return the facts of a build by name, without those that are unknown or empty. A fact that is 0 stays."""
     known = ((name, getattr(facts, name)) for name in FACTS)
     return {name: value for name, value in known if value not in (None, (), {})}
 
 
 def peak_of(device: Device | None) -> str:
-    """Return which product's peak was picked, and why; an empty text where the peak was measured."""
+    """Return in words which product's peak the program looked up for a device, and why; empty for a measured peak."""
     return device.details.get("sku", "") if device else ""

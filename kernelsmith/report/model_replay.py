@@ -1,4 +1,4 @@
-"""The data model of a replay: a recorded run against the same candidates judged again."""
+"""Builds the report of a replay: the attempts of a recorded run, each with the same candidate judged again."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,19 @@ from kernelsmith.report.model_diff import compared
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """One candidate, as recorded and as judged again."""
+    """One candidate with two attempts: the recorded one, and the one in which it was judged again."""
 
     number: int
-    """In the recorded run."""
+    """Number of the attempt in the recorded run."""
     recorded: AttemptRow
     now: AttemptRow
     speedup: float | None
-    """Recorded time / time now; None unless it passed both times."""
+    """Recorded time / time now; None unless the candidate passed both times."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """Every candidate that was judged again, below the two devices."""
+    """A recorded run and its replay: both devices, and every candidate that was judged again."""
 
     recorded: str
     now: str
@@ -31,11 +31,11 @@ class ReplayReport:
     now_device: Device | None
     attempts: tuple[Repeated, ...]
     lost: tuple[int, ...]
-    """The recorded numbers that passed when recorded and do not pass now."""
+    """Numbers, in the recorded run, of the attempts that passed when recorded and do not pass now."""
 
 
 def replay_report(recorded: History, now: History) -> ReplayReport:
-    """Return each attempt of the replay beside the attempt that it repeats."""
+    """Return each attempt of the replay `now` together with the attempt of the run `recorded` that it repeats."""
     attempts = tuple(_repeated(recorded, now))
     return ReplayReport(
         recorded=recorded.run.name,

@@ -1,7 +1,7 @@
-"""Turns a report into what `json.dumps` takes: dicts, lists, strings and numbers.
+"""Converts a report into data for `json.dumps`: dicts, lists, strings, numbers, booleans and None.
 
-The types of a dataclass's fields decide once which of them need a conversion. `dataclasses.asdict` copies every value
-deeply instead, and takes about six times as long (docs/experiments.md, 2026-11-27).
+The types of a dataclass's fields decide, once per class, which fields need a conversion. `dataclasses.asdict` copies
+every value deeply instead, and takes about six times as long (docs/experiments.md, 2026-11-27).
 """
 
 import collections.abc
@@ -24,8 +24,7 @@ Converter = Callable[[Any], Any]
 def plain(report: Any) -> Any:
     """Return the report as JSON data: datetimes in ISO 8601, enums as strings, dataclasses as objects.
 
-    Raises:
-        TypeError: the report holds a value of a type that has no JSON form.
+    Raises TypeError if the report holds a value of a type that has no JSON form.
     """
     kind: Any = type(report)
     return report if kind in AS_IS else _converter(kind)(report)
@@ -62,7 +61,7 @@ _CONVERTERS: tuple[tuple[type, Converter], ...] = (
 
 
 def _object_converter(kind: type) -> Converter:
-    """Return the converter of a dataclass: one key a field, the keys of a flat field among them."""
+    """Return the function that converts objects of a dataclass; fields of a FLAT field become keys of the object."""
     hints = get_type_hints(kind, include_extras=True)
     flat = [name for name in hints if _is_marked(hints[name], FLAT)]
     judged = [name for name in hints if _is_marked(hints[name], JUDGED)]
@@ -85,12 +84,12 @@ def _object_converter(kind: type) -> Converter:
 
 
 def _values_of(names: list[str]) -> Converter:
-    """Return a function from an object to its attributes with these names, in their order."""
+    """Return a function that takes an object and returns the values of the attributes `names`, in this order."""
     return attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
 
 
 def _keys(kind: type) -> list[str]:
-    """Return the keys of a dataclass as a JSON object, those of its flat fields among them."""
+    """Return the keys that a dataclass has in JSON, in order, with the keys of its FLAT fields in their places."""
     hints = get_type_hints(kind, include_extras=True)
     return [key for each in fields(kind) for key in _keys_of_field(each.name, hints[each.name])]
 
@@ -105,7 +104,7 @@ _VERDICT_KEYS = [each.name for each in fields(Verdict) if each.name not in ("fac
 
 
 def _judged(verdict: Verdict) -> dict[str, Any]:
-    """Return the verdict of an attempt as keys of the attempt."""
+    """Return the verdict as JSON data whose keys are written into the JSON object of the attempt."""
     data = {name: plain(getattr(verdict, name)) for name in _VERDICT_KEYS}
     return data | {"facts": _mapping(known_facts(verdict.facts)), **_flat(verdict.measurement)}
 
@@ -126,13 +125,13 @@ def _is_marked(hint: Any, mark: str) -> bool:
 
 
 def _dataclass_in(hint: Any) -> Any:
-    """The dataclass in `Annotated[A, FLAT]` or `Annotated[A | None, FLAT]`."""
+    """Return the dataclass A of a type hint `Annotated[A, FLAT]` or `Annotated[A | None, FLAT]`."""
     annotated = get_args(hint)[0]
     return next(each for each in (annotated, *get_args(annotated)) if is_dataclass(each))
 
 
 def _converter_of_hint(hint: Any) -> Converter | None:
-    """Return the cheapest converter for the values of a type; None where all of them are plain as they are."""
+    """Return the cheapest function that converts values of the type `hint`, or None if JSON takes them unchanged."""
     origin, parts = get_origin(hint), [part for part in get_args(hint) if part is not Ellipsis]
     if _is_plain(hint):
         return None
@@ -142,7 +141,7 @@ def _converter_of_hint(hint: Any) -> Converter | None:
 
 
 def _is_plain(hint: Any) -> bool:
-    """Whether every value of a type is plain as it is."""
+    """Return whether JSON takes every value of the type `hint` unchanged."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _is_plain(parts[0])

@@ -1,17 +1,22 @@
-"""A replay as a page of text: recorded figures, figures now, and their ratio."""
+"""Formats a replay as a page of text: recorded figures, figures now, and their ratio."""
 
 from kernelsmith.core.run import Device
 from kernelsmith.report import figures
 from kernelsmith.report.model_attempt import AttemptRow
 from kernelsmith.report.model_replay import Repeated, ReplayReport
-from kernelsmith.report.text import columns, one_line
+from kernelsmith.report.text import columns, entries, one_line
 
-HEADINGS = ("#", "recorded", "", "now", "", "speed now / then", "")
+HEADINGS = ("#", "recorded", "time/call", "now", "time/call", "speed now / then", "result")
 
 
 def replay_text(report: ReplayReport, *, width: int | None = None) -> str:
-    """Return a row for each candidate below the two devices; rows are cut to `width` columns where it is given."""
-    devices = columns([("recorded on", _device(report.recorded_device)), ("now on", _device(report.now_device))])
+    """Return a replay as a page of text: both devices, then a table with one row for each candidate.
+
+    Where `width` is given, the longest cells are shortened until each line fits into `width` characters.
+    """
+    devices = entries(
+        [("recorded on", _device(report.recorded_device)), ("now on", _device(report.now_device))], width=width
+    )
     return f"{devices}\n\n{columns([HEADINGS, *map(_cells, report.attempts)], width=width)}"
 
 
@@ -23,7 +28,7 @@ def _cells(repeated: Repeated) -> tuple[str, ...]:
 
 
 def _figures(attempt: AttemptRow) -> tuple[str, str]:
-    """Utilization and time; of a failed attempt its status."""
+    """Return utilization and time per call, or the status and an empty string if the attempt failed."""
     if attempt.verdict.measurement is None:
         return attempt.verdict.status, ""
     return figures.percent(attempt.verdict.measurement.utilization), figures.interval(attempt.verdict.measurement)

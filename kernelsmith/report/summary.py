@@ -1,32 +1,46 @@
-"""What a run came to, in the few lines that a person reads."""
+"""Formats the outcome of a run in a few lines, and names the commands that a user may want next."""
 
 from kernelsmith.core.kinds import MeasuringKind
+from kernelsmith.core.run import StopReason
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import vendor_share
 from kernelsmith.report.model import RunOutcome, SummaryReport
 from kernelsmith.report.model_attempt import AttemptRow
-from kernelsmith.report.text import columns, one_line
+from kernelsmith.report.text import columns, entries, one_line
 
 SIMULATED = "scripted: a script gave these numbers, and nothing was measured"
+STAIRS_INDENT = 10
+"""Characters to the left of the staircase, at most: the widest name of a row and the gap behind it."""
 Row = tuple[str, str]
 
 
-def summary_text(report: SummaryReport, *, options: str = "") -> str:
-    """Return the outcome in aligned lines, with the commands that lead on; each of them ends with `options`."""
-    commands = " | ".join(f"{command}{options}" for command in _next_commands(report.run, report.outcome.best))
-    return columns([("run", report.run), *outcome_rows(report.outcome), ("next", commands)])
+def summary_text(
+    report: SummaryReport, *, options: str = "", program: str = "kernelsmith", width: int | None = None
+) -> str:
+    """Return the outcome in aligned lines, then one line for each suggested command.
+
+    A command begins with `program` (how the user types this program) and ends with `options` (such as ` --db FILE`).
+    Where `width` is given, the outcome is wrapped to `width` characters; commands stay on one line each.
+    """
+    commands = [f"{program} {command}{options}" for command in _next_commands(report.run, report.outcome)]
+    following = [(f"{'next' if not index else '':5}", command) for index, command in enumerate(commands)]
+    outcome = entries([(f"{'run':5}", report.run), *outcome_rows(report.outcome, width=width)], width=width)
+    return f"{outcome}\n{columns(following)}"
 
 
-def outcome_rows(outcome: RunOutcome) -> list[Row]:
-    """Return how the run ended, what it spent, and what it found."""
-    spent = [outcome.made, f"{outcome.passed} passed", f"{figures.clock(outcome.active_s)} active"]
-    rows = [("ended", one_line(outcome.ended)), ("spent", ", ".join([*spent, figures.cost(outcome.cost_usd)]))]
+def outcome_rows(outcome: RunOutcome, *, width: int | None = None) -> list[Row]:
+    """Return why the run ended, what it spent, and its best attempt, as pairs of a name and a value.
+
+    Where `width` is given, the staircase of utilizations is thinned so that it fits a line of `width` characters.
+    """
+    made = [outcome.made, f"{outcome.passed} passed", figures.working(outcome.active_s, outcome.elapsed_s)]
+    rows = [("ended", one_line(outcome.ended)), ("spent", ", ".join([*made, figures.cost(outcome.cost_usd)]))]
     if outcome.measured_on is MeasuringKind.SCRIPTED:
         rows.append(("device", SIMULATED))
-    return rows + _found_rows(outcome)
+    return rows + _best_rows(outcome, width)
 
 
-def _found_rows(outcome: RunOutcome) -> list[Row]:
+def _best_rows(outcome: RunOutcome, width: int | None) -> list[Row]:
     best = outcome.best
     if best is None or best.verdict.measurement is None:
         return [("best", "none: no candidate passed")]
@@ -35,17 +49,18 @@ def _found_rows(outcome: RunOutcome) -> list[Row]:
     words = [f"{figures.percent(measured.utilization)} of {peak}", vendor_share(best)]
     words += [figures.interval(measured), f"attempt {best.number}"]
     steps = " > ".join(f"{figures.percent(step.utilization)} at {step.number}" for step in outcome.promotions)
-    stairs = figures.staircase(outcome.climb)
+    stairs = figures.staircase(outcome.climb, most=width and max(width - STAIRS_INDENT, 1))
     return [("best", " · ".join(word for word in words if word)), ("steps", steps), ("", stairs)]
 
 
-def _next_commands(run: str, best: AttemptRow | None) -> list[str]:
-    show = f"kernelsmith show {run}"
+def _next_commands(run: str, outcome: RunOutcome) -> list[str]:
+    """Return the commands that lead on from a run, without the program's name; `resume` is first if the run paused."""
+    best, is_paused = outcome.best, outcome.limit in (StopReason.USER, StopReason.TROUBLE)
+    commands = [f"resume {run}", f"show {run}"] if is_paused else [f"show {run}"]
     if best is None or best.language is None:
-        return [show]
-    commands = [show, f"kernelsmith best {run} -o best{best.language.suffix}"]
-    return commands + _compare_with_parent(run, best)
+        return commands
+    return [*commands, f"best {run} -o best{best.language.suffix}", *_compare_with_parent(run, best)]
 
 
 def _compare_with_parent(run: str, best: AttemptRow) -> list[str]:
-    return [] if best.parent is None else [f"kernelsmith diff {run}:{best.parent} {run}:{best.number}"]
+    return [] if best.parent is None else [f"diff {run}:{best.parent} {run}:{best.number}"]

@@ -1,4 +1,4 @@
-"""Telemetry of a GPU during an attempt's batches: medians, and how often each reason held its clock down."""
+"""Summarizes the telemetry of a GPU during an attempt: medians over its batches, and what held the clock down."""
 
 import statistics
 from collections import Counter
@@ -24,36 +24,36 @@ REASONS = {
     0x80: "power brake",
     0x100: "display clocks",
 }
-"""Bits of `throttle_reasons`, by nvml.h's nvmlClocksEventReasons."""
+"""Bit of `throttle_reasons` -> reason in words (nvml.h, nvmlClocksEventReasons)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Medians over the batches that were sampled; None where a reading is missing."""
+    """Medians of a GPU's readings over the batches of an attempt; None for a reading that no batch has."""
 
     batches: int
-    """How many batches were sampled."""
+    """Number of batches with readings."""
     sm_clock_mhz: float | None
     mem_clock_mhz: float | None
     power_w: float | None
     temperature_c: float | None
     throttled: Mapping[str, int]
-    """Number of batches by the reason that held the clock down."""
+    """Reason that held the clock down -> number of batches in which it did."""
 
 
 def telemetry_of(batches: Sequence[Batch]) -> Telemetry | None:
-    """Return the medians of what was sampled; None where nothing was."""
+    """Return the medians of the readings over the batches, or None if no batch has readings."""
     sampled = [batch.telemetry for batch in batches if batch.telemetry]
     if not sampled:
         return None
-    medians = {name: _median([float(one[name]) for one in sampled if name in one]) for name in READINGS}
-    masks = [int(one.get("throttle_reasons", 0)) for one in sampled]
+    medians = {name: _median([float(readings[name]) for readings in sampled if name in readings]) for name in READINGS}
+    masks = [int(readings.get("throttle_reasons", 0)) for readings in sampled]
     throttled = Counter(name for mask in masks for bit, name in REASONS.items() if mask & bit)
     return Telemetry(batches=len(sampled), throttled=dict(throttled), **medians)
 
 
 def telemetry_rows(telemetry: Telemetry | None) -> list[tuple[str, str]]:
-    """Return the readings and the reasons as rows of a page."""
+    """Return up to two rows (name, value) for the page of an attempt; none if `telemetry` is None."""
     if telemetry is None:
         return []
     readings = ((getattr(telemetry, name), shown) for name, shown in READINGS.items())

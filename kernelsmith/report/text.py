@@ -1,41 +1,91 @@
-"""Text that is safe and straight in any terminal: control characters made visible, columns aligned.
+"""Formats text for any terminal: makes control characters visible, aligns columns, and fits lines to a width.
 
-It knows nothing of runs or attempts.
+This module knows nothing of runs or attempts. Widths are numbers of characters.
 """
 
+import textwrap
 from collections.abc import Sequence
 
 from kernelsmith.core import caps
 
+Row = Sequence[str]
+GAP = "  "
+"""What separates two columns."""
+LEAST = 3
+"""The narrowest width that a column is shortened to."""
+LEAST_WRAPPED = 24
+"""The narrowest room that a long value is wrapped to, even if its lines become longer than the given width."""
+
 
 def one_line(text: str, width: int = caps.LINE) -> str:
-    """Return the text on one line of at most `width` columns, white space joined and control characters made visible.
+    """Return the text on one line of at most `width` characters, white space joined and control characters escaped.
 
-    Whatever a candidate, a compiler or a model wrote passes through here before a terminal sees it: an escape sequence
-    in a compiler's message must not move the cursor.
+    Text that a candidate, a compiler or a model wrote must pass through this function before a terminal shows it,
+    because an escape sequence in a compiler's message could move the cursor.
     """
-    # its beginning decides: a text of megabytes is not escaped to be thrown away
+    # Only the beginning can be shown: a text of megabytes is not escaped to be thrown away.
     return caps.cut(visible(" ".join(text[: 8 * width].split())), width)
 
 
 def printable(text: str) -> str:
-    """Return the text with its lines as they are and its control characters made visible."""
+    """Return a text of several lines with tabs expanded and control characters escaped; line breaks stay."""
     return "\n".join(visible(line.expandtabs()) for line in text.splitlines())
 
 
 def visible(line: str) -> str:
-    """Return the line with its control characters as escapes."""
+    r"""Return the line with each control character replaced by its escape sequence, such as `\x1b`."""
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
-def columns(rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
-    """Return rows of equal length as aligned text; lines are cut to `width` columns where it is given.
+def columns(rows: Sequence[Row], *, width: int | None = None) -> str:
+    """Return rows of equal length as left-aligned columns, one line a row.
 
-    It does not use rich's `Table.grid`, which took 3.9 s for 5,000 rows of 7 cells (2 cores of an AMD EPYC,
-    2026-11-27); `show` of 1,000 attempts may take 0.5 s in all.
+    Where `width` is given, the longest cells are shortened with an ellipsis until every line fits into `width`
+    characters; without it nothing is shortened.
+
+    Rich's `Table.grid` is not used, because it took 3.9 s for 5,000 rows of 7 cells (2 cores of an AMD EPYC,
+    2026-11-27), and `show` of 1,000 attempts may take 0.5 s in total.
     """
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "\n".join(line if width is None or len(line) <= width else line[: width - 1] + "…" for line in lines)
+    widths = _widths(rows)
+    if width is not None:
+        widths = _fitted(widths, width)
+        rows = [[caps.cut(cell, most) for cell, most in zip(row, widths, strict=True)] for row in rows]
+    lines = (GAP.join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(line if width is None else caps.cut(line, width) for line in lines)
+
+
+def entries(rows: Sequence[Row], *, width: int | None = None) -> str:
+    """Return rows of equal length as left-aligned columns; where `width` is given, the last column is wrapped.
+
+    A wrapped cell goes on in the lines below, under its own beginning, so that every line fits into `width` characters.
+    Without `width` each row is one line. Nothing is shortened.
+    """
+    if width is None:
+        return columns(rows)
+    widths = _widths([row[:-1] for row in rows])
+    heads = ("".join(c.ljust(w) + GAP for c, w in zip(row[:-1], widths, strict=True)) for row in rows)
+    return "\n".join(_wrapped(head, row[-1], width) for head, row in zip(heads, rows, strict=True))
+
+
+def _wrapped(head: str, value: str, width: int) -> str:
+    """Return `head` followed by the value, which goes on in further lines that are indented by the head's length."""
+    room = max(width - len(head), LEAST_WRAPPED)
+    lines = textwrap.wrap(value, room, break_on_hyphens=False) or [""]
+    return "\n".join((head if not index else " " * len(head)) + line for index, line in enumerate(lines)).rstrip()
+
+
+def _widths(rows: Sequence[Row]) -> list[int]:
+    return [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+
+
+def _fitted(widths: Sequence[int], width: int) -> list[int]:
+    """Return the widths of columns with the widest ones reduced to one common width, so that a line fits `width`."""
+    room = width - len(GAP) * (len(widths) - 1)
+    most = max(widths)
+    while most > LEAST and sum(min(each, most) for each in widths) > room:
+        most -= 1
+    fitted = [min(each, most) for each in widths]
+    spare = max(room - sum(fitted), 0)
+    return [*fitted[:-1], min(fitted[-1] + spare, widths[-1])]

@@ -10,8 +10,8 @@ def test_runs_lists_name_task_status_attempts_and_best(cli, recorded):
     assert (run["name"], run["task"], run["status"], run["attempts"]) == ("night", "cpu_matmul", "ended", 3)
     assert run["best_utilization"] == pytest.approx(0.4)
     heading, line = cli("runs").stdout.splitlines()
-    assert heading.split() == ["run", "task", "status", "attempts", "best"]
-    assert line.split() == ["night", "cpu_matmul", "ended", "3", "40.0", "%"]
+    assert heading.split() == ["run", "task", "status", "attempts", "best,", "%", "of", "peak"]
+    assert line.split() == ["night", "cpu_matmul", "ended", "3", "40.0"]
 
 
 def test_show_lists_the_attempts(cli, recorded):

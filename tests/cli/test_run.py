@@ -35,7 +35,7 @@ def test_a_run_prints_its_summary_on_stdout_and_a_line_an_attempt_on_stderr(real
     _, done = real_run
     assert done.returncode == 0, done.stderr
     assert "3 asks, 3 attempts" in done.stdout
-    assert "kernelsmith best night" in done.stdout
+    assert " best night -o best.c" in done.stdout
     assert sum(line.startswith("[") for line in done.stderr.splitlines()) == 3
     assert "no model configured" in done.stderr
 
@@ -59,9 +59,10 @@ def test_a_recorded_attempt_fights_a_duel_with_the_vendor_line_on_this_machine(c
 
 def test_what_comes_next_repeats_the_database_that_was_given(cli, card):
     done = cli("run", str(SMALL), "--attempts", "3", "--name", "night", "--db", "other.db", *card)
-    command = done.stdout.splitlines()[-1].split("|")[0].split()[1:]
-    assert command == ["kernelsmith", "show", "night", "--db", "other.db"]
-    assert cli(*command[1:]).returncode == 0
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("next ")]
+    command = line[line.index(" show ") :].split()
+    assert command == ["show", "night", "--db", "other.db"]
+    assert cli(*command).returncode == 0
 
 
 def test_the_summary_in_json_names_the_best_with_its_denominators(night):

@@ -135,7 +135,7 @@ def test_the_summary_compares_the_best_with_the_attempt_that_it_was_made_from(at
         attempt_with(2, utilization=0.4, promotion=Promotion.CLEAR, parent=1),
     )
     said = summary_text(summary_report(history), options=" --db here.db")
-    assert said.endswith("| kernelsmith diff night:1 night:2 --db here.db")
+    assert said.endswith("kernelsmith diff night:1 night:2 --db here.db")
 
 
 def test_a_best_without_a_parent_is_compared_with_nothing(attempt_with, history_with):

@@ -1,6 +1,6 @@
 """What each level of the sandbox stops and what it does not: a table, tried by a real program at every level.
 
-The same table stands in harness/README.md, "Below level 3".
+harness/README.md, section "Sandbox levels", has the same table.
 """
 
 import json
@@ -24,7 +24,7 @@ README = Path(__file__).parents[2] / "harness" / "README.md"
 ABSTRACT = f"@kernelsmith-{os.getpid()}"
 
 TABLE: dict[str, tuple[set[int], list[str]]] = {
-    "the judge's memory, environment, maps, descriptors; tracing and signalling it; its cores, priority, limits": (
+    "the judge: reading its memory, environment, maps, descriptors; tracing; signals; its cores, priority, limits": (
         {1, 2, 3},
         ["judge-environ", "judge-maps", "judge-mem", "judge-descriptors", "judge-oom-score", "judge-vm-read ADDRESS",
          "judge-ptrace", "judge-signal", "judge-signal-0", "judge-affinity", "judge-priority", "judge-limits",
@@ -34,17 +34,17 @@ TABLE: dict[str, tuple[set[int], list[str]]] = {
         {1, 2, 3},
         ["tcp", "udp", "udp-send", "unix", "netlink", "connect SOCKET", f"connect {ABSTRACT}"],
     ),
-    "shared memory, io_uring, performance counters, namespaces of its own": (
+    "System V shared memory, io_uring, performance counters, new namespaces": (
         {1, 2, 3}, ["shm", "io_uring", "perf", "unshare", "namespace-clone"],
     ),
-    "forking, leaving its group, its cores and its priority; outliving the judge; undoing a stop": (
+    "forking; leaving its group, cores or priority; outliving the judge; undoing the judge's stop": (
         {1, 2, 3},
         ["fork", "group-signal", "setsid", "setpgid", "affinity", "nice", "unset-parent-death", "timer-sigcont",
          "self-sigcont", "async-signal"],
     ),
-    "writing and changing files, its own among them": ({1, 2, 3}, ["write SECRET", "write FOLDER/new", "chmod FOLDER"]),
+    "writing and changing files, even its own": ({1, 2, 3}, ["write SECRET", "write FOLDER/new", "chmod FOLDER"]),
     "reading files of the judge's user": ({1, 2, 3}, ["read SECRET"]),
-    "reading files that everybody may read, and who else runs": (
+    "reading files that every user may read; listing processes": (
         {2, 3}, ["read /etc/passwd", "list /etc", "list /proc", "judge-cmdline"],
     ),
     "starting other programs": ({2, 3}, ["exec"]),
@@ -52,12 +52,12 @@ TABLE: dict[str, tuple[set[int], list[str]]] = {
     "memory beyond its limit": ({0, 1, 2, 3}, ["allocate 536870912"]),
 }  # fmt: skip
 AS_THE_MACHINE_HAS_IT = {"io_uring", "perf", "unshare", "namespace-clone"}
-"""Without a sandbox: a kernel or a container may refuse these by itself."""
+"""Attempts that a kernel or a container may refuse without this sandbox."""
 NO_REFUSAL = ("Invalid argument", "Bad address", "Input/output error")
-"""What an attempt says that was wrongly made."""
+"""Errors of an attempt that was made wrongly, so that its refusal proves nothing."""
 REFUSED_ANYWAY = {"setsid", "setpgid"}
-"""Whoever leads a session cannot leave it."""
-ORDINARY_USER_READS_ITS_OWN = "reading files of the judge's user"
+"""The kernel refuses these to every leader of a session."""
+NEEDS_ANOTHER_USER = "reading files of the judge's user"
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def tried(request, secret, listening, tmp_path_factory) -> tuple[int, dict[str, 
 def test_a_level_stops_what_the_table_says_and_nothing_else(tried, what):
     level, said = tried
     levels, attempts = TABLE[what]
-    if what == ORDINARY_USER_READS_ITS_OWN and os.geteuid() != 0 and level == 1:
+    if what == NEEDS_ANOTHER_USER and os.geteuid() != 0 and level == 1:
         pytest.skip("at level 1 an ordinary user's candidates are that user")
     for attempt in attempts:
         if level in levels or attempt in REFUSED_ANYWAY:
@@ -152,7 +152,7 @@ def test_a_judge_works_at_a_lower_level_and_says_at_which(small_task, tmp_path):
 
 def test_without_a_sandbox_a_judge_does_not_start_unless_candidates_are_trusted(small_task, tmp_path):
     process = HarnessProcess(small_task, folder=tmp_path, isolation_at_most=0)
-    with process, pytest.raises(UsageError, match=r"level 0 was asked for.*--trust-candidates"):
+    with process, pytest.raises(UsageError, match=r"level 0 was requested.*--trust-candidates"):
         process.open()
 
 

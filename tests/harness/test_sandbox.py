@@ -197,7 +197,7 @@ def test_root_keeps_its_uid_without_capabilities_where_the_other_user_cannot_rea
     assert launcher.said(full, "read", str(private), readable=(private,)).startswith("done")
     for attempt in ("judge-environ", "judge-mem", "judge-signal", "fork"):
         assert launcher.said(full, attempt, readable=(private,)).startswith("refused")
-    with pytest.raises(SandboxError, match=r"level 1 .* is closed; remedy"):
+    with pytest.raises(SandboxError, match=r"level 1 .* cannot read .*; remedy"):
         launcher.said(full.lowered(Level.CONFINED), "capabilities", readable=(private,))
 
 

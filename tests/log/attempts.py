@@ -1,4 +1,4 @@
-"""Attempts of every kind, to be written to a log."""
+"""Define a verdict of every kind, and make attempts from verdicts, for tests that write to a log."""
 
 from datetime import UTC, datetime
 
@@ -54,7 +54,7 @@ TASK = Snapshot({"task.toml": b'title = "t"\n', "families/1.c": b"void f(void) {
 def attempt(
     number: int, verdict: Verdict, *, source: str | None = None, ask: Ask | None = None, trial: int = 0, line: int = 0
 ) -> Attempt:
-    """Return an attempt with this verdict; it has a distinct source unless one is given."""
+    """Return an attempt with this verdict. Without `source` or `ask`, both are made from the attempt's number."""
     ask = ask or Ask(number, Directive(Stance.REFINE, parent=number - 1 if number else None, reason="why"), number - 1)
     if verdict.status is Status.NO_CANDIDATE:
         proposal = Proposal(Origin.MODEL, "none", None, reason=NoCandidate.NO_BLOCK, said="I give up")

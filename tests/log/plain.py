@@ -1,4 +1,4 @@
-"""Databases as plain sqlite3 sees them, without the package's own tables."""
+"""Query a database with Python's `sqlite3`, without the code that is tested."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -8,20 +8,20 @@ from typing import Any
 
 DATABASES = Path(__file__).parent / "databases"
 COMMITTED = sorted(DATABASES.glob("v*.db"))
-"""A small database of every schema version."""
+"""Paths of small databases, one of every schema version."""
 RECORDED = sorted((DATABASES / "recorded").glob("*.db"))
-"""Logs of real runs, schema 3."""
+"""Paths of the logs of real runs, of schema version 3."""
 
 
 def query(path: Path, statement: str, *parameters: object) -> Sequence[Any]:
-    """Return the rows of a query by plain sqlite3, without the package's own tables."""
+    """Return the rows of an SQL query on the database at `path`; `parameters` are the values of its placeholders."""
     with plain(path) as connection:
         return connection.execute(statement, parameters).fetchall()
 
 
 @contextmanager
 def plain(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database by plain sqlite3; what is done in it is committed at the end."""
+    """Return a context manager that opens the database at `path` and commits its changes unless the body raises."""
     connection = sqlite3.connect(path)
     connection.row_factory = sqlite3.Row
     try:

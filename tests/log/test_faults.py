@@ -1,4 +1,4 @@
-"""Databases that are none, newer, full or read-only; processes that die; two writers at once."""
+"""Test files that are no log, newer schemas, full disks, read-only files, killed writers, and two writers at once."""
 
 import os
 import random
@@ -47,27 +47,27 @@ WRITER = textwrap.dedent("""
 
 
 def write(path: Path, name: str, count: int) -> "subprocess.Popen[str]":
-    """A process that records attempts and says each number once it is on disk."""
+    """Start a process that records attempts and prints the number of each attempt after it is on disk."""
     command = [sys.executable, "-c", WRITER, str(path), name, str(count)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_what_a_killed_process_had_recorded_is_all_there(path) -> None:
-    rng, said = random.Random(5), set[int]()
+def test_every_attempt_that_a_killed_process_recorded_is_in_the_log(path) -> None:
+    rng, printed = random.Random(5), set[int]()
     for _ in range(8):
         process = write(path, "victim", 10_000)
         assert process.stdout is not None
-        said.add(int(process.stdout.readline()))
+        printed.add(int(process.stdout.readline()))
         time.sleep(rng.uniform(0.0, 0.15))
         os.kill(process.pid, signal.SIGKILL)
-        said |= {int(line) for line in process.stdout.read().split()}
+        printed |= {int(line) for line in process.stdout.read().split()}
         process.stdout.close()
         process.wait()
     with open_store(path, create=False) as store:
         numbers = [attempt.number for attempt in store.history(store.run("victim")).attempts]
     assert numbers == list(range(len(numbers)))
-    assert said <= set(numbers)
-    assert len(numbers) - len(said) <= 8, "at most the one in flight was written but not yet said"
+    assert printed <= set(numbers)
+    assert len(numbers) - len(printed) <= 8, "at most one attempt per killed process was written but not yet printed"
 
 
 def test_two_processes_write_to_one_database(path) -> None:
@@ -95,21 +95,21 @@ def test_two_processes_cannot_work_on_one_run(path, task) -> None:
 
 
 def test_a_missing_database_is_named_with_the_remedy(tmp_path) -> None:
-    with pytest.raises(UsageError, match="no attempt log here; `kernelsmith run TASK` makes one"):
+    with pytest.raises(UsageError, match="no attempt log exists; `kernelsmith run TASK` creates one"):
         open_store(tmp_path / "none.db", create=False)
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path) -> None:
+def test_a_file_that_is_no_database_is_refused_and_not_changed(tmp_path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("these are my notes, and they are long enough to be read as a header of one hundred bytes\n" * 3)
     before = path.read_bytes()
-    with pytest.raises(UsageError, match=r"notes.txt: not a database"):
+    with pytest.raises(UsageError, match=r"notes.txt: is not a database"):
         open_store(path)
     assert path.read_bytes() == before
 
 
-def test_somebody_elses_database_is_left_as_it_is(tmp_path) -> None:
+def test_a_database_of_another_program_is_refused(tmp_path) -> None:
     path = tmp_path / "theirs.db"
     with sqlite3.connect(path) as connection:
         connection.execute("create table bookmarks (url text)")
@@ -118,7 +118,7 @@ def test_somebody_elses_database_is_left_as_it_is(tmp_path) -> None:
         open_store(path)
 
 
-def test_a_newer_database_is_left_as_it_is(path) -> None:
+def test_a_database_with_a_newer_schema_is_refused(path) -> None:
     open_store(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("update schema set version = 99")
@@ -127,19 +127,19 @@ def test_a_newer_database_is_left_as_it_is(path) -> None:
         open_store(path)
 
 
-def test_a_folder_is_no_database(tmp_path) -> None:
-    with pytest.raises(UsageError, match="a folder; --db takes a database file"):
+def test_a_folder_instead_of_a_database_is_refused(tmp_path) -> None:
+    with pytest.raises(UsageError, match="is a folder; --db takes a database file"):
         open_store(tmp_path)
 
 
-def test_a_url_that_names_no_driver_is_one_line(tmp_path) -> None:
+def test_a_url_of_another_kind_of_database_is_refused(tmp_path) -> None:
     with pytest.raises(UsageError, match="--db nosuch://x"):
         open_store("nosuch://x")
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LogError, match="no place for the attempt log"):
+    with pytest.raises(LogError, match="cannot create the folder of the attempt log"):
         open_store(tmp_path / "file" / "attempts.db")
 
 
@@ -165,14 +165,14 @@ FULL = textwrap.dedent("""
 """)
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(path, task) -> None:
+def test_a_full_disk_gives_a_one_line_message_and_loses_nothing(path, task) -> None:
     with open_store(path) as store:
         store.create_run(CONFIG, name="r", task=task)
-    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    count, _, message = done.stdout.partition(" ")
+    result = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    count, _, message = result.stdout.partition(" ")
     assert message.count("\n") == 1
-    assert "what was written before is kept" in message
+    assert "everything that was committed before is kept" in message
     with open_store(path) as store:
         assert len(store.history(store.run("r")).events) == int(count) > 0
 
@@ -180,7 +180,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(path, task) -> None:
 WITHOUT_CAPABILITIES = """
 import ctypes, sys
 libc = ctypes.CDLL(None)
-# Root without capabilities is bound by permissions like everybody else.
+# Without capabilities, root cannot write to read-only files and folders either.
 assert libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
 """
 OPENS_FOR_WRITING = """
@@ -193,14 +193,14 @@ except LogError as error:
 """
 
 
-def test_a_read_only_database_says_so_when_it_is_opened_for_writing(path, task) -> None:
+def test_a_read_only_database_that_is_opened_for_writing_gives_the_remedy(path, task) -> None:
     with open_store(path) as store:
         store.create_run(CONFIG, name="r", task=task)
     path.chmod(0o444)
     path.parent.chmod(0o555)
     command = [sys.executable, "-c", WITHOUT_CAPABILITIES + OPENS_FOR_WRITING, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     path.parent.chmod(0o755)
-    assert done.returncode == 0, done.stderr
-    (message,) = done.stdout.splitlines()
-    assert "make it writable" in message
+    assert result.returncode == 0, result.stderr
+    (message,) = result.stdout.splitlines()
+    assert "make the file writable" in message

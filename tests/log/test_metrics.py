@@ -1,4 +1,4 @@
-"""Every figure of a verdict is kept: in a column where tables rank by it, else as a metric."""
+"""Test that the log keeps every figure of a verdict: in a column if tables are sorted by it, otherwise as a metric."""
 
 from collections.abc import Mapping
 from dataclasses import fields, make_dataclass
@@ -21,14 +21,16 @@ COLUMNS = set(tables.attempts.c.keys())
 
 
 def filled(kind: type, values: Mapping[str, Any] | None = None) -> Any:
-    """Return a dataclass with a distinct value in every field: the given one, or one that its type allows."""
-    given, hints = values or {}, get_type_hints(kind)
-    others = {f.name: (hints[f.name], seed) for seed, f in enumerate(fields(kind), 3) if f.name not in given}
-    return kind(**given, **{name: value_of(*drawn) for name, drawn in others.items()})
+    """Return a dataclass of type `kind` with a different value in every field: from `values`, or one of the field's
+    type.
+    """
+    values, hints = values or {}, get_type_hints(kind)
+    others = {f.name: value_of(hints[f.name], seed) for seed, f in enumerate(fields(kind), 3) if f.name not in values}
+    return kind(**values, **others)
 
 
 def value_of(hint: Any, seed: int) -> Any:
-    """Return a value of a type that differs from the one of another seed."""
+    """Return a value of the type `hint`; another seed gives another value."""
     kinds = get_args(hint) or (hint,)
     if get_origin(hint) is Mapping:
         return {"a": value_of(kinds[1], seed), "b.c d": value_of(kinds[1], seed + 100)}
@@ -51,19 +53,19 @@ EVERYTHING = filled(
 
 @pytest.fixture
 def run(store, config, task) -> Run:
-    """A run without an attempt."""
+    """Create a run without an attempt."""
     return store.create_run(config, name="r", task=task)
 
 
 @pytest.fixture
 def recorded(store, run, make_attempt) -> Attempt:
-    """The attempt of which every figure is set, in the log."""
+    """Record an attempt with a value in every field of its verdict."""
     attempt = make_attempt(0, EVERYTHING, ask=store.ask(run, Directive(Stance.REFINE)))
     store.record(run, attempt)
     return attempt
 
 
-def test_every_figure_of_a_verdict_comes_back(path, run, recorded) -> None:
+def test_every_figure_of_a_verdict_is_read_back(path, run, recorded) -> None:
     with open_reader(path) as log:
         (read,) = log.history(run).attempts
     for part, whole in ((read.verdict, EVERYTHING), (read.verdict.facts, EVERYTHING.facts)):
@@ -73,14 +75,14 @@ def test_every_figure_of_a_verdict_comes_back(path, run, recorded) -> None:
     assert read == recorded
 
 
-def test_a_count_comes_back_as_a_whole_number(path, run, recorded) -> None:
+def test_a_count_is_read_back_as_an_integer(path, run, recorded) -> None:
     with open_reader(path) as log:
         (read,) = log.history(run).attempts
     facts = read.verdict.facts
     assert {type(facts.registers), type(facts.text_bytes), *map(type, facts.instructions.values())} == {int}
 
 
-def test_a_figure_is_a_column_or_a_metric_and_never_both() -> None:
+def test_a_figure_is_either_a_column_or_a_metric() -> None:
     names = {metric.name.split(".")[1] for metric in metrics_of(EVERYTHING, columns=COLUMNS)}
     assert names & COLUMNS == set()
     numbers = {f.name for f in fields(Measurement)} - {"interval_us"}
@@ -102,7 +104,7 @@ def test_a_metric_has_a_name_a_value_and_a_unit(path, recorded) -> None:
     assert len(stored) == len(list(metrics_of(EVERYTHING, columns=COLUMNS)))
 
 
-def test_a_field_that_is_added_to_the_facts_needs_no_column(path, store, run, make_attempt, monkeypatch) -> None:
+def test_a_new_field_of_the_facts_needs_no_column(path, store, run, make_attempt, monkeypatch) -> None:
     added = [("predicates", int | None, None), ("share", float | None, None)]
     more = make_dataclass("MoreFacts", added, bases=(Facts,), frozen=True)
     monkeypatch.setattr(metric_groups, "_FACTS", get_type_hints(more))
@@ -118,7 +120,7 @@ def test_a_field_that_is_added_to_the_facts_needs_no_column(path, store, run, ma
 
 
 @pytest.mark.parametrize("name", ["facts.unheard", "unheard", "unheard.of", "measurement.unheard", "telemetry.sm_mhz"])
-def test_a_metric_that_this_program_does_not_know_is_passed_over(path, run, recorded, store, name) -> None:
+def test_a_metric_with_an_unknown_name_is_ignored(path, run, recorded, store, name) -> None:
     with store._writing() as connection:
         connection.execute(
             tables.metrics.insert().prefix_with("OR IGNORE"),
@@ -128,19 +130,19 @@ def test_a_metric_that_this_program_does_not_know_is_passed_over(path, run, reco
         assert log.history(run).attempts == (recorded,)
 
 
-def test_figures_without_a_metric_are_absent() -> None:
-    none = MetricGroups()
-    assert Facts(**none.facts) == Facts()
-    assert none.measured == {}
-    assert none.tables == {"durations_s": {}, "guards_s": {}}
+def test_figures_without_a_metric_have_their_defaults() -> None:
+    empty = MetricGroups()
+    assert Facts(**empty.facts) == Facts()
+    assert empty.measured == {}
+    assert empty.tables == {"durations_s": {}, "guards_s": {}}
 
 
-# --- the views that docs name ---
+# --- views that the documentation names ---
 
 
 @pytest.fixture
-def answered(path, store, run, recorded, make_attempt, verdicts) -> None:
-    """A second attempt and three model calls."""
+def second_attempt(path, store, run, recorded, make_attempt, verdicts) -> None:
+    """Record a second attempt and three model calls."""
     ask = store.ask(run, Directive(Stance.RESTRUCTURE, parent=0))
     store.record(run, make_attempt(1, verdicts["crashed"], ask=ask, line=1))
     at = run.created_at
@@ -166,9 +168,9 @@ def answered(path, store, run, recorded, make_attempt, verdicts) -> None:
         ),
     ],
 )
-def test_a_view_answers_a_query_of_plain_sqlite(path, answered, statement, answer) -> None:
+def test_a_view_answers_a_query_of_plain_sqlite(path, second_attempt, statement, answer) -> None:
     assert [tuple(row) for row in query(path, statement)] == answer
 
 
-def test_the_best_attempt_of_a_run_without_a_promotion_is_no_row(path, store, run) -> None:
+def test_a_run_without_a_promotion_has_no_row_of_best_attempts(path, store, run) -> None:
     assert query(path, "select * from best_attempts") == []

@@ -1,4 +1,4 @@
-"""A database of every schema version is read as it lies and migrated once by a writer; nothing of it is lost."""
+"""Test that a database of every schema version is read without a change, and migrated by a writer without a loss."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ V3 = DATABASES / "v3.db"
 
 
 def name(path: Path) -> str:
-    """Return a test's name for a database."""
+    """Return the name of a test's case for a database."""
     return path.stem
 
 
@@ -35,13 +35,13 @@ every_old_database = pytest.mark.parametrize("committed", [*OLD, *RECORDED], ids
 
 
 def version(path: Path) -> int:
-    """Return the schema version that a database tells."""
+    """Return the schema version that a database holds."""
     (row,) = query(path, "select version from schema")
     return int(row[0])
 
 
 def histories(log: Reader) -> dict[str, History]:
-    """Return every run of a log."""
+    """Return the history of every run of a log, by the run's name."""
     return {run: log.history(log.run(run)) for run in log.names()}
 
 
@@ -68,7 +68,7 @@ def test_a_reader_leaves_the_database_as_it_was(copied, committed) -> None:
 
 
 @every_database
-def test_a_writer_migrates_and_then_finds_what_a_reader_finds(copied, committed) -> None:
+def test_a_migrated_database_has_the_histories_that_a_reader_returns(copied, committed) -> None:
     with open_reader(copied(committed)) as log:
         read = histories(log)
     with open_store(copied(committed), create=False) as store:
@@ -77,7 +77,7 @@ def test_a_writer_migrates_and_then_finds_what_a_reader_finds(copied, committed)
 
 
 @pytest.mark.parametrize("committed", COMMITTED, ids=name)
-def test_the_recorded_attempts_are_there(copied, committed) -> None:
+def test_a_database_of_every_version_holds_its_three_attempts(copied, committed) -> None:
     with open_reader(copied(committed)) as log:
         history = log.history(log.run("recorded"))
         assert [str(attempt.verdict.status) for attempt in history.attempts] == ["build_failed", "passed", "passed"]
@@ -90,17 +90,17 @@ def test_the_recorded_attempts_are_there(copied, committed) -> None:
         assert dict(best.verdict.facts.instructions) == {"fma": 9}
 
 
-# --- what an old log told is told by the new one ---
+# --- a migrated log holds everything that the old log held ---
 
 
 @every_old_database
 def test_every_figure_of_an_old_log_is_kept(copied, committed) -> None:
     rows = query(committed, "select runs.name as run, a.* from attempts a join runs on runs.id = a.run_id")
     with open_reader(copied(committed)) as log:
-        found = {(run, a.number): a for run, history in histories(log).items() for a in history.attempts}
-    assert len(found) == len(rows)
+        attempts = {(run, a.number): a for run, history in histories(log).items() for a in history.attempts}
+    assert len(attempts) == len(rows)
     for row in rows:
-        assert figures(found[row["run"], row["number"]]) == old_figures(dict(row))
+        assert figures(attempts[row["run"], row["number"]]) == old_figures(dict(row))
 
 
 FACTS = ("registers", "spill_bytes", "stack_bytes", "shared_bytes", "occupancy", "text_bytes", "vector_bits")
@@ -111,7 +111,7 @@ MEASURED = (
 
 
 def figures(attempt: Attempt) -> dict[str, Any]:
-    """Return what the columns of schema 3 hold, from an attempt."""
+    """Return the figures of an attempt that the columns of schema 3 hold."""
     verdict, measured, duel = attempt.verdict, attempt.verdict.measurement, attempt.verdict.duel
     return {
         "proposal": (attempt.proposal.origin, attempt.proposal.parent, attempt.proposal.hypothesis),
@@ -130,7 +130,7 @@ def figures(attempt: Attempt) -> dict[str, Any]:
 
 
 def old_figures(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the same from a row of schema 1, 2 or 3."""
+    """Return the same figures as `figures` does, from a row of schema 1, 2 or 3."""
     has_time, has_duel = row["time_us"] is not None, row["duel_speedup"] is not None
     return {
         "proposal": (row["origin"], row["parent"], row["hypothesis"]),
@@ -149,7 +149,7 @@ def old_figures(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parsed(text: str | None) -> dict[str, float]:
-    """Return a table of figures from a JSON column."""
+    """Return the figures by name from a JSON column; an empty column gives an empty dictionary."""
     return (json.loads(text) if text else None) or {}
 
 
@@ -157,19 +157,19 @@ def parsed(text: str | None) -> dict[str, float]:
 def test_every_attempt_of_an_old_log_answers_the_ask_of_its_number(copied, committed) -> None:
     rows = query(committed, "select runs.name as run, a.* from asks a join runs on runs.id = a.run_id")
     with open_reader(copied(committed)) as log:
-        found = histories(log)
-    asks = {(run, ask.number): ask for run, history in found.items() for ask in history.asks}
+        runs = histories(log)
+    asks = {(run, ask.number): ask for run, history in runs.items() for ask in history.asks}
     for row in rows:
         ask = asks[row["run"], row["number"]]
         assert (ask.directive.stance, ask.directive.parent, ask.directive.reason, ask.seen) == (
             row["stance"], row["parent"], row["reason"], row["number"] - 1,
         )  # fmt: skip
-    attempts = [attempt for history in found.values() for attempt in history.attempts]
+    attempts = [attempt for history in runs.values() for attempt in history.attempts]
     assert {(a.ask_number - a.number, a.trial) for a in attempts} == {(0, 0)}
 
 
 @every_old_database
-def test_the_line_of_an_old_attempt_is_the_one_that_it_would_get_now(copied, committed) -> None:
+def test_an_old_attempt_has_the_line_that_a_new_attempt_would_get(copied, committed) -> None:
     with open_reader(copied(committed)) as log:
         for history in histories(log).values():
             for attempt in history.attempts:
@@ -197,7 +197,7 @@ def test_an_old_attempt_without_a_candidate_has_no_card(copied) -> None:
 
 
 @every_old_database
-def test_a_migrated_run_has_a_uuid_that_every_copy_gives(copied, committed) -> None:
+def test_a_migrated_run_has_the_same_uuid_in_every_copy(copied, committed) -> None:
     uuids = []
     for _ in range(2):
         with open_reader(copied(committed)) as log:
@@ -210,19 +210,19 @@ def test_a_migrated_run_has_a_uuid_that_every_copy_gives(copied, committed) -> N
 # --- two recorded runs ---
 
 
-def test_the_recorded_runs_come_to_what_they_came_to(copied) -> None:
-    told = {}
+def test_the_recorded_runs_keep_their_numbers_of_attempts_and_their_best(copied) -> None:
+    results = {}
     for recorded in RECORDED:
         with open_reader(copied(recorded)) as log:
             for run, history in histories(log).items():
                 best = history.incumbent
                 assert best is not None
-                told[run] = (len(history.attempts), history.answered, history.sweep_trials, best.number)
+                results[run] = (len(history.attempts), history.answered, history.sweep_trials, best.number)
                 assert history.open_asks == []
-    assert told == {"cpu_matmul-1": (60, 60, 0, 30), "llm": (16, 16, 0, 13), "hopper_fp8_matmul": (72, 72, 0, 25)}
+    assert results == {"cpu_matmul-1": (60, 60, 0, 30), "llm": (16, 16, 0, 13), "hopper_fp8_matmul": (72, 72, 0, 25)}
 
 
-def test_the_recorded_models_calls_are_there(copied) -> None:
+def test_the_model_calls_of_the_recorded_run_are_read(copied) -> None:
     (recorded,) = (path for path in RECORDED if path.stem == "model_cpu")
     (sums,) = query(recorded, "select sum(prompt_tokens), sum(completion_tokens), sum(reasoning_tokens) from exchanges")
     with open_reader(copied(recorded)) as log:
@@ -235,22 +235,24 @@ def test_the_recorded_models_calls_are_there(copied) -> None:
     assert all(call.reply and call.finish_reason == "stop" and not call.error for call in calls)
 
 
-def test_what_the_old_notes_call_disturbed_is_disturbed(copied) -> None:
-    told = {}
+def test_figures_that_old_notes_call_disturbed_are_disturbed(copied) -> None:
+    disturbed = {}
     for recorded in RECORDED:
         with open_reader(copied(recorded)) as log:
             for run, history in histories(log).items():
-                told |= {(run, a.number): set(a.verdict.disturbed) for a in history.attempts if a.verdict.disturbed}
+                disturbed |= {
+                    (run, a.number): set(a.verdict.disturbed) for a in history.attempts if a.verdict.disturbed
+                }
     timing, duel, vendor = {Figure.TIMING}, {Figure.DUEL}, {Figure.VENDOR}
     tuner = dict.fromkeys((12, *range(42, 49), 50, 59), timing) | dict.fromkeys((31, 32, 33, 35, 57), duel)
     tuner |= dict.fromkeys((4, 30), vendor) | {55: timing | duel}
     model = {2: timing | vendor, 3: vendor, 4: duel, 13: duel}
-    assert {number: told.pop(("cpu_matmul-1", number), None) for number in tuner} == tuner
-    assert {number: told.pop(("llm", number), None) for number in model} == model
-    assert told == {}
+    assert {number: disturbed.pop(("cpu_matmul-1", number), None) for number in tuner} == tuner
+    assert {number: disturbed.pop(("llm", number), None) for number in model} == model
+    assert disturbed == {}
 
 
-# --- words that become values ---
+# --- texts of an old log that become values ---
 
 
 @pytest.mark.parametrize(
@@ -265,7 +267,9 @@ def test_what_the_old_notes_call_disturbed_is_disturbed(copied) -> None:
         ("the model gave up", NoCandidate.NO_BLOCK, ""),
     ],
 )
-def test_an_old_reason_for_no_candidate_becomes_a_kind_and_what_was_said(copied, reason, kind, said) -> None:
+def test_an_old_reason_for_no_candidate_becomes_a_kind_and_the_beginning_of_the_reply(
+    copied, reason, kind, said
+) -> None:
     path = copied(V3)
     with plain(path) as connection:
         connection.execute(
@@ -281,7 +285,7 @@ def test_an_old_reason_for_no_candidate_becomes_a_kind_and_what_was_said(copied,
     assert attempt.verdict.detail == reason
 
 
-def test_an_old_call_that_failed_has_its_error_apart_from_its_finish_reason(copied) -> None:
+def test_an_old_failed_call_has_its_error_separate_from_its_finish_reason(copied) -> None:
     path = copied(V3)
     with plain(path) as connection:
         connection.execute("insert into blobs values ('d', x'789c030000000001')")
@@ -299,7 +303,7 @@ def test_an_old_call_that_failed_has_its_error_apart_from_its_finish_reason(copi
     ]  # fmt: skip
 
 
-def test_the_audit_that_was_disturbed_is_told_by_its_note(copied) -> None:
+def test_an_audit_that_an_old_note_calls_disturbed_is_disturbed(copied) -> None:
     path = copied(V3)
     note = "the audit: disturbed, and once more when it was timed again: something else ran"
     with plain(path) as connection:
@@ -310,19 +314,19 @@ def test_the_audit_that_was_disturbed_is_told_by_its_note(copied) -> None:
         assert {a.verdict.disturbed for a in log.history(log.run("recorded")).attempts} == {(Figure.AUDIT,)}
 
 
-# --- one schema, however a database came to it ---
+# --- a migrated database has the same schema as a new one ---
 
 
 def schema(path: Path) -> dict[str, Any]:
-    """Return tables, columns, indexes, foreign keys and views as SQLite tells them."""
+    """Return the tables, columns, indexes, foreign keys and views of a database, as SQLite reports them."""
     with plain(path) as connection:
 
         def pragma(kind: str, subject: str) -> list[tuple[Any, ...]]:
             return sorted(tuple(row) for row in connection.execute(f"pragma {kind}('{subject}')"))
 
         def indexes(table: str) -> list[Any]:
-            found = connection.execute(f"pragma index_list('{table}')").fetchall()
-            return sorted((i["unique"], i["partial"], pragma("index_info", i["name"])) for i in found)
+            index_rows = connection.execute(f"pragma index_list('{table}')").fetchall()
+            return sorted((i["unique"], i["partial"], pragma("index_info", i["name"])) for i in index_rows)
 
         objects = connection.execute("select name, type, sql from sqlite_master where type in ('table', 'view')")
         return {
@@ -343,12 +347,12 @@ def test_a_migrated_database_has_the_schema_of_a_new_one(copied, tmp_path, commi
     assert schema(path) == schema(tmp_path / "new.db")
 
 
-def test_this_versions_database_has_the_schema_of_a_new_one(tmp_path) -> None:
+def test_the_committed_database_of_the_current_version_has_the_schema_of_a_new_one(tmp_path) -> None:
     open_store(tmp_path / "new.db").close()
     assert schema(DATABASES / f"v{VERSION}.db") == schema(tmp_path / "new.db")
 
 
-def test_the_tables_of_the_program_are_those_of_the_schema(path) -> None:
+def test_the_tables_that_the_program_describes_are_those_of_the_schema(path) -> None:
     open_store(path).close()
     names = [row[0] for row in query(path, "select name from sqlite_master where type = 'table'")]
     columns = {table: [row["name"] for row in query(path, f"pragma table_info('{table}')")] for table in names}
@@ -356,7 +360,7 @@ def test_the_tables_of_the_program_are_those_of_the_schema(path) -> None:
 
 
 @every_old_database
-def test_a_migrated_database_is_whole(copied, committed) -> None:
+def test_a_migrated_database_passes_the_checks_of_sqlite(copied, committed) -> None:
     path = copied(committed)
     open_store(path, create=False).close()
     assert [tuple(row) for row in query(path, "pragma integrity_check")] == [("ok",)]
@@ -392,7 +396,7 @@ def test_a_migration_that_fails_half_way_leaves_the_database_as_it_was(copied, c
 
 
 def contents(path: Path) -> list[str]:
-    """Return schema and rows of a database as SQL."""
+    """Return the schema and all rows of a database as SQL statements."""
     with plain(path) as connection:
         return list(connection.iterdump())
 
@@ -417,7 +421,7 @@ MIGRATES = textwrap.dedent("""
 
 
 @pytest.mark.parametrize("start", [0, *range(1, VERSION)])
-def test_of_processes_that_migrate_at_once_one_does_and_all_go_on(tmp_path, copied, start) -> None:
+def test_one_of_several_processes_that_migrate_at_once_migrates_and_all_continue(tmp_path, copied, start) -> None:
     path = copied(DATABASES / f"v{start}.db") if start else tmp_path / "new.db"
     command = [sys.executable, "-c", MIGRATES, str(path)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -429,10 +433,10 @@ def test_of_processes_that_migrate_at_once_one_does_and_all_go_on(tmp_path, copi
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    told = [process.communicate()[0].splitlines() for process in processes]
+    outputs = [process.communicate()[0].splitlines() for process in processes]
     assert [process.returncode for process in processes] == [0] * 4
-    assert sum(line == "step" for lines in told for line in lines) == VERSION - start
-    assert {lines[-1] for lines in told} == ({"recorded"} if start else {""})
+    assert sum(line == "step" for lines in outputs for line in lines) == VERSION - start
+    assert {lines[-1] for lines in outputs} == ({"recorded"} if start else {""})
 
 
 # --- old and large ---
@@ -450,7 +454,7 @@ def test_a_large_old_database_is_refused_with_the_command_that_converts_it(copie
         assert histories(log)
 
 
-def test_a_private_copy_is_gone_when_the_reader_is_closed(copied, tmp_path, monkeypatch) -> None:
+def test_a_private_copy_is_removed_when_the_reader_is_closed(copied, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(opening.tempfile, "tempdir", str(tmp_path / "private"))
     (tmp_path / "private").mkdir()
     with open_reader(copied(V3)):

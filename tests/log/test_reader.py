@@ -1,4 +1,4 @@
-"""A reader never waits for a writer, never writes, and sees what other processes add."""
+"""Test that a reader never waits for a writer, never writes, and returns what other processes add."""
 
 import os
 import shutil
@@ -33,18 +33,18 @@ def run(store, config, task, make_attempt, verdicts) -> Run:
     return run
 
 
-# --- processes that do one step when they are told to ---
+# --- processes that do one step at a time ---
 
 
 class Steps:
-    """A process that answers each line with a line."""
+    """A process that does one step for each line on stdin, and prints one line for each step."""
 
     def __init__(self, program: str, path: Path) -> None:
         command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def step(self) -> str:
-        """Let the process go on, and return what it says."""
+        """Let the process do its next step, and return the line that it prints."""
         self._pipe(self._process.stdin).write("\n")
         self._pipe(self._process.stdin).flush()
         return self._pipe(self._process.stdout).readline().strip()
@@ -63,7 +63,7 @@ class Steps:
 
 @contextmanager
 def process(program: str, path: Path) -> Iterator[Steps]:
-    """Start a process, and see to it that it ends."""
+    """Return a context manager that starts a process, ends it after the body, and checks its exit status."""
     steps = Steps(program, path)
     try:
         yield steps
@@ -109,7 +109,7 @@ def test_a_reader_returns_while_a_writer_holds_the_lock(path, store, run) -> Non
         with open_reader(path) as log:
             history = log.history(log.run("r"))
             assert [summary.attempts for summary in log.summaries()] == [1]
-        # The writer answers only now: nothing above waited for it.
+        # The writer releases the lock only now, so the calls above did not wait for it.
         assert writer.step() == "released"
     assert [attempt.proposal.hypothesis for attempt in history.attempts] == ["wider tiles"]
 
@@ -122,7 +122,7 @@ def test_a_reader_takes_no_lock_that_a_writer_waits_for(path, store, run) -> Non
         assert len(log.history(run).asks) == 2
 
 
-def test_two_readers_and_a_writer_go_on_at_once(path, store, run) -> None:
+def test_two_readers_and_a_writer_work_at_the_same_time(path, store, run) -> None:
     with (
         process(READS, path) as first,
         process(READS, path) as second,
@@ -139,7 +139,7 @@ def test_two_readers_and_a_writer_go_on_at_once(path, store, run) -> None:
         assert (second.step(), first.step()) == ("3", "3")
 
 
-def test_a_reader_that_stays_open_sees_what_another_process_adds(
+def test_a_reader_that_stays_open_returns_what_another_process_adds(
     path, store, run, make_attempt, verdicts, task
 ) -> None:
     with open_reader(path) as log:
@@ -158,7 +158,9 @@ def test_a_reader_that_stays_open_sees_what_another_process_adds(
         assert len(before.attempts) == len(before.asks) == 1
 
 
-def test_what_a_failed_query_had_read_is_not_read_twice(path, store, run, make_attempt, verdicts, monkeypatch) -> None:
+def test_a_history_after_a_failed_read_holds_no_row_twice(
+    path, store, run, make_attempt, verdicts, monkeypatch
+) -> None:
     with open_reader(path) as log:
         log.history(run)
         ask = store.ask(run, DIRECTIVE, Event(EventKind.RUNG, run.created_at))
@@ -170,7 +172,7 @@ def test_what_a_failed_query_had_read_is_not_read_twice(path, store, run, make_a
         assert log.history(run) == store.history(run)
 
 
-def test_a_run_of_the_same_log_adds_nothing_to_another(path, store, run, task, make_attempt, verdicts) -> None:
+def test_attempts_of_one_run_are_not_in_the_history_of_another(path, store, run, task, make_attempt, verdicts) -> None:
     with open_reader(path) as log:
         before = log.history(run)
         other = store.create_run(run.config, name="other", task=task)
@@ -190,7 +192,7 @@ def test_a_reader_writes_nothing(path, store, run) -> None:
     assert (path.read_bytes(), path.stat().st_mtime_ns) == (before, at)
 
 
-def test_a_reader_leaves_the_wal_of_a_killed_writer_to_the_next_writer(path, store, run, tmp_path) -> None:
+def test_a_reader_does_not_change_the_wal_of_a_killed_writer(path, store, run, tmp_path) -> None:
     write_into_the_wal(store, run, path)
     for suffix in ("", "-wal"):
         shutil.copy(f"{path}{suffix}", tmp_path / f"killed.db{suffix}")
@@ -202,7 +204,7 @@ def test_a_reader_leaves_the_wal_of_a_killed_writer_to_the_next_writer(path, sto
 
 
 @pytest.mark.parametrize("content", [b"", None])
-def test_an_empty_or_missing_file_is_one_line_and_stays_as_it_was(tmp_path, content) -> None:
+def test_an_empty_or_missing_file_is_refused_in_one_line_and_not_changed(tmp_path, content) -> None:
     path = tmp_path / "none.db"
     if content is not None:
         path.write_bytes(content)
@@ -213,7 +215,7 @@ def test_an_empty_or_missing_file_is_one_line_and_stays_as_it_was(tmp_path, cont
     assert path.exists() is False or path.read_bytes() == b""
 
 
-def test_a_newer_log_is_refused_by_a_reader(path, store, run) -> None:
+def test_a_reader_refuses_a_log_with_a_newer_schema(path, store, run) -> None:
     with plain(path) as connection:
         connection.execute("update schema set version = 99")
     with pytest.raises(UsageError, match="upgrade kernelsmith"):
@@ -225,7 +227,7 @@ def test_a_newer_log_is_refused_by_a_reader(path, store, run) -> None:
 READS_IN_READ_ONLY = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None)
-# Root without capabilities is bound by permissions like everybody else.
+# Without capabilities, root cannot write to read-only files and folders either.
 assert libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
 from kernelsmith.log.reader import open_reader
 folder = os.path.dirname(sys.argv[1])
@@ -236,24 +238,28 @@ with open_reader(sys.argv[1]) as log:
 """
 
 
-def read_as_a_user(path: Path) -> list[str]:
-    """Read a log in a folder that cannot be written, and return the number of attempts, of asks, and its files."""
+def read_without_capabilities(path: Path) -> list[str]:
+    """Read a log in a read-only folder without root's capabilities. Return the numbers of attempts and of
+    asks in the first run, and the names of the files in the folder.
+    """
     command = [sys.executable, "-c", READS_IN_READ_ONLY, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
 
 
 @pytest.fixture
 def read_in_read_only_folder(tmp_path) -> Iterator[Callable[[Path], list[str]]]:
-    """Read a copy of a folder that cannot be written, as a user whom permissions bind; return what it holds."""
+    """Return a function that copies the folder of a log, makes the copy read-only, and reads the log in it; see
+    read_without_capabilities.
+    """
     folder = tmp_path / "read-only"
 
     def read(source: Path) -> list[str]:
         shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("r"))
         for entry in (*folder.iterdir(), folder):
             entry.chmod(entry.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
-        return read_as_a_user(folder / source.name)
+        return read_without_capabilities(folder / source.name)
 
     yield read
     if folder.exists():
@@ -261,7 +267,7 @@ def read_in_read_only_folder(tmp_path) -> Iterator[Callable[[Path], list[str]]]:
 
 
 def write_into_the_wal(store: Store, run: Run, path: Path) -> None:
-    """Add an ask that only the WAL file holds."""
+    """Insert an ask that is stored only in the WAL file."""
     store.ask(run, DIRECTIVE)
     assert path.with_name(f"{path.name}-wal").stat().st_size > 0
 
@@ -277,7 +283,9 @@ def test_an_old_log_in_a_read_only_folder_is_read(tmp_path, read_in_read_only_fo
     assert read_in_read_only_folder(path) == ["3", "3", "v2.db"]
 
 
-def test_what_only_the_wal_holds_is_read_in_a_read_only_folder(path, store, run, read_in_read_only_folder) -> None:
+def test_rows_that_only_the_wal_holds_are_read_in_a_read_only_folder(
+    path, store, run, read_in_read_only_folder
+) -> None:
     write_into_the_wal(store, run, path)
     files = ["attempts.db", "attempts.db-shm", "attempts.db-wal"]
     assert read_in_read_only_folder(path) == ["1", "2", *files]
@@ -293,13 +301,13 @@ def test_a_wal_whose_index_is_missing_is_read_in_a_read_only_folder(
     assert read_in_read_only_folder(tmp_path / "copy" / path.name) == ["1", "2", "attempts.db", "attempts.db-wal"]
 
 
-def test_a_linked_log_is_read_with_the_wal_that_lies_beside_the_log(path, store, run, tmp_path) -> None:
+def test_a_log_behind_a_symbolic_link_is_read_with_its_wal(path, store, run, tmp_path) -> None:
     write_into_the_wal(store, run, path)
     link = tmp_path / "links" / "log.db"
     link.parent.mkdir()
     os.symlink(path, link)
     link.parent.chmod(0o555)
-    assert read_as_a_user(link) == ["1", "2", "log.db"]
+    assert read_without_capabilities(link) == ["1", "2", "log.db"]
     link.parent.chmod(0o755)
 
 
@@ -309,7 +317,7 @@ def test_a_url_names_the_same_log(path, store, run) -> None:
         assert log.path == path
 
 
-def test_a_path_with_characters_of_urls_is_read(tmp_path, config, task) -> None:
+def test_a_path_with_special_characters_of_urls_is_read(tmp_path, config, task) -> None:
     path = tmp_path / "a b?mode=rw#c%20" / "ü.db"
     with open_store(path) as store:
         run = store.create_run(config, name="r", task=task)

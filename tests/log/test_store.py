@@ -1,4 +1,4 @@
-"""What is written comes back equal, to this process and to the next."""
+"""Test that objects that are written to a log are read back equal, by the same process and by a later one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -27,13 +27,13 @@ Write = Callable[..., Attempt]
 
 @pytest.fixture
 def run(store, config, task) -> Run:
-    """A run without an attempt."""
+    """Create a run without an attempt."""
     return store.create_run(config, name="r", task=task)
 
 
 @pytest.fixture
 def write(store, run, make_attempt) -> Write:
-    """Record an attempt with a verdict: of a new ask, or of the one that is given."""
+    """Return a function that records an attempt with a verdict, for a new ask or for the ask that it receives."""
 
     def record(verdict: Verdict, *, ask: Ask | None = None, trial: int = 0) -> Attempt:
         asked = ask or store.ask(run, DIRECTIVE)
@@ -47,7 +47,7 @@ def write(store, run, make_attempt) -> Write:
 
 @pytest.fixture
 def again(store, path) -> Iterator[Store]:
-    """The same log, opened once more."""
+    """Open the same log a second time, and yield it."""
     with open_store(path, create=False) as opened:
         yield opened
 
@@ -55,42 +55,42 @@ def again(store, path) -> Iterator[Store]:
 # --- runs ---
 
 
-def test_a_run_comes_back_with_every_setting(store, again, config, task) -> None:
-    made = Provenance("0.2.0+3fa1b2c4d5e6", "ab" * 32, "cd" * 32, {"duel": {"margin": 1.01}, "batches": [8, 12]})
-    run = store.create_run(config, name=None, task=task, provenance=made)
-    assert (run.name, run.config, run.provenance, run.task_digest) == ("cpu_matmul-1", config, made, task.digest)
+def test_a_run_is_read_back_with_every_setting(store, again, config, task) -> None:
+    provenance = Provenance("0.2.0+3fa1b2c4d5e6", "ab" * 32, "cd" * 32, {"duel": {"margin": 1.01}, "batches": [8, 12]})
+    run = store.create_run(config, name=None, task=task, provenance=provenance)
+    assert (run.name, run.config, run.provenance, run.task_digest) == ("cpu_matmul-1", config, provenance, task.digest)
     assert again.run("cpu_matmul-1") == run
     assert again.names() == ["cpu_matmul-1"]
 
 
-def test_every_run_has_a_uuid_of_its_own(store, config, task) -> None:
+def test_every_run_has_a_different_uuid(store, config, task) -> None:
     uuids = {store.create_run(config, name=None, task=task).uuid for _ in range(3)}
     assert len(uuids) == 3
     assert {len(uuid) for uuid in uuids} == {36}
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "..", "x" * 100, "-x", "a b", "é"])
-def test_a_name_that_cannot_be_a_folder_is_refused(store, config, task, name) -> None:
+def test_a_name_that_is_no_valid_folder_name_is_refused(store, config, task, name) -> None:
     with pytest.raises(UsageError, match="--name"):
         store.create_run(config, name=name, task=task)
 
 
-def test_a_name_is_given_once(store, config, task) -> None:
+def test_a_name_of_an_existing_run_is_refused(store, config, task) -> None:
     store.create_run(config, name="mine", task=task)
     with pytest.raises(UsageError, match="kernelsmith resume mine"):
         store.create_run(config, name="mine", task=task)
     assert store.create_run(RunConfig(task="some/where/t", proposer="tuner"), name=None, task=task).name == "t-1"
 
 
-def test_an_unknown_run_is_answered_with_close_names(store, config, task) -> None:
-    with pytest.raises(UsageError, match="there is none yet"):
+def test_the_message_for_an_unknown_run_names_similar_runs(store, config, task) -> None:
+    with pytest.raises(UsageError, match="it has no run yet"):
         store.run("nightly")
     store.create_run(config, name="nightly", task=task)
     with pytest.raises(UsageError, match=r"no run 'nigthly'.*nightly"):
         store.run("nigthly")
 
 
-def test_a_task_folder_of_any_name_gets_a_run_name_that_is_fit_for_a_folder(store, task) -> None:
+def test_a_run_name_that_is_made_from_a_task_is_a_valid_folder_name(store, task) -> None:
     config = RunConfig(task="/home/me/tä sk (2)", proposer="tuner")
     assert store.create_run(config, name=None, task=task).name == "t-sk-2-1"
 
@@ -117,7 +117,9 @@ def test_a_runs_status_follows_from_its_last_event(store, run, last, status) -> 
     assert store.status(run) is status
 
 
-def test_the_list_of_runs_has_figures(store, run, write, config, task, verdicts) -> None:
+def test_a_summary_has_the_number_of_attempts_and_the_best_utilization(
+    store, run, write, config, task, verdicts
+) -> None:
     store.create_run(config, name="second", task=task)
     for name in ("passed", "promoted", "crashed"):
         write(verdicts[name])
@@ -127,14 +129,14 @@ def test_the_list_of_runs_has_figures(store, run, write, config, task, verdicts)
 
 
 @pytest.mark.parametrize(
-    ("keys", "named"),
+    ("keys", "message"),
     [('$.beams", 4, "$.seed", 0', "the key beams"), ('$.budget.joules", 4, "$.seed", 0', "the key budget.joules")],
 )
-def test_an_unknown_key_of_a_config_is_one_line_and_does_not_hinder_the_list(store, path, run, keys, named) -> None:
+def test_a_config_with_an_unknown_key_is_refused_in_one_line_but_listed(store, path, run, keys, message) -> None:
     with plain(path) as connection:
         connection.execute(f'update runs set config = json_set(config, "{keys})')
     with open_reader(path) as log:
-        with pytest.raises(UsageError, match=named) as caught:
+        with pytest.raises(UsageError, match=message) as caught:
             log.run("r")
         assert "\n" not in str(caught.value)
         assert [summary.name for summary in log.summaries()] == ["r"]
@@ -143,7 +145,7 @@ def test_an_unknown_key_of_a_config_is_one_line_and_does_not_hinder_the_list(sto
 # --- snapshots ---
 
 
-def test_a_snapshot_comes_back_byte_for_byte(store, again, config) -> None:
+def test_a_snapshot_is_read_back_byte_for_byte(store, again, config) -> None:
     files = {
         "a.bin": bytes(range(256)),
         "empty": b"",
@@ -164,7 +166,7 @@ def test_the_same_snapshot_is_kept_once(store, path, config, task) -> None:
     assert count[0] == len(task.files)
 
 
-def test_two_snapshots_share_the_files_that_are_equal(store, path, task) -> None:
+def test_two_snapshots_share_equal_files(store, path, task) -> None:
     store.keep_snapshot(task)
     store.keep_snapshot(Snapshot({**task.files, "task.toml": b"changed"}))
     (count,) = query(path, "select count(*) from blobs")
@@ -192,7 +194,7 @@ def test_a_snapshot_that_is_written_out_has_the_same_digest(store, tmp_path, sma
 # --- asks, trials, attempts ---
 
 
-def test_attempts_of_every_kind_come_back_equal(again, run, write, verdicts) -> None:
+def test_attempts_of_every_kind_are_read_back_equal(again, run, write, verdicts) -> None:
     written = [write(verdict) for verdict in verdicts.values()]
     read = again.history(again.run("r")).attempts
     for before, after in zip(written, read, strict=True):
@@ -200,7 +202,7 @@ def test_attempts_of_every_kind_come_back_equal(again, run, write, verdicts) -> 
         assert replace(after, verdict=replace(after.verdict, batches=batches)) == before
 
 
-def test_the_writer_and_a_later_reader_see_the_same_history(store, again, run, write, verdicts) -> None:
+def test_the_writer_and_a_later_reader_return_the_same_history(store, again, run, write, verdicts) -> None:
     for verdict in verdicts.values():
         write(verdict)
     store.note(run, Event(EventKind.PLATEAU, AT, 3, {"reason": "no duel won"}))
@@ -216,16 +218,16 @@ def test_a_history_does_not_change_when_something_is_added(store, run, write, ve
     assert len(store.history(run).attempts) == len(store.history(run).asks) == 1
 
 
-def test_a_trial_of_an_ask_has_one_attempt_only(store, run, write, verdicts) -> None:
+def test_a_second_attempt_for_a_trial_is_refused(store, run, write, verdicts) -> None:
     attempt = write(verdicts["passed"])
-    with pytest.raises(LogError, match="trial 0 of ask 0 has its attempt already"):
+    with pytest.raises(LogError, match="trial 0 of ask 0 already has an attempt"):
         store.record(run, replace(attempt, number=1))
     with pytest.raises(LogError, match="attempts"):
         store.record(run, replace(attempt, trial=1))
     assert store.history(run).attempts == (replace(attempt, verdict=replace(attempt.verdict, batches=())),)
 
 
-def test_what_a_refused_attempt_would_have_noted_is_not_there_either(store, run, write, verdicts) -> None:
+def test_the_events_of_a_refused_attempt_are_not_recorded(store, run, write, verdicts) -> None:
     attempt = write(verdicts["passed"])
     with pytest.raises(LogError):
         store.record(run, attempt, Event(EventKind.PROMOTION, AT, 0))
@@ -247,16 +249,16 @@ def test_several_asks_are_open_at_once_and_are_answered_in_any_order(store, agai
 def test_a_swept_ask_is_open_until_each_of_its_trials_has_an_attempt(store, again, run, write, verdicts) -> None:
     swept, other = store.ask(run, DIRECTIVE), store.ask(run, DIRECTIVE)
     store.note(run, Event(EventKind.SWEEP, AT, swept.number, {"trials": 3}))
-    seen = []
+    states = []
     for trial in range(3):
         write(verdicts["passed"], ask=swept, trial=trial)
         history = again.history(run)
-        seen.append((history.open_asks, history.answered, history.sweep_trials))
-    assert seen == [([swept, other], 1, 0), ([swept, other], 1, 1), ([other], 1, 2)]
+        states.append((history.open_asks, history.answered, history.sweep_trials))
+    assert states == [([swept, other], 1, 0), ([swept, other], 1, 1), ([other], 1, 2)]
     assert [a.trial for a in again.history(run).trials_of(swept.number)] == [0, 1, 2]
 
 
-def test_an_ask_remembers_what_was_known_when_it_was_made(store, again, run, write, verdicts) -> None:
+def test_an_ask_keeps_the_highest_attempt_that_existed_when_it_was_made(store, again, run, write, verdicts) -> None:
     first = write(verdicts["passed"])
     early = store.ask(run, DIRECTIVE)
     write(verdicts["crashed"])
@@ -270,18 +272,18 @@ def _without_batches(history: History) -> list[Attempt]:
     return [replace(a, verdict=replace(a.verdict, batches=())) for a in history.attempts]
 
 
-def test_an_attempt_is_found_by_its_number_whatever_its_place(store, again, run, make_attempt, verdicts) -> None:
+def test_an_attempt_is_found_by_its_number_and_not_by_its_index(store, again, run, make_attempt, verdicts) -> None:
     for number in (0, 3, 7):
         store.record(run, make_attempt(number, verdicts["crashed"], ask=store.ask(run, DIRECTIVE)))
     history = again.history(run)
-    found = history.attempt(7)
-    assert found is not None
-    assert (found.number, found.ask_number) == (7, 2)
+    attempt = history.attempt(7)
+    assert attempt is not None
+    assert (attempt.number, attempt.ask_number) == (7, 2)
     assert history.attempt(2) is None
     assert history.highest_attempt == 7
 
 
-def test_a_history_has_the_batches_of_the_promoted_attempt_for_the_next_duel(again, run, write, verdicts) -> None:
+def test_a_history_has_the_batches_of_promoted_attempts_only(again, run, write, verdicts) -> None:
     write(verdicts["tampered"])
     write(verdicts["promoted"])
     history = again.history(run)
@@ -292,7 +294,7 @@ def test_a_history_has_the_batches_of_the_promoted_attempt_for_the_next_duel(aga
 # --- devices and model calls ---
 
 
-def test_the_device_is_the_one_last_opened(store, again, run) -> None:
+def test_the_device_of_a_history_is_the_one_last_opened(store, again, run) -> None:
     device = Device(
         "EPYC",
         MeasuringKind.CPU,
@@ -313,7 +315,7 @@ def test_the_device_is_the_one_last_opened(store, again, run) -> None:
     assert (type(read.kind), type(read.unit)) == (MeasuringKind, Unit)
 
 
-def test_model_calls_are_kept_and_summed(store, again, run) -> None:
+def test_model_calls_are_kept_and_their_usage_is_summed(store, again, run) -> None:
     usage = Usage(100, 20, 5, 50, 0.25)
     calls = [
         Exchange(0, "m", "[]", f"reply {i} ✓", "", usage, 1.5, "stop", i, AT + timedelta(seconds=i)) for i in range(2)
@@ -327,7 +329,7 @@ def test_model_calls_are_kept_and_summed(store, again, run) -> None:
     assert again.history(run).usage == store.history(run).usage == Usage(200, 40, 10, 100, 0.5)
 
 
-def test_a_call_that_failed_comes_back_with_its_error(store, again, run) -> None:
+def test_a_failed_model_call_is_read_back_with_its_error(store, again, run) -> None:
     failed = Exchange(0, "m", "[]", "", "", Usage(), 0.5, "", 2, AT, "HTTP 503: busy")
     store.keep(run, failed)
     assert again.exchanges(run, 0) == (failed,)

@@ -23,7 +23,7 @@ def test_the_page_has_every_figure_with_its_denominator(rich, history_with):
     page = attempt_text(
         attempt_report(history_with(attempt), attempt, batches=attempt.verdict.batches, exchanges=(_exchange(),))
     )
-    for said in (
+    for text in (
         "night:3  passed",
         "ask 3, refine: no duel won for 8 asks",
         "tuner from attempt 0: family tiled, ROWS 4",
@@ -33,7 +33,7 @@ def test_the_page_has_every_figure_with_its_denominator(rich, history_with):
         "50.0 ms [49.5 ms, 50.5 ms]",
         "40 GFLOP/s fp32",
         "won, 1.050x [1.020, 1.080] in 24 quads",
-        "3 of 2 calls",
+        "3, of 2 calls each",
         "planned again",
         "add 2, fma 9",
         "unused i",
@@ -42,11 +42,11 @@ def test_the_page_has_every_figure_with_its_denominator(rich, history_with):
         "10.0% of build to verdict: verification 0.113 s, poison 0.062 s",
         f"source, {attempt.proposal.candidate.digest[:12]}",
     ):
-        assert said in page
+        assert text in page
     assert page.endswith("/* 3 */\nvoid matmul(void) {}")
 
 
-def test_facts_that_are_zero_are_told_and_unknown_ones_are_left_out(rich, history_with):
+def test_facts_that_are_zero_are_shown_and_unknown_facts_are_left_out(rich, history_with):
     attempt = rich(3)
     lines = attempt_text(attempt_report(history_with(), attempt)).splitlines()
     assert "spill bytes   0" in lines
@@ -73,7 +73,7 @@ def test_a_model_call_that_failed_says_why(attempt_with, history_with):
     assert "some-model, 1200 + 340 tokens, $0.02, 4.2 s, HTTP 503" in page
 
 
-def test_a_duel_that_was_lost_is_told(attempt_with, history_with):
+def test_a_duel_that_was_lost_is_shown(attempt_with, history_with):
     attempt = attempt_with(3, utilization=0.4, duel=Duel(0.99, Interval(0.98, 1.0), 24))
     page = attempt_text(attempt_report(history_with(), attempt))
     assert "not won, 0.990x [0.980, 1.000] in 24 quads" in page
@@ -98,7 +98,7 @@ def test_an_attempt_without_a_candidate_has_a_page_without_a_source(attempt_with
     assert (data["source"], data["language"], data["digest"], data["params"]) == (None, None, None, {})
 
 
-def test_nothing_that_anybody_wrote_reaches_the_terminal(rich, history_with, hostile, assert_harmless):
+def test_control_characters_do_not_reach_the_terminal(rich, history_with, hostile, assert_harmless):
     attempt = rich(
         3,
         hypothesis=hostile,

@@ -29,7 +29,8 @@ def test_the_page_has_both_figures_with_their_denominators(side, attempt_with):
     assert page.split("\n")[0].split() == ["night:1", "night:7"]
     assert _cells(page, "of peak") == ["20.0 %", "40.0 %"]
     assert _cells(page, "vendor") == ["25.0 % of OpenBLAS (Test)", "50.0 % of OpenBLAS (Test)"]
-    assert _cells(page, "time") == ["100 ms [99.0 ms, 101 ms]", "50.0 ms [49.5 ms, 50.5 ms]"]
+    assert _cells(page, "time/call") == ["100 ms", "50.0 ms"]
+    assert _cells(page, "95 % interval") == ["[99.0 ms, 101 ms]", "[49.5 ms, 50.5 ms]"]
 
 
 def test_the_page_says_what_the_difference_is_worth_and_how_to_settle_it(side, attempt_with):
@@ -54,7 +55,7 @@ def test_figures_of_different_peaks_say_so(side, attempt_with):
     assert "peaks" not in attempts_diff_text(attempts_diff(a, a))
 
 
-def test_only_parameters_and_facts_that_differ_are_told(side, rich):
+def test_only_parameters_and_facts_that_differ_are_shown(side, rich):
     a = side(
         rich(1, params={"family": "tiled", "ROWS": 4, "OLD": 1}, facts=Facts(registers=64, instructions={"fma": 9}))
     )
@@ -68,7 +69,7 @@ def test_only_parameters_and_facts_that_differ_are_told(side, rich):
     assert "registers" not in page
 
 
-def test_the_sources_are_told_as_a_unified_diff(side, attempt_with):
+def test_the_sources_are_shown_as_a_unified_diff(side, attempt_with):
     a = side(attempt_with(1, utilization=0.2, source="int a;\nint b;\n"))
     b = side(attempt_with(2, utilization=0.4, source="int a;\nint c;\n"))
     lines = attempts_diff_text(attempts_diff(a, b)).splitlines()
@@ -118,7 +119,7 @@ def test_two_failed_attempts_can_be_compared(side, attempt_with):
     assert _cells(attempts_diff_text(attempts_diff(a, b)), "status") == ["crashed", "crashed"]
 
 
-def test_nothing_that_anybody_wrote_reaches_the_terminal(side, attempt_with, hostile, assert_harmless):
+def test_control_characters_do_not_reach_the_terminal(side, attempt_with, hostile, assert_harmless):
     a = side(attempt_with(1, status=Status.BUILD_FAILED, detail=hostile, source=f"/* {hostile}"))
     b = side(attempt_with(2, utilization=0.2, params={"family": hostile}, facts=Facts(warnings=(hostile,))))
     page = attempts_diff_text(attempts_diff(a, b))

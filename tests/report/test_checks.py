@@ -14,7 +14,7 @@ from kernelsmith.report.task_page import task_text, tasks_text
 def test_a_verdict_has_its_device_figures_and_facts(rich, cpu_device):
     page = verdict_text(verdict_report(rich(1).verdict, cpu_device))
     assert page.splitlines()[0] == "passed"
-    for said in (
+    for text in (
         "Test CPU",
         "40.0 % of 100 GFLOP/s fp32",
         "50.0 % of OpenBLAS (Test)",
@@ -23,7 +23,7 @@ def test_a_verdict_has_its_device_figures_and_facts(rich, cpu_device):
         "unused i",
         "add 2, fma 9",
     ):
-        assert said in page
+        assert text in page
 
 
 def test_a_disturbed_vendor_ratio_is_marked(rich, cpu_device, json_of):
@@ -61,7 +61,7 @@ def test_what_a_candidate_wrote_does_not_reach_the_terminal(rich, cpu_device, ho
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "faster", "said"),
+    ("low", "high", "faster", "text"),
     [
         (1.02, 1.08, "a", "new.c is faster"),
         (0.92, 0.98, "b", "old.c is faster"),
@@ -69,10 +69,10 @@ def test_what_a_candidate_wrote_does_not_reach_the_terminal(rich, cpu_device, ho
         (1.005, 1.08, None, "no difference beyond 1.0 % at 95 %"),
     ],
 )
-def test_a_duel_names_the_faster_candidate_only_beyond_the_margin(json_of, low, high, faster, said):
+def test_a_duel_names_the_faster_candidate_only_beyond_the_margin(json_of, low, high, faster, text):
     report = duel_report(Duel((low + high) / 2, Interval(low, high), 24), a="new.c", b="old.c")
     first, second = duel_text(report).splitlines()
-    assert first == said
+    assert first == text
     quads = "24 quads (a quad runs both in turn: A B B A)"
     assert second == f"speed of new.c over old.c: {(low + high) / 2:.3f}x [{low:.3f}, {high:.3f}], {quads}"
     data = json_of(report)
@@ -87,10 +87,10 @@ def test_a_duel_names_the_faster_candidate_only_beyond_the_margin(json_of, low, 
 def test_a_task_is_shown_in_full(small_task):
     page = task_text(task_report(small_task))
     assert page.splitlines()[0] == f"small_matmul: {small_task.title}"
-    for said in ("matmul(A float32[M, K] (input)", small_task.digest, "Cases\n", "hidden from the proposer", "timed",
+    for text in ("matmul(A float32[M, K] (input)", small_task.digest, "Cases\n", "hidden from the proposer", "timed",
                  "fp32 (utilization is the achieved part of the device's peak rate of fp32 operations)",
                  "openblas (the library that figures are compared with)"):  # fmt: skip
-        assert said in page
+        assert text in page
 
 
 def test_the_data_of_a_task_has_units_cases_and_signature(small_task, json_of):

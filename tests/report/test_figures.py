@@ -64,7 +64,7 @@ def test_a_disturbed_vendor_share_says_so(attempt_with, cpu_device):
     assert figures.of_vendor(other, cpu_device) == "50.0 % of OpenBLAS (Test)"
 
 
-def test_a_limit_is_said_where_there_is_one():
+def test_a_limit_is_shown_if_there_is_one():
     assert figures.spent(23, 60, "ask") == "23 of 60 asks"
     assert figures.spent(1, None, "ask") == "1 ask"
 

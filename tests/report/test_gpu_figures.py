@@ -40,7 +40,7 @@ def on_gpu(attempt_with):
 
 def test_the_page_says_why_this_peak_what_the_clock_was_and_what_lasts(on_gpu, history_with):
     page = attempt_text(attempt_report(history_with(device=H100), on_gpu, batches=on_gpu.verdict.batches))
-    for said in (
+    for text in (
         "76.0 % of 1979 TFLOP/s fp8",
         SKU,
         "72.0 % of what the sampled clock allows",
@@ -49,7 +49,7 @@ def test_the_page_says_why_this_peak_what_the_clock_was_and_what_lasts(on_gpu, h
         "power cap in 2 of 3 batches, heat in 1 of 3 batches",
         "QGMMA 32, UTMALDG 4",
     ):
-        assert said in page
+        assert text in page
     assert "registers 168" in " ".join(page.split())
 
 

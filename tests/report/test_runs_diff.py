@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from kernelsmith.core.attempt import Ask, Directive, Stance
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Budget, Event, EventKind, Provenance
 from kernelsmith.core.verdict import Promotion, Status
-from kernelsmith.report.model_diff import Milestone, runs_diff
+from kernelsmith.report.model_runs_diff import Milestone, runs_diff
 from kernelsmith.report.runs_diff_page import runs_diff_text
 
 
@@ -38,7 +39,7 @@ def test_milestones_are_every_tenth_of_peak_that_either_run_reached(climb, json_
 def test_the_page_says_when_each_milestone_was_reached(climb):
     page = runs_diff_text(runs_diff(climb("night", 0.05, 0.22), climb("other", 0.12)))
     (row,) = [line for line in page.splitlines() if line.startswith("20 % of peak")]
-    assert row.split("  ", 1)[1].strip().split("  ") == ["attempt 1, after 0:04", "never"]
+    assert row.split("  ", 1)[1].strip().split("  ") == ["1 (0:04)", "never"]
 
 
 @pytest.mark.parametrize("tenths", range(1, 11))
@@ -52,8 +53,62 @@ def test_the_first_divergence_is_the_first_attempt_whose_candidates_differ(climb
     b = climb("other", 0.1, 0.2, 0.3, sources=("int a;", "int x;", "int c;"))
     assert runs_diff(a, b).first_divergence == 1
     page = runs_diff_text(runs_diff(a, b))
-    assert "first divergence at attempt 1\nnight: [1/10]  passed" in page
-    assert "\nother: [1/10]  passed" in page
+    assert "first difference at ask 1: the candidate\nnight:  [1/10]  passed" in page
+    assert "\nother:  [1/10]  passed" in page
+    assert "\n-int b;\n+int x;\nboth attempts in full: kernelsmith diff night:1 other:1\n" in page
+
+
+def test_the_knob_values_that_differ_first_are_named_instead_of_the_source(attempt_with, history_with, json_of):
+    a = history_with(attempt_with(0, utilization=0.1, source="int a;", params={"family": "tiled", "ROWS": 4}))
+    b = history_with(attempt_with(0, utilization=0.1, source="int b;", params={"family": "tiled", "ROWS": 6}), name="o")
+    page = runs_diff_text(runs_diff(a, b))
+    assert "first difference at ask 0: the candidate\n           night  o\nknob ROWS  4      6\n" in page
+    assert "int a;" not in page
+    difference = json_of(runs_diff(a, b))["first_difference"]
+    assert (difference["aspects"], difference["knobs"]) == (["candidate"], {"ROWS": [4, 6]})
+    assert difference["source"][-2:] == ["-int a;", "+int b;"]
+
+
+def test_a_directive_and_a_parent_that_differ_first_are_named(attempt_with, history_with):
+    refined = attempt_with(1, utilization=0.1, parent=0, source="int a;")
+    asked = Ask(1, Directive(Stance.DIAGNOSE, 0, "no duel won for 3 asks"))
+    moved = attempt_with(1, utilization=0.1, parent=None, source="int a;")
+    pages = [
+        runs_diff_text(runs_diff(history_with(refined), history_with(attempt, name="other")))
+        for attempt in (replace(refined, ask=asked), moved)
+    ]
+    assert "first difference at ask 1: the directive\n" in pages[0]
+    assert "stance  refine                  diagnose\n" in pages[0]
+    assert "reason  no duel won for 8 asks  no duel won for 3 asks\n" in pages[0]
+    assert "first difference at ask 1: the parent\n        night  other\nparent  0      -\n" in pages[1]
+
+
+def test_a_verdict_that_differs_before_any_candidate_is_named(attempt_with, history_with):
+    failed = attempt_with(0, status=Status.CRASHED, detail="SIGSEGV")
+    a = history_with(attempt_with(0, utilization=0.1), attempt_with(1, utilization=0.2, source="int a;"))
+    b = history_with(failed, attempt_with(1, utilization=0.2, source="int b;"), name="other")
+    page = runs_diff_text(runs_diff(a, b))
+    assert "first difference at ask 0: the verdict only; the candidates differ since attempt 1\n" in page
+    assert "other:  [0/10]  crashed  refine  SIGSEGV\n" in page
+    assert runs_diff(a, b).first_divergence == 1
+    same = runs_diff_text(runs_diff(history_with(failed), history_with(attempt_with(0, utilization=0.1))))
+    assert "the verdict only; the candidates never differ" in same
+
+
+def test_a_long_source_diff_is_shortened_and_the_command_for_all_of_it_is_named(attempt_with, history_with):
+    a = history_with(attempt_with(0, utilization=0.1, source="\n".join(f"int a{n};" for n in range(40))))
+    b = history_with(attempt_with(0, utilization=0.1, source="\n".join(f"int b{n};" for n in range(40))), name="other")
+    page = runs_diff_text(runs_diff(a, b), options=" --db x.db", program=".venv/bin/kernelsmith")
+    assert "-int a8;\n... 71 more lines\n" in page
+    assert "both attempts in full: .venv/bin/kernelsmith diff night:0 other:0 --db x.db" in page
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_no_line_of_figures_is_longer_than_the_terminal_is_wide(climb, width):
+    a, b = climb("night", 0.1, 0.2, model="m" * 200), climb("other", 0.4)
+    page = runs_diff_text(runs_diff(a, b), width=width)
+    assert max(len(line) for line in page.splitlines() if "kernelsmith diff" not in line) <= width
+    assert "m" * 200 in runs_diff_text(runs_diff(a, b))
 
 
 def test_an_answer_without_a_candidate_differs_from_a_candidate(attempt_with, history_with):
@@ -66,10 +121,12 @@ def test_an_answer_without_a_candidate_differs_from_a_candidate(attempt_with, hi
 def test_a_run_that_begins_with_all_of_another_has_not_diverged(climb):
     a, b = climb("night", 0.1, 0.2), climb("other", 0.1, 0.2, 0.3)
     assert runs_diff(a, b).first_divergence is None
-    assert "the same candidates in the first 2 attempts" in runs_diff_text(runs_diff(a, b))
+    assert "no difference in the first 2 attempts: the same asks, candidates and statuses" in runs_diff_text(
+        runs_diff(a, b)
+    )
 
 
-def test_what_was_configured_otherwise_is_told_and_nothing_else(climb, json_of):
+def test_only_settings_that_differ_are_shown(climb, json_of):
     a, b = climb("night", 0.1, seed=1), climb("other", 0.1, seed=2, budget=Budget(attempts=20))
     assert json_of(runs_diff(a, b))["configuration"] == {"seed": [1, 2], "budget.attempts": [10, 20]}
     rows = [line.split() for line in runs_diff_text(runs_diff(a, b)).splitlines()[:3]]
@@ -177,13 +234,12 @@ def test_a_run_in_which_nothing_passed_can_be_compared(climb, attempt_with, hist
 def test_runs_that_have_not_begun_can_be_compared(history_with, json_of):
     a, b = history_with(device=None), history_with(device=None, name="other")
     assert runs_diff_text(runs_diff(a, b)) == (
-        "the configurations are identical\n\nthe same candidates in the first 0 attempts\n\n"
-        "no candidate has passed in night and other"
+        "the configurations are identical\n\nno attempts to compare\n\nno candidate has passed in night and other"
     )
     assert json_of(runs_diff(a, b))["milestones"] == []
 
 
-def test_nothing_that_anybody_wrote_reaches_the_terminal(attempt_with, history_with, hostile, assert_harmless):
+def test_control_characters_do_not_reach_the_terminal(attempt_with, history_with, hostile, assert_harmless):
     a = history_with(attempt_with(0, status=Status.BUILD_FAILED, detail=hostile))
     b = history_with(attempt_with(0, status=Status.CRASHED, source="int b;"), name="other", model=hostile)
     page = runs_diff_text(runs_diff(a, b))

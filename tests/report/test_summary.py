@@ -1,4 +1,4 @@
-"""What is said when a run ends: its outcome, and the commands that lead on."""
+"""The summary of a run: its outcome, and the commands that lead on."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,9 +23,24 @@ def test_the_summary_is_plain_data_with_every_promotion(night, json_of):
 
 
 def test_the_text_names_the_commands_that_lead_on(night):
-    assert summary_text(summary_report(night())).splitlines()[-1].split("  ", 1)[1].strip() == (
-        "kernelsmith show night | kernelsmith best night -o best.c | kernelsmith diff night:1 night:3"
-    )
+    assert summary_text(summary_report(night())).splitlines()[-3:] == [
+        "next   kernelsmith show night",
+        "       kernelsmith best night -o best.c",
+        "       kernelsmith diff night:1 night:3",
+    ]
+
+
+@pytest.mark.parametrize("limit", [StopReason.USER, StopReason.TROUBLE])
+def test_the_first_suggested_command_resumes_a_run_that_paused(night, limit):
+    paused = Event(EventKind.PAUSED, night().run.created_at, data={"reason": "words", "limit": limit})
+    lines = summary_text(summary_report(night(events=(paused,)))).splitlines()[-4:]
+    assert lines[0] == "next   kernelsmith resume night"
+    assert lines[1] == "       kernelsmith show night"
+
+
+def test_every_suggested_command_begins_with_the_name_that_the_program_was_started_by(night):
+    lines = summary_text(summary_report(night()), program=".venv/bin/kernelsmith").splitlines()[-3:]
+    assert all(line[7:].startswith(".venv/bin/kernelsmith ") for line in lines)
 
 
 def test_the_best_is_compared_with_its_parent_and_not_with_the_first_that_passed(swept):
@@ -42,13 +57,19 @@ def test_a_best_attempt_without_a_parent_leaves_nothing_to_compare(attempt_with,
     assert "kernelsmith diff" not in text
 
 
+def test_the_outcome_is_wrapped_to_the_terminal_and_commands_are_not(night):
+    *outcome, show, best, diff = summary_text(summary_report(night()), width=40, options=" --db a/b/c.db").splitlines()
+    assert max(map(len, outcome)) <= 40
+    assert [line.split()[-3] for line in (show, best, diff)] == ["night", "best.c", "night:3"]
+
+
 def test_every_suggested_command_repeats_the_options(night):
-    commands = summary_text(summary_report(night()), options=" --db other.db").splitlines()[-1].split(" | ")
+    commands = summary_text(summary_report(night()), options=" --db other.db").splitlines()[-3:]
     assert all(command.endswith(" --db other.db") for command in commands)
 
 
 def test_what_was_made_is_counted_in_asks_attempts_and_sweep_trials(swept, json_of):
-    assert "2 asks, 4 attempts (2 sweep trials), 4 passed, 0:08 active, $0.00" in summary_text(summary_report(swept))
+    assert "2 asks, 4 attempts (2 sweep trials), 4 passed, 0:08 working, $0.00" in summary_text(summary_report(swept))
     data = json_of(summary_report(swept))
     assert (data["asks"], data["attempts"], data["sweep_trials"]) == (2, 4, 2)
 
@@ -70,6 +91,16 @@ def test_why_a_run_ended_is_known_to_programs_too(night, json_of, limit):
 def test_an_old_log_tells_why_a_run_ended_in_words_only(night, json_of):
     data = json_of(summary_report(night()))
     assert (data["ended"], data["limit"]) == ("4 attempts made", None)
+
+
+def test_time_spent_working_and_time_from_start_to_end_have_one_phrase_each(night, json_of):
+    begun = night().run.created_at
+    events = (Event(EventKind.ENDED, begun + timedelta(seconds=190), data={"reason": "4 attempts made"}),)
+    report = summary_report(night(events=events))
+    assert "2 passed, 0:08 working, 3:10 from start to end, $0.00" in summary_text(report)
+    assert (json_of(report)["active_s"], json_of(report)["elapsed_s"]) == (8.0, 190.0)
+    assert "0:08 working, $0.00" in summary_text(summary_report(night(events=())))
+    assert json_of(summary_report(night(events=())))["elapsed_s"] is None
 
 
 def test_a_run_that_goes_on_after_a_pause_has_not_ended(night):

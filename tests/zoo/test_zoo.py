@@ -73,7 +73,7 @@ def test_an_outcome_follows_from_the_verdict(kind, passed, gains, outcome) -> No
     assert _outcome(kind, passed=passed, gains=gains) is outcome
 
 
-class VerdictWithDigest:
+class JudgeThatLetsPass:
     """A judge that lets every candidate pass, with duels of these speedups in turn."""
 
     def __init__(self, *speedups: float) -> None:
@@ -97,7 +97,7 @@ def test_a_gain_counts_only_if_a_second_duel_confirms_it(zoo, speedups, outcome)
     by_name = {one.name: one for one in zoo}
     cheat = by_name["takes_what_lies_there"]
     honest = by_name[cheat.no_faster_than]
-    assert next(examine(VerdictWithDigest(*speedups), [cheat, honest])).outcome is outcome
+    assert next(examine(JudgeThatLetsPass(*speedups), [cheat, honest])).outcome is outcome
 
 
 def test_a_missing_guard_is_found(harness, zoo) -> None:

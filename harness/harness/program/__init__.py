@@ -1,1 +1,1 @@
-"""The harness as a program: the server of requests and the report on this machine."""
+"""Runs the harness as a program: the server that answers requests, and the report on this machine for `doctor`."""

@@ -1,4 +1,4 @@
-"""What this machine offers the judge, for `kernelsmith doctor`."""
+"""Reports what this machine offers the judge (cores, sandbox level, compiler, peaks, GPU), for `kernelsmith doctor`."""
 
 import sys
 from pathlib import Path
@@ -10,12 +10,17 @@ from harness.program import gpu_report
 from harness.sandbox import launcher as sandbox
 
 PROBE_S = 0.5
+"""Seconds that the probe of each peak takes."""
 
 
 def report(cache: Path) -> dict[str, object]:
-    """Return the findings, JSON-ready."""
+    """Return a description of this machine by topic, in JSON types.
+
+    `cache` is the folder of built programs. If the compiler is missing or a peak cannot be measured, the key `problem`
+    says why.
+    """
     cores, isolation = machine.split_cores(), sandbox.probe()
-    found: dict[str, object] = {
+    findings: dict[str, object] = {
         "cpu": trusted.cpu_name(),
         "worker_core": None if cores.shared else cores.worker,
         "judge_cores": list(cores.judge),
@@ -25,10 +30,10 @@ def report(cache: Path) -> dict[str, object]:
         "gpu": gpu_report.report(),
     }
     try:
-        found["compiler"] = toolchain.find_compiler().version
-        found["peaks"] = {
+        findings["compiler"] = toolchain.find_compiler().version
+        findings["peaks"] = {
             unit: max(machine.measure_peak(unit, cache, core=cores.worker, seconds=PROBE_S)) for unit in machine.PROBES
         }
     except MachineError as error:
-        found["problem"] = str(error)
-    return found
+        findings["problem"] = str(error)
+    return findings

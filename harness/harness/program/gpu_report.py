@@ -1,4 +1,4 @@
-"""What the judge would find of the GPU, for `doctor`: the card, its denominators, the tools, and who else computes."""
+"""Reports on the GPU for `doctor`: the card, its peaks, the processes that compute on it, nvcc and GPU packages."""
 
 import importlib.metadata
 from collections.abc import Callable
@@ -11,19 +11,22 @@ from harness.errors import MachineError
 
 PEAK_UNITS = ("fp8", "bf16", "dram")
 
-Told = tuple[bool, str]
-"""Whether it is as a GPU task needs it, and the words."""
+Finding = tuple[bool, str]
+"""Whether a topic is as a GPU task needs it, and its description or the problem in words."""
 
 
-def report() -> dict[str, Told]:
-    """By topic; what cannot be found says why. Empty on a machine without a driver."""
+def report() -> dict[str, Finding]:
+    """Return a finding by topic: `GPU card`, `nvcc`, `GPU packages`.
+
+    The result is empty if the machine has no NVIDIA driver; it has only the topic `GPU` if the driver fails.
+    """
     try:
         uuid = gpu_files.uuid(0)
     except OSError:
         return {}
     except MachineError as error:
         return {"GPU": (False, str(error))}
-    return {"GPU card": _said(lambda: _card(uuid)), "nvcc": _said(lambda: nvcc.toolkit().version),
+    return {"GPU card": _finding(lambda: _card(uuid)), "nvcc": _finding(lambda: nvcc.toolkit().version),
             "GPU packages": _packages()}  # fmt: skip
 
 
@@ -32,23 +35,23 @@ def _card(uuid: str) -> str:
     memory_bytes, sm_count = gpu_files.size(0)
     sku = device.pick(card.name, power_limit_w=card.power_limit_w, memory_bytes=memory_bytes, sm_count=sm_count)
     peaks = ", ".join(f"{unit} {sku.peak(unit) / 1e12:.4g}" for unit in PEAK_UNITS)
-    others = ", ".join(f"{pid} {name}".strip() for pid, name in card.processes().items())
-    told = f"{sku.name} ({sku.reason}), driver {card.driver_version}; peaks in 10^12 a second: {peaks}"
-    return f"{told}; processes on it: {others}" if others else told
+    processes = ", ".join(f"{pid} {name}".strip() for pid, name in card.processes().items())
+    description = f"{sku.name} ({sku.reason}), driver {card.driver_version}; peaks in 10^12 per second: {peaks}"
+    return f"{description}; processes on it: {processes}" if processes else description
 
 
-def _packages() -> Told:
-    found = []
+def _packages() -> Finding:
+    installed = []
     for name in ("cupy-cuda13x", "cupy-cuda12x", "triton"):
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            installed.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return bool(found), ", ".join(found) or "neither cupy nor triton"
+    return bool(installed), ", ".join(installed) or "neither cupy nor triton is installed"
 
 
-def _said(ask: Callable[[], str]) -> Told:
+def _finding(describe: Callable[[], str]) -> Finding:
     try:
-        return True, ask()
+        return True, describe()
     except MachineError as error:
         return False, str(error)

@@ -1,6 +1,7 @@
-"""The harness as a program: `python -I harness/ serve|doctor|check ...`. One judge a process; requests on stdin.
+"""Runs the harness as a program: `python -I harness/ serve|doctor|check ...`.
 
-Answers go to a private descriptor; stdout and stderr belong to the log file, for nothing else may speak on the wire.
+`serve` is one judge: it reads requests on stdin and writes answers to a descriptor of their own, so that prints on
+stdout and stderr, which go to the log file, cannot mix with answers.
 """
 
 import argparse
@@ -17,11 +18,11 @@ from harness.sandbox import spawn
 from harness.wire import messages as wire
 
 NO_ISOLATION = 3
-"""Exit status where the machine offers no isolation and nobody trusts the candidates."""
+"""Exit status of `serve` if the machine offers no sandbox and --trust-candidates was not given."""
 
 
 def main() -> int:
-    """Run one command; return the exit status."""
+    """Run the command `serve`, `doctor` or `check` and return the exit status."""
     arguments = _arguments()
     cache = Path(arguments.cache)
     cache.mkdir(parents=True, exist_ok=True)
@@ -31,7 +32,7 @@ def main() -> int:
     if arguments.command == "check":
         print(json.dumps({"fault": check.task_fault(Path(arguments.task))}))
         return 0
-    # The terminal's interrupt is the agent's business: it ends after the attempt in flight.
+    # The terminal sends its interrupt to the judge too, but the agent lets the attempt in flight end first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(arguments.parent)
     isolation = sandbox.probe(at_most=sandbox.Level(arguments.isolation_at_most))
@@ -40,7 +41,7 @@ def main() -> int:
         print(f"no isolation: {isolation.why_not_higher}", file=sys.stderr)
         return NO_ISOLATION
     if isolation.level < sandbox.Level.FULL:
-        # A judge that has all guards must not find what was built with fewer.
+        # A judge at level 3 must not load artifacts that were built with fewer guards.
         cache = cache / f"level-{int(isolation.level)}"
         cache.mkdir(exist_ok=True)
     with os.fdopen(arguments.answers_fd, "w", encoding="utf-8") as stream:
@@ -52,7 +53,7 @@ def main() -> int:
 def _die_with_parent(parent: int) -> None:
     spawn.die_with_parent()
     if os.getppid() != parent:
-        raise SystemExit("the agent is gone")
+        raise SystemExit("the agent that started this judge has ended")
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--task", help="the folder that `check` examines")
     parser.add_argument("--device", default="cpu", help="cpu, cuda:N or scripted:FILE")
     parser.add_argument("--answers-fd", type=int, default=-1)
-    parser.add_argument("--parent", type=int, default=-1, help="pid of the agent, with which the judge dies")
+    parser.add_argument("--parent", type=int, default=-1, help="process number of the agent; the judge ends with it")
     parser.add_argument("--cache", required=True)
     parser.add_argument("--calibration-s", type=float, default=2.0)
     parser.add_argument("--trust-candidates", action="store_true")

@@ -1,4 +1,4 @@
-"""The server of requests: it keeps one task open and answers one request after the other."""
+"""Answers the agent's requests one after the other, and keeps one task open between them."""
 
 import functools
 import sys
@@ -22,22 +22,24 @@ from harness.wire import messages as wire
 from harness.wire import requests
 
 BUILDS_AHEAD_NICE = 10
-"""Priority of builds ahead: what is judged meanwhile comes first."""
+"""Nice value of builds ahead, so that they yield the processor to the judgement that runs meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a judge was started."""
+    """The options with which a judge was started."""
 
     device: str
     """`cpu`, `cuda:N` or `scripted:FILE`."""
     cache: Path
+    """Folder of built candidates and trusted programs."""
     isolation: sandbox.Isolation
     calibration_s: float
+    """Seconds for which the peak is measured when a task is opened."""
 
 
 class Server:
-    """Keeps one task open and answers requests."""
+    """Reads requests from stdin, answers them, and keeps the calibrated task of the last request open."""
 
     def __init__(self, answers: wire.Answers, settings: Settings) -> None:
         self._answers = answers
@@ -47,7 +49,7 @@ class Server:
         self._loaded = functools.cache(benchmark_check.load)
 
     def serve(self) -> None:
-        """Answer until stdin closes."""
+        """Read and answer requests until stdin is closed; keep this process off the candidates' core meanwhile."""
         with machine.pin_judge(self._cores):
             for line in requests.lines(sys.stdin.buffer):
                 self._read_and_answer(line)
@@ -90,10 +92,10 @@ class Server:
                 is_correct, detail = judge.reproduce(opened, request)
                 self._answers.reproduced(request.id, is_correct=is_correct, detail=detail)
             case wire.DuelRequest():
-                self._tell_duel(request.id, judge.compare(opened, request, progress))
+                self._answer_duel(request.id, judge.compare(opened, request, progress))
 
     def _build_ahead(self, request: wire.Build) -> None:
-        """Build without opening the task: a process that builds ahead has no device."""
+        """Build a candidate into the cache at low priority; the task is not opened, because no device is needed."""
         settings, source = self._settings, request.candidate
         task = self._loaded(Path(request.task))
         build = functools.partial(
@@ -103,7 +105,7 @@ class Server:
         machine.at_low_priority(build, nice=BUILDS_AHEAD_NICE)
         self._answers.built(request.id)
 
-    def _tell_duel(self, request_id: str, result: Duel | wire.Verdict) -> None:
+    def _answer_duel(self, request_id: str, result: Duel | wire.Verdict) -> None:
         if isinstance(result, wire.Verdict):
             self._answers.verdict(request_id, result)
         else:
@@ -125,14 +127,18 @@ class Server:
 
 
 def device_named(settings: Settings, cores: machine.Cores) -> Device:
-    """Return the device that a judge was started for. Raises MachineError: it cannot judge here."""
-    kind, _, place = settings.device.partition(":")
+    """Return the device of `settings.device`, which candidates will run on.
+
+    Raises:
+        MachineError: if this machine or interpreter lacks something that the device needs.
+    """
+    kind, _, argument = settings.device.partition(":")
     if kind == "scripted":
-        return ScriptedDevice.of_file(Path(place), isolation=settings.isolation)
+        return ScriptedDevice.of_file(Path(argument), isolation=settings.isolation)
     if kind == "cpu":
         return CpuDevice(settings.cache, isolation=settings.isolation, cores=cores)
     try:
         from harness.devices.cuda import CudaDevice
     except ImportError as error:
         raise MachineError(f"{sys.executable} lacks {error.name}; install kernelsmith[cuda,triton] there") from error
-    return CudaDevice(settings.cache, ordinal=int(place), isolation=settings.isolation, cores=cores)
+    return CudaDevice(settings.cache, ordinal=int(argument), isolation=settings.isolation, cores=cores)

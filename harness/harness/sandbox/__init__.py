@@ -1,1 +1,1 @@
-"""The launcher of builds and workers, and the guards that it sets up."""
+"""Starts builds and workers in a sandbox: the launcher and the guards that it sets up."""

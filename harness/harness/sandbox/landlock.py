@@ -1,7 +1,7 @@
-"""Landlock: which files a process may read, run and write. Knows the kernel's interface, not what a candidate needs.
+"""Restricts which files a process may read, execute and write, with Landlock (a security module of Linux).
 
-Source of the constants: linux/landlock.h. Older kernels know fewer rights: what they do not know is masked away, and
-`abi` is stored with the isolation.
+This module knows the kernel's interface; it does not know which files a candidate needs. Source of the constants:
+linux/landlock.h. An older kernel supports fewer rights; rights that it does not support are masked out.
 """
 
 import ctypes
@@ -18,18 +18,19 @@ TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
 READ = READ_FILE | READ_DIR
 RUN = READ | EXECUTE
 OWN = ~(EXECUTE | IOCTL_DEV)
-"""Everything that a program may do to its own folder, but not run what it wrote there."""
+"""Rights of a build on its private folder: all except executing files and device ioctls."""
 DRIVE = READ_FILE | WRITE_FILE | IOCTL_DEV
+"""Rights on a device node: read, write, ioctl."""
 _FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 _CONNECT_AND_BIND_TCP = 0b11
 _SCOPE_ABSTRACT_UNIX_AND_SIGNALS = 0b11
 _FILE_BITS = {1: 13, 2: 14, 3: 15, 4: 15}
-"""How many rights each version handles; 16 from version 5 on."""
+"""Landlock version -> number of file rights that it handles; 16 from version 5 on."""
 _CREATE_RULESET_VERSION, _RULE_PATH_BENEATH = 1, 1
 
 
 def abi() -> int:
-    """The kernel's Landlock version; 0 where it has none or it is switched off."""
+    """Return the kernel's Landlock version, or 0 if the kernel has no Landlock or it is switched off."""
     try:
         return syscalls.call("landlock_create_ruleset", 0, 0, _CREATE_RULESET_VERSION)
     except OSError:
@@ -38,17 +39,20 @@ def abi() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Rights on paths; a folder counts with all below it."""
+    """Rights that a process gets on some paths; rights on a folder hold for everything below it."""
 
     paths: tuple[Path, ...]
     rights: int
 
 
 def ruleset(*grants: Grant) -> int:
-    """Return a ruleset as a descriptor (close-on-exec) that denies every file access but these.
+    """Return a new ruleset that denies every file access except the granted ones.
+
+    The ruleset is a file descriptor with close-on-exec; the caller closes it. Pass it to `enforce`. TCP connections,
+    abstract UNIX sockets and signals to other processes are denied too, if this kernel's Landlock supports it.
 
     Raises:
-        OSError: no Landlock, or a path does not exist.
+        OSError: if the kernel has no Landlock, or a path does not exist.
     """
     version = abi()
     handled = (1 << _FILE_BITS.get(version, 16)) - 1
@@ -71,23 +75,24 @@ def ruleset(*grants: Grant) -> int:
 
 
 def _allow(ruleset_fd: int, path: Path, *, rights: int) -> None:
-    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    path_fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        if not stat.S_ISDIR(os.fstat(place).st_mode):
+        if not stat.S_ISDIR(os.fstat(path_fd).st_mode):
             rights &= _FILE_RIGHTS
-        rule = struct.pack("=Qi", rights, place)
+        rule = struct.pack("=Qi", rights, path_fd)
         syscalls.call("landlock_add_rule", ruleset_fd, _RULE_PATH_BENEATH, ctypes.c_char_p(rule), 0)
     finally:
-        os.close(place)
+        os.close(path_fd)
 
 
 def enforce(ruleset_fd: int, *, own_process: bool = False) -> None:
-    """Bind the calling process and its children for good; it must have set no-new-privs.
+    """Apply a ruleset to the calling process and its future children; nothing can undo this.
 
-    `own_process` grants the process its own folder in /proc, and no other's: a GPU's driver writes there.
+    The process must have set no-new-privs. `own_process` lets the process read and write its own folder in /proc,
+    which a GPU driver needs, but no other process's.
 
     Raises:
-        OSError: refused.
+        OSError: if the kernel refuses.
     """
     if own_process:
         _allow(ruleset_fd, Path("/proc") / str(os.getpid()), rights=READ | WRITE_FILE | TRUNCATE)

@@ -1,7 +1,8 @@
-"""The launcher of everything untrusted: candidates' builds and workers, under one policy each.
+"""Starts every untrusted program (builds of candidates and workers) in a sandbox, each under a policy.
 
-It knows how to confine a process, in which order, and how far this machine lets it; not what a worker does. Each step
-in the child has a name: the one that fails aborts the start with it, for guards fail closed.
+This module knows how to confine a process, in which order, and how far this machine permits it; it does not know what
+the process does. Every setup step in the child has a name. If a step fails, the program is not started and the error
+names the step.
 """
 
 import functools
@@ -24,8 +25,8 @@ from harness.sandbox.spawn import SandboxError, Step
 
 __all__ = ["Isolation", "Level", "Policy", "Process", "SandboxError", "launch", "private_folder", "probe"]
 
-_turns = itertools.count()
-_LANDLOCK = "remedy: Linux 5.13 or later, landlock in its lsm= list, and a container profile that allows it"
+_folders_made = itertools.count()
+_LANDLOCK = "remedy: Linux 5.13 or later, landlock in its lsm= boot parameter, and a container profile that allows it"
 _NAMESPACES = (
     "remedy: permit user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)"
 )
@@ -33,116 +34,133 @@ _SECCOMP = "remedy: a kernel with seccomp filters on x86-64 or 64-bit ARM"
 
 
 class Level(IntEnum):
-    """How far a candidate is confined; stored with every attempt. What each one stops: README.md, "Below level 3"."""
+    """The sandbox level: how far a candidate's processes are confined. Stored with every attempt.
+
+    harness/README.md, section "Sandbox levels", has a table of what each level stops.
+    """
 
     BARE = 0
-    """A subprocess with limits, without any guard: only for candidates one trusts."""
+    """Only resource limits, an empty environment and closed descriptors; for trusted candidates."""
     CONFINED = 1
-    """Seccomp, limits, and another user where the judge is root; what everybody may read, a candidate may read."""
+    """In addition to level 0, seccomp, no capabilities and, if the judge is root, another user. A candidate can read
+    every file that all users may read."""
     NAMESPACED = 2
-    """And a file tree and a network of its own."""
+    """In addition to level 1, a network without interfaces, and a file tree that shows only the policy's files."""
     FULL = 3
-    """Landlock instead of a file tree: files, signals and sockets are cut off by rules that cannot be mounted over."""
+    """In addition to level 1, Landlock rules that restrict files and, on newer kernels, signals and sockets; also the
+    network of level 2 if the kernel permits it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """What this machine offers, found by trying."""
+    """The sandbox level that this machine offers, as `probe` measured it, with the resources that it needs."""
 
     level: Level
     why_not_higher: str = ""
-    """The mechanism that is missing, and the remedy; empty at the highest level."""
+    """The mechanism that is missing for the next level, and the remedy; empty at the highest level."""
     uids: tuple[int, ...] = field(default=(), repr=False)
-    """Unused user ids that candidates may be given; empty where the judge is not root."""
+    """Unused user ids that candidates may run under; empty if the judge is not root."""
     network: namespaces.Network | None = None
-    """An empty network; None where it is not permitted (seccomp refuses sockets all the same)."""
+    """A network without interfaces; None if the kernel does not permit one (seccomp still refuses sockets)."""
 
     @property
     def uid_changes(self) -> bool:
-        """Whether candidates run as another user than the judge."""
+        """Return whether candidates can run as another user than the judge, which only root can arrange."""
         return bool(self.uids)
 
     def lowered(self, level: Level) -> "Isolation":
-        """The same machine at a lower level, as tests and `--trust-candidates` need it.
+        """Return the isolation of this machine at a lower level, or the same level.
 
         Raises:
-            SandboxError: the level is not offered here.
+            SandboxError: if this machine does not offer the level.
         """
         if level > self.level:
-            raise SandboxError(f"level {int(level)} is not offered here: {self.why_not_higher}")
+            raise SandboxError(f"sandbox level {int(level)} is not offered on this machine: {self.why_not_higher}")
         if level is Level.NAMESPACED and self.network is None:
-            raise SandboxError("level 2 is not offered here: no network namespace")
+            raise SandboxError("sandbox level 2 is not offered on this machine: no network namespace is permitted")
         return replace(self, level=level, why_not_higher=f"lowered from level {int(self.level)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one process may have; sizes in bytes. Folders count with all below them."""
+    """The files, cores, memory and environment that one sandboxed process gets; sizes in bytes.
+
+    A right on a folder holds for everything below it.
+    """
 
     readable: tuple[Path, ...] = ()
     listable: tuple[Path, ...] = ()
-    """Folders whose names may be listed, with all below them; what they hold stays unreadable."""
+    """Folders in which names, but not contents, may be read, with all folders below them."""
     executable: tuple[Path, ...] = ()
-    """Readable too; a program's loader belongs here."""
+    """Files that may be executed and read; a program's dynamic loader must be among them."""
     writable: tuple[Path, ...] = ()
-    """The private folder, or nothing."""
+    """The private folder of a build; empty for a worker."""
     devices: tuple[Path, ...] = ()
-    """Device nodes that it drives: read, written, controlled; with them comes its own folder in /proc."""
+    """Device nodes that may be read, written and controlled by ioctl. If there are any, the process may also write in
+    its own folder in /proc."""
     may_fork: bool = False
-    """Builds start other programs; a worker has threads at most, and changes no file."""
+    """True for a build: it may start programs and change files. False for a worker: it may only start threads."""
     cores: tuple[int, ...] | None = None
-    """Set before the program starts, and not to be changed by it; None = the judge's own."""
+    """Cores to which the process is bound; None = those of the judge."""
     memory_bytes: int | None = 4 << 30
-    """Address space; None = not limited, for a GPU's driver reserves more than there is."""
+    """Limit of address space; None = no limit, because a GPU driver reserves more than the machine has."""
     file_bytes: int = 16 << 20
-    """The largest file it may write; memory files count."""
+    """Size of the largest file that may be written, memory files included."""
     processes: int = 64
-    """Processes and threads together."""
+    """Number of processes and threads together."""
     open_files: int = 64
     stack_bytes: int = 64 << 20
     environment: Mapping[str, str] = field(default_factory=dict)
-    """All of it: nothing is inherited."""
+    """All environment variables of the process; none are inherited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program to be started, with all that it inherits of the judge's descriptors."""
+    """A program to start, and the descriptors that it inherits from the judge."""
 
     command: Sequence[str | Path]
-    """Its absolute path, and its arguments."""
+    """Absolute path of the program, then its arguments."""
     keep_fds: Sequence[int] = ()
-    """Descriptors that keep their numbers."""
+    """Descriptors that the program inherits under the same numbers."""
     stdout: int | None = None
-    """None = what it writes is lost."""
+    """Descriptor for standard output; None = /dev/null."""
     stderr: int | None = None
+    """Descriptor for standard error; None = /dev/null."""
 
 
 def launch(program: Program, policy: Policy, *, isolation: Isolation, folder: Path) -> Process:
-    """Start a program in its private folder; return once it is running. It is killed when the judge ends.
+    """Start a program in a sandbox and return its process once it is running.
+
+    `folder` is its private folder (see `private_folder`) and its working directory. The kernel kills the process when
+    the judge ends.
 
     Raises:
-        SandboxError: a guard could not be put up, or the program could not be started; the message says which.
+        SandboxError: if a guard could not be set up or the program could not be started; the message says which.
     """
     image = spawn.ProgramImage(program.command, policy.environment)
-    with guard("sandbox"), spawn.null_device() as null, _prepared(policy, isolation, folder=folder) as put_up:
-        streams = (null, *(null if given is None else given for given in (program.stdout, program.stderr)))
+    with guard("sandbox"), spawn.null_device() as null, _guard_steps(policy, isolation, folder=folder) as guards:
+        streams = (null, *(null if stream is None else stream for stream in (program.stdout, program.stderr)))
         steps = [
             ("new session", os.setsid),
             ("signals", spawn.default_signals),
             ("descriptors", lambda: spawn.arrange_descriptors(streams, program.keep_fds)),
-            *put_up,
+            *guards,
             ("program", image.execute),
         ]
         return spawn.start(steps)
 
 
-# --- the guards, in the order in which they are put up -------------------------------------------------------------
+# --- the guards, in the order in which they are set up -------------------------------------------------------------
 
 
 @contextmanager
-def _prepared(policy: Policy, isolation: Isolation, *, folder: Path) -> Iterator[list[Step]]:
-    """Everything that can be made before the fork; the child only applies it."""
-    level, closing = isolation.level, list[int]()
+def _guard_steps(policy: Policy, isolation: Isolation, *, folder: Path) -> Iterator[list[Step]]:
+    """Yield the steps by which a child confines itself to a policy, in their order.
+
+    Rulesets and filters are made before the fork; the child only applies them. Raises SandboxError if one cannot be
+    made.
+    """
+    level, open_fds = isolation.level, list[int]()
     cores = policy.cores or os.sched_getaffinity(0)
     guards: list[Step] = [("cores", lambda: os.sched_setaffinity(0, cores))]
     try:
@@ -152,21 +170,21 @@ def _prepared(policy: Policy, isolation: Isolation, *, folder: Path) -> Iterator
             guards.append(("file tree", _tree(policy, folder).enter))
         guards.append(("folder", lambda: os.chdir(folder)))
         if level >= Level.CONFINED:
-            guards += _user_guards(policy, isolation, folder=folder)
+            guards += _privilege_steps(policy, isolation, folder=folder)
         guards += [("die with the judge", spawn.die_with_parent)]
         if level is Level.FULL:
             rules = landlock.ruleset(*_grants(policy))
-            closing.append(rules)
+            open_fds.append(rules)
             guards.append(("Landlock", lambda: landlock.enforce(rules, own_process=bool(policy.devices))))
         limits = _limits(policy, isolation)
         guards.append(("limits", lambda: spawn.set_limits(limits)))
         if level >= Level.CONFINED:
-            guards.append(("seccomp", seccomp.program(_kind(policy)).install))
+            guards.append(("seccomp", seccomp.program(_filter_kind(policy)).install))
         yield guards
     except OSError as error:
         raise SandboxError(f"sandbox: {error}") from error
     finally:
-        for descriptor in closing:
+        for descriptor in open_fds:
             os.close(descriptor)
 
 
@@ -180,23 +198,31 @@ def _grants(policy: Policy) -> tuple[landlock.Grant, ...]:
     )
 
 
-def _kind(policy: Policy) -> seccomp.FilterKind:
+def _filter_kind(policy: Policy) -> seccomp.FilterKind:
     if policy.may_fork:
         return seccomp.FilterKind.BUILD
     return seccomp.FilterKind.GPU_WORKER if policy.devices else seccomp.FilterKind.WORKER
 
 
-def _user_guards(policy: Policy, isolation: Isolation, *, folder: Path) -> list[Step]:
-    """Another user where that is possible; no capabilities and no way to new ones in any case."""
+def _privilege_steps(policy: Policy, isolation: Isolation, *, folder: Path) -> list[Step]:
+    """Return the steps that change the user, drop all capabilities and set no-new-privs.
+
+    The user changes to the owner of `folder` if the judge is root and that user can read all files of the policy. At
+    levels 2 and 3 the process otherwise stays root without capabilities. At level 1 of an ordinary user the judge makes
+    itself undumpable, so that candidates cannot read its memory.
+
+    Raises:
+        SandboxError: if the level is 1 and the other user cannot read a file of the policy.
+    """
     guards: list[Step] = [("capability bounds", privileges.close_bounding_set)]
     uid = folder.stat().st_uid
-    if uid in isolation.uids and (closed := _closed(policy, folder=folder)):
+    if uid in isolation.uids and (unreadable := _first_unreadable(policy, folder=folder)):
         if isolation.level is Level.CONFINED:
             raise SandboxError(
-                f"sandbox: at level 1 candidates run as user {uid}, to whom {closed} is closed; "
+                f"sandbox: level 1 runs candidates as user {uid}, which cannot read {unreadable}; "
                 "remedy: install where every user can read"
             )
-        # Root without capabilities, held by Landlock or its file tree, owns its folder again.
+        # Root without capabilities cannot write in a folder of another user.
         os.chown(folder, 0, 0)
     elif uid in isolation.uids:
         guards.append(("user", lambda: privileges.become(uid)))
@@ -209,20 +235,27 @@ def _user_guards(policy: Policy, isolation: Isolation, *, folder: Path) -> list[
     ]
 
 
-def _closed(policy: Policy, *, folder: Path) -> Path | None:
-    """What keeps a user who owns nothing from what the policy grants, or from the folder."""
+def _first_unreadable(policy: Policy, *, folder: Path) -> Path | None:
+    """Return a path that not every user can read, or None if there is none.
+
+    The paths are those that the policy lets a process read or execute, their parent folders, and those of `folder`.
+    """
     granted = {path for path in (*policy.readable, *policy.executable) if folder not in path.parents and path != folder}
-    ways = (way for way in folder.resolve().parents if not way.stat().st_mode & 0o001)
-    return _closed_among(frozenset(granted)) or next(ways, None)
+    locked_parents = (parent for parent in folder.resolve().parents if not parent.stat().st_mode & 0o001)
+    return _first_unreadable_of(frozenset(granted)) or next(locked_parents, None)
 
 
 @functools.lru_cache(maxsize=64)
-def _closed_among(granted: frozenset[Path]) -> Path | None:
-    """Asked once of hundreds of files: one that is closed later makes starts fail, and opens nothing."""
-    places = {place for path in granted for place in (path, path.resolve())}
-    ways = {parent for place in places for parent in place.parents}
-    closed = [w for w in ways if not w.stat().st_mode & 0o001] + [p for p in places if not p.stat().st_mode & 0o004]
-    return min(closed, default=None)
+def _first_unreadable_of(granted: frozenset[Path]) -> Path | None:
+    """Return the first path, or parent of a path, that not every user can read; None if there is none.
+
+    The result is cached, because there are hundreds of files. If a file becomes unreadable later, programs fail to
+    start; no right is gained.
+    """
+    paths = {form for path in granted for form in (path, path.resolve())}
+    parents = {parent for path in paths for parent in path.parents}
+    locked = [p for p in parents if not p.stat().st_mode & 0o001] + [p for p in paths if not p.stat().st_mode & 0o004]
+    return min(locked, default=None)
 
 
 def _tree(policy: Policy, folder: Path) -> namespaces.FileTree:
@@ -244,12 +277,12 @@ def _limits(policy: Policy, isolation: Isolation) -> dict[int, int]:
 
 
 def _threads_of(uid: int) -> int:
-    """What already counts against a user's limit of processes."""
+    """Return the number of threads that a user runs at present; they count against its limit of processes."""
     count = 0
-    for place in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            count += len(os.listdir(place / "task")) if place.stat().st_uid == uid else 0
-        except OSError:  # it ended while we looked
+            count += len(os.listdir(process / "task")) if process.stat().st_uid == uid else 0
+        except OSError:  # the process ended meanwhile
             continue
     return count
 
@@ -259,16 +292,18 @@ def _threads_of(uid: int) -> int:
 
 @contextmanager
 def private_folder(isolation: Isolation) -> Iterator[Path]:
-    """An empty folder for one process, which will run as the folder's owner; removed afterwards, whatever is in it.
+    """Yield an empty folder for one sandboxed process; remove the folder with all its contents afterwards.
+
+    If the judge is root, the folder's owner is an unused user, and `launch` runs the process as that user.
 
     Raises:
-        SandboxError: it could not be removed.
+        SandboxError: if the folder could not be removed.
     """
     with guard("sandbox"):
         folder = Path(tempfile.mkdtemp(prefix="kernelsmith-")).resolve()
     try:
         if isolation.level >= Level.CONFINED and isolation.uids:
-            uid = isolation.uids[next(_turns) % len(isolation.uids)]
+            uid = isolation.uids[next(_folders_made) % len(isolation.uids)]
             os.chown(folder, uid, uid)
         yield folder
     finally:
@@ -280,45 +315,49 @@ def _remove(folder: Path) -> None:
     with suppress(OSError, RecursionError):
         shutil.rmtree(folder)
         return
-    # Folders without permissions, nested deeper than Python follows, or filled until just now.
+    # rmtree fails on folders without permissions, nested deeper than Python's recursion, or written meanwhile.
     for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
         subprocess.run([*command, "--", str(folder)], capture_output=True, check=False)
     if folder.exists():
-        raise SandboxError(f"sandbox: {folder} cannot be removed")
+        raise SandboxError(f"sandbox: the private folder {folder} cannot be removed")
 
 
-# --- what this machine offers --------------------------------------------------------------------------------------
+# --- the level that this machine offers ----------------------------------------------------------------------------
 
 
 def probe(*, at_most: Level = Level.FULL) -> Isolation:
-    """Try every level from `at_most` down, each in a throwaway child that checks that its guards hold."""
+    """Return the highest sandbox level, up to `at_most`, that works on this machine.
+
+    Each level is tried in a child process, which sets up the guards and then checks that forbidden calls are refused.
+    Level 0 needs no guard and is returned if all others fail.
+    """
     uids = privileges.unused_uids() if os.geteuid() == 0 else ()
     try:
         network = namespaces.empty_network()
     except OSError:
         network = None
-    reasons = [f"no more than level {int(at_most)} was asked for"] if at_most < Level.FULL else []
+    reasons = [f"level {int(at_most)} was requested"] if at_most < Level.FULL else []
     for level, remedy in ((Level.FULL, _LANDLOCK), (Level.NAMESPACED, _NAMESPACES), (Level.CONFINED, _SECCOMP)):
         if level > at_most:
             continue
-        found = Isolation(level, "; ".join(reasons), uids, network)
+        isolation = Isolation(level, "; ".join(reasons), uids, network)
         try:
-            _rehearse(found)
+            _check_level(isolation)
         except SandboxError as error:
             reasons.append(f"level {int(level)}: {str(error).removeprefix('sandbox: ')} ({remedy})")
         else:
-            return found
+            return isolation
     return Isolation(Level.BARE, "; ".join(reasons))
 
 
-def _rehearse(isolation: Isolation) -> None:
-    """Put up every guard in a child, and see that they hold."""
+def _check_level(isolation: Isolation) -> None:
+    """Set up all guards of a level in a child process. Raises SandboxError if a guard fails or has no effect."""
     if isolation.level is Level.NAMESPACED and isolation.network is None:
         raise SandboxError("network namespace: not permitted")
     if isolation.level is Level.CONFINED and os.geteuid() == 0 and not isolation.uids:
-        raise SandboxError("user: root needs another user for its candidates")
+        raise SandboxError("user: the judge is root, and no unused user id was found for its candidates")
     policy = Policy()
-    with private_folder(isolation) as folder, _prepared(policy, isolation, folder=folder) as guards:
+    with private_folder(isolation) as folder, _guard_steps(policy, isolation, folder=folder) as guards:
         checks: list[Step] = [("check", lambda: _check_guards(isolation.level)), ("end", lambda: os._exit(0))]
         spawn.start([("new session", os.setsid), *guards, *checks]).wait(10.0)
 
@@ -331,7 +370,7 @@ def _check_guards(level: Level) -> None:
     if level >= Level.NAMESPACED:
         attempts.append(lambda: os.listdir("/etc"))
     if not all(map(_is_refused, attempts)):
-        raise OSError("a guard was put up and does not hold")
+        raise OSError("a guard was set up but has no effect")
 
 
 def _is_refused(attempt: Callable[[], object]) -> bool:

@@ -1,7 +1,7 @@
-"""Namespaces: a network without interfaces, and a file tree that holds only what it was given.
+"""Makes Linux namespaces for sandboxed processes: a network without interfaces, and a file tree of chosen paths only.
 
-The network is made once and joined by every child; a file tree is made for each child, of bind mounts. An ordinary user
-gets both inside a user namespace of his own, where the kernel permits one. Sources: namespaces(7), pivot_root(2),
+The network is made once, and every child joins it. A file tree is made for each child, of bind mounts. If the judge is
+not root, both belong to a user namespace, which the kernel must permit. Sources: namespaces(7), pivot_root(2),
 mount_setattr(2) (Linux 5.12).
 """
 
@@ -19,22 +19,27 @@ _MS_BIND, _MS_REC, _MS_PRIVATE, _MNT_DETACH = 4096, 16384, 1 << 18, 2
 _READ_ONLY, _NO_SUID, _NO_DEVICES = 1, 2, 4
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _STAGE = "/dev"
-"""A folder that exists everywhere, over which the tree is built. A bind's own source cannot be the stage: looked up
-through its descriptor, it would show what covers it."""
+"""The folder over which a new file tree is mounted while it is built; /dev exists on every machine.
+
+It must not be the source of a bind mount: a lookup through that source's descriptor would see the new tree.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """An empty network namespace, held open by the judge; for an ordinary user with the user namespace that owns it."""
+    """A network namespace without interfaces, which exists while the judge holds its descriptors open."""
 
     network_fd: int
     user_fd: int | None
+    """The user namespace that owns the network; None if the judge is root."""
 
     def join(self) -> None:
-        """Move the calling process in; an ordinary user then holds capabilities, there and only there.
+        """Move the calling process into the network, and into its user namespace if it has one.
+
+        A process that is not root then has all capabilities in that user namespace only.
 
         Raises:
-            OSError: refused.
+            OSError: if the kernel refuses.
         """
         if self.user_fd is not None:
             syscalls.call("setns", self.user_fd, _NEW_USER)
@@ -42,10 +47,12 @@ class Network:
 
 
 def empty_network() -> Network:
-    """Make one, in a child that ends at once; the descriptors keep it.
+    """Make a network namespace without interfaces and return it, held open by descriptors.
+
+    A child process makes the namespace, so that the caller stays in its own; the child ends before this returns.
 
     Raises:
-        OSError: not permitted here.
+        OSError: if the kernel does not permit network namespaces to this user.
     """
     ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
     done_read, done_write = os.pipe2(os.O_CLOEXEC)
@@ -54,9 +61,9 @@ def empty_network() -> Network:
         _make_and_wait(ready_write, done_read, to_close=done_write)
     try:
         os.close(ready_write)
-        said = os.read(ready_read, 200)
-        if said != b"made":
-            raise OSError(f"no network namespace: {said.decode(errors='replace') or 'the child died'}")
+        answer = os.read(ready_read, 200)
+        if answer != b"made":
+            raise OSError(f"no network namespace: {answer.decode(errors='replace') or 'the child died'}")
         return _hold(child)
     finally:
         for descriptor in (ready_read, done_read, done_write):
@@ -65,15 +72,15 @@ def empty_network() -> Network:
 
 
 def _make_and_wait(ready: int, done: int, *, to_close: int) -> None:
-    said = b"not permitted"
+    answer = b"not permitted"
     try:
         os.close(to_close)
         _unshare_network()
-        said = b"made"
+        answer = b"made"
     except OSError as error:
-        said = str(error).encode()
+        answer = str(error).encode()
     finally:
-        os.write(ready, said)
+        os.write(ready, answer)
         os.read(done, 1)
         os._exit(0)
 
@@ -96,7 +103,7 @@ def _hold(child: int) -> Network:
 
 @dataclass(frozen=True, slots=True)
 class _Bind:
-    """One thing shown in the new tree, at its own real path."""
+    """A file or folder that a file tree shows at its own real path, by a bind mount."""
 
     path: Path
     writable: bool
@@ -104,49 +111,53 @@ class _Bind:
 
 @dataclass(frozen=True, slots=True)
 class FileTree:
-    """A file tree to be entered: links and binds in the order in which they are made."""
+    """The plan of a file tree that shows only some paths: symbolic links and bind mounts, in the order of making."""
 
     links: tuple[tuple[Path, str], ...]
+    """Path of each symbolic link, and its target."""
     binds: tuple[_Bind, ...]
 
     def enter(self) -> None:
-        """Make this tree the root of the calling process, which must hold CAP_SYS_ADMIN over its user namespace.
+        """Make this tree the root of the calling process, which must have CAP_SYS_ADMIN in its user namespace.
 
         Raises:
-            OSError: a step was refused.
+            OSError: if the kernel refuses a step.
         """
-        os.umask(0o022)  # the candidate's user must pass through the folders made here, whatever the judge's own
+        os.umask(0o022)  # the candidate's user must be able to enter the folders made below
         syscalls.call("unshare", _NEW_MOUNTS)
         _mount(None, "/", flags=_MS_REC | _MS_PRIVATE)
-        # Opened before the stage covers them, and after the unshare: a mount of another namespace cannot be bound.
+        # After the unshare, because a mount of another namespace cannot be bound; before the stage covers the sources.
         sources = [os.open(bind.path, os.O_PATH | os.O_CLOEXEC) for bind in self.binds]
         _mount("tmpfs", _STAGE, kind="tmpfs", flags=_NO_SUID | _NO_DEVICES, options="mode=755")
         for path, target in self.links:
-            place = _below_stage(path)
-            os.makedirs(os.path.dirname(place), exist_ok=True)
-            os.symlink(target, place)
+            link = _below_stage(path)
+            os.makedirs(os.path.dirname(link), exist_ok=True)
+            os.symlink(target, link)
         for bind, source in zip(self.binds, sources, strict=True):
-            _show(bind, source, place=_below_stage(bind.path))
+            _bind(bind, source, target=_below_stage(bind.path))
         self._become_root()
 
     def _become_root(self) -> None:
-        _seal(_STAGE, rights=_READ_ONLY | _NO_SUID | _NO_DEVICES, recursive=False)
+        _seal(_STAGE, restrictions=_READ_ONLY | _NO_SUID | _NO_DEVICES, recursive=False)
         os.chdir(_STAGE)
-        here = ctypes.c_char_p(b".")
-        syscalls.call("pivot_root", here, here)
-        syscalls.call("umount2", here, _MNT_DETACH)
+        current = ctypes.c_char_p(b".")
+        syscalls.call("pivot_root", current, current)
+        syscalls.call("umount2", current, _MNT_DETACH)
         os.chdir("/")
 
 
 def tree(*, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> FileTree:
-    """Plan a tree: folders before what lies in them, and every link on the way to a path made again."""
+    """Return the plan of a file tree that shows the given files and folders, each folder with its contents.
+
+    Every symbolic link on the way to a path is recreated, so that the path can be opened by the same name.
+    """
     links: dict[Path, str] = {}
     for path in (*readable, *writable):
         _trace(path, links)
     real = {path.resolve(): False for path in readable} | {path.resolve(): True for path in writable}
     shown = sorted(real, key=lambda path: (len(path.parts), str(path)))
     folders = [path for path in shown if path.is_dir()]
-    # What lies in a folder that is shown already needs no mount of its own, unless it differs in being writable.
+    # A path inside a folder that is shown needs no mount of its own, unless only one of the two is writable.
     binds = [
         _Bind(path, real[path])
         for path in shown
@@ -156,18 +167,18 @@ def tree(*, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> FileTree:
 
 
 def _trace(path: Path, links: dict[Path, str]) -> None:
-    """Note every symbolic link on the way to a path, following them as the kernel does."""
-    at, rest = Path("/"), list(Path(os.path.normpath(path)).parts[1:])
+    """Add every symbolic link on the way to `path` to `links` (link -> target), following links as the kernel does."""
+    prefix, rest = Path("/"), list(Path(os.path.normpath(path)).parts[1:])
     while rest and len(links) < 10_000:
-        at = at / rest.pop(0)
-        if at.is_symlink():
-            links[at] = os.readlink(at)
-            followed = os.path.normpath(at.parent / links[at] / Path(*rest))
-            at, rest = Path("/"), list(Path(followed).parts[1:])
+        prefix = prefix / rest.pop(0)
+        if prefix.is_symlink():
+            links[prefix] = os.readlink(prefix)
+            followed = os.path.normpath(prefix.parent / links[prefix] / Path(*rest))
+            prefix, rest = Path("/"), list(Path(followed).parts[1:])
 
 
 def _outside(links: dict[Path, str], binds: list[_Bind]) -> list[tuple[Path, str]]:
-    """The links that no bound folder shows by itself."""
+    """Return the links, with their targets, that do not lie in a bound folder; a bound folder shows its own links."""
     bound = {bind.path for bind in binds}
     return [(path, target) for path, target in links.items() if bound.isdisjoint(path.parents)]
 
@@ -176,24 +187,24 @@ def _below_stage(path: Path) -> str:
     return _STAGE + str(path)
 
 
-def _show(bind: _Bind, source: int, *, place: str) -> None:
+def _bind(bind: _Bind, source: int, *, target: str) -> None:
     mode = os.fstat(source).st_mode
-    os.makedirs(os.path.dirname(place), exist_ok=True)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
     if stat.S_ISDIR(mode):
-        os.makedirs(place, exist_ok=True)
-    elif not os.path.exists(place):
-        os.close(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o444))
-    _mount(f"/proc/self/fd/{source}", place, flags=_MS_BIND | _MS_REC)
+        os.makedirs(target, exist_ok=True)
+    elif not os.path.exists(target):
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o444))
+    _mount(f"/proc/self/fd/{source}", target, flags=_MS_BIND | _MS_REC)
     devices = 0 if stat.S_ISCHR(mode) else _NO_DEVICES
-    _seal(place, rights=_NO_SUID | devices | (0 if bind.writable else _READ_ONLY), recursive=True)
+    _seal(target, restrictions=_NO_SUID | devices | (0 if bind.writable else _READ_ONLY), recursive=True)
 
 
 def _mount(source: str | None, target: str, *, flags: int, kind: str | None = None, options: str = "") -> None:
-    words = (None if text is None else ctypes.c_char_p(os.fsencode(text)) for text in (source, target, kind))
-    syscalls.call("mount", *words, flags, ctypes.c_char_p(options.encode()))
+    texts = (None if text is None else ctypes.c_char_p(os.fsencode(text)) for text in (source, target, kind))
+    syscalls.call("mount", *texts, flags, ctypes.c_char_p(options.encode()))
 
 
-def _seal(place: str, *, rights: int, recursive: bool) -> None:
-    attributes = ctypes.c_char_p(struct.pack("=4Q", rights, 0, 0, 0))
+def _seal(mount_point: str, *, restrictions: int, recursive: bool) -> None:
+    attributes = ctypes.c_char_p(struct.pack("=4Q", restrictions, 0, 0, 0))
     flags = _AT_RECURSIVE if recursive else 0
-    syscalls.call("mount_setattr", _AT_FDCWD, ctypes.c_char_p(os.fsencode(place)), flags, attributes, 32)
+    syscalls.call("mount_setattr", _AT_FDCWD, ctypes.c_char_p(os.fsencode(mount_point)), flags, attributes, 32)

@@ -1,4 +1,4 @@
-"""Users and capabilities: become somebody who owns nothing, and give up every special right for good."""
+"""Changes the user of a process to an unused one, and drops its capabilities for good."""
 
 import ctypes
 import os
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.sandbox import syscalls
 
-# Neither accounts nor any service manager's dynamic users: systemd's table of user ids calls this range unused.
 _UNUSED = range(60_578, 61_184)
+"""User ids for candidates. Source: systemd's table of user ids calls this range unused."""
 
 _PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _CLEAR_ALL = 4, 23, 24, 47, 4
 _PR_SET_NO_NEW_PRIVS = 38
@@ -18,25 +18,27 @@ _VERSION_3 = 0x20080522
 
 
 def unused_uids() -> tuple[int, ...]:
-    """User ids that no account and no process has, rotated so that two judges rarely take the same one."""
+    """Return up to 64 user ids that belong to no account and to no running process.
+
+    The process number of the caller chooses the first one, so that two judges rarely take the same user id.
+    """
     taken = {entry.pw_uid for entry in pwd.getpwall()} | {_owner(path) for path in Path("/proc").glob("[0-9]*")}
     free = [uid for uid in _UNUSED if uid not in taken]
-    turn = os.getpid() % max(1, len(free))
-    return tuple(free[turn:] + free[:turn])[:64]
+    first = os.getpid() % max(1, len(free))
+    return tuple(free[first:] + free[:first])[:64]
 
 
 def _owner(path: Path) -> int:
     try:
         return path.stat().st_uid
-    except OSError:  # the process ended while we looked
+    except OSError:  # the process ended meanwhile
         return -1
 
 
 def become(uid: int) -> None:
-    """Take a user id and the group of the same number, without any other group; there is no way back.
+    """Change the calling process to a user id and the group id of the same number, and drop all other groups.
 
-    Raises:
-        OSError: refused.
+    The process cannot change back. Raises OSError if the kernel refuses.
     """
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -44,15 +46,21 @@ def become(uid: int) -> None:
 
 
 def forbid_new_privileges() -> None:
-    """No program started from here on gains rights by its set-user-ID bit or file capabilities."""
+    """Set no-new-privs: programs that the calling process starts gain no rights by set-user-ID or file capabilities.
+
+    Raises:
+        OSError: if the kernel refuses.
+    """
     syscalls.checked("prctl(PR_SET_NO_NEW_PRIVS)", syscalls.LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
 def close_bounding_set() -> None:
-    """Drop every capability from the bounding set, so that root regains none by exec; needs CAP_SETPCAP or nothing.
+    """Drop every capability from the bounding set of the calling process, so that root regains none by exec.
+
+    Does nothing to the bounding set of a process without CAP_SETPCAP, which may not change it.
 
     Raises:
-        OSError: refused to a process that holds capabilities.
+        OSError: if the kernel refuses.
     """
     syscalls.LIBC.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0)  # EINVAL on kernels without ambient capabilities
     if not capabilities() >> _CAP_SETPCAP & 1:
@@ -64,10 +72,10 @@ def close_bounding_set() -> None:
 
 
 def drop_capabilities() -> None:
-    """Hold none from here on: effective, permitted and inheritable.
+    """Drop the effective, permitted and inheritable capabilities of the calling process.
 
     Raises:
-        OSError: some remain, or root could regain some.
+        OSError: if a capability remains, or the process is root and its bounding set is not empty.
     """
     header, empty = struct.pack("=Ii", _VERSION_3, 0), bytes(24)
     syscalls.call("capset", ctypes.c_char_p(header), ctypes.c_char_p(empty))
@@ -78,7 +86,7 @@ def drop_capabilities() -> None:
 
 
 def capabilities() -> int:
-    """The calling process's effective and permitted capabilities, as bits."""
+    """Return the union of the calling process's effective and permitted capabilities: bit n is capability n."""
     header, data = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0)), ctypes.create_string_buffer(24)
     syscalls.call("capget", header, data)
     low_effective, low_permitted, _, high_effective, high_permitted, _ = struct.unpack("=6I", data.raw[:24])
@@ -86,9 +94,9 @@ def capabilities() -> int:
 
 
 def hide() -> None:
-    """Keep processes of the same user out of this one's memory, environment and maps.
+    """Make the calling process undumpable: others of the same user cannot read its memory, environment or maps.
 
     Raises:
-        OSError: refused.
+        OSError: if the kernel refuses.
     """
     syscalls.checked("prctl(PR_SET_DUMPABLE)", syscalls.LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0))

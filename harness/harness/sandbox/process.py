@@ -1,4 +1,4 @@
-"""A sandboxed process as the judge holds it: wait for it, stop it, let it go on, kill all of it, say how it ended."""
+"""Controls one sandboxed process from the judge: wait for its end, stop it, continue it, kill it."""
 
 import os
 import signal
@@ -6,12 +6,16 @@ import time
 from contextlib import suppress
 
 _STOP_DEADLINE_S = 1.0
-_LOOKS_WITHOUT_SLEEP = 300
-"""A stop takes some 70 us; sleeping at once would make it longer."""
+_POLLS_WITHOUT_SLEEP = 300
+"""Polls for a stop before the first sleep: a stop takes about 70 us, and sleeping at once would delay its notice."""
 
 
 class Process:
-    """The leader of its own session and process group; what it forked stays in the group, for it may not leave."""
+    """A started sandboxed process, the leader of a session and process group of its own.
+
+    Signals go to the whole group. The sandbox forbids processes to leave their group, so that the processes that this
+    one forked are stopped and killed with it.
+    """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -20,7 +24,7 @@ class Process:
         self._remark = ""
 
     def poll(self) -> int | None:
-        """Exit code, minus the signal's number where one killed it; None while it lives."""
+        """Return the exit code, or minus the number of the signal that killed the process; None if it is running."""
         if self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -28,7 +32,7 @@ class Process:
         return None if self._status is None else os.waitstatus_to_exitcode(self._status)
 
     def wait(self, timeout_s: float) -> int | None:
-        """As `poll`, once the process has ended or the time is over."""
+        """Wait until the process ends or `timeout_s` seconds have passed; return the same as `poll`."""
         end, pause = time.monotonic() + timeout_s, 0.0002
         while (code := self.poll()) is None and (left := end - time.monotonic()) > 0:
             time.sleep(min(pause, left))
@@ -36,14 +40,17 @@ class Process:
         return code
 
     def kill(self) -> None:
-        """SIGKILL to the whole group, and reap the leader: afterwards it writes nothing any more."""
+        """Kill the whole process group and reap its leader; after that the process writes nothing more."""
         if self._status is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
             self._end(os.waitpid(self.pid, 0)[1])
 
     def stop(self) -> bool:
-        """Stop every thread; true once all stand still, false where the process has ended (its end is described)."""
+        """Stop the process; return True when every thread of it is stopped, False if the process has ended.
+
+        A process that does not stop within 1 s is killed; `describe_end` then says so.
+        """
         if self._stopped:
             return True
         if self.poll() is not None:
@@ -52,7 +59,7 @@ class Process:
         return self._await_stop()
 
     def _await_stop(self) -> bool:
-        end, looks = time.monotonic() + _STOP_DEADLINE_S, 0
+        end, polls = time.monotonic() + _STOP_DEADLINE_S, 0
         while time.monotonic() < end:
             pid, status = os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)
             if pid and os.WIFSTOPPED(status):
@@ -61,21 +68,21 @@ class Process:
             if pid:
                 self._end(status)
                 return False
-            looks += 1
-            if looks > _LOOKS_WITHOUT_SLEEP:
+            polls += 1
+            if polls > _POLLS_WITHOUT_SLEEP:
                 time.sleep(100e-6)
         self.kill()
-        self._remark = ", for it did not stop when told to"
+        self._remark = f" because it did not stop within {_STOP_DEADLINE_S:g} s of SIGSTOP"
         return False
 
     def cont(self) -> None:
-        """Let a stopped process go on."""
+        """Continue a stopped process; do nothing if it has ended."""
         if self._status is None:
             self._stopped = False
             os.killpg(self.pid, signal.SIGCONT)
 
     def describe_end(self) -> str:
-        """`killed by SIGSEGV`, `exited with 3`, or `still running`."""
+        """Return the state of the process in words: `killed by SIGSEGV`, `exited with 3`, or `still running`."""
         code = self.poll()
         if code is None:
             return "still running"
@@ -86,6 +93,6 @@ class Process:
 
     def _end(self, status: int) -> None:
         self._status = status
-        # What a build left running in the group goes with its leader.
+        # A build may leave processes running in its group.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)

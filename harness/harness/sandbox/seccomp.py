@@ -1,7 +1,7 @@
-"""Seccomp filters: which system calls a worker and a build must not make. Raw BPF, without a library.
+"""Makes the seccomp filters that refuse system calls to workers and builds, as BPF programs without a library.
 
-A refused call answers EPERM, so that honest library code copes; only the wrong calling convention kills. Sources:
-linux/seccomp.h, linux/filter.h, linux/audit.h.
+A refused call returns EPERM (ENOSYS where the C library has a fallback), which library code handles. Only a call by
+another machine's calling convention kills the process. Sources: linux/seccomp.h, linux/filter.h, linux/audit.h.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 _ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
 _OWN_PID = 0xFFFFFFFF
-"""Stands in a program for the pid that is known only after the fork."""
+"""Placeholder in a filter for the process number of its process, which is known only after the fork."""
 
 _CLONE_THREAD, _CLONE_NAMESPACES = 0x00010000, 0x7E020080
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX = 8, 10, 15
@@ -31,7 +31,7 @@ _PR_SET_SECCOMP, _FILTER_MODE = 22, 2
 _STOP_AND_CONTINUE = (18, 19, 20, 21, 22)
 _OPEN_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
-# What neither a compiler nor a kernel needs. Grouped by what it would reach.
+# Refused to builds and workers, because neither a compiler nor a kernel needs them.
 # fmt: off
 _ALWAYS = (
     "setsid", "setpgid", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr",
@@ -47,7 +47,7 @@ _ALWAYS = (
     "setdomainname", "iopl", "ioperm", "vhangup", "modify_ldt", "uselib", "memfd_secret",
 )
 # fmt: on
-# Landlock knows no chmod, and level 1 has no Landlock: a worker, which writes no files, may not change any.
+# Refused to workers, which write no files: Landlock does not restrict chmod, and level 1 has no Landlock.
 # fmt: off
 _CHANGES_FILES = (
     "creat", "truncate", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink",
@@ -58,25 +58,28 @@ _CHANGES_FILES = (
 # fmt: on
 
 _CUDA_NEEDS = ("socket", "unlink")
-"""cuInit answers error 304 where these are refused (driver 580); what Landlock lets be unlinked is nothing."""
+"""Calls without which cuInit fails with error 304 (driver 580). Landlock lets a GPU worker unlink no file."""
 _AF_UNIX = 1
 
 Instruction = tuple[int, int, int, int]
+"""A BPF instruction as in linux/filter.h: code, jump offset if true, jump offset if false, operand."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """A test of the low 32 bits of an argument: all that the kernel reads of the arguments examined here."""
+    """A test of the low 32 bits of a system call's argument; the kernel ignores the high bits of those tested."""
 
     argument: int
+    """Number of the argument, from 0."""
     test: int
+    """BPF code of the comparison."""
     value: int
     is_negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    """An argument of a system call, counted from 0."""
+    """The argument with this number, from 0, of a system call; each method returns a condition on the argument."""
 
     number: int
 
@@ -94,55 +97,58 @@ class _Argument:
 
 
 class FilterKind(Enum):
-    """Whom a filter is for."""
+    """The kind of process that a filter is for."""
 
     WORKER = "worker"
-    """One process, threads only, changes no file. A timer that sends SIGCONT would let it run while it must stand
-    still, so it has no timers that choose their signal."""
+    """May start threads but no processes, and changes no file. It may not make POSIX timers: one that sends SIGCONT
+    would continue the worker while the judge has stopped it."""
     GPU_WORKER = "gpu worker"
-    """A worker that also opens its device nodes to write: Landlock says which, so only with it."""
+    """A worker that may also open files for writing, because it needs device nodes. Use it only with Landlock, which
+    limits the files."""
     BUILD = "build"
     """May fork and write files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A filter, complete but for the pid of the process that installs it."""
+    """A seccomp filter that is complete except for the process number of the process that installs it."""
 
     code: ctypes.Array[ctypes.c_char]
+    """The BPF instructions."""
     header: ctypes.Array[ctypes.c_char]
-    pid_places: tuple[int, ...]
+    """A `struct sock_fprog` that points to `code`."""
+    pid_offsets: tuple[int, ...]
+    """Byte offsets in `code` where the process number is written."""
 
     def install(self) -> None:
-        """Bind the calling process and its children for good; it must have set no-new-privs.
+        """Apply the filter to the calling process and its future children; nothing can undo this.
 
-        Raises:
-            OSError: refused.
+        The process must have set no-new-privs. Raises OSError if the kernel refuses.
         """
-        for place in self.pid_places:
-            struct.pack_into("=I", self.code, place, os.getpid())
+        for offset in self.pid_offsets:
+            struct.pack_into("=I", self.code, offset, os.getpid())
         result = syscalls.LIBC.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_FILTER_MODE), self.header, 0, 0)
         syscalls.checked("prctl(PR_SET_SECCOMP)", result)
 
 
 @functools.cache
 def program(kind: FilterKind) -> Program:
-    """The filter for a worker or a build, made once; a child completes its own copy after the fork.
+    """Return the filter for a kind of process. Made once; a forked child completes its own copy by `install`.
 
     Raises:
-        OSError: a machine whose calls are not known.
+        OSError: if the machine is neither x86-64 nor 64-bit ARM.
     """
     if platform.machine() not in _ARCHITECTURE:
         raise OSError(f"no system call filter for {platform.machine()}")
     instructions = [*_head(), *_rules(kind), (_RETURN, 0, 0, _ALLOW)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *i) for i in instructions))
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(instructions), ctypes.addressof(code)))
-    places = tuple(8 * at + 4 for at, i in enumerate(instructions) if i[3] == _OWN_PID)
-    return Program(code, header, places)
+    offsets = tuple(8 * index + 4 for index, i in enumerate(instructions) if i[3] == _OWN_PID)
+    return Program(code, header, offsets)
 
 
 def _head() -> list[Instruction]:
-    """Only this machine's own calling convention."""
+    """Return instructions that kill a process that uses another machine's calling convention (such as 32-bit x86)."""
     head = [
         (_LOAD_WORD, 0, 0, _ARCHITECTURE_AT),
         (_JUMP_EQUAL, 1, 0, _ARCHITECTURE[platform.machine()]),
@@ -171,7 +177,11 @@ def _rules(kind: FilterKind) -> list[Instruction]:
 
 
 def _worker_rules(kind: FilterKind) -> list[Instruction]:
-    """abort() and raise() signal the process itself; no signal may reach another, nor undo the judge's stop."""
+    """Return the rules that workers have in addition to builds.
+
+    Signals may go only to the worker itself, as abort() and raise() need, and must not be stop or continue signals, so
+    that a worker cannot undo the judge's stop.
+    """
     changes = (name for name in _CHANGES_FILES if not (kind is FilterKind.GPU_WORKER and name in _CUDA_NEEDS))
     rules = [
         *_refuse(["fork", "vfork", "timer_create", "memfd_create", *changes]),
@@ -186,7 +196,10 @@ def _worker_rules(kind: FilterKind) -> list[Instruction]:
 
 
 def _only_unix_sockets() -> list[Instruction]:
-    """In a network of its own, and under Landlock, one of these reaches nobody."""
+    """Return rules that refuse all sockets but UNIX ones, which the CUDA driver needs.
+
+    In an empty network and under Landlock a UNIX socket reaches only sockets in the file system.
+    """
     return _refuse_when("socket", _Argument(0).differs_from(_AF_UNIX))
 
 
@@ -203,7 +216,7 @@ def _refuse(names: Iterable[str], *, error: int = errno.EPERM) -> list[Instructi
 
 
 def _refuse_when(name: str, condition: _Condition) -> list[Instruction]:
-    """Refuse a call whose argument meets a condition."""
+    """Return instructions that refuse a system call by name if one of its arguments meets a condition."""
     if name not in syscalls.NUMBERS:
         return []
     return [

@@ -1,4 +1,4 @@
-"""System calls that Python does not wrap, by name, on the machines kernelsmith knows: x86-64 and 64-bit ARM, Linux."""
+"""Makes Linux system calls by name that Python does not wrap, on x86-64 and 64-bit ARM."""
 
 import ctypes
 import os
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 _COLUMN = {"x86_64": 0, "aarch64": 1}.get(platform.machine())
-# name: (x86-64, 64-bit ARM), from the kernel's unistd headers; None where the machine never had the call.
+# name: (number on x86-64, number on 64-bit ARM), from the kernel's unistd headers; None = that machine lacks the call.
 _TABLE: dict[str, tuple[int | None, int | None]] = {
     "fork": (57, None),
     "vfork": (58, None),
@@ -148,14 +148,14 @@ _TABLE: dict[str, tuple[int | None, int | None]] = {
 NUMBERS: Mapping[str, int] = {
     name: number for name, columns in _TABLE.items() if _COLUMN is not None and (number := columns[_COLUMN]) is not None
 }
-"""The calls of this machine; empty on a machine that is neither."""
+"""System call name -> number on this machine; empty if it is neither x86-64 nor 64-bit ARM."""
 
 
 def call(name: str, *arguments: object) -> int:
-    """Make a system call.
+    """Make a system call and return its result. Integers are passed as 64-bit words, other arguments as they are.
 
     Raises:
-        OSError: it failed, or this machine does not have it; the message names the call.
+        OSError: if the call failed, or this machine does not have it; the message names the call.
     """
     if name not in NUMBERS:
         raise OSError(f"{name}: not known on {platform.machine()}")
@@ -163,7 +163,7 @@ def call(name: str, *arguments: object) -> int:
 
 
 def checked(name: str, result: int) -> int:
-    """The result of a C library call, or its error as an exception."""
+    """Return the result of a C library call. Raises OSError with `name` and errno if the result is -1."""
     if result == -1:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
@@ -171,5 +171,5 @@ def checked(name: str, result: int) -> int:
 
 
 def _word(argument: object) -> object:
-    """Integers as full words: a variadic C function would otherwise read half of them."""
+    """Return an integer as a C unsigned long, so that ctypes passes 64 bits instead of 32; others unchanged."""
     return ctypes.c_ulong(argument) if isinstance(argument, int) else argument

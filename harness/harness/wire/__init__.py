@@ -1,1 +1,1 @@
-"""The messages between the agent and the judge."""
+"""Defines, reads and writes the messages between the agent and the judge."""

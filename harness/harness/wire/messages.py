@@ -1,14 +1,14 @@
-"""The writer's half of the wire: one JSON object a line, requests in, answers out.
+"""Defines the requests and answers between the agent and the judge, and writes answers: one JSON object per line.
 
-The reader's half is kernelsmith/judge_client/wire.py; requests.py reads requests.
+requests.py reads requests; the agent reads answers with kernelsmith/judge_client/wire.py.
 
-    request   {"v": 1, "id": "...", "op": "open" | "measure" | "contend" | "reproduce" | "duel" | "build", ...}
-    answer    {"v": 1, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "built"
+    request   {"v": 2, "id": "...", "op": "open" | "measure" | "contend" | "reproduce" | "duel" | "build", ...}
+    answer    {"v": 2, "id": "...", "kind": "progress" | "opened" | "verdict" | "reproduced" | "duel" | "built"
                                            | "error", ...}
 
-Every request gets progress answers and exactly one final answer. `error` means that there is no result and names where
-the fault lies; a candidate's fault is a verdict. A line that is no request is answered with an `error`, and the next
-one is read.
+Every request gets any number of progress answers and exactly one final answer. An `error` answer means that there is no
+result; its key `fault` says where the cause lies. A candidate's own fault is never an error but a verdict. A line that
+is not a valid request is answered with an `error`; then the next line is read.
 """
 
 import json
@@ -23,17 +23,17 @@ VERSION: int = WIRE["version"]
 
 
 class Fault(StrEnum):
-    """Where the cause of an error lies."""
+    """Where the cause of an `error` answer lies."""
 
     HARNESS = "harness"
     MACHINE = "machine"
-    """It cannot judge now: no compiler, no sandbox, another program on the GPU, an unknown peak."""
+    """The machine cannot judge now: it lacks a compiler or sandbox, its GPU is in use, or its peak is unknown."""
     TASK = "task"
     """A file of the task folder is wrong."""
 
 
 class Figure(StrEnum):
-    """A part of a verdict that other work on the device can disturb; see kernelsmith.core.verdict.Figure."""
+    """A part of a verdict that other work on the device can disturb. Members as in kernelsmith.core.verdict.Figure."""
 
     CALIBRATION = "calibration"
     TIMING = "timing"
@@ -44,35 +44,37 @@ class Figure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A candidate's file."""
+    """The source file of a candidate, and its language."""
 
     path: str
     language: str
+    """`c`, `cuda` or `triton`."""
 
 
 class OpponentRole(StrEnum):
-    """The opponent's place in the search."""
+    """The role of a contender's opponent in the search, which decides what is measured."""
 
     INCUMBENT = "incumbent"
-    """The best candidate so far: audit and duel, and the winner is promoted."""
+    """The best candidate so far. The contender gets an audit and a duel, and is promoted if it wins."""
     LINE = "line"
-    """The head of the contender's own line: a short duel that promotes nobody."""
+    """The head of the contender's own line. The contender gets a short duel, which promotes no candidate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opponent:
-    """A candidate that passed, and what it measured in this session, microseconds per call."""
+    """A candidate that passed and is compared with a contender; times were measured in this session of the judge."""
 
     role: OpponentRole
     source: Source
     time_us: float
+    """Score in microseconds per call."""
     fastest_us: float
-    """Time of its fastest batch."""
+    """Microseconds per call in the fastest batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Calibrate for a task: peak, no-op constant, between-process spread, vendor line."""
+    """Request to open a task: measure its peak, dispatch overhead, process spread and vendor line."""
 
     id: str
     task: str
@@ -80,20 +82,21 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Build, check and time one candidate, on any device."""
+    """Request to build, check and time one candidate."""
 
     id: str
     task: str
+    """Absolute path of the task folder, as in every request."""
     candidate: Source
     racing_above_s: float | None = None
-    """Seconds per call: a candidate whose first batches are all slower is scored from those; None = no race."""
+    """Seconds per call. If the first batches are all slower, timing ends and they give the score; None = never."""
     reveal_hidden: bool = False
     """Whether the verdict names a hidden case and what went wrong in it. Only `kernelsmith judge --reveal` asks so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reproduce:
-    """Run one batch again on the inputs of a recorded key, unscored: `judge --inputs CASE:CALLS:KEY`."""
+    """Request to run one recorded batch again, unscored, on the inputs of its key (`judge --inputs CASE:CALLS:KEY`)."""
 
     id: str
     task: str
@@ -105,17 +108,18 @@ class Reproduce:
 
 @dataclass(frozen=True, slots=True)
 class DuelRequest:
-    """Two candidates in turn on the same inputs, nothing else; without an incumbent, one and the vendor line."""
+    """Request to compare two candidates in a duel, without any other stage of a judgement."""
 
     id: str
     task: str
     candidate: Source
     incumbent: Source | None = None
+    """The opponent; None = the vendor line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Build a GPU candidate into the cache, for a judge that may be asked about it next. Touches no device."""
+    """Request to build a GPU candidate into the cache before another judge measures it; no device is used."""
 
     id: str
     task: str
@@ -124,7 +128,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """95 % interval."""
+    """A 95 % confidence interval."""
 
     low: float
     high: float
@@ -132,7 +136,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the build tells; field by field kernelsmith.core.verdict.Facts."""
+    """Facts about a candidate's machine code, without running it. Fields as in kernelsmith.core.verdict.Facts."""
 
     registers: int | None = None
     spill_bytes: int | None = None
@@ -147,18 +151,20 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One timed batch."""
+    """One timed batch: its case, its number of calls, microseconds per call, and the key of its inputs."""
 
     case: str
     calls: int
     time_us: float
+    """Microseconds per call."""
     key: str
+    """Hexadecimal key from which the inputs of the batch can be drawn again."""
     telemetry: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The score and its denominators."""
+    """The score of a candidate, with peak and vendor ratio. Fields as in kernelsmith.core.verdict.Measurement."""
 
     time_us: float
     interval_us: Interval
@@ -176,7 +182,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """Paired comparison; speedup = incumbent time / contender time."""
+    """The result of a duel; `speedup` is the opponent's time divided by the contender's time."""
 
     speedup: float
     interval: Interval
@@ -185,7 +191,7 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found out about one candidate."""
+    """The result of judging one candidate. Fields as in kernelsmith.core.verdict.Verdict."""
 
     status: str
     detail: str = ""
@@ -204,7 +210,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class VendorLine:
-    """The vendor library as measured when the task was opened."""
+    """The vendor library's name, time and utilization, measured when the task was opened."""
 
     name: str
     time_us: float
@@ -213,7 +219,7 @@ class VendorLine:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What the numbers are measured on."""
+    """The device of a judge with its calibration. Fields as in kernelsmith.core.run.Device."""
 
     name: str
     kind: str
@@ -229,55 +235,59 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Contend:
-    """Compare a candidate that passed with its opponent, one candidate at a time."""
+    """Request to compare a candidate that passed `measure` with its opponent."""
 
     id: str
     task: str
     candidate: Source
     measurement: Measurement
+    """What `measure` returned for the candidate."""
     batches: tuple[Batch, ...]
-    """Its batches of the main case."""
+    """The candidate's batches of the main case."""
     opponent: Opponent | None = None
-    """None where no candidate has passed before."""
+    """None if no candidate has passed before."""
 
 
 Request = Open | Measure | Contend | Reproduce | DuelRequest | Build
 
 
 class Answers:
-    """Writes answers to the private descriptor; a candidate never holds it."""
+    """Writes answers to a stream, one JSON line each. No candidate's process inherits the stream's descriptor.
+
+    Each method takes the `id` of the request that it answers.
+    """
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
     def progress(self, request_id: str, stage: str, step: str = "") -> None:
-        """Tell that a stage begins, or a step of a long one, such as `case wide, 3 of 5`."""
-        told = {"step": hygiene.text(step, hygiene.MAX_NAME)} if step else {}
-        self._write(request_id, "progress", {"stage": stage, **told})
+        """Write that a stage begins, or a step of a long stage (`step`, such as `case wide, 3 of 5`)."""
+        optional = {"step": hygiene.text(step, hygiene.MAX_NAME)} if step else {}
+        self._write(request_id, "progress", {"stage": stage, **optional})
 
     def opened(self, request_id: str, device: Device) -> None:
-        """The task is calibrated."""
+        """Write the final answer to `open`: the device and its calibration."""
         self._write(request_id, "opened", {"device": asdict(device)})
 
     def verdict(self, request_id: str, verdict: Verdict) -> None:
-        """The candidate is judged. The digest of what was built stands beside the verdict."""
+        """Write a verdict as the final answer, with the digest of the source that was judged as a key of its own."""
         body = asdict(_fit(verdict))
         self._write(request_id, "verdict", {"source_digest": body.pop("source_digest"), "verdict": body})
 
     def duel(self, request_id: str, duel: Duel) -> None:
-        """The duel is fought."""
+        """Write the result of a duel as the final answer."""
         self._write(request_id, "duel", {"duel": asdict(duel)})
 
     def reproduced(self, request_id: str, *, is_correct: bool, detail: str) -> None:
-        """One recorded batch was run again."""
+        """Write the final answer to `reproduce`: whether the outputs were correct, and a detail in words."""
         self._write(request_id, "reproduced", {"is_correct": is_correct, "detail": hygiene.text(detail)})
 
     def built(self, request_id: str) -> None:
-        """The build has ended; how, the judge will find out."""
+        """Write the final answer to `build`: the build has ended, whether or not it succeeded."""
         self._write(request_id, "built", {})
 
     def error(self, request_id: str, message: str, *, fault: Fault = Fault.HARNESS) -> None:
-        """The request has no result; nothing was found out about the candidate."""
+        """Write that the request has no result, and where the cause lies; it says nothing about the candidate."""
         self._write(request_id, "error", {"message": hygiene.text(message), "fault": fault})
 
     def _write(self, request_id: str, kind: str, body: dict[str, Any]) -> None:
@@ -287,13 +297,13 @@ class Answers:
 
 
 def _fit(verdict: Verdict) -> Verdict:
-    """The verdict with every text in it printable and capped."""
-    facts, most = verdict.facts, hygiene.MAX_LINES
-    counts = list(facts.instructions.items())[:most]
+    """Return a copy of a verdict with all texts printable and within the limits of `hygiene`."""
+    facts, most_lines = verdict.facts, hygiene.MAX_LINES
+    counts = list(facts.instructions.items())[:most_lines]
     facts = replace(
         facts,
-        warnings=tuple(hygiene.text(warning) for warning in facts.warnings[:most]),
+        warnings=tuple(hygiene.text(warning) for warning in facts.warnings[:most_lines]),
         instructions={hygiene.text(kind, hygiene.MAX_NAME): count for kind, count in counts},
     )
-    notes = tuple(hygiene.text(note) for note in verdict.notes[:most])
+    notes = tuple(hygiene.text(note) for note in verdict.notes[:most_lines])
     return replace(verdict, detail=hygiene.text(verdict.detail), facts=facts, notes=notes)

@@ -1,6 +1,6 @@
-"""How a request is read: one line, bounded, every key known and every value checked.
+"""Reads requests: each is one line of bounded length in which every key is known and every value is checked.
 
-This module knows the form of a request, not what is done with it.
+This module knows the form of a request; it does not know how the judge answers it.
 """
 
 import json
@@ -30,23 +30,27 @@ from harness.wire.messages import (
 )
 
 MAX_LINE = 64 << 10
-"""Bytes of a request: it holds a few paths."""
+"""Length of the longest accepted request in bytes; a request holds a few paths and figures."""
 MAX_CALLS: int = WIRE["most_calls"]
-"""Of one batch that is run again."""
+"""Number of calls of a recorded batch that a request may name."""
 
 MAX_BATCHES = 64
-"""Batches of a case that a contention names; a case has at most half as many."""
+"""Number of batches that a `contend` request may list; a case has at most half as many."""
 MAX_NUMBER = 1e300
 
 Reader = Callable[[Any], Any]
+"""Converts a JSON value to a typed one. Raises TypeError or ValueError, whose message says what was expected."""
 
 
 class RequestError(Exception):
-    """A request that cannot be understood; answered with an `error`, never guessed at."""
+    """A line is not a valid request; the message says why, and the judge answers it with an `error`."""
 
 
 def lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The requests, line by line; of a line that is longer than any request, its beginning only."""
+    """Yield the lines of a stream, each with its line end; a line longer than `MAX_LINE` bytes is cut after the limit.
+
+    At most `MAX_LINE` + 1 bytes of a line are kept, so that `parse` still notices that it was too long.
+    """
     while line := stream.readline(MAX_LINE + 1):
         rest = line
         while rest and not rest.endswith(b"\n"):
@@ -55,95 +59,100 @@ def lines(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def parse(line: str | bytes) -> Request:
-    """One request from one line.
+    """Return the request that a line holds.
 
     Raises:
-        RequestError: not JSON, too long, another version, an unknown operation, a wrong key or value.
+        RequestError: if the line is too long or not JSON, its version or operation is unknown, or a key or value is
+            missing or wrong.
     """
     if len(line) > MAX_LINE:
-        raise RequestError(f"request longer than {MAX_LINE:,} bytes")
+        raise RequestError(f"the request is longer than {MAX_LINE:,} bytes")
     try:
         message = json.loads(
             line if isinstance(line, str) else line.decode(), parse_constant=_refuse, object_pairs_hook=_object
         )
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"request not understood: {hygiene.text(str(error))}") from error
+        raise RequestError(f"the request is not valid JSON: {hygiene.text(str(error))}") from error
     if not isinstance(message, dict):
-        raise RequestError(f"request not understood: a JSON {type(message).__name__}, not an object")
+        raise RequestError(f"the request is a JSON {type(message).__name__}, not an object")
     if (version := message.pop("v", None)) != VERSION or isinstance(version, bool):
-        raise RequestError(f"request speaks version {hygiene.shown(version)}, this harness speaks {VERSION}")
+        raise RequestError(f"the request has version {hygiene.shown(version)}; this harness reads version {VERSION}")
     op = message.pop("op", None)
     if not isinstance(op, str) or op not in _OPERATIONS:
-        raise RequestError(f"unknown op {hygiene.shown(op)}; known are {', '.join(_OPERATIONS)}")
+        raise RequestError(f"unknown op {hygiene.shown(op)}; known ops: {', '.join(_OPERATIONS)}")
     kind, readers = _OPERATIONS[op]
     return kind(**_read(message, readers, optional=("incumbent", "opponent", "racing_above_s", "reveal_hidden")))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
+    message = dict(pairs)
+    if len(message) < len(pairs):
+        raise ValueError("an object has the same key twice")
+    return message
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not allowed in JSON")
 
 
 # --- values --------------------------------------------------------------------------------------------------------
 
 
 def _read(message: Any, readers: Mapping[str, Reader], *, optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The values of an object that has exactly these keys; what is optional may be null, or left out."""
+    """Return the converted values of a JSON object whose keys must be those of `readers`.
+
+    A key in `optional` may be missing or null; it is then left out of the result. Raises RequestError if a key is
+    missing or unknown, or a value is not valid.
+    """
     if not isinstance(message, dict):
-        raise RequestError(f"{hygiene.shown(message)} is no object with {', '.join(readers)}")
-    if surplus := [key for key in message if key not in readers]:
-        raise RequestError(f"unknown key {hygiene.shown(surplus[0])}; known are {', '.join(readers)}")
-    if lacking := [key for key in readers if key not in message and key not in optional]:
-        raise RequestError(f"key {lacking[0]} is missing")
-    given = {key: value for key, value in message.items() if value is not None or key not in optional}
-    return {key: _value(key, value, readers[key]) for key, value in given.items()}
+        raise RequestError(f"{hygiene.shown(message)} is not an object with the keys {', '.join(readers)}")
+    if unknown := [key for key in message if key not in readers]:
+        raise RequestError(f"unknown key {hygiene.shown(unknown[0])}; known keys: {', '.join(readers)}")
+    if missing := [key for key in readers if key not in message and key not in optional]:
+        raise RequestError(f"key {missing[0]} is missing")
+    present = {key: value for key, value in message.items() if value is not None or key not in optional}
+    return {key: _value(key, value, readers[key]) for key, value in present.items()}
 
 
 def _value(key: str, value: Any, reader: Reader) -> Any:
     try:
         return reader(value)
     except (TypeError, ValueError) as error:
-        raise RequestError(f"{key}: {hygiene.shown(value)} is no {error}") from error
+        raise RequestError(f"{key}: {hygiene.shown(value)} is not {error}") from error
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.isprintable() or len(value) > 200:
-        raise TypeError("word")
+        raise TypeError("a printable text of at most 200 characters")
     return value
 
 
 def _path(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value or not os.path.isabs(value):
-        raise TypeError("absolute path")
+        raise TypeError("an absolute path")
     try:
         os.fsencode(value)
     except UnicodeEncodeError as error:
-        raise ValueError("path that a file can have") from error
+        raise ValueError("a valid path on this system") from error
     return value
 
 
 def _key(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(rf"[0-9a-f]{{{KEY_DIGITS}}}", value):
-        raise TypeError(f"key of {KEY_DIGITS} hexadecimal digits")
+        raise TypeError(f"a key of {KEY_DIGITS} hexadecimal digits")
     return value
 
 
 def _calls(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_CALLS:
-        raise TypeError(f"number of calls from 1 to {MAX_CALLS}")
+        raise TypeError(f"a number of calls from 1 to {MAX_CALLS}")
     return value
 
 
 def _time(value: Any) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < 1e15 or not math.isfinite(value):
-        raise TypeError("time in microseconds")
+        raise TypeError("a positive time in microseconds")
     return float(value)
 
 
@@ -154,19 +163,19 @@ def _source(value: Any) -> Source:
 def _number(value: Any) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < MAX_NUMBER:
-        raise TypeError("positive number")
+        raise TypeError("a positive number")
     return float(value)
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise TypeError("truth value")
+        raise TypeError("true or false")
     return value
 
 
 def _role(value: Any) -> OpponentRole:
     if value not in list(OpponentRole):
-        raise TypeError(f"role; known are {', '.join(OpponentRole)}")
+        raise TypeError(f"one of the roles {', '.join(OpponentRole)}")
     return OpponentRole(value)
 
 
@@ -188,7 +197,7 @@ def _measurement(value: Any) -> Measurement:
 
 def _batches(value: Any) -> tuple[Batch, ...]:
     if not isinstance(value, list) or not 0 < len(value) <= MAX_BATCHES:
-        raise TypeError(f"list of 1 to {MAX_BATCHES} batches")
+        raise TypeError(f"a list of 1 to {MAX_BATCHES} batches")
     return tuple(
         Batch(**_read(batch, {"case": _text, "calls": _calls, "time_us": _time, "key": _key})) for batch in value
     )

@@ -1,7 +1,7 @@
-"""Numbered steps from one schema to the next. Each step holds its own DDL, which never changes once it has landed.
+"""Bring a database to the current schema, by numbered steps that each lead from one schema version to the next.
 
-A new database runs every step, so that it is made in the same way as an old one becomes new. A committed database of
-every version is migrated in tests/log.
+A step holds its own DDL, which never changes after its release. A new database runs every step, so that it gets the
+same schema as a migrated one. tests/log migrates a stored database of every version.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,9 @@ STEPS: tuple[Step, ...] = (v1_first.up, v2_clock.up, v3_guards.up, v4_asks_and_t
 
 
 def migrate(connection: Connection, *, where: str) -> None:
-    """Bring a database to this program's schema. Foreign keys must be off: a step may replace a table.
-
-    Raises:
-        UsageError: it was written by a newer kernelsmith, or is somebody else's.
+    """Run the missing migration steps on a database, and store the new schema version. The caller holds the transaction
+    and has switched foreign keys off, because a step may replace a table. `where`, the path of the database, begins the
+    error messages. Raises UsageError if the database is not an attempt log, or a newer kernelsmith wrote it.
     """
     for step in STEPS[version_of(connection, where=where) :]:
         step(connection)
@@ -30,10 +29,8 @@ def migrate(connection: Connection, *, where: str) -> None:
 
 
 def version_of(connection: Connection, *, where: str) -> int:
-    """Return a database's schema version; 0 for an empty one.
-
-    Raises:
-        UsageError: it was written by a newer kernelsmith, or is somebody else's.
+    """Return the schema version of a database, or 0 if it is empty. `where`, the path of the database, begins the error
+    messages. Raises UsageError if the database is not an attempt log, or a newer kernelsmith wrote it.
     """
     names = inspect(connection).get_table_names()
     return checked_version(

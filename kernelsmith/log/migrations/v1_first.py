@@ -1,4 +1,4 @@
-"""Version 1: runs, asks, attempts, samples, events, model calls, and texts by digest."""
+"""Create schema version 1: tables of runs, asks, attempts, samples, events, model calls and blobs."""
 
 from sqlalchemy import Connection, text
 
@@ -89,6 +89,6 @@ DDL = (
 
 
 def up(connection: Connection) -> None:
-    """Create every table."""
+    """Create all tables and indexes of schema version 1 in an empty database."""
     for statement in DDL:
         connection.execute(text(statement))

@@ -1,12 +1,13 @@
-"""Version 4: an attempt is a trial of an ask; a run keeps its task's files and what made its figures; figures that no
-table ranks by become metrics."""
+"""Migrate to schema version 4: an attempt names its ask and trial, a run names its task's snapshot and its provenance,
+and figures by which no table is sorted become metrics.
+"""
 
 import uuid
 
 from sqlalchemy import Connection, text
 
 NAMESPACE = uuid.UUID("5f0c6a55-5f1b-4f5e-9a55-6b1d0d6c7e42")
-"""A run of an old log gets a uuid that follows from its name and start: every copy of the log gives the same."""
+"""Namespace of the UUIDs of migrated runs, which derive from name and start, so that copies of a log agree."""
 
 RUNS = (
     "ALTER TABLE runs ADD COLUMN uuid VARCHAR(36) NOT NULL DEFAULT ''",
@@ -90,7 +91,7 @@ COPY = """INSERT INTO attempts_4 SELECT
 
 PROMOTED = """CREATE INDEX promoted_attempts ON attempts (run_id, number, utilization)
     WHERE promotion IS NOT NULL"""
-"""For a list of runs with each run's best: a few rows of many."""
+"""Index of the few promoted attempts, for the list of runs with the best attempt of each run."""
 
 METRICS = """CREATE TABLE metrics (
     attempt_id INTEGER NOT NULL REFERENCES attempts (id),
@@ -113,14 +114,14 @@ FIGURES = {
     "measurement.sustained_us": ("sustained_us", "us"),
     "measurement.utilization_at_clock": ("utilization_at_clock", "1"),
 }
-"""Metric -> column of version 3 and unit."""
+"""Name of a metric -> column of version 3 that holds the value, and unit."""
 
 TABLES = {
     "facts.instructions": ("instructions", "1"),
     "durations_s": ("durations_s", "s"),
     "guards_s": ("guards_s", "s"),
 }
-"""Metrics by name -> JSON column of version 3 and unit."""
+"""Prefix of the names of metrics -> JSON column of version 3 that holds their values by name, and unit."""
 
 VIEWS = (
     """CREATE VIEW best_attempts AS
@@ -144,37 +145,37 @@ VIEWS = (
 
 
 def up(connection: Connection) -> None:
-    """Add what is new, then put the rebuilt table of attempts in the old one's place."""
+    """Add the new columns, tables and views, move figures to the table of metrics, and rebuild the attempts table."""
     _run(connection, *RUNS, *ASKS, *EXCHANGES)
-    _give_uuids(connection)
-    _run(connection, METRICS, *_figures(), *_tables(), ATTEMPTS, COPY)
+    _set_uuids(connection)
+    _run(connection, METRICS, *_insert_figures(), *_insert_tables(), ATTEMPTS, COPY)
     _run(connection, "DROP TABLE attempts", "ALTER TABLE attempts_4 RENAME TO attempts", PROMOTED)
-    _tell_cards(connection)
-    _tell_lines(connection)
+    _set_cards(connection)
+    _set_lines(connection)
     _run(connection, *VIEWS)
 
 
 def _run(connection: Connection, *statements: str) -> None:
     for statement in statements:
-        # The driver's own call: a colon in a pattern is no parameter.
+        # The driver's own method, because `text` would take a colon in a LIKE pattern for a parameter.
         connection.exec_driver_sql(statement)
 
 
-def _give_uuids(connection: Connection) -> None:
+def _set_uuids(connection: Connection) -> None:
     for row in connection.execute(text("SELECT id, name, created_at FROM runs")).all():
         value = str(uuid.uuid5(NAMESPACE, f"{row.name}\0{row.created_at}"))
         connection.execute(text("UPDATE runs SET uuid = :uuid WHERE id = :id"), {"uuid": value, "id": row.id})
     _run(connection, "CREATE UNIQUE INDEX runs_by_uuid ON runs (uuid)")
 
 
-def _figures() -> list[str]:
+def _insert_figures() -> list[str]:
     return [
         f"INSERT INTO metrics SELECT id, '{name}', {column}, '{unit}' FROM attempts WHERE {column} IS NOT NULL"
         for name, (column, unit) in FIGURES.items()
     ]
 
 
-def _tables() -> list[str]:
+def _insert_tables() -> list[str]:
     return [
         f"INSERT INTO metrics SELECT a.id, '{name}.' || j.key, j.value, '{unit}' "
         f"FROM attempts a, json_each(coalesce(a.{column}, '{{}}')) j WHERE j.value IS NOT NULL"
@@ -182,23 +183,23 @@ def _tables() -> list[str]:
     ]
 
 
-def _tell_cards(connection: Connection) -> None:
-    """Name the device of every attempt that has a candidate: the one that was opened last before the attempt began."""
+def _set_cards(connection: Connection) -> None:
+    """Set the column `card` of every attempt with a candidate: the name of the device opened last before its start."""
     opened = text(
         "SELECT run_id, at, json_extract(data, '$.name') AS card FROM events WHERE kind = 'opened' ORDER BY id"
     )
-    tell = text(
+    update = text(
         "UPDATE attempts SET card = :card WHERE run_id = :run_id AND started_at >= :at AND source_digest IS NOT NULL"
     )
     for row in connection.execute(opened).all():
-        connection.execute(tell, {"card": row.card or "", "run_id": row.run_id, "at": row.at})
+        connection.execute(update, {"card": row.card or "", "run_id": row.run_id, "at": row.at})
 
 
 BEGINS_A_LINE = ("open", "restructure", "restart")
 
 
-def _tell_lines(connection: Connection) -> None:
-    """Name the line of every attempt by the number of its first attempt."""
+def _set_lines(connection: Connection) -> None:
+    """Set the column `line` of every attempt: the number of the first attempt of its line."""
     query = text(
         "SELECT a.id, a.run_id, a.number, a.parent, asks.stance FROM attempts a JOIN asks "
         "ON asks.run_id = a.run_id AND asks.number = a.ask_number ORDER BY a.run_id, a.number"
@@ -208,7 +209,7 @@ def _tell_lines(connection: Connection) -> None:
         line, stance = lines.get((row.run_id, row.parent), (row.number, ""))
         begins = row.stance in BEGINS_A_LINE and row.stance != stance
         lines[row.run_id, row.number] = (row.number if begins else line, row.stance)
-    told = [{"run_id": run, "number": number, "line": line} for (run, number), (line, _) in lines.items()]
-    if told:
-        tell = text("UPDATE attempts SET line = :line WHERE run_id = :run_id AND number = :number")
-        connection.execute(tell, told)
+    values = [{"run_id": run, "number": number, "line": line} for (run, number), (line, _) in lines.items()]
+    if values:
+        update = text("UPDATE attempts SET line = :line WHERE run_id = :run_id AND number = :number")
+        connection.execute(update, values)

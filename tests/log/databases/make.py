@@ -1,7 +1,7 @@
-"""Write a small database of the present schema: `PYTHONPATH=.:tests python tests/log/databases/make.py`,
-once, when a version is born.
+"""Write a small database of the current schema version, once for each new version:
+`PYTHONPATH=.:tests python tests/log/databases/make.py`.
 
-What it wrote is committed and never made again: tests/log/test_migrations.py migrates every one of them.
+The database is committed and never written again. tests/log/test_migrations.py migrates all of these databases.
 """
 
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ PROVENANCE = Provenance("0.2.0+3fa1b2c4d5e6", "ab" * 32, "cd" * 32, {"duel": {"m
 
 
 def main() -> None:
-    """Record three attempts: broken, first, better."""
+    """Write the database with one run of three attempts: a failed build, a passed and a promoted candidate."""
     from log.attempts import TASK, VERDICTS, attempt
 
     with open_store(HERE / f"v{VERSION}.db") as store:
