@@ -55,10 +55,10 @@ def limits_given(options: Mapping[str, Any]) -> dict[str, float]:
     Raises:
         ConfigError: if a limit is not a number above 0, a target is above 1, or an option is no limit.
     """
-    given = _checked(_nested(options), "--")
-    limits: dict[str, float] = given.pop(BUDGET, {})
-    if given:
-        raise ConfigError(f"{next(iter(given))}: a resumed run keeps its own; {', '.join(LIMITS)} can be extended")
+    settings = _checked(_nested(options), "--")
+    limits: dict[str, float] = settings.pop(BUDGET, {})
+    if settings:
+        raise ConfigError(f"{next(iter(settings))}: a resumed run keeps its own; {', '.join(LIMITS)} can be extended")
     return limits
 
 
@@ -110,10 +110,10 @@ def _without_model(merged: dict[str, Any], from_options: Mapping[str, Any]) -> N
         merged.pop(key, None)
 
 
-def _budget(given: Mapping[str, Any]) -> Budget:
+def _budget(limits: Mapping[str, Any]) -> Budget:
     """Return the budget from its settings. Hours or usd replace the default number of attempts; a target does not."""
-    unlimited = "attempts" not in given and ("hours" in given or "usd" in given)
-    return Budget(**given, **({"attempts": None} if unlimited else {}))
+    unlimited = "attempts" not in limits and ("hours" in limits or "usd" in limits)
+    return Budget(**limits, **({"attempts": None} if unlimited else {}))
 
 
 def _resolved(config: RunConfig) -> RunConfig:
@@ -145,9 +145,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are not None in the form of a config file: the limits are in the table `budget`."""
-    given = {key: value for key, value in options.items() if value is not None}
-    flat = {key: value for key, value in given.items() if key not in LIMITS}
-    budget = {key: value for key, value in given.items() if key in LIMITS}
+    settings = {key: value for key, value in options.items() if value is not None}
+    flat = {key: value for key, value in settings.items() if key not in LIMITS}
+    budget = {key: value for key, value in settings.items() if key in LIMITS}
     return flat | ({BUDGET: budget} if budget else {})
 
 

@@ -186,8 +186,8 @@ class TaskFile(_Strict):
             if self.check.rule != "product" or roles.get(name) == role:
                 continue
             known = _names(n for n, r in roles.items() if r is role) or "none"
-            said = f"{name} is no {role} argument" if name else "the rule product needs it"
-            raise _fault(f"check.{key}", f"{said}; the {role} arguments are {known}")
+            fault = f"{name} is no {role} argument" if name else "the rule product needs it"
+            raise _fault(f"check.{key}", f"{fault}; the {role} arguments are {known}")
         return self
 
     @model_validator(mode="after")
