@@ -16,7 +16,7 @@ def spent(history: History) -> Ending | None:
         reached = f"{reaches:.1%} of peak at attempt {best.number}"
         return Ending(StopReason.TARGET, f"target reached: {reached}")
     if budget.attempts is not None and history.answered >= budget.attempts:
-        return Ending(StopReason.ATTEMPTS, made(history))
+        return Ending(StopReason.ATTEMPTS, counts_in_words(history))
     if budget.hours is not None and history.active_s >= budget.hours * 3600:
         return Ending(StopReason.HOURS, f"{budget.hours:g} hours of active time spent")
     if budget.usd is not None and (history.usage.cost_usd or 0) >= budget.usd:
@@ -24,7 +24,7 @@ def spent(history: History) -> Ending | None:
     return None
 
 
-def made(history: History) -> str:
+def counts_in_words(history: History) -> str:
     """Return how many asks were answered and how many attempts made: `60 asks, 84 attempts (24 sweep trials)`."""
     swept = history.sweep_trials
     words = f"{_counted(history.answered, 'ask')}, {_counted(len(history.attempts), 'attempt')}"

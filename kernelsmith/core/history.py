@@ -102,7 +102,9 @@ class History:
     def provenance(self) -> Provenance:
         """Return the provenance of the latest figures: that of the run's start, updated by its `resume` events."""
         start = self.run.provenance
-        values: dict[str, Any] = {f.name: self.last_told(f.name) or getattr(start, f.name) for f in fields(Provenance)}
+        values: dict[str, Any] = {
+            f.name: self.resumed_value(f.name) or getattr(start, f.name) for f in fields(Provenance)
+        }
         return Provenance(**values)
 
     def remeasured(self, attempt: Attempt) -> Mapping[str, object] | None:
@@ -172,9 +174,9 @@ class History:
     @property
     def task_digest(self) -> str:
         """Return the digest of the task folder that the latest attempts were made for."""
-        return str(self.last_told("task_digest") or self.run.task_digest)
+        return str(self.resumed_value("task_digest") or self.run.task_digest)
 
-    def last_told(self, key: str) -> object:
+    def resumed_value(self, key: str) -> object:
         """Return the value under a key in the latest `resume` event that has this key, or None if no event has it."""
         resumed = (event.data for event in reversed(self.events) if event.kind is EventKind.RESUME)
         return next((data[key] for data in resumed if key in data), None)
@@ -186,7 +188,7 @@ class History:
         limits: dict[str, Any] = {key: value for data in extensions for key, value in data.items()}
         return replace(self.run.config.budget, **limits)
 
-    def deadly_judgings(self, ask_number: int, trial: int) -> int:
+    def judge_deaths(self, ask_number: int, trial: int) -> int:
         """Return how often the judge's process ended while it judged a trial of an ask."""
         deaths = (event for event in self.events if event.kind is EventKind.JUDGE_DIED)
         return sum(death.ask_number == ask_number and death.data.get("trial", 0) == trial for death in deaths)
