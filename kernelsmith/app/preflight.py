@@ -60,9 +60,10 @@ def require_memory(task: Task) -> None:
 
 
 def check_task(task: Task, *, harness_python: str | None) -> str:
-    """Make sure that a judge would accept a task: its sizes fit into memory, and its benchmark.py works.
+    """Check that a judge would accept a task; return why benchmark.py was not executed, or an empty string if it was.
 
-    Returns why benchmark.py was not executed (no interpreter with numpy), or an empty string if it was.
+    The check covers the memory for every case, and calls the functions of benchmark.py. It needs an interpreter with
+    numpy.
 
     Raises:
         TaskError: if a file of the task is at fault or a case takes too much memory; the line is the judge's own.

@@ -175,7 +175,7 @@ TrustRun = Annotated[
 
 
 def repeated(db: str | None) -> str:
-    """Return ` --db DB`, which a suggested command needs to read the same log, or an empty string for the default log.
+    """Return the text ` --db DB`, which a suggested command needs for the same log, or an empty string for the default.
 
     `db` is the value of the option `--db`.
     """

@@ -141,10 +141,11 @@ class History:
         return next((a for a in self.attempts if a.candidate and a.candidate.digest == digest), None)
 
     def line_of(self, ask: Ask, proposal: Proposal, *, number: int) -> int:
-        """Return the number of the line of a new attempt with this `number`.
+        """Return the number of the line that a new attempt belongs to: its parent's line, or `number`, its own number,
+        if it begins a line.
 
-        It is the parent's line, or `number` itself if there is no parent. A stance of BEGINS_A_LINE also gives a new
-        line, unless the parent has the same stance.
+        An attempt without a parent begins a line. So does one whose stance is in BEGINS_A_LINE, unless its parent has
+        the same stance.
         """
         parent = self.attempt(proposal.parent) if proposal.parent is not None else None
         stance = ask.directive.stance

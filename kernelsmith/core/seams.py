@@ -47,7 +47,7 @@ class Receipt:
 
 
 class Session(Protocol):
-    """A run that is open in this process.
+    """A run that is open in this process: makes asks, judges answers and records both.
 
     Every method raises LogError if the log cannot be read or written. What a method wrote is on disk when it returns.
     """
@@ -69,7 +69,7 @@ class Session(Protocol):
         ...
 
     def answer(self, ask: Ask, proposal: Proposal) -> None:
-        """Judge every trial of a proposal that has no verdict yet, and record each verdict.
+        """Judge every trial of a proposal that has no verdict yet, and record the verdicts as attempts of the ask.
 
         Raises:
             HarnessError: if the harness failed; the ask stays open.

@@ -67,7 +67,7 @@ def _keys(model: type[BaseModel], table: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _wanted(location: Location) -> str:
-    """Return the allowed values of the innermost key of the schema that a location leads to."""
+    """Return the allowed values, in words, of the key that a location (keys and list indexes from the top) leads to."""
     names = [part for part in location if isinstance(part, str)]
     model: type[BaseModel] | None = TaskFile
     wanted = ""
@@ -80,7 +80,7 @@ def _wanted(location: Location) -> str:
 
 
 def _model_at(location: Location) -> type[BaseModel]:
-    """Return the table of the schema at a location of the file."""
+    """Return the pydantic model of the table that a location (keys and list indexes from the top) leads to."""
     model: type[BaseModel] = TaskFile
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
@@ -89,7 +89,7 @@ def _model_at(location: Location) -> type[BaseModel]:
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the table of the schema that a field's annotation holds, or None for a plain value."""
+    """Return the pydantic model inside a field's annotation, as in `list[Model]`, or None for a plain value."""
     if parts := typing.get_args(annotation):
         return next((model for part in parts if (model := model_in(part))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -48,9 +48,9 @@ def _holds(table: Any, location: Location) -> bool:
 
 
 def _offset(statement: Sequence[str], location: Location) -> int:
-    """Return how many lines below its first line a statement holds the list element that a location names.
+    """Return how many lines below the first line of a statement the list element of a location begins.
 
-    0 where the statement is one line, or is not a list with one element a line.
+    0 if the location has no list index, or if the statement is not a list with one element per line.
     """
     index = next((part for part in reversed(location) if isinstance(part, int)), None)
     if index is None or not statement[0].rstrip().endswith("["):

@@ -16,7 +16,9 @@ CHECK_S = 120.0
 
 
 def require_working_benchmark(folder: Path, *, python: str | None) -> None:
-    """Let the harness call every function of a folder's benchmark.py once; `python` None means this interpreter.
+    """Check a task folder by letting the harness call the functions of its benchmark.py in a new process.
+
+    `python` is the interpreter of the harness; None means this one.
 
     Raises:
         TaskError: if the judge would refuse the folder, with the judge's own line.

@@ -45,7 +45,7 @@ def test_hours_or_dollars_take_the_place_of_the_default_number_of_attempts():
     assert configured(None, {"task": "t", "hours": 8.0, "attempts": 5}).budget == Budget(attempts=5, hours=8.0)
 
 
-def test_a_model_is_asked_where_one_is_named_and_the_tuner_otherwise():
+def test_the_proposer_is_the_model_if_one_is_named_and_else_the_tuner():
     assert configured(None, {"task": "t"}).proposer == "tuner"
     named = configured(None, {"task": "t", "model": "m", "base_url": "http://127.0.0.1:9/v1"})
     assert (named.proposer, named.base_url) == ("model", "http://127.0.0.1:9/v1")
@@ -74,7 +74,7 @@ def test_a_target_above_the_peak_is_refused_in_a_file_too(file_of):
         configured(path, {})
 
 
-def test_the_tuner_takes_another_rung_sooner_than_a_model_wherever_its_run_is_started():
+def test_the_default_plateau_of_the_tuner_is_shorter_than_that_of_a_model():
     assert configured(None, {"task": "t"}).plateau == 3
     assert configured(None, {"task": "t", "model": "m"}).plateau == RunConfig("t", "model").plateau
     assert configured(None, {"task": "t", "plateau": 5}).plateau == 5
@@ -87,7 +87,7 @@ def test_the_model_of_a_file_is_left_out_where_the_proposer_asks_none(file_of):
     assert not names_proposer(file_of('task = "t"\n'))
 
 
-def test_a_resumed_run_takes_limits_and_refuses_what_is_none():
+def test_resume_accepts_limits_and_refuses_other_settings():
     assert limits_given({"attempts": 3, "hours": None, "target": 0.5}) == {"attempts": 3, "target": 0.5}
     with pytest.raises(ConfigError, match="--usd"):
         limits_given({"usd": float("nan")})

@@ -113,7 +113,7 @@ def test_independent_rows_are_not_timed_on_rows_of_widely_different_magnitude(mi
         load_task(mine)
 
 
-def test_an_unknown_task_is_answered_with_those_there_are():
+def test_the_error_for_an_unknown_task_lists_the_known_tasks():
     with pytest.raises(TaskError, match="cpu_matmul"):
         find_task("cpu_matmull")
 

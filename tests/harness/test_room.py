@@ -21,7 +21,7 @@ TASK = tasks.load(SMALL)
 MIB = 1 << 20
 
 
-def test_the_line_names_the_case_what_it_takes_and_what_may_be_taken():
+def test_the_error_names_the_case_its_memory_and_the_limit():
     sizes = {"M": 1024, "N": 2048, "K": 512}
     task = replace(TASK, cases=(*TASK.cases, replace(TASK.cases[0], name="large", sizes=sizes)))
     peak = room.peak_bytes(task, task.cases[-1])
@@ -36,7 +36,7 @@ def test_the_line_names_the_case_what_it_takes_and_what_may_be_taken():
 
 
 @pytest.mark.parametrize("name", ["cpu_matmul", "small_matmul"])
-def test_the_agent_and_the_judge_expect_the_same(name):
+def test_the_agent_and_the_judge_estimate_the_same_memory(name):
     folder = SMALL if name == "small_matmul" else paths.tasks_folder() / name
     ours, theirs = load_task(folder), tasks.load(folder)
     for mine, judges in zip(ours.cases, theirs.cases, strict=True):

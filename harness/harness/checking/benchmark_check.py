@@ -46,7 +46,7 @@ FUNCTIONS = {
 
 
 def load(folder: Path) -> Task:
-    """Return the task of a folder once every function of its benchmark.py has returned what it must.
+    """Read a task folder, call the functions of its benchmark.py as a check, and return the task.
 
     The reference runs on the smallest case, tolerance and work on every case.
 
@@ -118,7 +118,9 @@ def _inputs(task: Task, case: Case, *, key: str) -> Arrays:
 
 
 def _try_independence(task: Task, case: Case, *, arrays: Arrays) -> None:
-    """Raise TaskFault unless every second row, the last row first, has the result that it has among all rows."""
+    """Check that the reference computes the same results for every second row, in reverse order, as for these rows
+    among all rows. Raises TaskFault if not.
+    """
     rows, size = np.arange(case.sizes[task.check.independent])[::-2], task.check.independent
     among_all = verify.cut_to(task, rows, arrays=task.reference(arrays))
     apart = _called(task, "reference", case, lambda: task.reference(verify.cut_to(task, rows, arrays=arrays)))
@@ -128,7 +130,9 @@ def _try_independence(task: Task, case: Case, *, arrays: Arrays) -> None:
 
 
 def _takes_rows_of_calls(task: Task, case: Case) -> bool:
-    """Return whether the reference accepts the joined rows of two calls; see Task.takes_rows_of_calls."""
+    """Return whether the reference, given the independent rows of two calls joined into one call, returns the joined
+    results of the two calls.
+    """
     calls = [_inputs(task, case, key=key * KEY_DIGITS) for key in "12"]
     expected = verify.joined(task, [task.reference(call) for call in calls])
     try:
@@ -194,7 +198,9 @@ def _shape_words(shapes: Shapes) -> str:
 
 
 def _called(task: Task, function: str, case: Case, work: Callable[[], T]) -> T:
-    """Return what a call of the author's code returns. Raises TaskFault if the code raises anything."""
+    """Return what `work` returns, a call of the function `function` of benchmark.py for a case. Raises TaskFault with
+    file and line if the call raises anything.
+    """
     try:
         return work()
     except TaskFault:
@@ -206,7 +212,9 @@ def _called(task: Task, function: str, case: Case, work: Callable[[], T]) -> T:
 
 
 def _returned(task: Task, function: str, case: Case, value: str, *, wanted: str = "") -> TaskFault:
-    """Return the fault of a function of benchmark.py that returned a wrong value, with the line of its definition."""
+    """Return the TaskFault for a function of benchmark.py that returned a wrong value for a case. `value` and `wanted`
+    are the returned and the right value in words.
+    """
     must = f"it must return {wanted or FUNCTIONS[function].returns}"
     return TaskFault(f"{_definition(task, function)}: {function} returns {value} in case {case.name}; {must}")
 
@@ -217,13 +225,17 @@ def _value(value: object) -> str:
 
 
 def _definition(task: Task, function: str) -> str:
-    """Return the file and the line of benchmark.py that begins a function; no line if another module defines it."""
+    """Return the line of benchmark.py that begins a function, in the form `benchmark.py:12`; without a number if
+    another file defines the function.
+    """
     code = getattr(getattr(task.benchmark, function), "__code__", None)
     return f"{FILE}:{code.co_firstlineno}" if code and Path(code.co_filename).name == FILE else FILE
 
 
 def _place(error: BaseException, *, otherwise: str = FILE) -> str:
-    """Return the file and the line of benchmark.py that raised an exception, or that called what raised it."""
+    """Return the line of benchmark.py that raised an exception, or that called the code which raised it, in the form
+    `benchmark.py:12`. Return `otherwise` if no line of benchmark.py took part.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     line = next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == FILE), None)
     return f"{FILE}:{line}" if line else otherwise

@@ -17,10 +17,10 @@ GROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "me
 
 
 def check(task: Task, *, free_bytes: int) -> None:
-    """Check that every case of a task fits into memory; `free_bytes` is the free memory.
+    """Check that judging every case of a task fits into the judge's share of the free memory, of `free_bytes` bytes.
 
     Raises:
-        TaskFault: if judging a case takes more than the judge's share of the free memory.
+        TaskFault: if a case takes more; the message names the case.
     """
     may_take = int(SHARE * free_bytes)
     for case in task.cases:

@@ -134,7 +134,7 @@ class _Compared:
     """Range of the magnitudes of small elements, in units of the scale."""
 
     def errors(self) -> Errors:
-        """Return the statistics of the errors."""
+        """Return the statistics of the errors of all elements of the output."""
         count, largest = self.relative.size, float(self.relative.max())
         rms = float(np.sqrt(np.mean(np.square(self.relative))))
         if self.dtype not in rounding.NARROW:
@@ -197,9 +197,8 @@ def _lengths(rows: Array) -> Floats:
 
 
 def judge_errors(name: str, errors: Errors, *, tolerance: Tolerance) -> WrongOutput | None:
-    """Compare the statistics of an output's errors with the tolerance, except the largest error.
-
-    Return None if all of them are within the tolerance.
+    """Compare the statistics of an output's errors with the tolerance, except the largest error. Return what is wrong,
+    or None.
     """
     cause = "something accumulates in lower precision"
     if not errors.rms <= tolerance.rms * (1 + SCATTERS * (2 * errors.count) ** -0.5):
@@ -296,7 +295,10 @@ def _pattern(wrong: WrongElements) -> str:
 
 
 def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
-    """Return a description of the marked indices, or an empty string if all are marked. `word` names them: `rows`."""
+    """Return which indices `hit` marks, in words such as `rows 0 to 15 of 64`, or an empty string if all are marked.
+
+    `word` names the indices: `rows` or `columns`.
+    """
     indices = np.flatnonzero(hit)
     if len(indices) == len(hit):
         return ""
