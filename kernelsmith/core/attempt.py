@@ -135,7 +135,7 @@ class Proposal:
         return ": ".join(part for part in (self.reason.words, self.said) if part) if self.reason else ""
 
     def of(self, trial: Trial) -> "Proposal":
-        """Return the proposal as an attempt of one trial records it: with that trial's candidate and without a sweep."""
+        """Return the proposal as the attempt of one trial records it: with that candidate and without a sweep."""
         return replace(self, candidate=trial.candidate, sweep=())
 
 

@@ -302,6 +302,8 @@ def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
     indices = np.flatnonzero(hit)
     if len(indices) == len(hit):
         return ""
+    if len(indices) == 1:
+        return f"{word.removesuffix('s')} {indices[0]} of {len(hit)}"
     if indices[-1] - indices[0] + 1 == len(indices):
         return f"{word} {indices[0]} to {indices[-1]} of {len(hit)}"
     for period in (2, 4, 8, 16, 32, 64):
