@@ -63,17 +63,24 @@ def check_task(task: Task, *, harness_python: str | None) -> str:
     """Check that a judge would accept a task; return why benchmark.py was not executed, or an empty string if it was.
 
     The check covers the memory for every case, and calls the functions of benchmark.py. It needs an interpreter with
-    numpy.
+    numpy. The copy of a task that a run's log keeps is never executed, because its code may come from another machine.
 
     Raises:
         TaskError: if a file of the task is at fault or a case takes too much memory; the line is the judge's own.
         HarnessError: if the check itself failed.
     """
     require_memory(task)
+    if _is_copy_of_a_log(task):
+        return "benchmark.py was not checked: this folder is a log's copy of a task, whose code `tasks` does not run"
     if lack := interpreter.missing(harness_python, ("numpy",)):
         return f"benchmark.py was not checked: {lack.line}"
     require_working_benchmark(task.folder, python=harness_python)
     return ""
+
+
+def _is_copy_of_a_log(task: Task) -> bool:
+    """Return whether a task folder was written from a log: app/task_source.py names its parent after the digest."""
+    return task.folder.parent.name == task.digest[:16]
 
 
 def needed_by(task: Task) -> tuple[str, ...]:
