@@ -9,7 +9,9 @@
     │   ├── MachineRefusal    this machine cannot judge now: no compiler or sandbox, or its GPU is in use
     │   └── JudgeDied         the judge's process ended in the middle of a request
     ├── LogError              the attempt log could not be read or written
-    └── Exhausted             a proposer has no more candidates; this ends a run, which `resume` may continue
+    │   └── LogReplaced       the log's file was deleted or replaced while a run wrote to it
+    ├── Exhausted             a proposer has no more candidates; this ends a run, which `resume` may continue
+    └── Stopped               the user asked to stop while a proposer waited; this pauses a run
 
 A kernel that is wrong, slow or crashes is not an error: it gets a `Verdict`.
 """
@@ -53,6 +55,14 @@ class JudgeDied(HarnessError):
 
 class LogError(KernelsmithError):
     """The attempt log could not be read or written; attempts that were already in it are not lost."""
+
+
+class LogReplaced(LogError):
+    """The attempt log's file was deleted or replaced while a run wrote to it; what the run recorded is lost with it."""
+
+
+class Stopped(KernelsmithError):
+    """The user asked to stop while a proposer waited to ask its endpoint again; the ask stays open for `resume`."""
 
 
 class Exhausted(KernelsmithError):

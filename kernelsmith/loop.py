@@ -1,8 +1,8 @@
-"""The loop: ask, propose, judge, write down, until the budget ends. Read this file first.
+"""The search loop: ask, propose, judge and record until the budget ends. Read this file first.
 
-`optimize` sees a session and a proposer and nothing else. app/session.py asks, judges and writes down; every step is in
-the log before the next one starts, so a killed run goes on where it stopped. The rules below `optimize` say what a
-session writes down; they are pure functions.
+`optimize` knows only the protocols of a session and a proposer. The session (app/session.py) judges and records: each
+step is in the log before the next one starts, so a killed run goes on where it stopped. The functions below `optimize`
+decide what a session records; they are pure.
 """
 
 from datetime import datetime
@@ -13,21 +13,21 @@ from kernelsmith.core.history import History
 from kernelsmith.core.run import Event, EventKind, StopReason
 from kernelsmith.core.seams import Proposer, Session
 from kernelsmith.core.verdict import Status, Verdict
-from kernelsmith.errors import Exhausted
+from kernelsmith.errors import Exhausted, Stopped
 from kernelsmith.search.plateau import begins_a_rung, idle
 
 MAX_DEATHS = 2
-"""A candidate whose judging ended this often in the death of the judge is recorded as crashed."""
+"""A candidate is recorded as crashed once the judge's process has ended this often while it judged the candidate."""
 
 
 def optimize(session: Session, proposer: Proposer) -> History:
-    """Try kernels until the budget ends or the user stops; return the history as it then stands.
+    """Try kernels until the budget ends, the proposer is exhausted or the user stops; return the run's history.
 
     Raises:
-        UsageError: a proposer found a fault that the user can fix.
-        ModelError: the endpoint failed for good; what was paid for is kept and `resume` goes on.
-        HarnessError: the harness failed; likewise.
-        LogError: the log could not be written; what was written before stays.
+        UsageError: if a proposer found a fault that the user can fix.
+        ModelError: if the endpoint failed for good. Paid replies are in the log, and `resume` goes on.
+        HarnessError: if the harness failed. The ask stays open, and `resume` goes on.
+        LogError: if the log could not be written. Everything recorded before is kept.
     """
     while (ending := spent(session.history())) is None and not session.stopped():
         ask = session.ask()
@@ -36,6 +36,8 @@ def optimize(session: Session, proposer: Proposer) -> History:
         except Exhausted as exhausted:
             session.note(EventKind.EXHAUSTED, ask, limit=StopReason.EXHAUSTED, reason=str(exhausted))
             return session.history()
+        except Stopped:
+            break
         session.answer(ask, proposal)
     if ending:
         session.note(EventKind.ENDED, limit=ending.limit, reason=ending.words)
@@ -45,10 +47,14 @@ def optimize(session: Session, proposer: Proposer) -> History:
 
 
 def steps_to(directive: Directive, history: History, *, number: int, at: datetime) -> list[Event]:
-    """Return the events that lead to a new ask: a plateau that was reached, and a stance that changes."""
+    """Return the events to record with a new ask: a plateau if one was reached, and a rung if the stance changes.
+
+    `number` is the ask's number and `at` the time in UTC. An earlier ask that was made from the same attempts has
+    recorded the plateau already.
+    """
     events, last = [], history.asks[-1] if history.asks else None
-    is_first_of_this_view = last is None or last.seen < history.highest_attempt
-    if begins_a_rung(history) and is_first_of_this_view:
+    sees_new_attempts = last is None or last.seen < history.highest_attempt
+    if begins_a_rung(history) and sees_new_attempts:
         events.append(Event(EventKind.PLATEAU, at, number, {"attempts": len(idle(history))}))
     before = last.directive.stance if last else None
     if directive.stance is not before:
@@ -58,7 +64,11 @@ def steps_to(directive: Directive, history: History, *, number: int, at: datetim
 
 
 def verdict_without_judging(history: History, ask: Ask, trial: Trial) -> Verdict | None:
-    """Return the verdict on a candidate that the harness need not see; None where it must be judged."""
+    """Return the verdict on a trial whose candidate was judged before or killed the judge; None for any other trial.
+
+    A candidate equal to that of an earlier attempt is rejected. A candidate is crashed if the judge's process has ended
+    MAX_DEATHS times while it judged the candidate.
+    """
     if twin := history.identical(trial.candidate.digest):
         return Verdict(Status.REJECTED, f"identical to {twin.number}, which is {twin.verdict.status}")
     if history.judge_deaths(ask.number, trial.number) >= MAX_DEATHS:
@@ -67,12 +77,15 @@ def verdict_without_judging(history: History, ask: Ask, trial: Trial) -> Verdict
 
 
 def verdict_on_nothing(proposal: Proposal) -> Verdict:
-    """Return the verdict on a proposal without a candidate."""
+    """Return the verdict on a proposal without a candidate: `no_candidate`, with the proposal's reason as detail."""
     return Verdict(Status.NO_CANDIDATE, proposal.why_empty)
 
 
 def consequences_of(attempt: Attempt, at: datetime) -> list[Event]:
-    """Return the events that follow from an attempt."""
+    """Return the events to record with an attempt: a promotion, a refusal (no candidate), or none.
+
+    `at` is the time of the events in UTC.
+    """
     verdict = attempt.verdict
     if verdict.promotion:
         return [

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from kernelsmith.app.preflight import open_harness, require_machine
@@ -14,6 +13,7 @@ from kernelsmith.core.run import CALIBRATION_S, Device
 from kernelsmith.core.seams import OnProgress
 from kernelsmith.core.task import Task
 from kernelsmith.core.task_folder import find_task
+from kernelsmith.core.temporary import temporary_folder
 from kernelsmith.errors import UsageError
 from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.log.reader import open_reader
@@ -56,10 +56,10 @@ def harness_for(
     steps of the judge's work.
     """
     with (
-        TemporaryDirectory(prefix="kernelsmith-") as folder,
+        temporary_folder() as folder,
         HarnessProcess(
             task,
-            folder=Path(folder),
+            folder=folder,
             calibration_s=machine.calibration_s,
             trust_candidates=machine.trust_candidates,
             isolation_at_most=machine.isolation_at_most,

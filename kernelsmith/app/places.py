@@ -1,10 +1,10 @@
-"""Where a command's log is."""
+"""Choose the database of a command."""
 
 from pathlib import Path
 
 from kernelsmith import paths
 
 
-def database(given: str | Path | None) -> str | Path:
-    """Return the given database, or the file that holds all runs started from the working directory."""
-    return given or paths.default_database()
+def database(option: str | Path | None) -> str | Path:
+    """Return the database that `--db` names; without the option, `runs/attempts.db` in the working directory."""
+    return option or paths.default_database()

@@ -13,6 +13,7 @@ from kernelsmith.core.run import Run, RunConfig
 from kernelsmith.core.seams import Proposer
 from kernelsmith.core.task import Task
 from kernelsmith.errors import ConfigError, ModelError, UsageError
+from kernelsmith.llm.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from kernelsmith.log.store import Store
@@ -36,8 +37,11 @@ class Spec(Protocol):
         """
         ...
 
-    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
-        """Return the proposer of a run that `log` holds. Raises UsageError if the proposer lacks something."""
+    def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
+        """Return the proposer of a run that `log` holds. Raises UsageError if the proposer lacks something.
+
+        `retry_policy` says how a failing endpoint is asked again; proposers that ask no model ignore it.
+        """
         ...
 
 
@@ -75,11 +79,12 @@ class ModelSpec:
         if config.base_url:
             _reach(config.base_url)
 
-    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
         """Return the model proposer of a run. Replies that the run has recorded are not requested again."""
         from kernelsmith.propose.model import model_proposer
 
-        proposer = model_proposer(task, log.history(run), exchanges=log.exchanges_of(run), environ=os.environ)
+        history, exchanges = log.history(run), log.exchanges_of(run)
+        proposer = model_proposer(task, history, exchanges=exchanges, environ=os.environ, retry_policy=retry_policy)
         return _after_opening(run, task, proposer)
 
 
@@ -97,7 +102,7 @@ class TunerSpec:
         _refuse_usd(config)
         Tuner(task, seed=config.seed)
 
-    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
         """Return the tuner for a task with the run's seed; attempt 0 comes from the skeleton or the user's kernel."""
         from kernelsmith.propose.tuner import Tuner
 
@@ -129,7 +134,7 @@ class FolderSpec:
                 "there first, and use `kernelsmith resume RUN` after you add more"
             )
 
-    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
         """Return the folder proposer; attempt 0 comes from the skeleton or the user's kernel."""
         from kernelsmith.propose.folder import FolderProposer
 
@@ -156,7 +161,7 @@ class ReplaySpec:
         _refuse_usd(config)
         self._proposer(log)
 
-    def build(self, run: Run, task: Task, log: "Store") -> Proposer:
+    def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
         """Return the replay proposer; its first candidate is attempt 0 of the recorded run."""
         return self._proposer(log)
 

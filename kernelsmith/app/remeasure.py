@@ -5,6 +5,7 @@ from datetime import datetime
 
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.history import History
+from kernelsmith.core.result import result_of
 from kernelsmith.core.run import Event, EventKind, Run
 from kernelsmith.core.seams import Harness
 from kernelsmith.core.verdict import Measurement, Verdict
@@ -31,7 +32,7 @@ def measure_again(
     if best is None or best.candidate is None or _is_comparable(history.measured_under(best), present):
         return
     say(f"attempt {best.number} is measured again: {_changed(history.measured_under(best), present)} changed")
-    verdict = harness.submit(best.candidate, None).result()
+    verdict = result_of(harness.submit(best.candidate, None))
     data = {"attempt": best.number, **present, **_times(best, verdict, run)}
     store.note(run, Event(EventKind.REMEASURED, now(), best.ask_number, data))
 

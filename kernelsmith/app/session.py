@@ -1,7 +1,7 @@
-"""A run that is open in this process: its lock, its harness, its observers. It implements core.seams.Session.
+"""Hold a run open in this process, with the run's lock, harness and observer: the implementation of core.seams.Session.
 
-A session is a context manager. Inside it, every step is written down before the next one begins; what goes wrong is
-written down too, and the exception says how to go on.
+A session is a context manager. Within its block each step is recorded in the log before the next one begins. An
+exception that leaves the block is recorded too, and its message says how to go on with the run.
 """
 
 from collections.abc import Callable
@@ -17,34 +17,44 @@ from kernelsmith.app.remeasure import measure_again
 from kernelsmith.core.attempt import Ask, Attempt, Origin, Proposal, Trial
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import History
+from kernelsmith.core.result import result_of
 from kernelsmith.core.run import Event, EventKind, Run, StopReason
 from kernelsmith.core.seams import Harness, Observer, Proposer, Receipt, ReceiptState, Strategy
 from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Verdict
-from kernelsmith.errors import HarnessError, JudgeDied, KernelsmithError, LogError, TaskError, UsageError
+from kernelsmith.errors import (
+    HarnessError,
+    JudgeDied,
+    KernelsmithError,
+    LogError,
+    LogReplaced,
+    TaskError,
+    UsageError,
+)
 from kernelsmith.judge_client.harness import HarnessProcess
+from kernelsmith.llm.retry import RetryPolicy, interruptible_sleep
 from kernelsmith.log.store import Store
 from kernelsmith.propose.lookahead import Lookahead
 from kernelsmith.search import Ladder
 
 
 class SilentObserver:
-    """An observer that shows nothing."""
+    """An observer that ignores every call: for runs that are started from Python without a view."""
 
     def history(self, history: History) -> None:
-        """Show nothing."""
+        """Ignore a new history of the run."""
 
     def asked(self, ask: Ask) -> None:
-        """Show nothing."""
+        """Ignore a new ask."""
 
     def attempted(self, attempt: Attempt) -> None:
-        """Show nothing."""
+        """Ignore a recorded attempt."""
 
     def stage(self, stage: str, step: str = "") -> None:
-        """Show nothing."""
+        """Ignore a stage of the harness or of a wait."""
 
     def say(self, text: str) -> None:
-        """Show nothing."""
+        """Ignore a line for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +62,33 @@ class SessionInputs:
     """Everything that a session needs to open a run."""
 
     store: Store
-    """The session closes it."""
+    """The log, open for writing; the session closes it."""
     run: Run
     task: Task
-    """As the log keeps it."""
+    """The task, loaded from the files that the log keeps."""
     events: tuple[Event, ...]
-    """Written down once the harness is open: what could not be opened has neither started nor gone on."""
+    """Events such as `started` or `resume`, to be recorded once the harness is open and not before."""
     resume_command: str
-    """How a user goes on with the run."""
+    """The command line that goes on with the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionParts:
-    """Parts that replace those which the run's config names."""
+    """Strategy, proposer and harness that a session uses instead of those that the run's config names."""
 
     strategy: Strategy | None = None
-    """None = the plateau ladder."""
+    """The strategy; None selects the plateau ladder."""
     proposer: Proposer | None = None
-    """None = the config's `proposer`."""
+    """The proposer; None selects the proposer that the config names."""
     harness: AbstractContextManager[Harness] | None = None
-    """None = the judge of this machine."""
+    """The harness; None starts a judge process on this machine."""
 
 
 class Session:
-    """An open run; a context manager. `run` searches until the budget ends."""
+    """A run that is open in this process; a context manager. `run` searches until the budget ends.
+
+    `stopped` returns True once the user has asked to stop. `now` returns the time in UTC.
+    """
 
     def __init__(
         self,
@@ -96,7 +109,7 @@ class Session:
         self._stack = ExitStack()
         self._is_held = False
         self._since: dict[int, datetime] = {}
-        """When each open ask was handed out, UTC."""
+        """Start of the attempt in flight of each open ask, UTC, by ask number."""
 
     # --- the context ---
 
@@ -109,11 +122,11 @@ class Session:
         return self
 
     def _open(self) -> None:
-        """Take the lock, start the harness, write down what begins.
+        """Take the run's lock, start the harness, and record that the run starts or goes on.
 
         Raises:
-            UsageError: another process works on the run, or the machine lacks something.
-            HarnessError: the harness does not open.
+            UsageError: if another process works on the run, or the machine lacks something.
+            HarnessError: if the harness does not start or cannot calibrate.
         """
         self._stack.callback(self._store.close)
         self._stack.enter_context(self._store.hold(self._run))
@@ -124,22 +137,24 @@ class Session:
         opened = Event(EventKind.OPENED, self._now(), data=asdict(device))
         self._store.note_all(self._run, (*self._opening.events, opened))
         measure_again(self._store, self._run, self._harness, now=self._now, say=self._observer.say)
-        self._proposer, self._foresee = self._answering()
+        self._proposer, self._foresee = self._proposer_and_lookahead()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error and self._is_held:  # what another process holds is not ours to write to
-                self._tell(error)
+            if error and self._is_held:  # without the lock, another process writes to this run
+                self._explain(error)
         finally:
             self._stack.close()
 
-    def _tell(self, error: BaseException) -> None:
-        """Write a fault down, and say how to go on."""
+    def _explain(self, error: BaseException) -> None:
+        """Record an exception in the log, and add to its message how to go on with the run."""
         way_on = f"go on with `{self._opening.resume_command}`"
         if isinstance(error, TaskError):
             way_on += " (with --task-from-disk after you have changed the task's folder)"
+        if isinstance(error, LogReplaced):
+            return
         if isinstance(error, KernelsmithError):
             self._note_trouble(error)
             error.args = (f"{error}; nothing is lost, {way_on}",)
@@ -155,48 +170,62 @@ class Session:
             trust_candidates=config.trust_candidates,
             python=config.harness_python,
             device=config.device,
+            holder=f"run {self._run.name}",
             on_progress=self._observer.stage,
         )
 
-    def _answering(self) -> tuple[Proposer, Lookahead | None]:
-        """Return the proposer, and what builds ahead where asking ahead costs nothing."""
+    def _proposer_and_lookahead(self) -> tuple[Proposer, Lookahead | None]:
+        """Return the run's proposer, and a lookahead that builds likely next candidates, or None.
+
+        There is no lookahead for a proposer whose answers are paid for, and for one that was passed in.
+        """
         if self._parts.proposer:
             return self._parts.proposer, None
         spec = spec_of(self._run.config.proposer)
-        proposer = spec.build(self._run, self._task, self._store)
+        proposer = spec.build(self._run, self._task, self._store, retry_policy=self._retry_policy())
         if spec.asks_a_model:
             return proposer, None
         return proposer, Lookahead(self._strategy, proposer, prepare=self._harness.prepare)
 
+    def _retry_policy(self) -> RetryPolicy:
+        """Return the retry policy whose waits end when the user asks to stop and are shown by the observer."""
+        stopped = self._stopped
+        return RetryPolicy(sleep=interruptible_sleep(stopped), stopped=stopped, on_progress=self._observer.stage)
+
     def _note_trouble(self, error: KernelsmithError) -> None:
-        """Write the fault down, unless the log itself is at fault."""
-        what = {"limit": StopReason.TROUBLE, "reason": f"{type(error).__name__}: {error}"}
+        """Record an error and the pause that it causes; do nothing if the log cannot be written."""
+        data = {"limit": StopReason.TROUBLE, "reason": f"{type(error).__name__}: {error}"}
         with suppress(LogError, UsageError):
             for kind in (EventKind.TROUBLE, EventKind.PAUSED):
-                self._store.note(self._run, Event(kind, self._now(), data=what))
+                self._store.note(self._run, Event(kind, self._now(), data=data))
 
     # --- core.seams.Session ---
 
+    @property
+    def resume_command(self) -> str:
+        """The command line that goes on with this run."""
+        return self._opening.resume_command
+
     def run(self) -> History:
-        """Search until the budget ends or the user stops; return the history as it then stands.
+        """Search until the budget ends, the proposer is exhausted or the user stops; return the run's history.
 
         Raises:
-            UsageError, ModelError, HarnessError, LogError: as loop.optimize says; the run is paused.
+            UsageError, ModelError, HarnessError, LogError: under the conditions of loop.optimize; the run is paused.
         """
         return loop.optimize(self, self._proposer)
 
     def history(self) -> History:
-        """Return the run as it stands."""
+        """Return the run's present history from the log, after the observer has shown it."""
         history = self._store.history(self._run)
         self._observer.history(history)
         return history
 
     def stopped(self) -> bool:
-        """Return whether the user asked to end after the attempt in flight."""
+        """Return whether the user has asked to stop after the attempt in flight."""
         return self._stopped()
 
     def ask(self) -> Ask:
-        """Return the oldest open ask; where none is open, write down the strategy's next one."""
+        """Return the oldest open ask. If no ask is open, record the strategy's next directive as a new ask."""
         history, at = self._store.history(self._run), self._now()
         ask = history.open_asks[0] if history.open_asks else self._new_ask(history, at)
         self._since.setdefault(ask.number, at)
@@ -204,13 +233,18 @@ class Session:
         return ask
 
     def prompt(self, ask: Ask) -> str:
-        """Return what a model is told for an ask."""
+        """Return the text of the prompt that a model would receive for an ask."""
         from kernelsmith.prompts.prompt import prompt_for
 
         return prompt_for(self._task, self._store.history(self._run).as_seen_by(ask), ask=ask).text
 
     def answer(self, ask: Ask, proposal: Proposal) -> None:
-        """Judge every trial of a proposal that has no verdict yet, and record each verdict."""
+        """Judge every trial of a proposal that has no verdict yet, and record each verdict.
+
+        Raises:
+            UsageError: if an earlier answer to the ask promised more trials than this proposal has.
+            HarnessError: if the harness failed. The ask stays open.
+        """
         made = {attempt.trial for attempt in self._store.history(self._run).trials_of(ask.number)}
         missing = [trial for trial in proposal.trials if trial.number not in made]
         if made and not missing:
@@ -224,10 +258,11 @@ class Session:
         return None
 
     def tell(self, ask: Ask, *, hypothesis: str, source: str, parent: int | None = None) -> Receipt:
-        """Answer an open ask with a source in the task's first language, judge it, and return what became of it.
+        """Answer an open ask with a source in the task's first language; judge it and return the attempt's numbers.
 
         Raises:
-            UsageError: the ask is not open, or the parent is no attempt of the run.
+            UsageError: if the ask is not open, or `parent` is no attempt of the run.
+            HarnessError: if the harness failed. The ask stays open.
         """
         history = self._store.history(self._run)
         if ask not in history.open_asks:
@@ -240,7 +275,7 @@ class Session:
         return Receipt(ask.number, attempt.trial, ReceiptState.JUDGED, attempt.number)
 
     def note(self, kind: EventKind, ask: Ask | None = None, **data: object) -> None:
-        """Write down an event."""
+        """Record an event in the log, with the time, the ask's number if an ask is given, and `data`."""
         self._store.note(self._run, Event(kind, self._now(), ask.number if ask else None, data))
 
     # --- steps ---
@@ -251,7 +286,10 @@ class Session:
         return self._store.ask(self._run, directive, *loop.steps_to(directive, history, number=number, at=at))
 
     def _verdict(self, ask: Ask, trial: Trial, proposal: Proposal) -> Verdict:
-        """Return the verdict on a trial; the harness is asked only where it must be."""
+        """Return the verdict on a trial, from the history if it decides the verdict, else from the harness.
+
+        While the judge works, the lookahead builds candidates that may come next.
+        """
         history = self._store.history(self._run)
         if known := loop.verdict_without_judging(history, ask, trial):
             return known
@@ -260,7 +298,7 @@ class Session:
             verdict = self._harness.submit(trial.candidate, history.opponent)
             if self._foresee:
                 self._foresee(history, ask, proposal.of(trial))
-            return verdict.result()
+            return result_of(verdict)
         except JudgeDied as death:
             self.note(EventKind.JUDGE_DIED, ask, trial=trial.number, reason=str(death))
             raise

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.kinds import DeviceKind
+from kernelsmith.core.result import result_of
 from kernelsmith.core.verdict import Duel, Status, Verdict
 from kernelsmith.judge_client.harness import HarnessProcess
 
@@ -138,7 +139,7 @@ def examine(
     by_name = {exploit.name: exploit for exploit in zoo}
     for exploit in zoo:
         begin = clock()
-        verdict = harness.submit(exploit.candidate, None).result()
+        verdict = result_of(harness.submit(exploit.candidate, None))
         got_through = verdict.passed and exploit.kind is CandidateKind.CHEAT
         duel = _confirmed_duel(harness, exploit, by_name) if got_through else None
         outcome = _outcome(exploit.kind, passed=verdict.passed, gains=got_through and _gains(duel))

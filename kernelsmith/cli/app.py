@@ -28,12 +28,13 @@ from kernelsmith.cli import (
     tasks,
     terminal,
 )
-from kernelsmith.errors import HarnessError, KernelsmithError, MachineRefusal
+from kernelsmith.cli.stop import INTERRUPTED
+from kernelsmith.errors import HarnessError, KernelsmithError, LogReplaced, MachineRefusal
 
 COLLECT_EVERY = 100_000
 """Number of new objects between two passes of Python's garbage collector; Python's default is 700."""
-DONE, FAILED, FIXABLE, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes; a shell expects 130 from a program that an interrupt ended."""
+DONE, FAILED, FIXABLE = 0, 1, 2
+"""Exit codes; stop.py has the exit code of an interrupt."""
 
 app = typer.Typer(
     name="kernelsmith",
@@ -85,12 +86,18 @@ def run_command(arguments: Sequence[str]) -> int:
         code = app(list(arguments), prog_name="kernelsmith", standalone_mode=False)
     except KernelsmithError as error:
         terminal.fault(str(error))
-        return FAILED if isinstance(error, HarnessError) and not isinstance(error, MachineRefusal) else FIXABLE
+        is_failure = isinstance(error, HarnessError | LogReplaced) and not isinstance(error, MachineRefusal)
+        return FAILED if is_failure else FIXABLE
     except typer.TyperException as error:
         terminal.fault(_parser_fault(error))
         return FIXABLE
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except SystemExit as end:
+        # Typer turns a closed stdout pipe (`kernelsmith replay RUN | head`) into exit 1, but no command has failed.
+        if isinstance(end.__context__, BrokenPipeError):
+            return DONE
+        raise
     return code if isinstance(code, int) else DONE
 
 

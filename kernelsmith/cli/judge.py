@@ -47,10 +47,11 @@ def judge(
 
 def _judge(harness: "HarnessProcess", candidate: "Candidate", device: "Device", *, reveal: bool, json: bool) -> bool:
     """Print the verdict on a candidate and return whether it passed; see options.Reveal for `reveal`."""
+    from kernelsmith.core.result import result_of
     from kernelsmith.report.checks_page import verdict_text
     from kernelsmith.report.model_checks import verdict_report
 
-    verdict = harness.judge_revealed(candidate) if reveal else harness.submit(candidate, None).result()
+    verdict = result_of(harness.submit_revealed(candidate) if reveal else harness.submit(candidate, None))
     report = verdict_report(verdict, device)
     terminal.result_json(report) if json else terminal.result(verdict_text(report))
     return verdict.passed

@@ -1,4 +1,4 @@
-"""The view of a run on a terminal: the run as it stands and what happens now, redrawn in place."""
+"""The view of a run on a terminal: budget, best and latest attempts, and what happens now, redrawn in place."""
 
 import time
 from types import TracebackType
@@ -8,25 +8,31 @@ from rich.live import Live
 from rich.text import Text
 
 from kernelsmith.core.attempt import Ask, Attempt
+from kernelsmith.core.duration import lasting
 from kernelsmith.core.history import History
-from kernelsmith.report import figures
-from kernelsmith.report.live_page import live_page
+from kernelsmith.core.seams import PROPOSING, WAITING
+from kernelsmith.report.live_page import Clocks, live_page
 from kernelsmith.report.model_live import LiveReport, live_report
 from kernelsmith.report.text import one_line
 
 REDRAWS_PER_S = 4.0
-"""Few: the view must not compete with the judge for the core beside the worker's."""
+"""Redraws a second. There are few, because drawing takes time on a core that the judge uses."""
 
 
 class LiveView:
-    """An observer for a terminal; a context manager, which gives the terminal back as it was."""
+    """An observer that draws on a terminal; a context manager that leaves the last drawing on the screen.
 
-    def __init__(self, console: Console, *, suffix: str = "") -> None:
+    `suffix` replaces the proposer in the title. `is_replay` leaves out the clocks of a run that goes on.
+    """
+
+    def __init__(self, console: Console, *, suffix: str = "", is_replay: bool = False) -> None:
         self._suffix = suffix
+        self._is_replay = is_replay
         self._report: LiveReport | None = None
         self._ask: Ask | None = None
         self._stage, self._detail = "", ""
-        self._since = time.monotonic()
+        self._began = self._stage_began = time.monotonic()
+        self._attempt_began: float | None = None
         self._live = Live(
             get_renderable=self.render, console=console, refresh_per_second=REDRAWS_PER_S, redirect_stdout=False
         )
@@ -36,48 +42,60 @@ class LiveView:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self._stage = ""
+        self._stage, self._attempt_began = "", None
         self._live.stop()
 
     def history(self, history: History) -> None:
-        """Show the run as it stands."""
+        """Show the run's budget, best and latest attempts."""
         self._report = live_report(history)
 
     def asked(self, ask: Ask) -> None:
-        """Show the next directive."""
+        """Show the ask's number, stance and reason, and start the clocks of its attempt."""
         self._ask = ask
-        self._begin("proposing")
+        self._attempt_began = time.monotonic()
+        self._begin(PROPOSING)
 
     def attempted(self, attempt: Attempt) -> None:
-        """Show nothing yet: the history that follows holds the attempt."""
+        """Stop the clock of the stage. The attempt appears with the history that the session hands over next."""
+        # The trials of a sweep follow one another without a new ask, and the time between two belongs to the later one.
+        self._attempt_began = time.monotonic()
         self._begin("")
 
     def stage(self, stage: str, step: str = "") -> None:
-        """Show what the harness does now; the clock of a stage goes on through its steps."""
-        if not step or stage != self._stage:
+        """Show what the harness or the proposer does now. The clock of a stage runs on while its steps change."""
+        if not step or stage != self._stage or stage == WAITING:
             self._begin(stage)
         self._detail = step
 
     def say(self, text: str) -> None:
-        """Show one line above the view."""
+        """Print a line for the user above the drawing."""
         self._live.console.print(Text(one_line(text)))
 
     def render(self) -> RenderableType:
-        """Return the view as it is to be drawn now."""
+        """Return what rich draws at this moment: the run, its clocks and the present stage."""
         if self._report is None:
-            return Text(one_line(self._doing() or f"opening {self._elapsed()}"))
-        return live_page(self._report, self._now(), suffix=self._suffix)
+            return Text(one_line(self._doing() or f"opening for {lasting(self._stage_s())}"))
+        return live_page(self._report, self._now(), suffix=self._suffix, clocks=self._clocks())
 
     def _begin(self, stage: str) -> None:
         self._stage, self._detail = stage, ""
-        self._since = time.monotonic()
+        self._stage_began = time.monotonic()
 
-    def _elapsed(self) -> str:
-        return figures.clock(time.monotonic() - self._since)
+    def _stage_s(self) -> float:
+        return time.monotonic() - self._stage_began
+
+    def _clocks(self) -> Clocks | None:
+        if self._is_replay:
+            return None
+        now = time.monotonic()
+        attempt_s = now - self._attempt_began if self._attempt_began is not None else 0.0
+        return Clocks(attempt_s=attempt_s, session_s=now - self._began)
 
     def _doing(self) -> str:
-        """Return the stage with its time and its step; empty between two stages."""
-        words = f"{self._stage} {self._elapsed()}" if self._stage else ""
+        """Return the stage, its step and how long it has lasted; an empty text between two stages."""
+        if self._stage == WAITING:
+            return f"{WAITING} {self._detail} · {lasting(self._stage_s())} so far"
+        words = f"{self._stage} for {lasting(self._stage_s())}" if self._stage else ""
         return f"{words} · {self._detail}" if self._detail else words
 
     def _now(self) -> Text:

@@ -1,19 +1,32 @@
-"""A run's last word on stdout, and its exit code."""
+"""Print how a run ended on stdout, and choose the exit code."""
 
 import typer
 
 from kernelsmith import invocation
 from kernelsmith.cli import terminal
 from kernelsmith.cli.options import repeated
+from kernelsmith.cli.stop import INTERRUPTED
 from kernelsmith.core.history import History
+from kernelsmith.core.run import StopReason
 from kernelsmith.report.model import summary_report
 from kernelsmith.report.summary import summary_text
 
 
-def tell(history: History, *, json: bool, db: str | None) -> None:
-    """Print the outcome. Raises typer.Exit(1) where no candidate has passed: the search found nothing."""
+def print_outcome(history: History, *, json: bool, db: str | None) -> None:
+    """Print the summary of a run, as text or as JSON. `db` is the option --db, which the next commands repeat.
+
+    Raises:
+        typer.Exit: with 130 if the user stopped the run, else with 1 if no candidate has passed.
+    """
     report = summary_report(history)
     text = summary_text(report, options=repeated(db), program=invocation.command_name(), width=terminal.width())
     terminal.result_json(report) if json else terminal.result(text)
+    exit_if_stopped(history)
     if history.incumbent is None:
         raise typer.Exit(1)
+
+
+def exit_if_stopped(history: History) -> None:
+    """Raise typer.Exit with code 130 if the user stopped the run before its budget was spent."""
+    if summary_report(history).outcome.limit is StopReason.USER:
+        raise typer.Exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""`kernelsmith replay`: a history played back, or its candidates judged again on this machine."""
+"""The command `kernelsmith replay`: play a run back, or judge its candidates again on this machine."""
 
 import sys
 import time
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from kernelsmith.core.history import History
 
 PLAY_S = 20.0
-"""A history of any length is played back in at most this time ..."""
+"""The most seconds that playing a run back takes on a terminal."""
 STEP_S = 0.25
-"""... and an attempt of a short one in this."""
+"""The most seconds for which one attempt is the newest on the screen."""
 MEASURE = typer.Option("--measure", metavar="best|improvements|all", help="Judge these candidates again, here and now.")
 
 
@@ -31,7 +31,7 @@ def replay(
 ) -> None:
     """Play a run back, attempt by attempt; no device is needed unless --measure is given.
 
-    What --measure judges is a run of its own, named RUN-replay-1. Exit code 1: what passed then does not pass now.
+    --measure judges the candidates in a new run, RUN-replay-1. Exit code 1: a candidate that passed then fails now.
     """
     from kernelsmith.app.reading import read_history, read_run
     from kernelsmith.propose.replay import selection_named
@@ -46,7 +46,7 @@ def replay(
 
 
 def _play(history: "History", *, db: str | None) -> None:
-    """Play back in the view that the run had on a terminal, elsewhere as a line an attempt."""
+    """Play a run back in the view of a running search if stdout is a terminal, else print a line for each attempt."""
     from kernelsmith.report.attempt_line import attempt_line
     from kernelsmith.report.model import summary_report
     from kernelsmith.report.model_attempt import attempt_row
@@ -68,7 +68,7 @@ def _play_live(history: "History") -> None:
     from kernelsmith.cli.live import LiveView
 
     step_s = min(STEP_S, PLAY_S / max(len(history.attempts), 1))
-    with LiveView(Console(), suffix="replay") as view:
+    with LiveView(Console(), suffix="replay", is_replay=True) as view:
         for count in range(len(history.attempts) + 1):
             view.history(replace(history, attempts=history.attempts[:count]))
             time.sleep(step_s)
@@ -77,18 +77,20 @@ def _play_live(history: "History") -> None:
 def _judge_again(run: str, selection: str, *, db: str | None, json: bool, **how: object) -> None:
     from kernelsmith.app.reading import read_history
     from kernelsmith.app.replay import judge_again
-    from kernelsmith.cli.view import watched
+    from kernelsmith.cli.outcome import exit_if_stopped
+    from kernelsmith.cli.view import say_how_to_stop, watched
     from kernelsmith.propose.replay import Selection
     from kernelsmith.report.model_replay import replay_report
     from kernelsmith.report.replay_page import replay_text
 
-    with (
-        watched() as (view, stop),
-        judge_again(run, Selection(selection), db=db, observer=view, stopped=stop, **how) as session,  # type: ignore[arg-type]
-    ):
-        now = session.run()
+    with watched() as (view, stop):
+        session = judge_again(run, Selection(selection), db=db, observer=view, stopped=stop, **how)  # type: ignore[arg-type]
+        say_how_to_stop(view, session.resume_command)
+        with session:
+            now = session.run()
     report = replay_report(read_history(run, db=db), now)
     terminal.result_json(report) if json else terminal.result(replay_text(report, width=terminal.width()))
+    exit_if_stopped(now)
     if report.lost:
         terminal.fault(f"passed when recorded, not now: {', '.join(map(str, report.lost))}")
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`kernelsmith resume`: goes on where a run stopped, and extends its budget."""
+"""The command `kernelsmith resume`: go on with a run where it stopped, and extend its budget."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ def resume(
 ) -> None:
     """Go on with a run that was paused, interrupted, or ended by its budget.
 
-    The limits given here are added to those the run has; the log says so.
+    The given limits are added to what the run was allowed before; the log records the extension.
     """
     from kernelsmith.app.resume import TaskChoice
     from kernelsmith.app.resume import resume as resumed
     from kernelsmith.app.settings import fraction
-    from kernelsmith.cli.outcome import tell
-    from kernelsmith.cli.view import watched
+    from kernelsmith.cli.outcome import print_outcome
+    from kernelsmith.cli.view import say_how_to_stop, watched
 
     more: dict[str, Any] = {"attempts": attempts, "hours": hours, "usd": usd, "harness_python": harness_python}
     with watched() as (view, stop):
@@ -39,6 +39,7 @@ def resume(
             target=fraction(target) if target is not None else None,
             **more,
         )
+        say_how_to_stop(view, session.resume_command)
         with session:
             history = session.run()
-    tell(history, json=json, db=db)
+    print_outcome(history, json=json, db=db)

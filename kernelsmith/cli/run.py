@@ -1,4 +1,4 @@
-"""`kernelsmith run`: searches for a faster kernel until the budget ends."""
+"""The command `kernelsmith run`: search for a faster kernel until the budget ends."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,8 +36,8 @@ def run(
     """
     from kernelsmith.app.settings import fraction, names_proposer
     from kernelsmith.app.start import start
-    from kernelsmith.cli.outcome import tell
-    from kernelsmith.cli.view import watched
+    from kernelsmith.cli.outcome import print_outcome
+    from kernelsmith.cli.view import say_how_to_stop, watched
 
     settings: dict[str, Any] = {
         "config": config,
@@ -58,15 +58,16 @@ def run(
         _selftest(task, settings)
     with watched() as (view, stop):
         session = start(task, db=db, name=name, observer=view, stopped=stop, **settings)
+        say_how_to_stop(view, session.resume_command)
         if not (proposer or model or names_proposer(config)):
             view.say(NO_MODEL)
         with session:
             history = session.run()
-    tell(history, json=json, db=db)
+    print_outcome(history, json=json, db=db)
 
 
 def _selftest(task: str | None, settings: Mapping[str, Any]) -> None:
-    """Judge the candidates that cheat on the device of the task. Raises UsageError: a guard is missing."""
+    """Judge the candidates that cheat on the task's kind of device. Raises UsageError if a verdict is wrong."""
     from kernelsmith.app.judging import JudgeSettings
     from kernelsmith.app.settings import configured
     from kernelsmith.cli.selftest import require

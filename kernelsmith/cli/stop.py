@@ -1,4 +1,4 @@
-"""What an interrupt means: the first ends the run after the attempt in flight, the second ends it at once."""
+"""Stop a run on Ctrl-C or SIGTERM: the first signal after the attempt in flight, the second one at once."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,31 +6,39 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what batch systems send some seconds before they kill."""
+"""Ctrl-C, and the signal that batch systems send some seconds before they kill a process."""
+INTERRUPTED = 130
+"""Exit code of a command that one of these signals ended: 128 and the number of SIGINT, as shells expect."""
 
 
 class StopRequest:
-    """Whether the user asked to stop; `stopped` of a session."""
+    """Whether the user has asked to stop a run, by Ctrl-C or SIGTERM. The session calls the object to find out.
+
+    `announce` receives one line for the user when the first signal arrives.
+    """
 
     def __init__(self, announce: Callable[[str], None]) -> None:
         self._announce = announce
-        self._asked = False
+        self._is_requested = False
 
     def __call__(self) -> bool:
-        """True once the user asked to end after the attempt in flight."""
-        return self._asked
+        """Return True once Ctrl-C or SIGTERM has arrived."""
+        return self._is_requested
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The first signal asks; the second raises KeyboardInterrupt, which ends waiting of any kind."""
-        if self._asked:
+        """Note the first signal as a request; raise KeyboardInterrupt on each later one, which ends any wait."""
+        if self._is_requested:
             raise KeyboardInterrupt
-        self._asked = True
+        self._is_requested = True
         self._announce("stopping after the attempt in flight; interrupt again to stop at once")
 
 
 @contextmanager
 def stoppable(announce: Callable[[str], None]) -> Iterator[StopRequest]:
-    """Signals are answered by a Stop within this block, and as before behind it. Main thread only."""
+    """Handle the signals with a StopRequest within a block, and restore the earlier handlers after the block.
+
+    Python allows this in the main thread only.
+    """
     stop = StopRequest(announce)
     before = {number: signal.signal(number, stop.on_signal) for number in SIGNALS}
     try:

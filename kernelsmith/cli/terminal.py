@@ -1,6 +1,6 @@
-"""What goes to a terminal: results to stdout, progress and faults to stderr, nobody's control characters to either.
+"""Print results to stdout, and progress and faults to stderr, with control characters of other authors made harmless.
 
-It knows nothing of runs or attempts.
+Models, candidates and endpoints write parts of these texts. This module knows nothing of runs or attempts.
 """
 
 import shutil
@@ -11,17 +11,18 @@ from typing import Any
 import typer
 
 from kernelsmith.core import caps
+from kernelsmith.core.seams import WAITING
 
 
 def result(text: str) -> None:
-    """Print a result on stdout: its lines as they are, and nobody's control characters."""
+    """Print a result of one or more lines on stdout, with control characters replaced by visible ones."""
     from kernelsmith.report.text import visible
 
     typer.echo("\n".join(visible(line.expandtabs()) for line in text.split("\n")))
 
 
 def result_json(report: Any) -> None:
-    """Print a report as one JSON document on stdout; NaN, which readers could not parse, is null."""
+    """Print a report as one JSON document on stdout; NaN becomes null, because JSON has no NaN."""
     # The standard library indents in Python: 0.5 to 1.6 s for a run of 5,000 attempts.
     from pydantic_core import to_json
 
@@ -31,7 +32,10 @@ def result_json(report: Any) -> None:
 
 
 def _json_escaped(text: str) -> str:
-    """Return what JSON may hold as it is and a terminal must not, escaped: DEL, C1 controls, marks that turn a line."""
+    """Return a JSON text with unprintable characters escaped.
+
+    JSON allows DEL, C1 controls and marks that reverse a line, which a terminal would obey.
+    """
     if text.isascii() and "\x7f" not in text:
         return text  # JSON itself has escaped every other control character
     return "\n".join(line if line.isprintable() else _json_line_escaped(line) for line in text.split("\n"))
@@ -44,7 +48,7 @@ def _json_line_escaped(line: str) -> str:
 
 
 def progress(text: str) -> None:
-    """Print one line of progress on stderr; its spaces stay. Progress that nobody reads any more is dropped."""
+    """Print one line of progress on stderr, with its spaces kept; print nothing if stderr is a closed pipe."""
     from kernelsmith.report.text import visible
 
     with suppress(BrokenPipeError):
@@ -52,24 +56,27 @@ def progress(text: str) -> None:
 
 
 def stage(stage: str, step: str) -> None:
-    """Print one line for a stage of the judge's work, or for a step of a long one."""
-    progress(f"{stage}: {step}" if step else stage)
+    """Print one line for a stage of the judge's work, for a step of a long stage, or for a wait.
+
+    The step of a wait reads on from the word `waiting`.
+    """
+    progress(f"{stage}{' ' if stage == WAITING else ': '}{step}" if step else stage)
 
 
 def fault(text: str) -> None:
-    """Print the one line that an error is, on stderr."""
+    """Print an error's message on stderr, as one line that begins with the program's name."""
     from kernelsmith.report.text import one_line
 
     progress(f"kernelsmith: {one_line(text)}")
 
 
 def width() -> int | None:
-    """Return the columns of the terminal that the result goes to; None for a file or a pipe, which get everything."""
+    """Return the number of columns of the terminal at stdout, or None if stdout is a file or a pipe of any width."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def survive_any_encoding() -> None:
-    """Let a terminal that cannot show a character show a question mark instead of a traceback."""
+    """Make stdout and stderr print a question mark for each character that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""What is shown of a run while it goes on, and what an interrupt does to it."""
+"""Choose the view of a run that goes on, a drawing or lines, and handle interrupts while the view is open."""
 
 import sys
 from collections.abc import Iterator
@@ -11,13 +11,22 @@ from kernelsmith.core.seams import Observer
 
 @contextmanager
 def watched() -> Iterator[tuple[Observer, StopRequest]]:
-    """Hold the view of a run, and what tells whether the user asked to stop. Main thread only."""
+    """Open the view of a run, and yield it with the object that says whether the user asked to stop.
+
+    Only the main thread can use this, because it handles signals.
+    """
     with _view() as view, stoppable(view.say) as stop:
         yield view, stop
 
 
+def say_how_to_stop(view: Observer, resume_command: str) -> None:
+    """Print one line in the view: which keys stop the run, and which command goes on with the run afterwards."""
+    view.say(f"Ctrl-C stops after the attempt in flight, a second Ctrl-C at once; go on with `{resume_command}`")
+
+
 @contextmanager
 def _view() -> Iterator[Observer]:
+    """Yield a view that draws if stderr is a terminal, else a view that prints lines."""
     if not sys.stderr.isatty():
         yield LineView()
         return

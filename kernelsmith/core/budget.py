@@ -18,7 +18,7 @@ def spent(history: History) -> Ending | None:
     if budget.attempts is not None and history.answered >= budget.attempts:
         return Ending(StopReason.ATTEMPTS, counts_in_words(history))
     if budget.hours is not None and history.active_s >= budget.hours * 3600:
-        return Ending(StopReason.HOURS, f"{budget.hours:g} hours of active time spent")
+        return Ending(StopReason.HOURS, f"{budget.hours:g} hours of working time spent")
     if budget.usd is not None and (history.usage.cost_usd or 0) >= budget.usd:
         return Ending(StopReason.USD, f"{budget.usd:g} USD spent")
     return None

@@ -67,6 +67,11 @@ def facts() -> Mapping[str, Any]:
     return tomllib.loads((paths.harness_folder() / "contract.toml").read_text(encoding="utf-8"))
 
 
+def temporary_prefix() -> str:
+    """Return the start of the name of every folder that either program makes in the temporary directory."""
+    return str(facts()["temporary"]["prefix"])
+
+
 def timing_policy() -> Mapping[str, object]:
     """Return the margins, durations and sample counts that decide a score, as nested tables that JSON can hold."""
     policy: Mapping[str, object] = facts()["timing"]

@@ -24,6 +24,13 @@ from kernelsmith.core.verdict import Verdict
 
 OnProgress = Callable[[str, str], None]
 """A function that receives a stage of the harness's work and a step of it; the step is empty when a stage begins."""
+PROPOSING = "proposing"
+"""The stage in which a proposer answers an ask."""
+WAITING = "waiting"
+"""The stage in which a run waits for a device that another process holds, or for an endpoint that fails.
+
+Its step says for what, and reads on from the stage: `waiting` `for core 1, held by run night, pid 4711`.
+"""
 
 
 class ReceiptState(StrEnum):

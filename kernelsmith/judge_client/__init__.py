@@ -1,1 +1,1 @@
-"""Our side of the process boundary: lease a device, speak to the harness, read the verdict."""
+"""Talk to the harness: start the judge, hand it candidates, read its verdicts, and share the device with other runs."""

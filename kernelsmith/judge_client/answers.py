@@ -1,4 +1,4 @@
-"""The pipe on which a judge answers, read line by line: bounded in length, bounded in patience. It knows no JSON."""
+"""Read the judge's answers from a pipe, line by line, with limits on length and silence. It knows no JSON."""
 
 import os
 import select
@@ -7,18 +7,22 @@ import time
 from kernelsmith.errors import HarnessError
 
 MAX_LINE = 4 << 20
-"""Bytes of an answer. A verdict with every batch and its telemetry takes a tenth of it."""
+"""The most bytes of an answer's line. A verdict with every batch and its telemetry takes a tenth of that."""
 SILENCE_S = 2 * 3600.0
-"""Without a word, after which a judge is given up: its longest stage, with every call at its deadline, is shorter."""
+"""Seconds without an answer after which a judge is given up. The longest stage is shorter, even at every deadline."""
 PIECE = 1 << 16
+"""The most bytes of one read."""
 
 
 class UnendedAnswer(HarnessError):
-    """The writer closed the pipe within a line."""
+    """The judge closed the pipe of its answers in the middle of an answer."""
 
 
 class AnswerPipe:
-    """The reader's end; `line` is None once the writer has closed the other."""
+    """The reading end of the pipe on which a judge answers.
+
+    `descriptor` is the file descriptor, which the object owns. `silence_s` is the most seconds to wait for a line.
+    """
 
     def __init__(self, descriptor: int, *, silence_s: float = SILENCE_S) -> None:
         self._descriptor = descriptor
@@ -27,11 +31,11 @@ class AnswerPipe:
         self._is_open = True
 
     def line(self) -> bytes | None:
-        """Return the next line with its end.
+        """Return the next line with its newline; None once the writer has closed the pipe.
 
         Raises:
-            UnendedAnswer: the writer closed the pipe within a line.
-            HarnessError: the line is longer than any answer, or the writer says nothing.
+            UnendedAnswer: if the writer closed the pipe within a line.
+            HarnessError: if the line is longer than MAX_LINE, or no whole line arrived within `silence_s`.
         """
         deadline, searched = time.monotonic() + self._silence_s, 0
         while (end := self._read.find(b"\n", searched)) < 0:
@@ -42,22 +46,25 @@ class AnswerPipe:
                 if self._read:
                     raise UnendedAnswer(f"the harness stopped within an answer, {len(self._read):,} bytes into it")
                 return None
-        found = bytes(self._read[: end + 1])
+        line = bytes(self._read[: end + 1])
         del self._read[: end + 1]
-        return found
+        return line
 
     def close(self) -> None:
-        """Close our end; twice is once."""
+        """Close the reading end; a second call does nothing."""
         if self._is_open:
             os.close(self._descriptor)
             self._is_open = False
 
     def _fill(self, deadline: float) -> bool:
-        """Wait for more; False at the end of what is written."""
+        """Wait for more bytes and keep them; return False once the writer has closed the pipe.
+
+        `deadline` is a value of time.monotonic(). Raises HarnessError if no byte has arrived by then.
+        """
         left_s = max(deadline - time.monotonic(), 0.0)
         ready, _, _ = select.select([self._descriptor], [], [], left_s)
         if not ready:
-            raise HarnessError(f"the harness said nothing for {self._silence_s:g} s")
+            raise HarnessError(f"the harness sent no answer for {self._silence_s:g} s")
         piece = os.read(self._descriptor, PIECE)
         self._read += piece
         return bool(piece)

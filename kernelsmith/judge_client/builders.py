@@ -1,8 +1,8 @@
-"""Processes of the harness that build candidates before it is certain that they will be judged.
+"""Build candidates ahead: in processes of the harness, before it is certain that the candidates will be judged.
 
-They share nothing with the judge but the cache of builds: what they have built is found there, what they are building
-is waited for, and what they never began the judge builds itself. So nothing depends on them, and their failures are
-told in the log file of the harness only.
+These processes share only the cache of builds with the judge. The judge takes finished builds from the cache, waits for
+builds that are under way, and makes all others itself. So no verdict depends on a builder, and a builder's failure
+appears in the harness's log file only.
 """
 
 import itertools
@@ -15,18 +15,21 @@ from kernelsmith.errors import HarnessError
 from kernelsmith.judge_client.process import JudgeProcess
 
 MOST = 4
-"""Guesses at one verdict are about as many."""
+"""The most builders: the lookahead guesses about as many candidates while one is judged."""
 CORES_EACH = 3
-"""A build starts compilers for host and device side by side; the judge and its worker keep as many."""
+"""Cores for each builder, which runs the compilers for host and device at the same time; the judge keeps as many."""
 
 
 def affordable() -> int:
-    """How many builders the cores of this process are enough for; none on a small machine."""
+    """Return how many builders this process has cores for; less than 1 on a small machine."""
     return min(MOST, len(os.sched_getaffinity(0)) // CORES_EACH - 1)
 
 
 class Builders:
-    """Keeps at most `count` builders, each started when it first has something to do; `start` makes one."""
+    """At most `count` harness processes that build candidates ahead.
+
+    `start` starts a process, once there is a candidate for it. `task` is the path of the task's folder.
+    """
 
     def __init__(self, count: int, *, start: Callable[[], JudgeProcess], task: str) -> None:
         self._start = start
@@ -39,13 +42,13 @@ class Builders:
         self._waiting: list[Future[None]] = []
 
     def prepare(self, sources: Sequence[Mapping[str, str]]) -> None:
-        """Build these next; what was to be built before and has not begun is no longer wanted."""
+        """Build these candidates next, each given as path and language; cancel earlier builds that have not begun."""
         for future in self._waiting:
             future.cancel()
         self._waiting = [self._pool.submit(self._build, source) for source in sources]
 
     def close(self) -> None:
-        """End all of them."""
+        """Kill all builders and wait until their threads have ended."""
         for process in self._started:
             process.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -53,7 +56,11 @@ class Builders:
             process.close()
 
     def _build(self, source: Mapping[str, str]) -> None:
-        """Raises HarnessError, which nobody hears: the judge will meet the same trouble, and is heard."""
+        """Build one candidate in the builder process of this thread.
+
+        Raises:
+            HarnessError: if the builder failed. Nothing reads the error: the judge meets the same fault and reports it.
+        """
         request_id = f"build-{next(self._numbers)}"
         self._process().ask(
             request_id, "build", on_progress=lambda stage, step: None, task=self._task, candidate=source

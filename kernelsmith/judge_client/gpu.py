@@ -1,27 +1,28 @@
-"""Whether this machine has an NVIDIA GPU, asked of the driver by ctypes: no package is needed and none is imported."""
+"""Find out through ctypes, without any GPU package, whether the NVIDIA driver has a GPU and what its UUID is."""
 
 import ctypes
 
 SUCCESS = 0
+"""Return value of a driver function that succeeded."""
 
 
 def uuid(ordinal: int) -> str | None:
-    """Names the card whatever order the devices are listed in; None where the driver does not tell.
+    """Return the UUID of the GPU with this number, as 32 hexadecimal digits; None if there is no driver or no such GPU.
 
-    No context is made: the agent never computes.
+    The number depends on CUDA_VISIBLE_DEVICES and the UUID does not. No CUDA context is created.
     """
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return None
-    device, found = ctypes.c_int(), (ctypes.c_ubyte * 16)()
+    device, uuid_bytes = ctypes.c_int(), (ctypes.c_ubyte * 16)()
     if driver.cuInit(0) != SUCCESS or driver.cuDeviceGet(ctypes.byref(device), ordinal) != SUCCESS:
         return None
-    return bytes(found).hex() if driver.cuDeviceGetUuid_v2(found, device) == SUCCESS else None
+    return bytes(uuid_bytes).hex() if driver.cuDeviceGetUuid_v2(uuid_bytes, device) == SUCCESS else None
 
 
 def missing() -> str | None:
-    """What keeps a `cuda` task from running here, in words; None where a GPU answers."""
+    """Return in words why `cuda` tasks cannot run on this machine, or None if the driver finds a GPU."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -1,7 +1,7 @@
-"""The harness as the agent knows it: hand it candidates, get verdicts.
+"""Hand candidates to one judge process and return its verdicts: the implementation of core.seams.Harness.
 
-One judge is started once and keeps its calibration; each candidate is written to a file before it is judged, and the
-digest of the bytes that were measured must be the digest of the source that is kept.
+The judge is started once and keeps its calibration. Each candidate is written to a file before it is judged, and a
+verdict is accepted only if the judge measured bytes with the candidate's digest.
 """
 
 import itertools
@@ -22,33 +22,37 @@ from kernelsmith.core import contract
 from kernelsmith.core.candidate import Candidate
 from kernelsmith.core.history import Opponent
 from kernelsmith.core.kinds import DeviceKind
+from kernelsmith.core.result import result_of
 from kernelsmith.core.run import Device
-from kernelsmith.core.seams import OnProgress
+from kernelsmith.core.seams import WAITING, OnProgress
 from kernelsmith.core.task import Task
 from kernelsmith.core.verdict import Batch, Duel, Verdict
 from kernelsmith.errors import HarnessError, JudgeDied, UsageError
 from kernelsmith.judge_client import wire
 from kernelsmith.judge_client.builders import Builders, affordable
-from kernelsmith.judge_client.lease import leased
+from kernelsmith.judge_client.lease import LeaseWait, leased
 from kernelsmith.judge_client.merging import contended
 from kernelsmith.judge_client.process import JudgeProcess
 
 DOCTOR_S = 120.0
-"""For a look at the machine."""
+"""The most seconds that the harness's report on this machine may take."""
 
 DEVICES = {DeviceKind.CPU: "cpu", DeviceKind.CUDA: "cuda:0"}
-"""Which device of a kind; CUDA_VISIBLE_DEVICES says which GPU is the first."""
+"""The device that the judge uses, by kind; CUDA_VISIBLE_DEVICES decides which GPU is `cuda:0`."""
 
 T = TypeVar("T")
 
 
 class HarnessProcess:
-    """The agent's seam to one judge (core.seams.Harness); a context manager.
+    """One judge process for one task; a context manager that ends the process.
 
-    `folder` receives the candidates as they were judged and the harness's log. From `open` to `close`, the thread that
-    opened keeps off the core that candidates run on, and so do the threads and programs that it starts. `device` is
-    `scripted:FILE`, or None for the device of the task's kind. `isolation_at_most` lowers the level of the sandbox, to
-    see what each one stops: no run does that.
+    `folder` receives the candidates' files and the harness's log file. `device` is `scripted:FILE`, or None for the
+    device of the task's kind. `isolation_at_most` lowers the sandbox level, to see what each level stops. `holder` says
+    what this process works on, `run night`; other processes show it while they wait for the device. `on_progress` is
+    called from another thread with each stage, and with WAITING while another process holds the device.
+
+    From `open` to `close`, the opening thread does not use the core that candidates run on. The threads and programs
+    that it starts in this time do not use the core either.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class HarnessProcess:
         isolation_at_most: int | None = None,
         python: str | None = None,
         device: str | None = None,
+        holder: str = "",
         on_progress: OnProgress | None = None,
     ) -> None:
         self._task = task
@@ -72,10 +77,12 @@ class HarnessProcess:
         self._python = python or sys.executable
         self._on_progress = on_progress or (lambda stage, step: None)
         self._numbers = itertools.count()
+        self._is_closing = False
+        self._wait = LeaseWait(holder, self._on_wait, lambda: self._is_closing)
         self._moved: tuple[int, set[int]] | None = None
         self._judge_process: JudgeProcess | None = None
         self._builders: Builders | None = None
-        # One thread speaks to the judge: requests keep their order, and the judge dies with it.
+        # A single thread sends requests, which keeps their order. The judge ends when this thread ends.
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="harness")
 
     def __enter__(self) -> "HarnessProcess":
@@ -86,24 +93,25 @@ class HarnessProcess:
 
     @property
     def pid(self) -> int | None:
-        """The judge's process, once started; for memory accounting and fault tests."""
+        """Return the judge's process id, or None before the judge is started; for memory accounting and fault tests."""
         return self._judge_process.pid if self._judge_process else None
 
     def open(self) -> Device:
-        """Start the judge, calibrate for the task, and return the device.
+        """Start the judge, let it calibrate for the task, and return the device as the judge found it.
 
         Raises:
-            HarnessError: the judge did not start, or calibration failed; MachineRefusal: this machine cannot judge now.
-            TaskError: a file of the task folder is wrong.
-            UsageError: the machine offers no isolation.
+            HarnessError: if the judge did not start, or calibration failed.
+            MachineRefusal: if this machine cannot judge now.
+            TaskError: if a file of the task folder is wrong.
+            UsageError: if the machine offers no sandbox, and candidates are not trusted.
         """
-        device = _expect(Device, self._pool.submit(self._ask, "open").result())
+        device = _expect(Device, result_of(self._pool.submit(self._ask, "open")))
         if device.worker_core is not None:
             self._keep_off(device.worker_core)
         return device
 
     def _keep_off(self, core: int) -> None:
-        """Keep this thread off a core, and note which cores it may use otherwise: Linux keeps them by thread."""
+        """Forbid this thread to run on a core, and keep its earlier cores for close(). Linux holds cores per thread."""
         before = os.sched_getaffinity(0)
         self._moved = self._moved or (threading.get_native_id(), before)
         os.sched_setaffinity(0, before - {core} or before)
@@ -116,18 +124,23 @@ class HarnessProcess:
             self._moved = None
 
     def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
-        """Judge a candidate; the future raises what JudgeProcess.ask raises, never for a candidate's fault."""
+        """Start to judge a candidate; return a future of the verdict.
+
+        A candidate that passes contends with `incumbent`, if one is given. The future raises the errors of
+        JudgeProcess.ask, and none for a fault of the candidate.
+        """
         return self._pool.submit(self._judge, candidate, incumbent)
 
-    def judge_revealed(self, candidate: Candidate) -> Verdict:
-        """Judge a candidate without an incumbent; the verdict says what went wrong in a hidden case.
+    def submit_revealed(self, candidate: Candidate) -> Future[Verdict]:
+        """Judge a candidate without an incumbent and return the future of its verdict, which says what went wrong in a
+        hidden case.
 
         For the owner of the task only: no run calls this, because proposers read what a run records.
         """
-        return self._pool.submit(self._judge, candidate, None, reveal_hidden=True).result()
+        return self._pool.submit(self._judge, candidate, None, reveal_hidden=True)
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
-        """Build ahead what may be judged next, where that disturbs nobody: for a GPU, and with cores to spare."""
+        """Start to build candidates that may be judged next; do nothing for a CPU task or without cores to spare."""
         if self._device.partition(":")[0] != "cuda" or affordable() < 1:
             return
         if self._builders is None:
@@ -135,33 +148,38 @@ class HarnessProcess:
         self._builders.prepare([self._write(candidate) for candidate in candidates])
 
     def duel(self, a: Candidate, b: Candidate | None) -> Duel | Verdict:
-        """Compare two candidates (speedup = time of b / time of a), or the verdict on the one that fails.
+        """Compare two candidates by a duel; return the duel, or the verdict on the candidate that fails.
 
-        Without `b` the vendor line is compared with.
+        The speedup is the time of `b` divided by the time of `a`. None for `b` means the task's vendor line.
 
         Raises:
-            HarnessError: the harness failed, or there is no vendor line.
+            HarnessError: if the harness failed, or the task has no vendor line.
         """
         sides = {"candidate": self._write(a)} | ({"incumbent": self._write(b)} if b else {})
-        answer = self._pool.submit(self._ask, "duel", **sides).result()
+        answer = result_of(self._pool.submit(self._ask, "duel", **sides))
         return answer.verdict if isinstance(answer, wire.VerdictWithDigest) else _expect(Duel, answer)
 
     def reproduce(self, candidate: Candidate, inputs: str) -> tuple[bool, str]:
-        """Run one recorded batch again, unscored; `inputs` is CASE:CALLS:KEY as a verdict's detail prints it.
+        """Run a candidate on the inputs of a recorded batch; return whether all outputs were right, and a description.
 
-        Returns whether all outputs were right, and what was found.
+        `inputs` is CASE:CALLS:KEY, as a verdict's detail prints it. The batch is not scored.
 
         Raises:
-            UsageError: `inputs` is not of that form.
-            HarnessError: the harness failed.
+            UsageError: if `inputs` does not have that form, or names no case of the task.
+            HarnessError: if the harness failed.
         """
         case, calls, key = parse_inputs(inputs, self._task)
         body = {"candidate": self._write(candidate), "case": case, "calls": calls, "key": key}
-        answer = _expect(wire.ReproducedAnswer, self._pool.submit(self._ask, "reproduce", **body).result())
+        answer = _expect(wire.ReproducedAnswer, result_of(self._pool.submit(self._ask, "reproduce", **body)))
         return answer.is_correct, answer.detail
 
+    def _on_wait(self, holder: str) -> None:
+        place = "the CPU" if self._task.device is DeviceKind.CPU else f"GPU {self._device.partition(':')[2]}"
+        self._on_progress(WAITING, f"for {place}, held by {holder}")
+
     def close(self) -> None:
-        """End the judge, with whoever builds ahead of it, and give its core back."""
+        """End the judge and the builders, give up a wait for the device, and free the core for this thread again."""
+        self._is_closing = True
         if self._builders:
             self._builders.close()
             self._builders = None
@@ -174,8 +192,8 @@ class HarnessProcess:
         self._give_core_back()
 
     def _judge(self, candidate: Candidate, incumbent: Opponent | None, *, reveal_hidden: bool = False) -> Verdict:
-        """Measure a candidate and, if it passes, let it contend; no other process gets the device in between."""
-        with leased(self._device):
+        """Measure a candidate and, if it passes, let it contend, under one lease of the device; return the verdict."""
+        with leased(self._device, self._wait):
             measured = self._verdict("measure", candidate, **({"reveal_hidden": True} if reveal_hidden else {}))
             if measured.measurement is None:
                 return measured
@@ -189,7 +207,8 @@ class HarnessProcess:
     def _verdict(self, op: str, candidate: Candidate, **body: Any) -> Verdict:
         answer = _expect(wire.VerdictWithDigest, self._ask_leased(op, candidate=self._write(candidate), **body))
         if answer.source_digest != candidate.digest:
-            raise HarnessError(f"judged {answer.source_digest[:12]}, asked for {candidate.digest[:12]}")
+            judged, wanted = answer.source_digest[:12], candidate.digest[:12]
+            raise HarnessError(f"the harness judged a source with the digest {judged} instead of {wanted}")
         return answer.verdict
 
     def _opponent(self, incumbent: Opponent | None) -> dict[str, Any] | None:
@@ -199,7 +218,10 @@ class HarnessProcess:
         return {"role": "incumbent", "source": self._write(incumbent.candidate), **times}
 
     def _write(self, candidate: Candidate) -> dict[str, str]:
-        """The candidate as a file, named by its digest."""
+        """Write a candidate to a file that is named by its digest; return path and language, as requests hold them.
+
+        Raises HarnessError if the file cannot be written.
+        """
         path = self._folder / "candidates" / f"{candidate.digest[:16]}{candidate.language.suffix}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -209,8 +231,8 @@ class HarnessProcess:
         return {"path": str(path.resolve()), "language": candidate.language}
 
     def _ask(self, op: str, **body: Any) -> wire.Answer:
-        """Send one request under the device lease; this runs in the pool's only thread."""
-        with leased(self._device):
+        """Send one request under the device's lease and return the answer. Runs in the thread that sends requests."""
+        with leased(self._device, self._wait):
             return self._ask_leased(op, **body)
 
     def _ask_leased(self, op: str, **body: Any) -> wire.Answer:
@@ -219,10 +241,10 @@ class HarnessProcess:
         return self._send(op, **body)
 
     def _replace_judge(self, op: str) -> None:
-        """Start a judge. Before any other request it opens the task, so that a death in there is no candidate's doing.
+        """Start a judge in place of one that has ended, and open the task unless the request `op` does that.
 
         Raises:
-            HarnessError: the judge ended while it opened the task; never JudgeDied.
+            HarnessError: if the judge ended while it opened the task. It is not JudgeDied, because no candidate ran.
         """
         if self._judge_process:
             self._judge_process.close()
@@ -249,12 +271,15 @@ def _on_wire(batch: Batch) -> dict[str, Any]:
 
 def _expect(kind: type[T], answer: object) -> T:
     if not isinstance(answer, kind):
-        raise HarnessError(f"the harness answered with {type(answer).__name__}, expected was {kind.__name__}")
+        raise HarnessError(f"the harness answered with {type(answer).__name__} instead of {kind.__name__}")
     return answer
 
 
 def parse_inputs(inputs: str, task: Task) -> tuple[str, int, str]:
-    """The case, the number of calls and the key of CASE:CALLS:KEY. Raises UsageError: it is not of that form."""
+    """Return case name, number of calls and key of a text CASE:CALLS:KEY.
+
+    Raises UsageError if the text does not have that form, or the task has no such case.
+    """
     cases = {case.name for case in task.cases}
     match inputs.split(":"):
         case [name, calls, key] if name in cases and contract.is_key(key) and calls.isdecimal():
@@ -267,10 +292,13 @@ def parse_inputs(inputs: str, task: Task) -> tuple[str, int, str]:
 
 
 def doctor(python: str = sys.executable) -> dict[str, Any]:
-    """What the harness finds on this machine: cpu, cores, compiler, peaks, isolation, why_not_higher, problem.
+    """Return the harness's report on this machine, as its program/doctor.py prints it in JSON.
+
+    The keys are `cpu`, `compiler`, `peaks`, `isolation`, `why_not_higher`, `problem` and others. `python` is the path
+    of the interpreter.
 
     Raises:
-        HarnessError: it does not start under this interpreter.
+        HarnessError: if the harness does not start under this interpreter, or prints no report.
     """
     command = [python, "-I", str(paths.harness_folder()), "doctor", f"--cache={paths.cache_folder()}"]
     try:
@@ -280,10 +308,10 @@ def doctor(python: str = sys.executable) -> dict[str, Any]:
     except subprocess.TimeoutExpired as error:
         raise HarnessError(f"{python} did not run the harness within {DOCTOR_S:g} s") from error
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["it printed no error"])[-1]
         raise HarnessError(f"{python} cannot run the harness: {last}")
     try:
-        found: dict[str, Any] = dict(json.loads(done.stdout))
+        report: dict[str, Any] = dict(json.loads(done.stdout))
     except (ValueError, TypeError, RecursionError) as error:
-        raise HarnessError(f"{python} did not run the harness: what it printed is no finding") from error
-    return found
+        raise HarnessError(f"{python} did not run the harness: its output is not the harness's report") from error
+    return report

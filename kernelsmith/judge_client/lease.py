@@ -1,64 +1,179 @@
-"""The device lease: one process at a time measures on a device of this machine, whoever's it is; the rest wait.
+"""The device lease: one process at a time measures on a device of this machine; the other processes wait.
 
-The kernel releases it when its holder dies, however it dies. Not covered: containers with a /tmp of their own, users
-with another TMPDIR, and programs that know nothing of it; on a GPU the judge refuses the company of those.
+The lease is a lock on a file in the temporary directory, which the kernel releases when its holder ends in any way. The
+file holds the process id of the holder and what the holder works on, for the message of those that wait. The lease does
+not cover containers with a /tmp of their own, users with another TMPDIR, and programs other than kernelsmith; on a GPU
+the judge refuses to measure while such a program computes.
 """
 
 import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from kernelsmith.core.caps import NAME, cut
 from kernelsmith.core.kinds import SCRIPTED_DEVICE
 from kernelsmith.errors import HarnessError
 from kernelsmith.judge_client import gpu
 
 READABLE = 0o644
-"""By everybody: who can open the file can wait for it."""
+"""Mode of a lock file: every user may open the file for reading, which is enough to wait for its lock."""
+POLL_S = 0.1
+"""Seconds between two looks at whether a wait was given up."""
+HOLDER_BYTES = 200
+"""The most bytes that are read of a lock file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseWait:
+    """How a process waits for a device, and what other processes can read about it while it holds the device."""
+
+    purpose: str = ""
+    """What this process works on, `run night`, shown to other processes while they wait for it; may be empty."""
+    on_wait: Callable[[str], None] = lambda holder: None
+    """Called once when a wait begins, with the holder in words: `run night, pid 4711`."""
+    is_given_up: Callable[[], bool] = lambda: False
+    """Returns True once the wait shall end without the lease."""
 
 
 @contextmanager
-def leased(device: str) -> Iterator[None]:
-    """Hold the device (`cpu`, `cuda:0`); wait as long as another process holds it. A scripted device needs no lease.
+def leased(device: str, wait: LeaseWait = LeaseWait()) -> Iterator[None]:
+    """Hold the lease of a device (`cpu`, `cuda:0`) within a block, after waiting until no other process holds it.
+
+    A scripted device needs no lease.
 
     Raises:
-        HarnessError: the lock file cannot be opened.
+        HarnessError: if the lock file cannot be opened, or the wait was given up.
     """
     if device.startswith(SCRIPTED_DEVICE):
         yield
         return
     path = _lock_file(device)
     try:
-        descriptor = _locked(path)
+        descriptor = _locked(path, wait)
     except OSError as error:
         raise HarnessError(f"{path}: {error.strerror}: the device cannot be leased; remove the file") from error
     try:
+        _write_holder(path, descriptor, f"{os.getpid()} {cut(wait.purpose, NAME)}")
         yield
     finally:
+        _write_holder(path, descriptor, "")
         os.close(descriptor)
 
 
-def _locked(path: Path) -> int:
-    """Opened and held; a file that was removed while we waited for it is no longer the one that others wait for."""
+def _locked(path: Path, wait: LeaseWait) -> int:
+    """Return the descriptor of a device's lock file once this process holds the lock.
+
+    The file may have been removed while this process waited; other processes then wait for the lock of a new file, and
+    this process does so too.
+    """
     while True:
-        descriptor = _opened(path)
-        held = False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            held = _is_still(path, descriptor)
-        finally:
-            if not held:
-                os.close(descriptor)
-        if held:
+        descriptor = _lock(_opened(path), wait)
+        if _is_still(path, descriptor):
             return descriptor
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, wait: LeaseWait) -> int:
+    """Return the descriptor once its lock is held. Raises HarnessError if the wait is given up."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        wait.on_wait(_holder(descriptor))
+        _LockRequest(descriptor).wait(wait.is_given_up)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+class _LockRequest:
+    """A wait for a file lock that can be given up, which the system call itself cannot.
+
+    A thread of its own blocks in the system call, which queues for the lock: a process that only tried now and then
+    would never get the lock from one that takes it again after a moment.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._guard = threading.Lock()
+        self._is_abandoned = self._has_returned = False
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._acquire, name="lease", daemon=True)
+
+    def wait(self, is_given_up: Callable[[], bool]) -> None:
+        """Return once this process holds the lock. Raises HarnessError if `is_given_up` returns True before that.
+
+        The descriptor is closed if the lock is not held in the end.
+        """
+        self._thread.start()
+        while self._thread.is_alive():
+            self._thread.join(POLL_S)
+            if is_given_up() and self._abandon():
+                raise HarnessError("the wait for the device was given up")
+        if self._error:
+            raise self._error
+
+    def _acquire(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            self._error = error
+        with self._guard:
+            self._has_returned = True
+            if self._is_abandoned or self._error:
+                os.close(self._descriptor)
+
+    def _abandon(self) -> bool:
+        """Leave the descriptor to the thread, which will close it; return False if the system call has returned."""
+        with self._guard:
+            self._is_abandoned = not self._has_returned
+            return self._is_abandoned
+
+
+def _holder(descriptor: int) -> str:
+    """Return the holder of a lock file in words: `run night, pid 4711`, or `another process` if it is not known."""
+    try:
+        text = os.pread(descriptor, HOLDER_BYTES, 0).decode(errors="replace")
+    except OSError:
+        return "another process"
+    pid, _, purpose = text.partition(" ")
+    if not (pid.isdecimal() and _is_process(pid)):
+        return "another process"
+    return f"{purpose}, pid {pid}" if purpose else f"pid {pid}"
+
+
+def _is_process(pid: str) -> bool:
+    """Return whether a process with this id exists: a killed holder leaves its text in the lock file."""
+    return Path("/proc", pid).exists()
+
+
+def _write_holder(path: Path, locked: int, text: str) -> None:
+    """Write `text`, the holder's process id and purpose, into the lock file that is open as `locked`.
+
+    Nothing is written to a file of another user, or to one with several names: any user can put a second name of
+    another file into /tmp.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            found = os.fstat(descriptor)
+            is_ours = found.st_uid == os.geteuid() and found.st_nlink == 1
+            if is_ours and os.path.samestat(found, os.fstat(locked)):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, text.encode(), 0)
+        finally:
+            os.close(descriptor)
 
 
 def _opened(path: Path) -> int:
-    # Only to read, and made anew only where there is none: in /tmp nobody may open another's file to write, or with
-    # O_CREAT. O_NONBLOCK: a pipe of this name would be waited for.
+    # For reading, and without O_CREAT: in /tmp no user may open another user's file for writing or with O_CREAT.
+    # O_NONBLOCK, because the opening of a named pipe would block.
     safely = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     while True:
         try:
@@ -77,17 +192,25 @@ def _make(path: Path) -> None:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    held = os.fstat(descriptor)
-    if not stat.S_ISREG(held.st_mode):
+    """Return whether a path still names the file that was opened as `descriptor`.
+
+    Raises OSError, after closing the descriptor, if the file is not a regular file.
+    """
+    opened = os.fstat(descriptor)
+    if not stat.S_ISREG(opened.st_mode):
+        os.close(descriptor)
         raise OSError(0, "not a file")
     try:
-        return os.path.samestat(os.lstat(path), held)
+        return os.path.samestat(os.lstat(path), opened)
     except FileNotFoundError:
         return False
 
 
 def _lock_file(device: str) -> Path:
-    """A GPU is known by its UUID: another CUDA_VISIBLE_DEVICES may give it another number."""
+    """Return the path of a device's lock file.
+
+    The UUID names a GPU's file: with another CUDA_VISIBLE_DEVICES the same GPU may have another number.
+    """
     _, _, ordinal = device.partition(":")
     name = (ordinal and gpu.uuid(int(ordinal))) or device.replace(":", "")
     return Path(tempfile.gettempdir()) / f"kernelsmith-{name}.lock"

@@ -1,4 +1,4 @@
-"""One verdict from two requests: what a candidate measured, and what came of its contention."""
+"""Merge the verdicts of two requests on one candidate: `measure`, and `contend` for the place of the incumbent."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,7 +8,11 @@ from kernelsmith.core.verdict import Verdict
 
 
 def contended(measured: Verdict, contention: Verdict) -> Verdict:
-    """Return the whole verdict: facts and batches of the measurement, the rest of both or of the contention."""
+    """Return the whole verdict on a candidate that was measured and has contended.
+
+    Facts and batches come from the measurement; durations, notes and disturbances are those of both requests;
+    everything else comes from the contention.
+    """
     return replace(
         contention,
         facts=measured.facts,

@@ -1,4 +1,4 @@
-"""The judge as a process: started once, asked one line at a time, answering on a pipe that candidates never hold."""
+"""Start a judge process, send it one request at a time, and read its answers from a pipe that no candidate can open."""
 
 import contextlib
 import os
@@ -16,16 +16,16 @@ from kernelsmith.judge_client.answers import SILENCE_S, AnswerPipe, UnendedAnswe
 NO_ISOLATION = 3
 """The harness's exit status when the machine offers no sandbox and candidates are not trusted."""
 LAST_WORDS = 2000
-"""Bytes of the harness's log that an error quotes from."""
+"""Bytes at the end of the harness's log from which an error message quotes the last line."""
 MOST_STAGES = 10_000
-"""Progress answers to one request, one for each case among them; a judge that sends more will never come to an end."""
+"""The most progress answers to one request. A judge sends one for each stage and case; more mean an endless loop."""
 LAST_BREATH_S = 10.0
-"""Between the end of its answers and its own end, after which a judge is killed."""
+"""Seconds that a judge may still run after it has closed its answers, before it is killed."""
 ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "CC", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
                "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_PATH", "NVCC")  # fmt: skip
-"""What the judge may know of our environment; no key is among it."""
+"""Environment variables that are passed on to the judge. None of them holds a key of an endpoint."""
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""The judge's own arithmetic keeps to its core."""
+"""Environment variables that keep the judge's own arithmetic on one core."""
 ERRORS: dict[wire.Fault, type[KernelsmithError]] = {
     wire.Fault.HARNESS: HarnessError,
     wire.Fault.MACHINE: MachineRefusal,
@@ -34,49 +34,55 @@ ERRORS: dict[wire.Fault, type[KernelsmithError]] = {
 
 
 class JudgeProcess:
-    """One running judge. It dies with the thread that started it, and with this process."""
+    """One judge process. The kernel kills it when the thread that started it ends, or this process.
+
+    `python` is the path of the interpreter, `options` are command-line options of the harness, and `log` is the file
+    that receives the harness's stdout and stderr. A judge that sends nothing for `silence_s` seconds is given up.
+    Raises HarnessError if the interpreter cannot be run.
+    """
 
     def __init__(self, *, python: str, options: list[str], log: Path, silence_s: float = SILENCE_S) -> None:
         self._log = log
         self._has_answered = False
         self._is_killed = False
         log.parent.mkdir(parents=True, exist_ok=True)
-        ours, theirs = os.pipe()
-        self._answers = AnswerPipe(ours, silence_s=silence_s)
-        command = [python, "-I", str(paths.harness_folder()), "serve", *_place(theirs), *options]
+        reading_end, writing_end = os.pipe()
+        self._answers = AnswerPipe(reading_end, silence_s=silence_s)
+        command = [python, "-I", str(paths.harness_folder()), "serve", *_options_of(writing_end), *options]
         try:
-            self._process = _started(command, log=log, answers_fd=theirs)
+            self._process = _start_process(command, log=log, answers_fd=writing_end)
         except OSError as error:
             self._answers.close()
             raise HarnessError(f"{python} does not run: {error.strerror}") from error
         finally:
-            os.close(theirs)
+            os.close(writing_end)
 
     @property
     def pid(self) -> int:
-        """For memory accounting and fault tests."""
+        """Return the judge's process id, for memory accounting and fault tests."""
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can still be asked."""
+        """Return whether the judge's process runs."""
         return self._process.poll() is None
 
     def ask(self, request_id: str, op: str, *, on_progress: OnProgress, **body: Any) -> wire.Answer:
-        """Return the final answer to one request.
+        """Send a request and return the final answer to it; pass each progress answer to `on_progress`.
 
-        A judge that answers anything else is killed: what it would say next belongs to no request.
+        `op` is the kind of request (`open`, `measure`, ...) and `body` holds its other fields. A judge that breaks the
+        protocol is killed, because its later answers could not be matched with requests.
 
         Raises:
-            HarnessError: the judge did not start, failed, fell silent, or answered something else.
-            MachineRefusal: this machine cannot judge now.
-            JudgeDied: the judge answered before, and ended in the middle of this request.
-            TaskError: a file of the task folder is wrong.
-            UsageError: the machine offers no isolation.
+            HarnessError: if the judge did not start, failed, fell silent, or broke the protocol.
+            MachineRefusal: if this machine cannot judge now.
+            JudgeDied: if the judge had answered before, and ended during this request.
+            TaskError: if a file of the task folder is wrong.
+            UsageError: if the machine offers no sandbox, and candidates are not trusted.
         """
         self._send(wire.request(request_id, op, **body))
         try:
-            answer = self._final(request_id, on_progress)
+            answer = self._final_answer(request_id, on_progress)
         except HarnessError:
             self.kill()
             raise
@@ -84,39 +90,39 @@ class JudgeProcess:
             raise ERRORS[answer.fault](answer.message)
         return answer
 
-    def _final(self, request_id: str, on_progress: OnProgress) -> wire.Answer:
+    def _final_answer(self, request_id: str, on_progress: OnProgress) -> wire.Answer:
         for _ in range(MOST_STAGES):
             line = self._line()
             answer_id, answer = wire.read(line)
             self._has_answered = True
-            misread = isinstance(answer, wire.ErrorAnswer) and not answer_id
-            if answer_id != request_id and not misread:
-                raise HarnessError(f"the harness answered {cut(answer_id, QUOTED)!r}, asked was {request_id!r}")
+            is_refusal_of_the_line = isinstance(answer, wire.ErrorAnswer) and not answer_id
+            if answer_id != request_id and not is_refusal_of_the_line:
+                raise HarnessError(f"the harness answered request {cut(answer_id, QUOTED)!r} instead of {request_id!r}")
             if not isinstance(answer, wire.ProgressAnswer):
                 return answer
             on_progress(answer.stage, answer.step)
-        raise HarnessError(f"the harness told {MOST_STAGES:,} stages of {request_id!r} and no end")
+        raise HarnessError(f"the harness sent {MOST_STAGES:,} progress answers to {request_id!r} and no final answer")
 
     def _line(self) -> bytes:
         try:
             line = self._answers.line()
         except UnendedAnswer as unended:
-            raise self._death(str(unended)) from unended
+            raise self._error_at_end(str(unended)) from unended
         if line is None:
-            raise self._death()
+            raise self._error_at_end()
         return line
 
     def kill(self) -> None:
-        """End the process, if it has not ended; a thread that waits for an answer gets a HarnessError."""
+        """Kill the judge's process, if it runs, and wait for its end. A thread in `ask` then gets a HarnessError."""
         self._is_killed = True
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """End it and close the pipes; nobody may be waiting for an answer."""
+        """Kill the judge's process and close its pipes. No thread may be in `ask`."""
         self.kill()
         self._answers.close()
-        # Bytes of a request may be left that the dead judge never read.
+        # Closing flushes bytes of a request that the dead judge did not read.
         with contextlib.suppress(BrokenPipeError):
             assert self._process.stdin is not None
             self._process.stdin.close()
@@ -127,23 +133,27 @@ class JudgeProcess:
             self._process.stdin.write(line.encode())
             self._process.stdin.flush()
         except OSError as error:
-            raise self._death() from error
+            raise self._error_at_end() from error
 
-    def _death(self, last_answer: str = "") -> KernelsmithError:
-        """Return what the end of the process means: only one that has answered before can have died of a candidate."""
+    def _error_at_end(self, last_answer: str = "") -> KernelsmithError:
+        """Return the error to raise after the judge's process has ended or closed its answers.
+
+        `last_answer` describes an answer that was cut off. The error is JudgeDied only for a judge that had answered
+        before, because no candidate ran in any other.
+        """
         try:
             status = self._process.wait(LAST_BREATH_S)
         except subprocess.TimeoutExpired:
-            return JudgeDied(f"the harness closed its answers and goes on (see {self._log})")
-        words = _end_of(self._log).strip()
-        last = last_answer or (words.splitlines()[-1] if words else "it said nothing")
+            return JudgeDied(f"the harness closed its answers and still runs (see {self._log})")
+        lines = _last_text(self._log).strip().splitlines()
+        last = last_answer or (lines[-1] if lines else "it printed no error")
         if status == NO_ISOLATION:
             return UsageError(f"{last}; --trust-candidates runs them without a sandbox")
         kind = JudgeDied if self._has_answered and not self._is_killed else HarnessError
         return kind(f"the harness ended with status {status}: {last} (see {self._log})")
 
 
-def _started(command: list[str], *, log: Path, answers_fd: int) -> "subprocess.Popen[bytes]":
+def _start_process(command: list[str], *, log: Path, answers_fd: int) -> "subprocess.Popen[bytes]":
     with open(log, "ab") as output:
         return subprocess.Popen(
             command,
@@ -156,11 +166,11 @@ def _started(command: list[str], *, log: Path, answers_fd: int) -> "subprocess.P
         )
 
 
-def _end_of(log: Path) -> str:
-    with open(log, "rb") as said:
-        said.seek(max(said.seek(0, os.SEEK_END) - LAST_WORDS, 0))
-        return said.read().decode(errors="replace")
+def _last_text(log: Path) -> str:
+    with open(log, "rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - LAST_WORDS, 0))
+        return file.read().decode(errors="replace")
 
 
-def _place(answers_fd: int) -> list[str]:
+def _options_of(answers_fd: int) -> list[str]:
     return [f"--cache={paths.cache_folder()}", f"--answers-fd={answers_fd}", f"--parent={os.getpid()}"]

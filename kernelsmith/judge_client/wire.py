@@ -1,7 +1,7 @@
-"""The reader's half of the wire: strict, because what comes over it decides what is believed.
+"""Read the harness's answers strictly, and write requests: the agent's half of the wire.
 
-Unknown keys, missing keys, NaN, figures out of bounds and another version are refused. The fields and their bounds are
-those of core's own dataclasses: no field is declared here a second time.
+Unknown keys, missing keys, NaN, numbers out of bounds and another protocol version are refused, because an answer
+decides a verdict. The fields of a verdict and their bounds are those of the dataclasses in core.
 """
 
 import json
@@ -19,20 +19,22 @@ from kernelsmith.core.verdict import Duel, Verdict
 from kernelsmith.errors import HarnessError
 
 VERSION = contract.protocol_version()
+"""The protocol version that every request and answer carries."""
 
 
 class Fault(StrEnum):
-    """Where the cause of an error of the harness lies."""
+    """What caused an error answer: the harness, the machine, or a file of the task."""
 
     HARNESS = "harness"
+    """The harness itself failed."""
     MACHINE = "machine"
-    """The machine cannot judge now, whatever the candidate."""
+    """The machine cannot judge any candidate now."""
     TASK = "task"
     """A file of the task folder is wrong."""
 
 
 class _Answer(BaseModel):
-    """What every answer carries. Its strictness holds for core's dataclasses inside it, too."""
+    """The fields of every answer. pydantic applies the strictness to the dataclasses of core inside an answer, too."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     v: Annotated[int, Interval(ge=VERSION, le=VERSION)]
@@ -40,12 +42,12 @@ class _Answer(BaseModel):
 
 
 class ProgressAnswer(_Answer):
-    """A stage begins, or a step of a long one."""
+    """The answer that a stage has begun, or a step of a long stage."""
 
     kind: Literal["progress"]
     stage: Name
     step: Name = ""
-    """`case wide, 3 of 5`; left out where a stage begins."""
+    """The step, `case wide, 3 of 5`; empty, or left out on the wire, if the stage begins."""
 
 
 class _OpenedAnswer(_Answer):
@@ -65,7 +67,7 @@ class _DuelAnswer(_Answer):
 
 
 class ReproducedAnswer(_Answer):
-    """One recorded batch was run again."""
+    """The answer to `reproduce`: whether the outputs of one recorded batch were right, and a description."""
 
     kind: Literal["reproduced"]
     is_correct: bool
@@ -73,13 +75,13 @@ class ReproducedAnswer(_Answer):
 
 
 class BuiltAnswer(_Answer):
-    """A build ahead of its judgement has ended, well or not."""
+    """The answer that a build ahead has ended, with or without success."""
 
     kind: Literal["built"]
 
 
 class ErrorAnswer(_Answer):
-    """The request has no result."""
+    """The answer that a request has no result, with the reason and its cause."""
 
     kind: Literal["error"]
     message: Text
@@ -92,12 +94,12 @@ _AnyAnswer = Annotated[
 ]
 _ANSWER: TypeAdapter[_AnyAnswer] = TypeAdapter(_AnyAnswer)
 OPTIONAL = {"step"}
-"""Keys that an answer may leave out."""
+"""Keys that an answer may leave out; every other key must be present."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictWithDigest:
-    """A verdict and the digest of the bytes the harness built it from."""
+    """A verdict, and the SHA-256 digest of the source bytes that the harness built."""
 
     verdict: Verdict
     source_digest: str
@@ -107,16 +109,16 @@ Answer = ProgressAnswer | Device | VerdictWithDigest | Duel | ReproducedAnswer |
 
 
 def read(line: str | bytes) -> tuple[str, Answer]:
-    """Return the id of the request that a line answers, and the answer in core types.
+    """Return the id of the request that a line answers, and the answer, with devices, verdicts and duels as in core.
 
     Raises:
-        HarnessError: the line is not an answer of this version.
+        HarnessError: if the line is not a valid answer of this protocol version.
     """
     try:
         answer = _ANSWER.validate_json(line)
         _require_every_key(answer.model_dump(mode="json", exclude=OPTIONAL), json.loads(line))
     except ValueError as error:  # pydantic's ValidationError is one
-        raise HarnessError(f"the harness answered something else: {_first_line(error)}") from error
+        raise HarnessError(f"the harness sent an invalid answer: {_first_line(error)}") from error
     match answer:
         case _OpenedAnswer():
             return answer.id, answer.device
@@ -129,12 +131,16 @@ def read(line: str | bytes) -> tuple[str, Answer]:
 
 
 def request(request_id: str, op: str, **body: Any) -> str:
-    """Return one request line."""
+    """Return one request as a line of JSON: `op` is the kind of request, and `body` holds its other fields."""
     return json.dumps({"v": VERSION, "id": request_id, "op": op, **body}, allow_nan=False) + "\n"
 
 
 def _require_every_key(whole: Any, given: Any, place: str = "") -> None:
-    """Refuse an answer that leaves out a field: core's defaults are for makers of verdicts, not for the wire."""
+    """Raise ValueError if the JSON value `given` lacks a key of `whole`, the same answer with all fields filled in.
+
+    pydantic would use the defaults of core's dataclasses, which are not meant for the wire. `place` is the path of both
+    values within the answer, for the message.
+    """
     if isinstance(whole, dict):
         for key, value in whole.items():
             if key not in given:

@@ -1,1 +1,1 @@
-"""Models behind one method: an OpenAI-compatible endpoint, or a script; what they cost and when to ask again."""
+"""Ask a model, at an OpenAI-compatible endpoint or from a script: calls, retries, failures and costs."""

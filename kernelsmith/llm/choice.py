@@ -1,4 +1,4 @@
-"""Which model a run's config names: a script, or one behind an endpoint."""
+"""Open the model that a run's config names: a script, or a model at an endpoint."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,13 @@ from kernelsmith.llm.spec import ScriptedSpec, parse_model
 
 
 def open_model(config: RunConfig, environ: Mapping[str, str], *, answered: int = 0) -> Model:
-    """Return the model that `--model` names: `scripted:PATH`, or a name at an endpoint.
+    """Return the model that the config names: a script for `scripted:PATH`, else a client of an endpoint.
 
-    `answered` is the number of replies that the run received before: a script continues after them.
+    `environ` holds the environment variables with the key and the base URL. `answered` is the number of replies that
+    the run has received before; a script continues after them.
 
     Raises:
-        ConfigError: no model is named, the base URL is no URL, or the script's path holds no reply.
+        ConfigError: if no model is named, the base URL is not a URL, or the script's path holds no reply.
     """
     spec = parse_model(config.model or "")
     if isinstance(spec, ScriptedSpec):

@@ -1,7 +1,8 @@
-"""The OpenAI-compatible client: one streamed chat completion a call, within a wall-clock deadline, never repeated here.
+"""Call a model at an OpenAI-compatible endpoint: one streamed chat completion per call, within a deadline.
 
-Imports openai, which takes most of a second: import this module only where a model is asked. Streaming is used because
-connections that stay silent for minutes are cut by what lies between; an endpoint that answers whole is read as well.
+This module never repeats a failed call; retry.py does. Import it only before a call, because importing openai takes
+most of a second. Replies are streamed because proxies and routers cut connections that are silent for minutes. An
+endpoint that sends a whole reply at once is read too.
 """
 
 import json
@@ -21,15 +22,15 @@ from kernelsmith.llm.price import estimate, read_usage
 from kernelsmith.llm.reading import ReplyParts, joined
 
 EXTENSIONS: dict[str, dict[str, object]] = {
-    "openrouter.ai": {"usage": {"include": True}},  # the cost, in the usage
-    "minimax.io": {"reasoning_split": True},  # the thinking apart from the content
+    "openrouter.ai": {"usage": {"include": True}},  # adds the cost to the usage
+    "minimax.io": {"reasoning_split": True},  # separates the thinking from the content
     "minimaxi.com": {"reasoning_split": True},
 }
-"""What some hosts want beside the common request."""
+"""Keys that are added to the request body, by host; a subdomain of a host gets the same keys."""
 
 
 class Client:
-    """A model at an OpenAI-compatible endpoint."""
+    """A model at an OpenAI-compatible endpoint. `clock` returns seconds from an arbitrary start."""
 
     def __init__(self, endpoint: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
         self._endpoint = endpoint
@@ -37,10 +38,10 @@ class Client:
         self._openai = _connect(endpoint, clock)
 
     def complete(self, messages: Sequence[Message]) -> Reply:
-        """Return the reply to one call.
+        """Send messages to the endpoint in one call and return the model's reply.
 
         Raises:
-            CallFailed: the call failed; the message says why, and `retryable` whether to ask again.
+            CallFailed: if the call failed. The message says why, and `retryable` says whether a new call may succeed.
         """
         started = self._clock()
         pieces = ReplyParts()
@@ -62,7 +63,11 @@ class Client:
         )
 
     def _receive(self, sent: list[dict[str, str]], pieces: ReplyParts) -> None:
-        """Send the request and add what arrives to `pieces`, until the reply is complete."""
+        """Send messages as the request, and add each piece of the reply to `pieces` until the reply is complete.
+
+        Raises:
+            CallFailed: if the reply holds no choice, or the stream ended early.
+        """
         events = self._openai.post(
             "/chat/completions",
             # plain objects: the library's typed ones hide which fields were there
@@ -71,7 +76,7 @@ class Client:
             stream=True,
             stream_cls=openai.Stream[object],
         )
-        for event in _bodies(events, self._endpoint):
+        for event in _reply_events(events, self._endpoint):
             pieces.add(event)
         if not pieces.content:
             raise faults.incomplete("answered without choices", self._endpoint)
@@ -81,14 +86,15 @@ class Client:
     def _usage(self, sent: list[dict[str, str]], pieces: ReplyParts) -> Usage:
         price = self._endpoint.price
         counted = read_usage(pieces.counted, price=price)
-        return counted or estimate(_size(sent), pieces.arrived_bytes, price=price)
+        return counted or estimate(_prompt_bytes(sent), pieces.arrived_bytes, price=price)
 
     def _failed(
         self, failure: CallFailed, *, sent: list[dict[str, str]], pieces: ReplyParts, started: float
     ) -> CallFailed:
-        """Return the failure with its usage and latency.
+        """Return a copy of the failure with the usage and the latency of the call.
 
-        Where nothing arrived, nothing was paid. The cost of a cut reply without a known price counts as zero."""
+        The usage is zero if nothing of a reply arrived. A cost that is not known counts as 0 USD.
+        """
         usage = self._usage(sent, pieces) if pieces.arrived_bytes else Usage()
         return CallFailed(
             str(failure),
@@ -100,10 +106,10 @@ class Client:
 
 
 def reachable(base_url: str, key: str, *, timeout_s: float = 5.0) -> str:
-    """Return one line about an endpoint: which models it lists.
+    """Return one line that says that an endpoint answers and which models it lists.
 
     Raises:
-        CallFailed: nothing answers, the key is refused, or no OpenAI-compatible endpoint is there.
+        CallFailed: if nothing answers, the key is refused, or the answer is not that of an OpenAI-compatible endpoint.
     """
     endpoint = Endpoint(base_url, model="", key=key, connect_s=timeout_s, stall_s=timeout_s, deadline_s=timeout_s)
     try:
@@ -122,13 +128,13 @@ def _listed(body: object, endpoint: Endpoint) -> str:
             more = ", ..." if len(names) > 5 else ""
             return f"reachable; {len(names)} models: {', '.join(names[:5])}{more}"
         case {"error": dict() as error}:
-            raise faults.said_error(error, endpoint)
+            raise faults.reported_error(error, endpoint)
         case _:
             raise faults.incomplete("answers, but not with a list of models; check --base-url", endpoint)
 
 
 def _connect(endpoint: Endpoint, clock: Callable[[], float]) -> openai.OpenAI:
-    """Return the library's client with its retries switched off: the log holds every call that may be billed."""
+    """Return a client of the openai library without retries: every call that may be billed must be in the log."""
     return openai.OpenAI(
         base_url=endpoint.base_url,
         api_key=endpoint.key,
@@ -143,9 +149,10 @@ def _connect(endpoint: Endpoint, clock: Callable[[], float]) -> openai.OpenAI:
 
 
 def _deadline(seconds: float, clock: Callable[[], float]) -> dict[str, list[Callable[..., None]]]:
-    """Return hooks that end a response at a deadline of the clock; the library's own timeout begins anew at every read.
+    """Return request and response hooks for httpx2 that end each response after these seconds of the clock.
 
-    The deadline is checked whenever bytes arrive: comments that keep a connection open are bytes, but no events.
+    The library's own timeout starts again at every read. The deadline is checked whenever bytes arrive, because a
+    server can keep a connection open with comments, which are bytes but not events.
     """
 
     def start(request: httpx2.Request) -> None:
@@ -153,13 +160,13 @@ def _deadline(seconds: float, clock: Callable[[], float]) -> dict[str, list[Call
 
     def guard(response: httpx2.Response) -> None:
         if isinstance(response.stream, httpx2.SyncByteStream):
-            response.stream = _Timed(response.stream, response.request.extensions["deadline"], clock)
+            response.stream = _StreamUntilDeadline(response.stream, response.request.extensions["deadline"], clock)
 
     return {"request": [start], "response": [guard]}
 
 
-class _Timed(httpx2.SyncByteStream):
-    """The bytes of a response, up to a moment of the clock."""
+class _StreamUntilDeadline(httpx2.SyncByteStream):
+    """The bytes of a response. Reading raises httpx2.ReadTimeout once the clock has passed `until`."""
 
     def __init__(self, stream: httpx2.SyncByteStream, until: float, clock: Callable[[], float]) -> None:
         self._stream, self._until, self._clock = stream, until, clock
@@ -171,7 +178,7 @@ class _Timed(httpx2.SyncByteStream):
             yield part
 
     def close(self) -> None:
-        """Release the connection."""
+        """Close the response's connection."""
         self._stream.close()
 
 
@@ -191,8 +198,12 @@ def _request(endpoint: Endpoint, sent: list[dict[str, str]]) -> dict[str, object
     return request
 
 
-def _bodies(events: openai.Stream[object], endpoint: Endpoint) -> Iterator[object]:
-    """Yield the events of a stream, or the one body of an endpoint that does not stream."""
+def _reply_events(events: openai.Stream[object], endpoint: Endpoint) -> Iterator[object]:
+    """Yield each event of a streamed reply, or the whole reply of an endpoint that does not stream, as JSON values.
+
+    Raises:
+        CallFailed: if the endpoint sent an error or an HTML page with status 200.
+    """
     response = events.response
     kind = response.headers.get("content-type", "")
     if "event-stream" in kind:
@@ -206,12 +217,12 @@ def _bodies(events: openai.Stream[object], endpoint: Endpoint) -> Iterator[objec
         raise faults.not_a_reply(response, endpoint)
     match body := json.loads(text):
         case {"error": dict() as error}:
-            raise faults.said_error(error, endpoint)
+            raise faults.reported_error(error, endpoint)
         case {"error": str() as error}:
-            raise faults.said_error({"message": error}, endpoint)
+            raise faults.reported_error({"message": error}, endpoint)
         case _:
             yield body
 
 
-def _size(sent: list[dict[str, str]]) -> int:
+def _prompt_bytes(sent: list[dict[str, str]]) -> int:
     return sum(len(message["content"].encode()) for message in sent)

@@ -1,4 +1,4 @@
-"""Where a model is and how to ask it, from the config and the environment."""
+"""Find the endpoint of a model, its key and its limits in a run's config and in environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,30 +9,34 @@ from kernelsmith.llm.price import Price
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 KEY_VARIABLES = ("KERNELSMITH_API_KEY", "OPENAI_API_KEY")
+"""Environment variables that may hold the key; the first one that is set counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An OpenAI-compatible endpoint and what to ask it for."""
+    """An OpenAI-compatible endpoint: URL, model, key, price, and the time limits of a call."""
 
     base_url: str
     model: str
     key: str = field(default="EMPTY", repr=False)
-    """`EMPTY` for local servers: the client library refuses an empty key."""
+    """The key; `EMPTY` for local servers, because the client library refuses an empty key."""
     temperature: float | None = None
+    """Sampling temperature; None leaves the choice to the endpoint."""
     price: Price | None = None
+    """USD per million prompt and completion tokens; None if unknown."""
     connect_s: float = 10.0
+    """The most seconds to open a connection."""
     stall_s: float = 180.0
-    """Longest silence: before the reply begins, and between two pieces of it."""
+    """The most seconds of silence before the reply begins, and between two pieces of a reply."""
     deadline_s: float = 1800.0
-    """Wall clock of one call; a reply that drips never stalls."""
+    """The most seconds of one call. A reply that arrives slowly but steadily never exceeds `stall_s`."""
 
 
 def endpoint_for(config: RunConfig, environ: Mapping[str, str]) -> Endpoint:
-    """Return the endpoint that a config names.
+    """Return the endpoint that a config and the environment variables name.
 
     Raises:
-        ConfigError: no model is named, or the base URL is not a URL.
+        ConfigError: if no model is named, the base URL is not a URL, or the key cannot be sent in a header.
     """
     if not config.model:
         raise ConfigError("model: none is named; give --model NAME, or --proposer tuner to search without a model")
@@ -46,10 +50,10 @@ def endpoint_for(config: RunConfig, environ: Mapping[str, str]) -> Endpoint:
 
 
 def base_url(option: str | None, environ: Mapping[str, str]) -> str:
-    """Return the option, else OPENAI_BASE_URL, else OpenAI's own URL.
+    """Return the URL in `option`, else in the variable OPENAI_BASE_URL, else the URL of OpenAI.
 
     Raises:
-        ConfigError: it is not an http or https URL.
+        ConfigError: if the URL does not begin with http:// or https://.
     """
     url = option or environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
     if not url.startswith(("http://", "https://")):
@@ -58,10 +62,10 @@ def base_url(option: str | None, environ: Mapping[str, str]) -> str:
 
 
 def api_key(environ: Mapping[str, str]) -> str:
-    """Return the key from KERNELSMITH_API_KEY, else OPENAI_API_KEY, else `EMPTY`, which local servers accept.
+    """Return the key in KERNELSMITH_API_KEY, else in OPENAI_API_KEY, else `EMPTY`, which local servers accept.
 
     Raises:
-        ConfigError: the key holds characters that a header cannot carry.
+        ConfigError: if the key holds characters that an HTTP header cannot carry.
     """
     for name in KEY_VARIABLES:
         if key := environ.get(name, "").strip():

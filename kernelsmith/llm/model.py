@@ -1,4 +1,4 @@
-"""The seam to a model: messages in, one reply out. Knows neither HTTP nor prompts."""
+"""The protocol of a model: messages in, one reply out. It knows neither HTTP nor prompts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,17 @@ from kernelsmith.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation."""
+    """One message of a conversation: the role of its author and its text."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
 class FinishReason(StrEnum):
-    """Why an endpoint ended a reply, as far as the program decides by it. `FinishReason(text)` reads any text."""
+    """Why an endpoint ended a reply: the reasons that this program treats differently, and OTHER.
+
+    `FinishReason(text)` accepts any text and returns OTHER for an unknown one.
+    """
 
     STOP = "stop"
     """The model ended the reply."""
@@ -29,9 +32,9 @@ class FinishReason(StrEnum):
     ERROR = "error"
     """The endpoint failed in the middle of the reply."""
     UNFINISHED = ""
-    """The endpoint never said that the reply is complete."""
+    """The connection ended before the endpoint said that the reply is complete."""
     OTHER = "other"
-    """Any other text, such as `tool_calls`."""
+    """Any other reason, such as `tool_calls`."""
 
     @classmethod
     def _missing_(cls, value: object) -> "FinishReason":
@@ -43,27 +46,34 @@ class Reply:
     """What a model answered to one call."""
 
     content: str
+    """The text of the answer."""
     reasoning: str
-    """Thinking that the endpoint returned apart from the content."""
+    """The model's thinking, if the endpoint returned it in a field of its own; else empty."""
     usage: Usage
-    """As the endpoint counted; estimated from the lengths of the texts where it does not count."""
+    """Tokens and cost as the endpoint counted them, or an estimate from the lengths of the texts if it counted none."""
     finish_reason: str
-    """As the endpoint says: `stop`, `length`, `content_filter`; FinishReason reads it."""
+    """The endpoint's own word for why the reply ended: `stop`, `length`, `content_filter`; FinishReason reads it."""
     latency_s: float
+    """Seconds from sending the request to the end of the reply."""
     model: str
-    """As the endpoint names it."""
+    """The model's name as the endpoint reports it."""
 
 
 class Model(Protocol):
-    """Anything that answers messages."""
+    """Anything that answers messages: an endpoint's client, or a script."""
 
     def complete(self, messages: Sequence[Message]) -> Reply:
-        """Return the reply to one call, without retries. Raises CallFailed, or Exhausted (a script at its end)."""
+        """Return the reply to one call, which is not repeated if it fails.
+
+        Raises:
+            CallFailed: if the call failed.
+            Exhausted: if the model is a script that has no reply left.
+        """
         ...
 
 
 class CallFailed(ModelError):
-    """One call failed. The attributes hold what a retry and the log need to know about it."""
+    """The failure of one call to a model, with its usage and latency, and whether a new call may succeed."""
 
     def __init__(
         self,
@@ -76,7 +86,8 @@ class CallFailed(ModelError):
     ) -> None:
         super().__init__(message, retryable=retryable)
         self.retry_after_s = retry_after_s
-        """Seconds the endpoint asked us to wait."""
+        """Seconds for which the endpoint asked the program to wait before the next call; None if it asked for none."""
         self.usage = usage or Usage()
-        """What was paid all the same: a stream that was cut had begun to cost."""
+        """Tokens and cost of the failed call: a reply that was cut off is paid for up to the cut."""
         self.latency_s = latency_s
+        """Seconds from sending the request to the failure."""

@@ -1,4 +1,7 @@
-"""What a call consumed and cost: the cost that the endpoint reports, else the configured price, else unknown."""
+"""Find out how many tokens a call used and what it cost.
+
+The cost is what the endpoint reports, else tokens times the configured price, else unknown.
+"""
 
 import math
 from urllib.parse import urlsplit
@@ -11,11 +14,11 @@ Price = tuple[float, float]
 """USD per million prompt tokens and per million completion tokens."""
 
 REPORTS_COST = ("openrouter.ai",)
-"""Hosts whose usage holds `cost`, in USD."""
+"""Hosts that report the cost of a call in USD, as `cost` in the usage."""
 
 
 def cost_known(config: RunConfig) -> bool:
-    """Return whether the cost of every call will be known, so that a budget in USD can be kept."""
+    """Return whether the cost of every call of a run will be known, as a budget in USD requires."""
     if config.price_per_mtok is not None or isinstance(parse_model(config.model or ""), ScriptedSpec):
         return True
     host = urlsplit(config.base_url or "").hostname or ""
@@ -23,27 +26,28 @@ def cost_known(config: RunConfig) -> bool:
 
 
 def estimate(prompt_bytes: int, reply_bytes: int, *, price: Price | None) -> Usage:
-    """Return the usage estimated from the lengths of the texts, for an endpoint that counted nothing."""
+    """Return a usage estimated from the lengths of prompt and reply, for an endpoint that does not count tokens."""
     prompt, completion = (math.ceil(size / BYTES_PER_TOKEN) for size in (prompt_bytes, reply_bytes))
     return Usage(prompt, completion, cost_usd=_priced(prompt, completion, price=price))
 
 
 def read_usage(counted: object, *, price: Price | None) -> Usage | None:
-    """Return the endpoint's usage object as a Usage; None where it counted nothing.
+    """Return the Usage in an endpoint's usage object, or None if the object counts no tokens.
 
-    Fields beside the two sums are extensions that only some endpoints have: details, and OpenRouter's `cost` in USD.
+    Only some endpoints report more than the two sums of tokens: details, and OpenRouter's `cost` in USD. `price` gives
+    the cost if the endpoint reports none.
     """
     prompt, completion = _count(counted, "prompt_tokens"), _count(counted, "completion_tokens")
     if prompt + completion == 0:
         return None
-    said = getattr(counted, "cost", None)
-    known = isinstance(said, int | float) and math.isfinite(said) and said >= 0
+    reported = getattr(counted, "cost", None)
+    is_known = isinstance(reported, int | float) and math.isfinite(reported) and reported >= 0
     return Usage(
         prompt,
         completion,
         reasoning_tokens=_count(getattr(counted, "completion_tokens_details", None), "reasoning_tokens"),
         cached_tokens=_count(getattr(counted, "prompt_tokens_details", None), "cached_tokens"),
-        cost_usd=float(said) if known and said is not None else _priced(prompt, completion, price=price),
+        cost_usd=float(reported) if is_known and reported is not None else _priced(prompt, completion, price=price),
     )
 
 

@@ -1,6 +1,6 @@
-"""What an endpoint sends, read leniently: pieces of a stream or one whole completion, put together to a reply's parts.
+"""Put a model's reply together from what an endpoint sends: the pieces of a stream, or one whole completion.
 
-Only the fields that a reply needs are looked at; whatever else an endpoint adds is passed over.
+Only the fields that a reply needs are checked; all other fields are ignored.
 """
 
 from collections.abc import Sequence
@@ -14,27 +14,31 @@ from kernelsmith.core import caps
 
 
 def without_halves(text: str) -> str:
-    """Return the text with lone surrogates replaced: JSON can spell them, and no file, log or request can hold them."""
+    """Return a text with lone surrogates replaced by U+FFFD.
+
+    A lone surrogate is half of a UTF-16 pair. JSON can spell one, but no UTF-8 file, log or request can hold it.
+    """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _sayable(value: object) -> object:
+def _without_halves(value: object) -> object:
     return without_halves(value) if isinstance(value, str) else value
 
 
-Said = Annotated[str, BeforeValidator(_sayable)]
+CleanText = Annotated[str, BeforeValidator(_without_halves)]
+"""A text of the endpoint, without lone surrogates."""
 
 
 class _Detail(BaseModel):
-    text: Said | None = None
+    text: CleanText | None = None
 
 
 class _Text(BaseModel):
-    """A stream's `delta` or a completion's `message`; endpoints name the thinking differently."""
+    """A stream's `delta` or a completion's `message`. Endpoints use different fields for the thinking."""
 
-    content: Said | None = None
-    reasoning_content: Said | None = None
-    reasoning: Said | None = None
+    content: CleanText | None = None
+    reasoning_content: CleanText | None = None
+    reasoning: CleanText | None = None
     reasoning_details: list[_Detail] | None = None
 
     @property
@@ -46,7 +50,7 @@ class _Text(BaseModel):
 class _Choice(BaseModel):
     delta: _Text | None = None
     message: _Text | None = None
-    finish_reason: Said | None = None
+    finish_reason: CleanText | None = None
 
 
 class _TokenDetails(BaseModel):
@@ -63,7 +67,7 @@ class _Counted(BaseModel):
 
 
 class _Body(BaseModel):
-    model: Said | None = None
+    model: CleanText | None = None
     choices: list[_Choice] | None = None
     usage: _Counted | None = None
 
@@ -73,14 +77,22 @@ class ReplyParts:
     """The parts of a reply that have arrived so far."""
 
     content: list[str] = field(default_factory=list)
+    """Pieces of the answer, in order of arrival."""
     reasoning: list[str] = field(default_factory=list)
+    """Pieces of the model's thinking, in order of arrival."""
     finish_reason: str = ""
-    """Empty until the endpoint says that the reply is complete."""
+    """The endpoint's word for why the reply ended; empty until the endpoint says that the reply is complete."""
     model: str = ""
+    """The model's name as the endpoint reports it."""
     counted: _Counted | None = None
+    """The endpoint's latest usage object; None until one has arrived."""
 
     def add(self, body: object) -> None:
-        """Add one event of a stream, or a whole completion. Raises pydantic.ValidationError: `body` is neither."""
+        """Add one event of a stream, or a whole completion, given as a JSON value.
+
+        Raises:
+            pydantic.ValidationError: if `body` is neither.
+        """
         read = _Body.model_validate(body)
         self.model = caps.cut(read.model or self.model, caps.NAME)
         self.counted = read.usage or self.counted
@@ -92,15 +104,15 @@ class ReplyParts:
 
     @property
     def arrived_bytes(self) -> int:
-        """Return the size of content and thinking together, UTF-8."""
+        """Return how many bytes of answer and thinking have arrived, in UTF-8."""
         return len((joined(self.content) + joined(self.reasoning)).encode())
 
 
 def joined(pieces: Sequence[str]) -> str:
-    """Return the whole text of a stream's pieces.
+    """Return the whole text of a stream's pieces, whether each piece holds new text only or all text so far.
 
-    Most endpoints send only what is new. MiniMax repeats everything so far in every piece: four or more growing
-    pieces, each the beginning of the next, are read that way.
+    Most endpoints send new text only, and the pieces are concatenated. MiniMax repeats the whole text so far in each
+    piece: if there are four or more pieces and each is the beginning of the next, the last piece is the text.
     """
     texts = [piece for piece in pieces if piece]
     steps = list(pairwise(texts))

@@ -1,46 +1,79 @@
-"""The one place that asks an endpoint again: how long to wait, and when to give up."""
+"""Ask a failing endpoint again: how long to wait between two calls, and when to give up.
+
+No other module repeats a call.
+"""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from kernelsmith.errors import ModelError
+from kernelsmith.core.duration import lasting
+from kernelsmith.core.seams import PROPOSING, WAITING, OnProgress
+from kernelsmith.errors import ModelError, Stopped
 from kernelsmith.llm.model import CallFailed, Reply
+
+POLL_S = 0.1
+"""Seconds between two looks at whether the user asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long and how often a failing endpoint is asked again. Clock, sleep and randomness come in from outside."""
+    """How long a failing endpoint is asked again, and how long to wait between two calls.
+
+    Tests replace clock, sleep and randomness.
+    """
 
     total_s: float = 600.0
-    """From the first failure on."""
+    """Seconds from the first failure until the endpoint is given up."""
     first_s: float = 1.0
-    """The first wait; each later one is twice as long."""
+    """Seconds of the first wait, before jitter; each later wait is twice as long."""
     longest_s: float = 60.0
+    """Seconds of the longest wait that the policy chooses; an endpoint may ask for a longer one."""
     sleep: Callable[[float], None] = time.sleep
+    """Waits the given seconds; `interruptible_sleep` makes one that returns early when the user asks to stop."""
+    stopped: Callable[[], bool] = lambda: False
+    """Returns True once the user has asked to stop."""
+    on_progress: OnProgress = lambda stage, step: None
+    """Receives the stage `waiting` with each failure and the wait that follows, and `proposing` before a new call."""
     clock: Callable[[], float] = time.monotonic
+    """Returns seconds from an arbitrary start."""
     random: Random = field(default_factory=Random)
 
     def wait_s(self, failures: int, asked_s: float | None) -> float:
-        """Return the seconds to wait after this many failures: exponential with jitter, at least `asked_s`.
+        """Return the seconds to wait before the next call, after this many failures in a row.
 
-        The jitter takes up to half of the wait away, so that many runs do not ask again at the same moment.
+        The wait doubles with each failure up to `longest_s`. Jitter takes up to half of it away, so that many runs do
+        not call at the same moment. The wait is at least `asked_s`, the seconds that the endpoint asked for.
         """
         backoff = min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 30))
         return max(backoff * self.random.uniform(0.5, 1.0), asked_s or 0.0)
 
 
-def persist(call: Callable[[], Reply], patience: RetryPolicy, *, failed: Callable[[CallFailed, int], None]) -> Reply:
-    """Return the reply of the first call that succeeds.
+def interruptible_sleep(stopped: Callable[[], bool]) -> Callable[[float], None]:
+    """Return a sleep function that returns within 0.1 s after `stopped` has become true.
 
-    `failed` is called with every failure and the number of calls before it.
+    A signal does not end `time.sleep`: Python goes on sleeping once the signal's handler has returned.
+    """
+
+    def sleep(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not stopped() and (left_s := until - time.monotonic()) > 0:
+            time.sleep(min(left_s, POLL_S))
+
+    return sleep
+
+
+def persist(call: Callable[[], Reply], policy: RetryPolicy, *, failed: Callable[[CallFailed, int], None]) -> Reply:
+    """Return the reply of the first call that succeeds, calling again after each failure that may heal.
+
+    `failed` receives every failure and the number of calls before it.
 
     Raises:
-        ModelError: a call failed in a way that repeating cannot heal, or patience ran out (`retryable`).
+        ModelError: if a call failed in a way that repeating cannot heal, or `total_s` would be exceeded (`retryable`).
+        Stopped: if the user asked to stop during a call that failed, or during a wait.
     """
-    failures = 0
-    given_up_at = float("inf")
+    failures, first_failed_at = 0, float("inf")
     while True:
         try:
             return call()
@@ -49,13 +82,36 @@ def persist(call: Callable[[], Reply], patience: RetryPolicy, *, failed: Callabl
             failures += 1
             if not failure.retryable:
                 raise
-            given_up_at = min(given_up_at, patience.clock() + patience.total_s)
-            wait_s = patience.wait_s(failures, failure.retry_after_s)
-            if patience.clock() + wait_s > given_up_at:
-                raise _out_of_patience(failure, failures) from failure
-            patience.sleep(wait_s)
+            first_failed_at = min(first_failed_at, policy.clock())
+            _wait(failure, policy, failures=failures, first_failed_at=first_failed_at)
 
 
-def _out_of_patience(failure: CallFailed, failures: int) -> ModelError:
+def _wait(failure: CallFailed, policy: RetryPolicy, *, failures: int, first_failed_at: float) -> None:
+    """Wait before the next call, as long as the policy says, and show the failure and the wait.
+
+    `failures` counts the failed calls so far; the first of them failed at `first_failed_at` on the policy's clock.
+
+    Raises:
+        ModelError: if the wait would exceed `total_s`.
+        Stopped: if the user has asked to stop.
+    """
+    failing_s = policy.clock() - first_failed_at
+    wait_s = policy.wait_s(failures, failure.retry_after_s)
+    if failing_s + wait_s > policy.total_s:
+        raise _given_up(failure, failures) from failure
+    if not policy.stopped():
+        policy.on_progress(WAITING, _announcement(failure, wait_s=wait_s, failing_s=failing_s))
+        policy.sleep(wait_s)
+    if policy.stopped():
+        raise Stopped(f"stopped by the user while the endpoint failed: {failure}") from failure
+    policy.on_progress(PROPOSING, "")
+
+
+def _announcement(failure: CallFailed, *, wait_s: float, failing_s: float) -> str:
+    """Return what follows the word `waiting`: `8 s to ask again, failing for 3 min 0 s so far: ...`."""
+    return f"{lasting(max(wait_s, 1))} to ask again, failing for {lasting(failing_s)} so far: {failure}"
+
+
+def _given_up(failure: CallFailed, failures: int) -> ModelError:
     calls = f"{failures} calls" if failures > 1 else "1 call"
     return ModelError(f"{failure} (gave up after {calls}; `kernelsmith resume` goes on)", retryable=True)

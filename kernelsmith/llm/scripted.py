@@ -1,4 +1,4 @@
-"""A model that answers from a script: for examples, for tests, and for trying the loop without an endpoint."""
+"""A model that answers from a script, for examples, for tests, and for a run without an endpoint."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,13 +10,14 @@ from kernelsmith.llm.price import estimate
 from kernelsmith.llm.reading import without_halves
 
 Script = Callable[[Sequence[Message], int], str | None]
-"""(messages, number of the call from 0) -> the reply's content, or None at the end of the script."""
+"""Receives the messages and the number of the call, from 0; returns the reply's text, or None at the script's end."""
 
 
 class ScriptedModel:
-    """Answer with the script's replies, in order and at no cost.
+    """A model that gives the replies of a script in order, at no cost.
 
-    The `finish_reason` of a reply that ends in the middle of a fenced block is `length`.
+    `answered` is the number of replies that were given before. A reply that ends within a fenced block has the finish
+    reason `length`, as if it had been cut off.
     """
 
     def __init__(self, script: Sequence[str] | Script, *, answered: int = 0) -> None:
@@ -24,7 +25,7 @@ class ScriptedModel:
         self._answered = answered
 
     def complete(self, messages: Sequence[Message]) -> Reply:
-        """Return the next reply of the script. Raises Exhausted at its end."""
+        """Return the next reply of the script. Raises Exhausted if none is left."""
         content = self._script(messages, self._answered)
         if content is None:
             raise Exhausted(f"the script holds {self._answered} replies and all of them were given")
@@ -40,7 +41,7 @@ def read_script(path: Path) -> tuple[str, ...]:
     """Return the replies in a folder's *.md files, in name order, or the one reply in a file.
 
     Raises:
-        ConfigError: there is no such path, no *.md file in the folder, or a file is not text.
+        ConfigError: if the path does not exist, the folder holds no *.md file, or a file is not UTF-8 text.
     """
     files = sorted(path.glob("*.md")) if path.is_dir() else [path]
     if not files:

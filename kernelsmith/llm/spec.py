@@ -1,4 +1,4 @@
-"""What a model's name in the config means: a script, or a model behind an endpoint. The name is parsed here only."""
+"""Parse a model's name in a config: `scripted:PATH` names a script, any other name a model at an endpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,31 +10,31 @@ _SCRIPTED = "scripted:"
 
 @dataclass(frozen=True, slots=True)
 class ScriptedSpec:
-    """`scripted:PATH`: a model that answers from a script."""
+    """The model named `scripted:PATH`, which answers from a script."""
 
     path: Path
-    """A folder with one reply a file, or a file with one reply."""
+    """A folder of *.md files with one reply each, or a file with one reply."""
 
     @property
     def text(self) -> str:
-        """Return the name as a config keeps it."""
+        """Return `scripted:PATH`, the name as a config keeps it."""
         return f"{_SCRIPTED}{self.path}"
 
     @property
     def absolute(self) -> "ScriptedSpec":
-        """Return the same script by its absolute path."""
+        """Return the same script with an absolute path."""
         return ScriptedSpec(self.path.resolve())
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
-    """Any other name: a model behind an endpoint."""
+    """A model at an endpoint, by the name that the endpoint knows."""
 
     name: str
 
 
 def parse_model(name: str) -> ScriptedSpec | EndpointSpec:
-    """Return what a model's name means. Raises ConfigError: a script without a path."""
+    """Return the script or the endpoint's model that a name means. Raises ConfigError if `scripted:` lacks a path."""
     if name == _SCRIPTED:
         raise ConfigError(f"--model {name}: name a path behind the colon")
     if name.startswith(_SCRIPTED):

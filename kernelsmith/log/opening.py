@@ -1,11 +1,11 @@
 """Open an attempt log for reading: the file itself, or a private copy that is migrated to this program's schema."""
 
 import shutil
-import tempfile
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+from kernelsmith.core.temporary import temporary_folder
 from kernelsmith.errors import UsageError
 from kernelsmith.log.database import closed_on_failure, file_of, prepare, translated_errors
 from kernelsmith.log.schema import VERSION
@@ -61,9 +61,9 @@ def _private_copy(path: Path, copy: Callable[[Path, Path], None]) -> SQLiteFile:
     """Return a private copy of the database `path` in a temporary folder, opened for reading. `copy` receives `path`
     and the path of the copy, and writes the copy. Closing the returned object removes the folder.
     """
-    folder = tempfile.TemporaryDirectory(prefix="kernelsmith-")
-    target = Path(folder.name) / path.name
-    with closed_on_failure(folder.cleanup), translated_errors(str(path)):
+    folder = ExitStack()
+    target = folder.enter_context(temporary_folder()) / path.name
+    with closed_on_failure(folder.close), translated_errors(str(path)):
         copy(path, target)
     return SQLiteFile(path, target, folder=folder)
 

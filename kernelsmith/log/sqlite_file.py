@@ -6,10 +6,9 @@ Only writing uses SQLAlchemy (engine.py), because importing it takes half as lon
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -30,8 +29,8 @@ class SQLiteFile:
     """Path of the file that is read: the same file, or a private copy."""
     is_immutable: bool = False
     """True if no process can write to the file or to its WAL file, so that SQLite reads it without locks."""
-    folder: "TemporaryDirectory[str] | None" = None
-    """Temporary folder that holds the private copy; None if there is no copy."""
+    folder: ExitStack | None = None
+    """Closing this stack removes the temporary folder of the private copy; None if there is no copy."""
     _idle: list[sqlite3.Connection] = field(default_factory=list)
     """Open connections that no transaction uses now."""
 
@@ -40,7 +39,7 @@ class SQLiteFile:
         while self._idle:
             self._idle.pop().close()
         if self.folder:
-            self.folder.cleanup()
+            self.folder.close()
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:

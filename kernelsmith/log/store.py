@@ -20,6 +20,7 @@ from kernelsmith.core.usage import Exchange
 from kernelsmith.errors import UsageError
 from kernelsmith.log import engine, lock, rows, tables
 from kernelsmith.log.database import file_of
+from kernelsmith.log.file_identity import FileIdentity
 from kernelsmith.log.inserting import insert_attempt, insert_blob, insert_events, insert_snapshot
 from kernelsmith.log.reader import Reader
 from kernelsmith.log.sqlite_file import SQLiteFile
@@ -39,11 +40,15 @@ def open_store(url_or_path: str | Path, *, create: bool = True) -> "Store":
 class Store(Reader):
     """An attempt log that is open for reading, like a Reader, and for writing. A writing method raises LogError
     if the data cannot be stored; otherwise the data is on disk when the method returns.
+
+    The error is LogReplaced if the path no longer names the file that was opened: SQLite goes on writing to a deleted
+    file without an error, and all of the file is lost when it is closed.
     """
 
     def __init__(self, path: Path, database: Engine) -> None:
         super().__init__(SQLiteFile(path, path))
         self._engine = database
+        self._file = FileIdentity.of(path)
 
     def close(self) -> None:
         """Close all connections to the database. The writing connection is closed last, because SQLite removes the WAL
@@ -138,6 +143,7 @@ class Store(Reader):
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
+        self._file.require_unchanged()
         with engine.translated_errors(self._where), engine.writing(self._engine) as connection:
             yield connection
 

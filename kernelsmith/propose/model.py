@@ -52,6 +52,7 @@ class ModelProposer:
 
         Raises:
             ModelError: if the endpoint failed for good, or the budget is in USD and the cost of the calls is unknown.
+            Stopped: if the user asked to stop while the endpoint failed.
             Exhausted: if the model is a script that has no further reply.
             LogError: if the reply could not be logged.
         """
@@ -117,9 +118,17 @@ class ModelProposer:
         )
 
 
-def model_proposer(task: Task, history: History, *, exchanges: Exchanges, environ: Mapping[str, str]) -> ModelProposer:
+def model_proposer(
+    task: Task,
+    history: History,
+    *,
+    exchanges: Exchanges,
+    environ: Mapping[str, str],
+    retry_policy: RetryPolicy | None = None,
+) -> ModelProposer:
     """Return the model proposer of a new or resumed run, with the model that the run's config names. `environ` is the
-    process environment, from which the endpoint's URL and API key are read.
+    process environment, from which the endpoint's URL and API key are read. `retry_policy` says how a failing
+    endpoint is called again; None selects the default policy.
 
     Raises:
         ConfigError: if no model is named, the base URL is no URL, or the path of a scripted model holds no reply.
@@ -127,7 +136,7 @@ def model_proposer(task: Task, history: History, *, exchanges: Exchanges, enviro
     kept = (exchange for ask in history.asks for exchange in exchanges.exchanges(ask.number))
     replies = sum(answered(exchange) for exchange in kept)
     model = open_model(history.run.config, environ, answered=replies)
-    return ModelProposer(task, model, exchanges=exchanges)
+    return ModelProposer(task, model, exchanges=exchanges, retry_policy=retry_policy)
 
 
 def answered(exchange: Exchange) -> bool:

@@ -1,7 +1,9 @@
-"""A run while it goes on, as rich draws it: budget, best, staircase, latest attempts.
+"""Draw a run that goes on with rich: budget, best attempt, its staircase over the attempts, and the latest attempts.
 
-Whatever a candidate or a model wrote is shown as Text, which knows no markup, and on one line without controls.
+A text of a candidate or a model becomes one line of rich's Text, in which markup and control characters have no effect.
 """
+
+from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -16,10 +18,24 @@ from kernelsmith.report.styles import GREEN, status_style
 from kernelsmith.report.text import one_line
 
 
-def live_page(report: LiveReport, now: Text, *, suffix: str = "") -> RenderableType:
-    """Return the view; `now` is its last line, and `suffix` takes the proposer's place in the title."""
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Times that the live view shows and that grow between two attempts."""
+
+    attempt_s: float
+    """Seconds since the attempt in flight began; 0 if none is in flight."""
+    session_s: float
+    """Seconds since this process began to work on the run."""
+
+
+def live_page(report: LiveReport, now: Text, *, suffix: str = "", clocks: Clocks | None = None) -> RenderableType:
+    """Return the view of a run, to be drawn on a terminal.
+
+    `now` is the last line and says what happens at this moment. `suffix` replaces the proposer in the title. Without
+    `clocks` the view shows the time of the recorded attempts only.
+    """
     title = one_line(f"{report.task} · {report.run} · {suffix or report.proposer}")
-    return Group(_head(report, title), _spent(report), _best(report), _latest(report), now)
+    return Group(_head(report, title), _spent(report, clocks), _best(report), _latest(report), now)
 
 
 def _head(report: LiveReport, title: str) -> Text:
@@ -31,14 +47,16 @@ def _head(report: LiveReport, title: str) -> Text:
     return Text.assemble((title, "bold"), " · ", about)
 
 
-def _spent(report: LiveReport) -> Table:
-    """Return a bar against the limit that is nearest, with the spent amounts beside it."""
+def _spent(report: LiveReport, clocks: Clocks | None) -> Table:
+    """Return a row: a bar that shows how much of the nearest limit is used up, and the amounts spent."""
     budget, outcome = report.budget, report.outcome
+    working_s = outcome.active_s + (clocks.attempt_s if clocks else 0.0)
     parts = [outcome.asks / budget.attempts] if budget.attempts else []
-    parts += [outcome.active_s / 3600 / budget.hours] if budget.hours else []
+    parts += [working_s / 3600 / budget.hours] if budget.hours else []
     parts += [(outcome.cost_usd or 0) / budget.usd] if budget.usd else []
-    words = [figures.spent(outcome.asks, budget.attempts, "ask"), figures.clock(outcome.active_s)]
-    words += [f"of {budget.hours:g} h"] if budget.hours else []
+    words = [figures.spent(outcome.asks, budget.attempts, "ask")]
+    words += [f"{figures.clock(working_s)}{f' of {budget.hours:g} h' if budget.hours else ''} working"]
+    words += [f"{figures.clock(clocks.session_s)} since start"] if clocks else []
     words += [figures.cost(outcome.cost_usd) + (f" of ${budget.usd:g}" if budget.usd else "")]
     row = Table.grid(padding=(0, 2))
     row.add_row(ProgressBar(total=1.0, completed=min(max(parts), 1.0), width=30), Text("  ".join(words)))

@@ -1,4 +1,4 @@
-"""The data model of a run while it goes on: what a view of a terminal draws."""
+"""The data that a view on a terminal draws of a run that goes on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +9,19 @@ from kernelsmith.report.model import RunOutcome, outcome_of
 from kernelsmith.report.model_attempt import AttemptRow, attempt_row
 
 ROWS = 8
-"""The most attempts that are shown."""
+"""How many of the latest attempts are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveReport:
-    """A run as it stands."""
+    """A run at one moment: its names, budget, outcome so far and latest attempts."""
 
     run: str
     task: str
     """The task's name, without its folder's path."""
     proposer: str
     device: Device | None
+    """What the run is measured on; None before the harness has opened the task."""
     budget: Budget
     outcome: RunOutcome
     latest: tuple[AttemptRow, ...]
@@ -28,7 +29,7 @@ class LiveReport:
 
 
 def live_report(history: History) -> LiveReport:
-    """Return the run as it stands."""
+    """Return what a view draws of the run that a history describes."""
     config = history.run.config
     return LiveReport(
         run=history.run.name,

@@ -57,6 +57,6 @@ def test_only_the_command_judge_asks_for_a_revealed_verdict():
     callers = [
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "kernelsmith").rglob("*.py")
-        if "judge_revealed(" in path.read_text() or "reveal_hidden" in path.read_text()
+        if "submit_revealed(" in path.read_text() or "reveal_hidden" in path.read_text()
     ]
     assert sorted(callers) == ["kernelsmith/cli/judge.py", "kernelsmith/judge_client/harness.py"]

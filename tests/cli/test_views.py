@@ -20,13 +20,13 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07[bold red]error[/bold red] [/nonsense] \u202ee
 def screen_of():
     """Draw a view of a history once, as on a terminal of 100 columns; the text without styles."""
 
-    def draw(history, *, ask=None, stage: str = "") -> str:
+    def draw(history, *, ask=None, stage: str = "", step: str = "") -> str:
         console = Console(file=io.StringIO(), width=100, height=40, force_terminal=True, color_system=None)
         view = LiveView(console)
         view.history(history)
         if ask:
             view.asked(ask)
-        view.stage(stage)
+        view.stage(stage, step)
         console.print(view.render())
         return console.file.getvalue()
 
@@ -59,7 +59,7 @@ def test_a_long_detail_is_cut_and_leaves_the_other_columns_alone(screen_of, atte
 def test_the_live_view_says_stance_and_stage_in_progress(screen_of, attempt_with, history_with):
     asked = attempt_with(7, utilization=0.5).ask
     screen = screen_of(history_with(), ask=asked, stage="timing")
-    assert "now 7 refine: timing 0:00 (no duel won for 8 asks)" in screen
+    assert "now 7 refine: timing for 0 s (no duel won for 8 asks)" in screen
 
 
 def test_a_long_stage_shows_its_step_and_its_clock_goes_on(attempt_with, history_with, monkeypatch):
@@ -75,12 +75,56 @@ def test_a_long_stage_shows_its_step_and_its_clock_goes_on(attempt_with, history
         console.print(view.render())
         return console.file.getvalue()
 
-    assert "calibration 2:00 · vendor, 1 of 3" in shown("calibration") + shown("calibration", "vendor, 1 of 3")
+    assert "calibration for 2 min 0 s · vendor, 1 of 3" in shown("calibration") + shown("calibration", "vendor, 1 of 3")
     view.history(history_with())
     view.asked(attempt_with(7, utilization=0.5).ask)
-    assert "now 7 refine: correctness 1:00 · case wide, 3 of 5 (no duel" in shown("correctness", "case wide, 3 of 5")
-    assert "now 7 refine: correctness 2:00 · case odd, 4 of 5" in shown("correctness", "case odd, 4 of 5")
-    assert "now 7 refine: timing 1:00 (no duel" in shown("timing")
+    assert "now 7 refine: correctness for 1 min 0 s · case wide, 3 of 5 (no duel" in shown(
+        "correctness", "case wide, 3 of 5"
+    )
+    assert "now 7 refine: correctness for 2 min 0 s · case odd, 4 of 5" in shown("correctness", "case odd, 4 of 5")
+    assert "now 7 refine: timing for 1 min 0 s (no duel" in shown("timing")
+
+
+def test_the_clocks_of_the_live_view_run_on_during_an_attempt(attempt_with, history_with, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("kernelsmith.cli.live.time.monotonic", lambda: now[0])
+    console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True, color_system=None)
+    view = LiveView(console)
+    view.history(history_with(attempt_with(0, utilization=0.1, promotion=Promotion.FIRST)))
+    now[0] = 30.0  # the judge was opened
+    view.asked(attempt_with(1, utilization=0.5).ask)
+    now[0] = 42.0
+    console.print(view.render())
+    screen = console.file.getvalue()
+    assert "1 of 10 asks  0:14 working  0:42 since start" in screen
+    assert "proposing for 12 s" in screen
+
+
+def test_a_replay_shows_no_clock_that_runs_on(attempt_with, history_with):
+    console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True, color_system=None)
+    view = LiveView(console, is_replay=True)
+    view.history(history_with(attempt_with(0, utilization=0.1, promotion=Promotion.FIRST)))
+    console.print(view.render())
+    assert "0:02 working  $0.00" in console.file.getvalue()
+
+
+def test_a_wait_says_what_for_and_how_long_on_a_terminal(screen_of, attempt_with, history_with):
+    asked = attempt_with(7, utilization=0.5).ask
+    screen = screen_of(history_with(), ask=asked, stage="waiting", step="for the CPU, held by run other, pid 7")
+    assert "now 7 refine: waiting for the CPU, held by run other, pid 7 · 0 s so far" in screen
+
+
+def test_without_a_terminal_a_wait_is_one_line_which_is_not_repeated(capsys):
+    lines = LineView()
+    for holder in ("run other, pid 7", "run other, pid 7", "pid 8"):
+        lines.stage("waiting", f"for the CPU, held by {holder}")
+        lines.stage("timing")
+    terminal.stage("waiting", "for GPU 0, held by pid 9")
+    assert capsys.readouterr().err.splitlines() == [
+        "waiting for the CPU, held by run other, pid 7",
+        "waiting for the CPU, held by pid 8",
+        "waiting for GPU 0, held by pid 9",
+    ]
 
 
 def test_on_a_pipe_a_judgement_shows_a_line_for_each_step(capsys):

@@ -272,14 +272,14 @@ def ask(process: JudgeProcess, number: int = 0) -> wire.Answer:
 
 
 BAD = {
-    "noise": (r'say(b"\0\xff\x1b[2J\n")', "answered something else"),
-    "nothing but an end of line": (r'say(b"\n")', "answered something else"),
+    "noise": (r'say(b"\0\xff\x1b[2J\n")', "sent an invalid answer"),
+    "nothing but an end of line": (r'say(b"\n")', "sent an invalid answer"),
     "a line without an end": (r'say(b"x" * (8 << 20))', "more than"),
-    "nesting": (r'say(b"[" * 100000 + b"\n")', "answered something else"),
+    "nesting": (r'say(b"[" * 100000 + b"\n")', "sent an invalid answer"),
     "NaN": ('answer(asked, "duel", duel=dict(WHOLE["duel"]["duel"], speedup=float("nan")))', "speedup"),
     "another version": (r'say(b"{\"v\": 99, \"id\": \"judge-0\", \"kind\": \"error\", \"message\": \"x\"}\n")', "v: "),
     "another request's answer": ('answer("judge-7", "duel")', "judge-7"),
-    "stages without an end": ('while True: answer(asked, "progress")', "no end"),
+    "stages without an end": ('while True: answer(asked, "progress")', "no final answer"),
     "half an answer": (r'say(b"{\"v\": 1, "); sys.exit()', "within an answer"),
     "an end": ("sys.exit(5)", "status 5"),
     "an end with last words": ('print("\\x1b[31mno compiler", file=sys.stderr); sys.exit(1)', "no compiler"),
@@ -355,7 +355,7 @@ def test_a_request_that_was_not_understood_is_told_in_the_harness_words(judge):
 def test_an_answer_told_twice_is_not_taken_for_the_next_one(judge):
     process = judge('answer(asked, "duel"); answer(asked, "duel")')
     assert ask(process) is not None
-    with pytest.raises(HarnessError, match="asked was 'judge-1'"):
+    with pytest.raises(HarnessError, match="instead of 'judge-1'"):
         ask(process, 1)
     assert not process.is_alive
 
@@ -363,7 +363,7 @@ def test_an_answer_told_twice_is_not_taken_for_the_next_one(judge):
 def test_a_judge_that_says_nothing_is_given_up(judge):
     """It would speak after ten minutes, which no run of the tests waits for."""
     process = judge('time.sleep(600); answer(asked, "duel")', silence_s=0.5)
-    with pytest.raises(HarnessError, match="said nothing"):
+    with pytest.raises(HarnessError, match="sent no answer"):
         ask(process)
     assert not process.is_alive
 
@@ -371,7 +371,7 @@ def test_a_judge_that_says_nothing_is_given_up(judge):
 def test_a_judge_that_closes_its_answers_and_goes_on_is_given_up(judge, monkeypatch):
     monkeypatch.setattr("kernelsmith.judge_client.process.LAST_BREATH_S", 0.3)
     process = judge("os.close(answers); time.sleep(600)")
-    with pytest.raises(HarnessError, match="goes on"):
+    with pytest.raises(HarnessError, match="still runs"):
         ask(process)
     assert not process.is_alive
 
@@ -425,7 +425,7 @@ answer(asked if asked != "measure-3" else "measure-1", "verdict", source_digest=
 def test_a_verdict_on_another_source_than_was_asked_for_is_no_verdict(small_task, tmp_path):
     program = speaker(tmp_path, 'answer(asked, "opened" if asked == "open-0" else "verdict")')
     process = HarnessProcess(small_task, folder=tmp_path, python=str(program))
-    with process as harness, pytest.raises(HarnessError, match="judged 000000000000"):
+    with process as harness, pytest.raises(HarnessError, match="digest 000000000000 instead"):
         harness.submit(Candidate("void matmul(void) {}\n", Language.C), None).result()
 
 
@@ -440,7 +440,7 @@ def test_an_interpreter_that_prints_anything_else_is_one_error(tmp_path, said):
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\nprintf '{said}'\n")
     program.chmod(0o755)
-    with pytest.raises(HarnessError, match="no finding"):
+    with pytest.raises(HarnessError, match="not the harness's report"):
         doctor(str(program))
 
 

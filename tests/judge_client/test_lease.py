@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from kernelsmith.errors import HarnessError
-from kernelsmith.judge_client.lease import leased
+from kernelsmith.judge_client.lease import LeaseWait, leased
 
 HOLDER = textwrap.dedent("""
     import sys
-    from kernelsmith.judge_client.lease import leased
-    with leased(sys.argv[1]):
+    from kernelsmith.judge_client.lease import LeaseWait, leased
+    with leased(sys.argv[1], LeaseWait("run night")):
         print("held", flush=True)
         sys.stdin.read()
 """)
@@ -94,3 +94,46 @@ def test_what_is_no_lock_file_is_refused_in_one_line(folder, make):
     make(folder / "kernelsmith-cpu.lock")
     with pytest.raises(HarnessError, match=r"kernelsmith-cpu\.lock.*remove"), leased("cpu"):
         pass
+
+
+def test_a_wait_names_the_purpose_and_the_process_of_the_holder_and_can_be_given_up(holder):
+    seen = []
+    with (
+        pytest.raises(HarnessError, match="given up"),
+        leased("cuda:7", LeaseWait(on_wait=seen.append, is_given_up=lambda: bool(seen))),
+    ):
+        pass
+    assert seen == [f"run night, pid {holder.pid}"]
+
+
+def test_a_wait_that_was_given_up_leaves_the_lock_to_others(holder):
+    with pytest.raises(HarnessError), leased("cuda:7", LeaseWait(is_given_up=lambda: True)):
+        pass
+    holder.kill()
+    holder.wait()
+    with leased("cuda:7"):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "no process", "999999999 run night"])
+def test_a_holder_that_did_not_write_its_name_is_another_process(folder, text):
+    seen = []
+    with leased("cpu"):
+        (folder / "kernelsmith-cpu.lock").write_text(text)
+        with pytest.raises(HarnessError), leased("cpu", LeaseWait(on_wait=seen.append, is_given_up=lambda: True)):
+            pass
+    assert seen == ["another process"]
+
+
+def test_a_released_lock_names_no_holder(folder):
+    with leased("cpu", LeaseWait("run night")):
+        assert (folder / "kernelsmith-cpu.lock").read_text() == f"{os.getpid()} run night"
+    assert (folder / "kernelsmith-cpu.lock").read_text() == ""
+
+
+def test_a_second_name_of_another_file_is_not_written_to(folder):
+    (folder / "precious").write_text("kept")
+    os.link(folder / "precious", folder / "kernelsmith-cpu.lock")
+    with leased("cpu"):
+        pass
+    assert (folder / "precious").read_text() == "kept"

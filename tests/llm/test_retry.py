@@ -1,13 +1,15 @@
 """Asking again: with a clock, a sleep and a randomness that the test owns."""
 
+import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
 from kernelsmith.core.usage import Usage
-from kernelsmith.errors import ModelError
+from kernelsmith.errors import ModelError, Stopped
 from kernelsmith.llm.model import CallFailed, Reply
-from kernelsmith.llm.retry import RetryPolicy, persist
+from kernelsmith.llm.retry import RetryPolicy, interruptible_sleep, persist
 
 REPLY = Reply("x", "", Usage(), finish_reason="stop", latency_s=0.1, model="m")
 
@@ -88,3 +90,29 @@ def test_every_failure_is_heard_of_with_the_calls_before_it():
     heard = []
     persist(Fails(3), Time().patience(), failed=lambda failure, before: heard.append((str(failure), before)))
     assert heard == [("it said no", 0), ("it said no", 1), ("it said no", 2)]
+
+
+def test_a_wait_shows_the_answer_of_the_endpoint_and_when_it_is_asked_again():
+    time, shown = Time(), []
+    patience = time.patience(total_s=1e9, on_progress=lambda stage, step: shown.append((stage, step)))
+    persist(Fails(2, retry_after_s=8.0), replace(patience, clock=lambda: 23 * time.now), failed=lambda *_: None)
+    assert shown == [
+        ("waiting", "8 s to ask again, failing for 0 s so far: it said no"),
+        ("proposing", ""),
+        ("waiting", "8 s to ask again, failing for 3 min 4 s so far: it said no"),
+        ("proposing", ""),
+    ]
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_a_stop_during_a_call_that_fails_or_during_the_wait_ends_asking(looks):
+    time, call, answers = Time(), Fails(9), iter([False] * (looks - 1) + [True, True])
+    with pytest.raises(Stopped, match="it said no"):
+        persist(call, time.patience(stopped=answers.__next__), failed=lambda *_: None)
+    assert (call.calls, len(time.slept)) == (1, looks - 1)
+
+
+def test_a_sleep_that_can_be_interrupted_returns_when_the_user_asks_to_stop():
+    looks = itertools.count()
+    interruptible_sleep(lambda: next(looks) == 2)(3600.0)
+    assert next(looks) == 3

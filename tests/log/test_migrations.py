@@ -455,7 +455,7 @@ def test_a_large_old_database_is_refused_with_the_command_that_converts_it(copie
 
 
 def test_a_private_copy_is_removed_when_the_reader_is_closed(copied, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(opening.tempfile, "tempdir", str(tmp_path / "private"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "private"))
     (tmp_path / "private").mkdir()
     with open_reader(copied(V3)):
         assert list((tmp_path / "private").iterdir())

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.program import check, doctor
 from harness.program.server import Server, Settings
 from harness.sandbox import launcher as sandbox
-from harness.sandbox import spawn
+from harness.sandbox import spawn, temporary
 from harness.wire import messages as wire
 
 NO_ISOLATION = 3
@@ -35,6 +35,7 @@ def main() -> int:
     # The terminal sends its interrupt to the judge too, but the agent lets the attempt in flight end first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(arguments.parent)
+    temporary.sweep()
     isolation = sandbox.probe(at_most=sandbox.Level(arguments.isolation_at_most))
     runs_candidates = not arguments.device.startswith("scripted:")
     if isolation.level == sandbox.Level.BARE and runs_candidates and not arguments.trust_candidates:

@@ -11,15 +11,14 @@ import os
 import resource
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 
 from harness.guards import guard
-from harness.sandbox import landlock, namespaces, privileges, seccomp, spawn, syscalls
+from harness.sandbox import landlock, namespaces, privileges, seccomp, spawn, syscalls, temporary
 from harness.sandbox.process import Process
 from harness.sandbox.spawn import SandboxError, Step
 
@@ -299,16 +298,17 @@ def private_folder(isolation: Isolation) -> Iterator[Path]:
     Raises:
         SandboxError: if the folder could not be removed.
     """
-    with guard("sandbox"):
-        folder = Path(tempfile.mkdtemp(prefix="kernelsmith-")).resolve()
-    try:
-        if isolation.level >= Level.CONFINED and isolation.uids:
-            uid = isolation.uids[next(_folders_made) % len(isolation.uids)]
-            os.chown(folder, uid, uid)
-        yield folder
-    finally:
+    with ExitStack() as stack:
         with guard("sandbox"):
-            _remove(folder)
+            folder = stack.enter_context(temporary.locked_folder())
+        try:
+            if isolation.level >= Level.CONFINED and isolation.uids:
+                uid = isolation.uids[next(_folders_made) % len(isolation.uids)]
+                os.chown(folder, uid, uid)
+            yield folder
+        finally:
+            with guard("sandbox"):
+                _remove(folder)
 
 
 def _remove(folder: Path) -> None:

@@ -1,0 +1,28 @@
+"""A folder in the temporary directory that a later harness removes if this process is killed."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kernelsmith.core import contract
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder in the temporary directory, yield its path, and remove it after the block.
+
+    This process holds a lock on the folder meanwhile. harness/sandbox/temporary.py removes folders without a lock when
+    a harness starts; it explains the names and the locks.
+    """
+    prefix = f"{contract.temporary_prefix()}{os.getpid()}-"
+    with TemporaryDirectory(prefix=prefix) as name:
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with suppress(OSError):  # a file system without locks on folders: nothing is swept there
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(descriptor)
