@@ -71,7 +71,7 @@ def verdict_without_judging(history: History, ask: Ask, trial: Trial) -> Verdict
     """
     if twin := history.identical(trial.candidate.digest):
         return Verdict(Status.REJECTED, f"identical to {twin.number}, which is {twin.verdict.status}")
-    if history.deadly_judgings(ask.number, trial.number) >= MAX_DEATHS:
+    if history.judge_deaths(ask.number, trial.number) >= MAX_DEATHS:
         return Verdict(Status.CRASHED, f"the judge died {MAX_DEATHS} times while it judged this candidate")
     return None
 

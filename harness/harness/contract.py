@@ -1,4 +1,4 @@
-"""The facts that the judge shares with the agent, from contract.toml.
+"""Read contract.toml, the file of facts that the judge and the agent share.
 
 kernelsmith/core/contract.py reads the same file for the agent.
 """
@@ -11,44 +11,49 @@ from typing import Any
 FACTS: dict[str, Any] = tomllib.loads(Path(__file__).parent.with_name("contract.toml").read_text(encoding="utf-8"))
 WIRE: dict[str, Any] = FACTS["wire"]
 TIMING: dict[str, dict[str, Any]] = FACTS["timing"]
-"""The timing policy, by the part of the judge that it decides."""
+"""The timing policy: margins, durations and sample counts, in one table for each part of the judge."""
 MEMORY: dict[str, float] = FACTS["memory"]
-"""Memory that judging a CPU task takes, in bytes per byte of a case's buffers."""
+"""Factors of the memory that judging a CPU task takes: bytes for each byte of inputs and of outputs."""
 LIMITS: dict[str, dict[str, Any]] = FACTS["limits"]
+"""Default and highest value of each key of `[limits]` of task.toml."""
 ITEM_BYTES: dict[str, int] = {name: facts["bytes"] for name, facts in FACTS["dtypes"].items()}
-"""Bytes of an element by dtype."""
+"""Size of an element in bytes, by dtype."""
 KEY_DIGITS: int = WIRE["key_digits"]
-"""Hexadecimal digits of a key."""
+"""Number of hexadecimal digits of a key, from which a batch's inputs are drawn."""
 
 
 def type_names(language: str) -> dict[str, str]:
-    """Return the name of each dtype in a language, `c` or `cuda`; a dtype that the language lacks is left out."""
+    """Return the name that each dtype has in a language, `c` or `cuda`. Dtypes that the language lacks are left out."""
     return {name: facts[language] for name, facts in FACTS["dtypes"].items() if language in facts}
 
 
 def default_limit(name: str) -> Any:
-    """Return the value of a limit where task.toml does not set it."""
+    """Return the value of a limit, such as `build_s`, for a task that does not set it."""
     return LIMITS[name]["default"]
 
 
 def architecture(device: str) -> str | None:
-    """Return what candidates of a kind of device are built for where task.toml names nothing; None on a CPU."""
+    """Return the architecture that candidates are built for if task.toml sets none: `sm_90a` for device `cuda`, None
+    for `cpu`.
+    """
     return next(iter(FACTS["devices"][device]["architectures"]), None)
 
 
 def capability(architecture: str) -> int:
-    """Return the compute capability of an architecture, major and minor in one number: 90 for `sm_90a`.
+    """Return the compute capability of a GPU architecture as one number of major and minor digits: 90 for `sm_90a`.
 
     Raises:
-        ValueError: the text is no architecture of nvcc's.
+        ValueError: if the text does not have the form of an nvcc architecture.
     """
-    found = re.fullmatch(r"sm_(\d{2,3})[af]?", architecture)
-    if found is None:
+    match = re.fullmatch(r"sm_(\d{2,3})[af]?", architecture)
+    if match is None:
         raise ValueError(f"{architecture!r} is no architecture such as sm_90a")
-    return int(found[1])
+    return int(match[1])
 
 
 def pace(*tables: str) -> dict[str, Any]:
-    """Return the arguments of clock.Pace from tables of the timing policy; a later table overrides an earlier one."""
+    """Return the keyword arguments of timing.plan.Pace, merged from tables of the timing policy such as `cuda`. A later
+    table overrides an earlier one.
+    """
     merged = {key: value for table in tables for key, value in TIMING[table].items()}
     return {key: tuple(value) if isinstance(value, list) else value for key, value in merged.items()}

@@ -1,4 +1,4 @@
-"""A harness without a run, for what judges and writes nothing down: one verdict, one duel, one batch again."""
+"""Start a harness without a run, for commands that judge a candidate and record nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,26 +20,26 @@ from kernelsmith.log.reader import open_reader
 
 
 class JudgeSettings(NamedTuple):
-    """Settings of the judge on this machine."""
+    """Settings of a judge: its interpreter, its device and its sandbox."""
 
     harness_python: str | None = None
-    """The interpreter that runs the harness; None = our own."""
+    """Path of the interpreter that runs the harness; None means the agent's own."""
     trust_candidates: bool = False
-    """Run candidates without a sandbox where the machine offers none."""
+    """Whether candidates run without a sandbox on a machine that offers none; if False, judging is refused there."""
     calibration_s: float = CALIBRATION_S
-    """Seconds over which the peak is probed."""
+    """Seconds over which the peak of a CPU is measured."""
     device: str | None = None
-    """`scripted:FILE`, or None for the device of the task's kind."""
+    """`scripted:FILE` for a device whose times come from a file; None means the device of the task's kind."""
     isolation_at_most: int | None = None
-    """Lower the sandbox to this level; None = the best that the machine offers."""
+    """Highest sandbox level to use, 0 to 3; None means the highest that the machine offers."""
 
 
 def ready_task(name: str, machine: JudgeSettings) -> Task:
-    """Return the task, once this machine is known to have the device and the interpreter that it needs.
+    """Return the task of this name or path, after a check that this machine has the device and the interpreter for it.
 
     Raises:
-        TaskError: there is no such task, or its folder is malformed.
-        UsageError: the device is missing, or the interpreter, or a package in it.
+        TaskError: if there is no such task, or if its folder is malformed.
+        UsageError: if the device, the interpreter, or a package of the interpreter is missing.
     """
     task = find_task(name)
     require_machine(task, harness_python=machine.harness_python, device=machine.device)
@@ -50,7 +50,11 @@ def ready_task(name: str, machine: JudgeSettings) -> Task:
 def harness_for(
     task: Task, machine: JudgeSettings, *, on_progress: OnProgress = lambda stage, step: None
 ) -> Iterator[HarnessProcess]:
-    """Hold a harness that is not open yet; its working files are in a folder that goes with it."""
+    """Return a context manager that yields a harness, whose judge is not started yet, and ends it afterwards.
+
+    The harness keeps its files in a temporary folder, which is deleted at the end. `on_progress` receives stages and
+    steps of the judge's work.
+    """
     with (
         temporary_folder() as folder,
         HarnessProcess(
@@ -71,16 +75,21 @@ def harness_for(
 def opened(
     task: Task, machine: JudgeSettings, *, on_progress: OnProgress = lambda stage, step: None
 ) -> Iterator[tuple[HarnessProcess, Device]]:
-    """Hold a harness that has calibrated itself for the task. Raises what `open_harness` raises."""
+    """Return a context manager that yields a calibrated harness and its device, and ends the harness afterwards.
+
+    Raises the exceptions of `open_harness`.
+    """
     with harness_for(task, machine, on_progress=on_progress) as harness:
         yield harness, open_harness(harness)
 
 
 def candidate_of(name: str, task: Task, *, db: str | Path) -> Candidate:
-    """Return the candidate in the file of this name; where there is none, the recorded attempt RUN:N.
+    """Return the candidate in a file, or that of a recorded attempt if `name` is RUN:N and no such file exists.
+
+    `db` is the path of the attempt log.
 
     Raises:
-        UsageError: there is neither, or the attempt has no candidate.
+        UsageError: if there is neither a file nor an attempt, or if the attempt has no candidate.
     """
     if ":" not in name or Path(name).exists():
         return read_candidate(Path(name), task.languages)

@@ -1,4 +1,4 @@
-"""Whether this machine can run a task: the device, the interpreter and its packages. Every fault is one line."""
+"""Check, before a judge is started, that this machine can judge a task: device, interpreter, packages and memory."""
 
 from pathlib import Path
 
@@ -11,15 +11,16 @@ from kernelsmith.core.seams import Harness
 from kernelsmith.core.task import Task
 from kernelsmith.errors import MachineRefusal, UsageError
 from kernelsmith.judge_client import gpu
+from kernelsmith.judge_client.task_check import require_working_benchmark
 
 
 def require_machine(task: Task, *, harness_python: str | None, device: str | None = None) -> None:
-    """Make sure that this machine has the device and the interpreter that a task needs.
+    """Check that this machine has the device and the interpreter that a task needs.
 
-    `device` is the config's: a scripted device needs its script and no other.
+    `device` is `scripted:FILE`, for which only the file and numpy are needed, or None for the task's own device.
 
     Raises:
-        UsageError: the device is missing, or the interpreter, or a package in it.
+        UsageError: if the device, the interpreter, or a package of the interpreter is missing.
     """
     if device is not None:
         return require_script(device, harness_python=harness_python)
@@ -30,46 +31,72 @@ def require_machine(task: Task, *, harness_python: str | None, device: str | Non
 
 
 def require_script(device: str, *, harness_python: str | None) -> None:
-    """Make sure that a scripted device has its script. Raises UsageError: it is no scripted device, or has no file."""
+    """Check that a device is `scripted:FILE` and that the file exists. Raises UsageError if not."""
     place = device.removeprefix(SCRIPTED_DEVICE)
     if place in ("", device):
-        raise UsageError(f"--device {device}: a scripted device is wanted, scripted:FILE")
+        raise UsageError(f"--device {device}: must be scripted:FILE")
     if not Path(place).is_file():
         raise UsageError(f"--device {device}: no such file")
     _require_packages(("numpy",), harness_python=harness_python)
 
 
 def _require_packages(packages: tuple[str, ...], *, harness_python: str | None) -> None:
+    """Raise UsageError if the harness's interpreter does not run or lacks one of the packages."""
     if lack := interpreter.missing(harness_python, packages):
         raise UsageError(lack.line)
 
 
 def require_memory(task: Task) -> None:
-    """Make sure that this machine has the memory to judge a CPU task; the judge looks once more, with its container's
-    limit.
+    """Check that the free memory of this machine is enough to judge every case of a CPU task.
+
+    The judge repeats the check with the memory limit of its container.
 
     Raises:
-        TaskError: a case takes more.
+        TaskError: if judging a case takes more memory.
     """
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     free_kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     room.require_memory(task, free_bytes=free_kib << 10)
 
 
+def check_task(task: Task, *, harness_python: str | None) -> str:
+    """Check that a judge would accept a task; return why benchmark.py was not executed, or an empty string if it was.
+
+    The check covers the memory for every case, and calls the functions of benchmark.py. It needs an interpreter with
+    numpy. The copy of a task that a run's log keeps is never executed, because its code may come from another machine.
+
+    Raises:
+        TaskError: if a file of the task is at fault or a case takes too much memory; the line is the judge's own.
+        HarnessError: if the check itself failed.
+    """
+    require_memory(task)
+    if _is_copy_of_a_log(task):
+        return "benchmark.py was not checked: this folder is a log's copy of a task, whose code `tasks` does not run"
+    if lack := interpreter.missing(harness_python, ("numpy",)):
+        return f"benchmark.py was not checked: {lack.line}"
+    require_working_benchmark(task.folder, python=harness_python)
+    return ""
+
+
+def _is_copy_of_a_log(task: Task) -> bool:
+    """Return whether a task folder was written from a log: app/task_source.py names its parent after the digest."""
+    return task.folder.parent.name == task.digest[:16]
+
+
 def needed_by(task: Task) -> tuple[str, ...]:
-    """Return the packages that the harness imports for a task."""
+    """Return the names of the Python packages that the harness imports for a task."""
     if task.device is DeviceKind.CPU:
         return ("numpy",)
     return ("numpy", "cupy", *(["triton"] if Language.TRITON in task.languages else []))
 
 
 def open_harness(harness: Harness) -> Device:
-    """Start the judge and calibrate for its task; return the device.
+    """Start the harness's judge, calibrate it for the task, and return the device.
 
     Raises:
-        MachineRefusal: a compiler, a sandbox or the calibration is missing; the message names the command that helps.
-        TaskError: a file of the task is at fault.
-        HarnessError: the harness failed.
+        MachineRefusal: if this machine cannot judge now, for example without a compiler; the message names the remedy.
+        TaskError: if a file of the task is wrong.
+        HarnessError: if the harness failed.
     """
     try:
         return harness.open()

@@ -1,6 +1,6 @@
-"""Every kind of proposer: how its text reads, what it needs before a run exists, and how it is built.
+"""The kinds of proposer that `--proposer` accepts: `model`, `tuner`, `folder:DIR` and `replay:RUN`.
 
-The text is what `--proposer` takes and what a run's config keeps: `model`, `tuner`, `folder:DIR`, `replay:RUN`.
+Each kind has a class that checks what the proposer needs before a run starts, and that builds the proposer of a run.
 """
 
 import os
@@ -20,22 +20,25 @@ if TYPE_CHECKING:
 
 
 class Spec(Protocol):
-    """A proposer as the user names it."""
+    """The setting `proposer` of a run after it was read: one kind of proposer with its argument."""
 
     asks_a_model: ClassVar[bool]
-    """Whether its answers are paid for; those of the others can be foreseen and built ahead."""
+    """Whether a language model answers. The answers of other proposers can be computed in advance, and built ahead."""
 
     @property
     def text(self) -> str:
-        """As a config keeps it: paths are absolute."""
+        """Return the setting as the run's config keeps it, with absolute paths: `tuner`, `folder:/a/kernels`."""
         ...
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Find the user's faults before a run exists, or goes on. Raises UsageError."""
+        """Check, before a run starts or is resumed, that the proposer has what it needs.
+
+        Raises UsageError if something is missing, or if a setting contradicts the kind of proposer.
+        """
         ...
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the proposer of a run. Raises UsageError if something that the proposer needs is missing.
+        """Return the proposer of a run that `log` holds. Raises UsageError if the proposer lacks something.
 
         `retry_policy` says how a failing endpoint is asked again; proposers that ask no model ignore it.
         """
@@ -43,26 +46,28 @@ class Spec(Protocol):
 
 
 def spec_of(text: str) -> Spec:
-    """Return the proposer that a text names.
+    """Return the kind of proposer that the setting `proposer` names, with its argument.
 
     Raises:
-        ConfigError: there is no such proposer, or what follows the colon is missing or has no meaning.
+        ConfigError: if there is no such kind, or if the part after the colon is missing or not allowed.
     """
     kind, _, argument = text.partition(":")
     if (read := _KINDS.get(kind)) is None:
-        raise ConfigError(f"--proposer {text}: known are model, tuner, folder:DIR and replay:RUN")
+        raise _no_such(text)
     return read(text, argument)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A language model behind an endpoint, or a script."""
+    """The setting `model`: a language model behind an endpoint, or a script of replies."""
 
     asks_a_model: ClassVar[bool] = True
     text: str = "model"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Ask the endpoint whether it is there: it must not be found dead after a run's retry_policy with it."""
+        """Check that the model is configured, that its price is known if `--usd` limits it, and that the endpoint
+        answers. Raises UsageError if not.
+        """
         from kernelsmith.llm.choice import open_model
         from kernelsmith.llm.price import cost_known
 
@@ -75,7 +80,7 @@ class ModelSpec:
             _reach(config.base_url)
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the proposer with the replies that the run has had already behind it."""
+        """Return the model proposer of a run. Replies that the run has recorded are not requested again."""
         from kernelsmith.propose.model import model_proposer
 
         history, exchanges = log.history(run), log.exchanges_of(run)
@@ -85,20 +90,20 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class TunerSpec:
-    """The search over the knobs of a task's families."""
+    """The setting `tuner`: the search over the knobs of a task's families."""
 
     asks_a_model: ClassVar[bool] = False
     text: str = "tuner"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Read the families."""
+        """Read the task's families. Raises UsageError if there is none or one is malformed, or if `--usd` is set."""
         from kernelsmith.propose.tuner import Tuner
 
         _refuse_usd(config)
         Tuner(task, seed=config.seed)
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the tuner."""
+        """Return the tuner for a task with the run's seed; attempt 0 comes from the skeleton or the user's kernel."""
         from kernelsmith.propose.tuner import Tuner
 
         return _after_opening(run, task, Tuner(task, seed=run.config.seed))
@@ -106,25 +111,31 @@ class TunerSpec:
 
 @dataclass(frozen=True, slots=True)
 class FolderSpec:
-    """Files that somebody else writes."""
+    """The setting `folder:DIR`: the candidates are files of a folder, in the order of their names."""
 
     asks_a_model: ClassVar[bool] = False
     folder: Path
 
     @property
     def text(self) -> str:
-        """As a config keeps it."""
+        """Return `folder:` and the absolute path."""
         return f"folder:{self.folder}"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Look for the folder."""
+        """Check that the folder holds a file in a language of the task. Raises UsageError if not, or if usd is set."""
         from kernelsmith.propose.folder import FolderProposer
 
         _refuse_usd(config)
         FolderProposer(task, self.folder)
+        endings = [language.suffix for language in task.languages]
+        if not any(path.suffix in endings for path in self.folder.iterdir()):
+            raise UsageError(
+                f"--proposer {self.text}: no file of the folder ends in {' or '.join(endings)}; write a candidate "
+                "there first, and use `kernelsmith resume RUN` after you add more"
+            )
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the proposer."""
+        """Return the folder proposer; attempt 0 comes from the skeleton or the user's kernel."""
         from kernelsmith.propose.folder import FolderProposer
 
         return _after_opening(run, task, FolderProposer(task, self.folder))
@@ -132,24 +143,26 @@ class FolderSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReplaySpec:
-    """The candidates of a recorded run, which begin with its own opening."""
+    """The setting `replay:RUN:SELECTION`: the candidates of a recorded run are judged again, attempt 0 included."""
 
     asks_a_model: ClassVar[bool] = False
     run: str
+    """Name of the recorded run."""
     selection: str
+    """Which attempts to judge again: `all`, `improvements` or `best`."""
 
     @property
     def text(self) -> str:
-        """As a config keeps it."""
+        """Return `replay:`, the name of the recorded run, and the selection."""
         return f"replay:{self.run}:{self.selection}"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Look for the run in the same log."""
+        """Check that the log holds the recorded run. Raises UsageError if not, or if `--usd` is set."""
         _refuse_usd(config)
         self._proposer(log)
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the proposer."""
+        """Return the replay proposer; its first candidate is attempt 0 of the recorded run."""
         return self._proposer(log)
 
     def _proposer(self, log: "Store") -> Proposer:
@@ -159,52 +172,58 @@ class ReplaySpec:
 
 
 def _model(text: str, argument: str) -> Spec:
-    return ModelSpec() if not argument else _no_such(text)
+    if argument:
+        raise _no_such(text)
+    return ModelSpec()
 
 
 def _tuner(text: str, argument: str) -> Spec:
-    return TunerSpec() if not argument else _no_such(text)
+    if argument:
+        raise _no_such(text)
+    return TunerSpec()
 
 
 def _folder(text: str, argument: str) -> Spec:
     if not argument:
-        raise ConfigError(f"--proposer {text}: name a path behind the colon")
+        raise ConfigError(f"--proposer {text}: add the path of a folder after the colon")
     return FolderSpec(Path(argument).resolve())
 
 
 def _replay(text: str, argument: str) -> Spec:
     run, _, selection = argument.partition(":")
     if not run:
-        raise ConfigError(f"--proposer {text}: name a run behind the colon")
+        raise ConfigError(f"--proposer {text}: add the name of a run after the colon")
     return ReplaySpec(run, selection or "all")
 
 
-def _no_such(text: str) -> Spec:
-    raise ConfigError(f"--proposer {text}: known are model, tuner, folder:DIR and replay:RUN")
+def _no_such(text: str) -> ConfigError:
+    return ConfigError(f"--proposer {text}: no such proposer; use model, tuner, folder:DIR or replay:RUN")
 
 
 _KINDS = {"model": _model, "tuner": _tuner, "folder": _folder, "replay": _replay}
 
 
 def _after_opening(run: Run, task: Task, then: Proposer) -> Proposer:
-    """Let attempt 0 be the skeleton, or the kernel that the user gave."""
+    """Return a proposer whose first candidate is the skeleton, or the kernel of `--from`; `then` makes all others."""
     from kernelsmith.propose.opening import OpeningProposer
 
     return OpeningProposer(task, from_file=run.config.from_file, then=then)
 
 
 def check_opening(config: RunConfig, task: Task) -> None:
-    """Read the kernel that the user gave. Raises UsageError: it is no candidate for the task."""
+    """Check that the kernel of `--from`, if any, is a candidate for the task. Raises UsageError if not."""
     if config.from_file:
         read_candidate(Path(config.from_file), task.languages)
 
 
 def _refuse_usd(config: RunConfig) -> None:
+    """Raise UsageError if the budget limits the cost of a proposer that costs nothing."""
     if config.budget.usd is not None:
         raise UsageError(f"--usd: {config.proposer} costs nothing; limit it with --attempts or --hours")
 
 
 def _reach(base_url: str) -> None:
+    """Raise UsageError if the endpoint does not answer."""
     from kernelsmith.llm.client import reachable
     from kernelsmith.llm.endpoint import api_key
 

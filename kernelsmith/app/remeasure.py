@@ -41,7 +41,7 @@ def _present(history: History) -> dict[str, object]:
     """Return the present value of each of KEYS: as the latest `resume` event holds it, or as the run was started."""
     provenance = history.run.provenance
     at_start = {"harness_digest": provenance.harness_digest, "timing_policy": provenance.timing_policy}
-    present = {key: history.last_told(key) or at_start.get(key) for key in KEYS}
+    present = {key: history.resumed_value(key) or at_start.get(key) for key in KEYS}
     return present | {"task_digest": history.task_digest}
 
 

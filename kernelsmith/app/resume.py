@@ -114,7 +114,7 @@ def _with_interpreter(history: History, python: str | None) -> History:
     """Return the history with its config's interpreter set to `python`. If `python` is None, the interpreter is the one
     of the latest `resume` event that names one, or else the one that the run was started with.
     """
-    recorded = history.last_told(HARNESS_PYTHON)
+    recorded = history.resumed_value(HARNESS_PYTHON)
     last = str(recorded) if recorded else history.run.config.harness_python
     config = replace(history.run.config, harness_python=interpreter.lasting(python) if python else last)
     return replace(history, run=replace(history.run, config=config))

@@ -1,7 +1,7 @@
-"""A run's settings from a TOML file and from options: the one place where either becomes a RunConfig.
+"""Make the settings of a run, a RunConfig, from a TOML file and from command-line options.
 
-Options override the file, the file overrides the defaults. The keys, their types and their bounds are those of
-core.run.RunConfig and Budget. Every fault is one line that names the option, or the file and its key.
+Options override the file, and the file overrides the defaults. The fields of core.run.RunConfig and Budget say which
+keys exist, with their types and bounds. A wrong setting is reported in one line that names the option, or file and key.
 """
 
 import os
@@ -23,19 +23,25 @@ from kernelsmith.llm.endpoint import base_url
 from kernelsmith.llm.spec import ScriptedSpec, parse_model
 
 TUNER_PLATEAU = 3
-"""Asks until the tuner takes another rung; its steps are smaller than a model's, and one family is soon learnt."""
+"""Default of RunConfig.plateau for the tuner, whose steps are smaller than a model's."""
 OPTION_NAMES = {"from_file": "from"}
-"""Options that are not called like their key."""
-WANTED = {"budget": "a table `[budget]`", "price_per_mtok": "a list [PROMPT, COMPLETION] in USD"}
+"""Names of the options that differ from their key."""
+TARGET = "above 0 and at most 1 (100 % of the peak, the highest rate of the device)"
+REQUIRED = {
+    "budget": "a table `[budget]`",
+    "price_per_mtok": "a list [PROMPT, COMPLETION] in USD",
+    "target": TARGET,
+}
+"""The allowed values of the settings whose type alone does not say them."""
 BUDGET = "budget"
 LIMITS = tuple(limit.name for limit in fields(Budget))
 
 
 def configured(path: Path | None, options: Mapping[str, Any]) -> RunConfig:
-    """Return the run that a file and options ask for; an option that is None is not given.
+    """Return the settings of a run from a config file, if any, and from options by key; None means "option not given".
 
     Raises:
-        ConfigError: a key is unknown or has the wrong type or range, or the proposer lacks what it needs.
+        ConfigError: if a key is unknown, a value has a wrong type or range, or settings contradict one another.
     """
     from_file = _checked(_read(path), f"{path}: ") if path else {}
     from_options = _checked(_nested(options), "--")
@@ -44,46 +50,49 @@ def configured(path: Path | None, options: Mapping[str, Any]) -> RunConfig:
 
 
 def limits_given(options: Mapping[str, Any]) -> dict[str, float]:
-    """Return the limits among the options of `resume`.
+    """Return the limits (attempts, hours, usd, target) that the options of `resume` set, by key.
 
     Raises:
-        ConfigError: one is not a number above 0.
+        ConfigError: if a limit is not a number above 0, a target is above 1, or an option is no limit.
     """
-    given = _checked(_nested(options), "--")
-    limits: dict[str, float] = given.pop(BUDGET, {})
-    if given:
-        raise ConfigError(f"{next(iter(given))}: a resumed run keeps its own; {', '.join(LIMITS)} can be extended")
+    settings = _checked(_nested(options), "--")
+    limits: dict[str, float] = settings.pop(BUDGET, {})
+    if settings:
+        raise ConfigError(f"{next(iter(settings))}: a resumed run keeps its own; {', '.join(LIMITS)} can be extended")
     return limits
 
 
 def names_proposer(path: Path | None) -> bool:
-    """Return whether the config file says who proposes, or which model does."""
+    """Return whether a config file sets `proposer` or `model`; False if there is no file."""
     return path is not None and bool({"proposer", "model"} & set(_read(path)))
 
 
 def fraction(text: str) -> float:
-    """Return `0.85` or `85%` as a fraction.
+    """Return the target that an option states as `0.85` or `85%`, as a fraction of the device's peak.
 
     Raises:
-        ConfigError: it is neither, or not above 0.
+        ConfigError: if the text is neither, or if the value is not above 0 and at most 1.
     """
-    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    number, is_percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     try:
-        value = float(number) / (100 if percent else 1)
+        value = float(number) / (100 if is_percent else 1)
     except ValueError:
         value = 0.0
-    if not 0 < value <= 1.5:
-        raise ConfigError(f"--target: {text!r} is not a part of peak; give a fraction such as 0.85, or 85%")
+    if not 0 < value <= 1:
+        raise ConfigError(f"--target {text}: must be {TARGET}, such as 0.85 or 85%")
     return value
 
 
 def _merged(from_file: Mapping[str, Any], from_options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of both, with the proposer and its defaults filled in."""
+    """Return the settings of file and options together, with `proposer` and its default `plateau` filled in.
+
+    Raises ConfigError if no task is named, or if settings of a model contradict the proposer.
+    """
     merged = {**from_file, **from_options}
     if "task" not in merged:
-        raise ConfigError("task: none is named; `kernelsmith run TASK`, or a `task` key in the file of --config")
+        raise ConfigError("task: not set; give it as `kernelsmith run TASK`, or under `task` in the file of --config")
     if "base_url" in merged and "model" not in merged:
-        raise ConfigError("--base-url: no model is named; add --model NAME")
+        raise ConfigError("--base-url: needs a model; add --model NAME")
     merged.setdefault("proposer", ModelSpec().text if "model" in merged else TunerSpec().text)
     if merged["proposer"] != ModelSpec().text:
         _without_model(merged, from_options)
@@ -93,22 +102,22 @@ def _merged(from_file: Mapping[str, Any], from_options: Mapping[str, Any]) -> di
 
 
 def _without_model(merged: dict[str, Any], from_options: Mapping[str, Any]) -> None:
-    """Drop the model of a file where the proposer asks none; one that is named beside it is a contradiction."""
+    """Remove the settings of a model, for a proposer that asks no model. Raises ConfigError if an option set them."""
     for key in ("model", "base_url"):
         if key in from_options:
             option, proposer = key.replace("_", "-"), merged["proposer"]
-            raise ConfigError(f"--{option}: --proposer {proposer} asks no model; leave one out")
+            raise ConfigError(f"--{option}: --proposer {proposer} asks no model; leave out one of the two options")
         merged.pop(key, None)
 
 
-def _budget(given: Mapping[str, Any]) -> Budget:
-    """Let hours or dollars take the place of the default number of attempts; a target alone does not."""
-    unlimited = "attempts" not in given and ("hours" in given or "usd" in given)
-    return Budget(**given, **({"attempts": None} if unlimited else {}))
+def _budget(limits: Mapping[str, Any]) -> Budget:
+    """Return the budget from its settings. Hours or usd replace the default number of attempts; a target does not."""
+    unlimited = "attempts" not in limits and ("hours" in limits or "usd" in limits)
+    return Budget(**limits, **({"attempts": None} if unlimited else {}))
 
 
 def _resolved(config: RunConfig) -> RunConfig:
-    """Make paths absolute and spell the endpoint out, so that `resume` means the same from another folder."""
+    """Return the settings with absolute paths and the endpoint's URL, so that `resume` works from another folder."""
     config = replace(config, proposer=spec_of(config.proposer).text, **_model_of(config))
     if config.from_file:
         config = replace(config, from_file=str(Path(config.from_file).resolve()))
@@ -131,50 +140,57 @@ def _model_of(config: RunConfig) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return read_toml(path, fault=ConfigError, remedy="; --config names a TOML file")
+    return read_toml(path, fault=ConfigError, remedy="; --config needs a TOML file")
 
 
 def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are given in the shape of a file: flat, with a table for the budget."""
-    given = {key: value for key, value in options.items() if value is not None}
-    flat = {key: value for key, value in given.items() if key not in LIMITS}
-    budget = {key: value for key, value in given.items() if key in LIMITS}
+    """Return the options that are not None in the form of a config file: the limits are in the table `budget`."""
+    settings = {key: value for key, value in options.items() if value is not None}
+    flat = {key: value for key, value in settings.items() if key not in LIMITS}
+    budget = {key: value for key, value in settings.items() if key in LIMITS}
     return flat | ({BUDGET: budget} if budget else {})
 
 
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the settings in the types of the config, once all of them are known to be right."""
-    found = {key: _value(RunConfig, key, value, where) for key, value in values.items() if key != BUDGET}
+    """Return settings in the types of RunConfig and Budget. `where` begins an error message: `--`, or `FILE: `.
+
+    Raises ConfigError if a key is unknown or a value is wrong.
+    """
+    checked = {key: _value(RunConfig, key, value, where) for key, value in values.items() if key != BUDGET}
     if BUDGET in values:
         if not isinstance(values[BUDGET], Mapping):
-            raise ConfigError(f"{where}budget: {WANTED[BUDGET]} is wanted, not {values[BUDGET]!r}")
-        found[BUDGET] = {key: _value(Budget, key, value, where) for key, value in values[BUDGET].items()}
-    return found
+            raise ConfigError(f"{where}budget: must be {REQUIRED[BUDGET]}, not {values[BUDGET]!r}")
+        checked[BUDGET] = {key: _value(Budget, key, value, where) for key, value in values[BUDGET].items()}
+    return checked
 
 
 def _value(holder: type, key: str, value: Any, where: str) -> Any:
-    """Return a value in the type of its field. Raises ConfigError: there is no such key, or it has the wrong type."""
+    """Return a value in the type of its field in `holder`, RunConfig or Budget.
+
+    Raises ConfigError if there is no field of this name, or if the value has a wrong type or range.
+    """
     inside = "budget." if holder is Budget and where != "--" else ""
     name = f"{where}{inside}{OPTION_NAMES.get(key, key.replace('_', '-')) if where == '--' else key}"
     if key not in _types(holder):
         known = [f.name for f in fields(holder)]
-        raise ConfigError(f"{name}: no such key; known are {', '.join(known)}")
+        raise ConfigError(f"{name}: no such key; use one of {', '.join(known)}")
     try:
         return _types(holder)[key].validate_python(tuple(value) if isinstance(value, list) else value)
     except ValidationError as error:
-        raise ConfigError(f"{name}: {_said(error, key)}, not {value!r}") from error
+        raise ConfigError(f"{name}: {_requirement(error, key)}, not {value!r}") from error
 
 
-def _said(error: ValidationError, key: str) -> str:
-    if key in WANTED:
-        return f"{WANTED[key]} is wanted"
+def _requirement(error: ValidationError, key: str) -> str:
+    """Return what a value must be, such as `input should be a valid integer`."""
+    if key in REQUIRED:
+        return f"must be {REQUIRED[key]}"
     message = error.errors(include_url=False)[0]["msg"]
     return message[0].lower() + message[1:]
 
 
 @cache
 def _types(holder: type) -> Mapping[str, TypeAdapter[Any]]:
-    """Return what checks each field of RunConfig or Budget."""
+    """Return the pydantic adapter that checks each field of RunConfig or Budget, by the field's name."""
     hints = get_type_hints(holder, include_extras=True)
     strict = ConfigDict(strict=True, allow_inf_nan=False)
     return {f.name: TypeAdapter(hints[f.name], config=strict) for f in fields(holder) if f.name != BUDGET}

@@ -1,11 +1,11 @@
-"""`kernelsmith duel`: two candidates in turn on the same inputs, the only thing that calls a difference real."""
+"""`kernelsmith duel`: run two candidates in turn on the same inputs and print which is faster, and by how much."""
 
 import typer
 
 from kernelsmith.cli import options, terminal
 
 VENDOR = "vendor"
-"""In the place of B: the library that stands beside every number of the task."""
+"""The second argument of `duel` that means the task's vendor library."""
 
 
 def duel(
@@ -18,7 +18,11 @@ def duel(
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
-    """Say which of two candidates is faster, and by how much; `vendor` is the vendor line. Exit code 1: one fails."""
+    """Say which of two candidates is faster, and by how much.
+
+    Both run in turn (A B B A, one quad) on the same inputs. A candidate is faster if the 95 % interval of the speedup
+    lies above 1.01. Exit code 1: a candidate fails.
+    """
     from kernelsmith.app.judging import JudgeSettings, candidate_of, opened, ready_task
     from kernelsmith.app.places import database
     from kernelsmith.core.verdict import Duel
@@ -27,14 +31,14 @@ def duel(
     from kernelsmith.report.model_checks import duel_report
 
     machine = JudgeSettings(harness_python, trust_candidates, device=device)
-    found, url = ready_task(task, machine), database(db)
-    first, second = candidate_of(a, found, db=url), None if b == VENDOR else candidate_of(b, found, db=url)
-    if second is None and found.vendor is None:
-        raise UsageError(f"vendor: {found.name} names no vendor line (`vendor` in task.toml)")
-    with opened(found, machine, on_progress=terminal.stage) as (harness, _):
-        fought = harness.duel(first, second)
-    if not isinstance(fought, Duel):
-        terminal.fault(f"no duel: {fought.status}: {fought.detail}")
+    chosen, url = ready_task(task, machine), database(db)
+    first, second = candidate_of(a, chosen, db=url), None if b == VENDOR else candidate_of(b, chosen, db=url)
+    if second is None and chosen.vendor is None:
+        raise UsageError(f"vendor: {chosen.name} has no vendor library; add the key `vendor` to its task.toml")
+    with opened(chosen, machine, on_progress=terminal.stage) as (harness, _):
+        outcome = harness.duel(first, second)
+    if not isinstance(outcome, Duel):
+        terminal.fault(f"no duel: {outcome.status}: {outcome.detail}")
         raise typer.Exit(1)
-    report = duel_report(fought, a=a, b=b)
+    report = duel_report(outcome, a=a, b=b)
     return terminal.result_json(report) if json else terminal.result(duel_text(report))

@@ -1,14 +1,22 @@
-"""`kernelsmith judge`: the verdict on one file, written down nowhere."""
+"""`kernelsmith judge`: print the verdict on one candidate; the log stays as it is."""
+
+from typing import TYPE_CHECKING
 
 import typer
 
 from kernelsmith.cli import options, terminal
+
+if TYPE_CHECKING:
+    from kernelsmith.core.candidate import Candidate
+    from kernelsmith.core.run import Device
+    from kernelsmith.judge_client.harness import HarnessProcess
 
 
 def judge(
     task: options.TaskArgument,
     file: options.FileOrAttempt,
     inputs: options.Inputs = None,
+    reveal: options.Reveal = False,
     trust_candidates: options.Trust = False,
     harness_python: options.HarnessPython = None,
     device: options.Device = None,
@@ -18,24 +26,42 @@ def judge(
     """Build, check and time one candidate. Exit code 0: it passed; 1: it did not."""
     from kernelsmith.app.judging import JudgeSettings, candidate_of, opened, ready_task
     from kernelsmith.app.places import database
-    from kernelsmith.core.result import result_of
+    from kernelsmith.errors import UsageError
     from kernelsmith.judge_client.harness import parse_inputs
-    from kernelsmith.report.checks_page import reproduction_text, verdict_text
-    from kernelsmith.report.model_checks import ReproductionReport, verdict_report
 
+    if inputs is not None and reveal:
+        raise UsageError("--reveal: cannot be combined with --inputs; leave one of them out")
     machine = JudgeSettings(harness_python, trust_candidates, device=device)
-    found = ready_task(task, machine)
-    candidate = candidate_of(file, found, db=database(db))
+    chosen = ready_task(task, machine)
+    candidate = candidate_of(file, chosen, db=database(db))
     if inputs is not None:
-        parse_inputs(inputs, found)  # before anything is measured
-    with opened(found, machine, on_progress=terminal.stage) as (harness, found_device):
+        parse_inputs(inputs, chosen)  # a wrong option is refused before anything is measured
+    with opened(chosen, machine, on_progress=terminal.stage) as (harness, measured_on):
         if inputs is not None:
-            again = ReproductionReport(*harness.reproduce(candidate, inputs))
-            passed = again.correct
-            terminal.result_json(again) if json else terminal.result(reproduction_text(again))
+            passed = _reproduce(harness, candidate, inputs, json=json)
         else:
-            verdict = verdict_report(result_of(harness.submit(candidate, None)), found_device)
-            passed = verdict.verdict.passed
-            terminal.result_json(verdict) if json else terminal.result(verdict_text(verdict))
+            passed = _judge(harness, candidate, measured_on, reveal=reveal, json=json)
     if not passed:
         raise typer.Exit(1)
+
+
+def _judge(harness: "HarnessProcess", candidate: "Candidate", device: "Device", *, reveal: bool, json: bool) -> bool:
+    """Print the verdict on a candidate and return whether it passed; see options.Reveal for `reveal`."""
+    from kernelsmith.core.result import result_of
+    from kernelsmith.report.checks_page import verdict_text
+    from kernelsmith.report.model_checks import verdict_report
+
+    verdict = result_of(harness.submit_revealed(candidate) if reveal else harness.submit(candidate, None))
+    report = verdict_report(verdict, device)
+    terminal.result_json(report) if json else terminal.result(verdict_text(report))
+    return verdict.passed
+
+
+def _reproduce(harness: "HarnessProcess", candidate: "Candidate", inputs: str, *, json: bool) -> bool:
+    """Run one recorded batch again, print what the judge found, and return whether every output was right."""
+    from kernelsmith.report.checks_page import reproduction_text
+    from kernelsmith.report.model_checks import ReproductionReport
+
+    report = ReproductionReport(*harness.reproduce(candidate, inputs))
+    terminal.result_json(report) if json else terminal.result(reproduction_text(report))
+    return report.correct

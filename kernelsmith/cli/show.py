@@ -22,6 +22,9 @@ def show(
 ) -> None:
     """Show a run with its attempts, or with RUN:N one attempt with its source.
 
+    The stance of an attempt is the kind of step that was asked for: open (write the first kernel), repair, refine
+    (small steps), diagnose, restructure (another algorithm), revive (an older line of attempts) or restart.
+
     On a terminal the page fits the width (COLUMNS); a file or a pipe gets every cell in full.
     """
     from kernelsmith.app.reading import read_attempt, read_run

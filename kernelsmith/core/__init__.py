@@ -1,1 +1,4 @@
-"""The domain: frozen types that every other package speaks in; no I/O but the reading of a task folder."""
+"""The frozen types that all packages of the agent use: tasks, candidates, runs, attempts and verdicts.
+
+Only the modules that read a task folder or a text file do I/O.
+"""

@@ -1,4 +1,4 @@
-"""Ask, proposal, trial, attempt: what was asked, what was proposed, which candidate was judged, what was found."""
+"""The types of one step of a search: an ask, the proposal that answers it, its trials, and the recorded attempts."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,12 +9,12 @@ from kernelsmith.core.verdict import Verdict
 
 
 class Stance(StrEnum):
-    """The rungs of the plateau ladder: what kind of step is asked for next."""
+    """The kind of step that an ask requests; the plateau ladder chooses it."""
 
     OPEN = "open"
-    """Nothing has passed yet and there is nothing to repair: write the first kernel."""
+    """Write the first kernel: nothing has passed yet, and there is nothing to repair."""
     REPAIR = "repair"
-    """The latest kernel fails: make it pass."""
+    """Make the latest kernel pass, which failed."""
     REFINE = "refine"
     """Improve the incumbent in small steps."""
     DIAGNOSE = "diagnose"
@@ -22,27 +22,27 @@ class Stance(StrEnum):
     RESTRUCTURE = "restructure"
     """Change the algorithm or the data flow, not the constants."""
     REVIVE = "revive"
-    """Take up an earlier, different line that was dropped."""
+    """Continue an earlier line of attempts that the search had left."""
     RESTART = "restart"
-    """Begin anew from the skeleton, with the lessons and without the code."""
+    """Begin again from the skeleton; the prompt keeps the lessons of past attempts and leaves their code out."""
 
 
 class Origin(StrEnum):
-    """Where a candidate comes from."""
+    """The source of a proposal: the part of the program, or the user, that made the candidate."""
 
     SKELETON = "skeleton"
     GIVEN = "given"
-    """`run --from FILE`."""
+    """The kernel of `run --from FILE`."""
     MODEL = "model"
     TUNER = "tuner"
     FOLDER = "folder"
     REPLAY = "replay"
     TOLD = "told"
-    """Handed in by a caller of `Session.tell`."""
+    """A caller of `Session.tell` gave it."""
 
 
 class NoCandidate(StrEnum):
-    """Why a proposal holds no candidate."""
+    """The reason why a model's reply holds no candidate."""
 
     CUT_OFF = "cut_off"
     WITHHELD = "withheld"
@@ -53,7 +53,7 @@ class NoCandidate(StrEnum):
 
     @property
     def words(self) -> str:
-        """The reason as a sentence fragment for the log and for the next prompt."""
+        """Return the reason as a clause for the log and the next prompt, such as `no fenced block`."""
         return _NO_CANDIDATE_WORDS[self]
 
 
@@ -69,48 +69,53 @@ _NO_CANDIDATE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """What the strategy asks for next; a pure function of history, config and seed."""
+    """The content of an ask: a stance, the attempt to start from, and a reason. The strategy makes it."""
 
     stance: Stance
     parent: int | None = None
-    """Number of the attempt to start from; None = the skeleton, or from scratch."""
+    """Number of the attempt to start from; None means the skeleton, or an empty file."""
     reason: str = ""
-    """Why this stance, in words for log and prompt: `no duel won for 8 asks`."""
+    """Why the strategy chose the stance, in words for log and prompt: `no duel won for 8 asks`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A numbered directive, on disk before anybody answers it. Several asks may be open at once."""
+    """A numbered request for a candidate. It is on disk before a proposer answers it; several may be open at once."""
 
     number: int
     directive: Directive
     seen: int = -1
-    """The highest attempt number that was known when the directive was made; -1 = there was no attempt."""
+    """The highest attempt number when the strategy made the directive; -1 means that no attempt existed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One candidate of a proposal."""
+    """One candidate of a proposal, with its place in the proposal."""
 
     number: int
-    """0 is the proposal as written; further ones are the sweep of its knobs."""
+    """0 for the proposal as written; 1 and higher for the same source with other knob values."""
     candidate: Candidate
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The answer to an ask: a hypothesis and a candidate, or the reason why there is none."""
+    """A proposer's answer to an ask: a hypothesis and a candidate, or the reason why there is no candidate.
+
+    Raises ValueError if it has both a candidate and a reason or neither, or a sweep without a candidate.
+    """
 
     origin: Origin
     hypothesis: str
+    """Why the proposer expects the candidate to be faster or right, in its own words."""
     candidate: Candidate | None
     parent: int | None = None
+    """Number of the attempt that the candidate was made from; None if it was made from no attempt."""
     reason: NoCandidate | None = None
-    """Present exactly when there is no candidate."""
+    """Present exactly when `candidate` is None."""
     said: str = ""
-    """The beginning of an answer that holds no candidate, in the proposer's own words."""
+    """The beginning of a reply that holds no candidate, as the proposer wrote it."""
     sweep: tuple[Candidate, ...] = ()
-    """Further candidates to judge for the same ask: the same source with other values of its knobs."""
+    """Further candidates to judge for the same ask: the same source with other knob values."""
 
     def __post_init__(self) -> None:
         if (self.candidate is None) != (self.reason is not None):
@@ -120,50 +125,52 @@ class Proposal:
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """The candidates in the order in which they are judged; none where the proposal has no candidate."""
+        """Return the candidates in the order in which they are judged; empty if the proposal has no candidate."""
         written = (self.candidate,) if self.candidate else ()
         return tuple(Trial(number, candidate) for number, candidate in enumerate((*written, *self.sweep)))
 
     @property
     def why_empty(self) -> str:
-        """Why there is no candidate, in words; empty where there is one."""
+        """Return why there is no candidate, in words; an empty string if there is one."""
         return ": ".join(part for part in (self.reason.words, self.said) if part) if self.reason else ""
 
     def of(self, trial: Trial) -> "Proposal":
-        """The proposal as one of its trials is recorded: with that trial's candidate alone."""
+        """Return the proposal as the attempt of one trial records it: with that candidate and without a sweep."""
         return replace(self, candidate=trial.candidate, sweep=())
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A trial of an ask with its verdict."""
+    """A trial of an ask with its verdict, as the log keeps it."""
 
     number: int
-    """In the order of recording, from 0: the skeleton, or the kernel the user gave."""
+    """Position in the order of recording, from 0; attempt 0 is the skeleton, or the kernel that the user gave."""
     ask: Ask
+    """The ask that the attempt answers."""
     trial: int
+    """Number of the trial within the ask's proposal, from 0."""
     proposal: Proposal
     verdict: Verdict
     started_at: datetime
-    """UTC."""
+    """When the ask was made, in UTC."""
     seconds: float
-    """Wall time from ask to verdict; of a sweep trial, from the trial before it."""
+    """Wall time from ask to verdict; for a trial after the first, from the verdict of the trial before it."""
     line: int = 0
-    """Number of the attempt that began the line: the chain of attempts from one opening or restructuring."""
+    """Number of the first attempt of the line, the chain of attempts that descend from one opening or restructuring."""
     card: str = ""
-    """Name of the device that judged it; empty where nothing was judged."""
+    """Name of the device that judged the candidate; empty if nothing was judged."""
 
     @property
     def ask_number(self) -> int:
-        """The number of the ask that it answers."""
+        """Return the number of the ask that the attempt answers."""
         return self.ask.number
 
     @property
     def candidate(self) -> Candidate | None:
-        """What was judged; None where the proposal held no candidate."""
+        """Return the candidate that was judged, or None if the proposal held none."""
         return self.proposal.candidate
 
     @property
     def stance(self) -> Stance:
-        """The stance of the ask that it answers."""
+        """Return the stance of the ask that the attempt answers."""
         return self.ask.directive.stance

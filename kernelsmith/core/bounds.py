@@ -1,6 +1,7 @@
-"""Bounds of values that a judge sends, as types: the wire enforces them; other parts read plain numbers and texts.
+"""Types with bounds for the values that a judge sends.
 
-A reader of annotations that knows `annotated_types`, such as pydantic, enforces them; the classes themselves do not.
+Only pydantic enforces the bounds, where the agent reads the wire or a config file; a dataclass that uses these types
+accepts any value.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,23 +13,26 @@ from kernelsmith.core import caps, contract
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """Bounds of a number, or of a text's length. It has the form of `annotated_types.GroupedMetadata`."""
+    """Bounds of a number or of a text; pydantic reads them as an `annotated_types.GroupedMetadata`."""
 
     gt: float | None = None
     ge: float | None = None
     lt: float | None = None
     le: float | None = None
     shortest: int = 0
+    """Least length of a text, in characters."""
     longest: int | None = None
+    """Greatest length of a text, in characters."""
     holds: Callable[[str], bool] | None = None
+    """Returns whether a text is allowed."""
 
     @property
     def __is_annotated_types_grouped_metadata__(self) -> Literal[True]:
         return True
 
     def __iter__(self) -> Iterator[object]:
-        """Return the bounds as `annotated_types` names them."""
-        # Only a program that checks values pays for this import: 20 ms of a command that shows a run.
+        """Yield the bounds as objects of `annotated_types`."""
+        # Imported only when a value is checked, because the import takes 20 ms of a command that shows a run.
         from annotated_types import Interval, Len, Predicate
 
         yield from Interval(gt=self.gt, ge=self.ge, lt=self.lt, le=self.le)
@@ -38,16 +42,20 @@ class Bounds:
 
 
 Positive = Annotated[float, Bounds(gt=1e-15, lt=1e30)]
-"""A figure: what is smaller or larger is no measurement, and its ratios would not be numbers."""
+"""A measured value. Smaller or larger numbers are no measurement, and their ratios could be infinite or zero."""
 Fraction = Annotated[float, Bounds(ge=0, lt=1e30)]
-"""A ratio or a duration that may be zero."""
+"""A ratio or a duration of at least zero."""
 Finite = Annotated[float, Bounds(gt=-1e30, lt=1e30)]
+"""Any finite number."""
 Count = Annotated[int, Bounds(ge=0, lt=1 << 63)]
-"""A number that the attempt log can hold."""
+"""A whole number that SQLite can store."""
 Calls = Annotated[Count, Bounds(gt=0)]
+"""A number of calls, at least 1."""
 Level = Annotated[int, Bounds(ge=0, le=3)]
-"""Of the sandbox."""
+"""A sandbox level; 3 confines most."""
 Text = Annotated[str, Bounds(longest=caps.TEXT)]
+"""A detail, a note or a warning."""
 Name = Annotated[str, Bounds(longest=caps.NAME)]
+"""The name of a device, a stage or a case."""
 Key = Annotated[str, Bounds(holds=contract.is_key)]
-"""What generates a batch's inputs."""
+"""The 128-bit key, in hexadecimal digits, from which the inputs of a batch are drawn."""

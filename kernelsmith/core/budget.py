@@ -1,13 +1,13 @@
-"""Whether a run may go on: the budget ends a run, nothing else does."""
+"""Decide whether the budget of a run is spent, and count what the run has made."""
 
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Ending, StopReason
 
 
 def spent(history: History) -> Ending | None:
-    """Return why the run ends now, or None while it may go on.
+    """Return why the run ends now, or None if it goes on.
 
-    An open ask is still answered: its reply may be paid for already.
+    A run with an open ask goes on, because the reply may be paid for already.
     """
     if history.open_asks:
         return None
@@ -16,7 +16,7 @@ def spent(history: History) -> Ending | None:
         reached = f"{reaches:.1%} of peak at attempt {best.number}"
         return Ending(StopReason.TARGET, f"target reached: {reached}")
     if budget.attempts is not None and history.answered >= budget.attempts:
-        return Ending(StopReason.ATTEMPTS, made(history))
+        return Ending(StopReason.ATTEMPTS, counts_in_words(history))
     if budget.hours is not None and history.active_s >= budget.hours * 3600:
         return Ending(StopReason.HOURS, f"{budget.hours:g} hours of working time spent")
     if budget.usd is not None and (history.usage.cost_usd or 0) >= budget.usd:
@@ -24,12 +24,12 @@ def spent(history: History) -> Ending | None:
     return None
 
 
-def made(history: History) -> str:
-    """Return what was made, in words: `60 asks, 84 attempts (24 sweep trials)`."""
+def counts_in_words(history: History) -> str:
+    """Return how many asks were answered and how many attempts made: `60 asks, 84 attempts (24 sweep trials)`."""
     swept = history.sweep_trials
     words = f"{_counted(history.answered, 'ask')}, {_counted(len(history.attempts), 'attempt')}"
     return f"{words} ({_counted(swept, 'sweep trial')})" if swept else words
 
 
-def _counted(amount: int, what: str) -> str:
-    return f"{amount} {what}{'s' * (amount != 1)}"
+def _counted(amount: int, noun: str) -> str:
+    return f"{amount} {noun}{'s' * (amount != 1)}"

@@ -1,4 +1,4 @@
-"""A candidate: source text, language and parameter values, identified by the digest of what is built."""
+"""A candidate: the source text of a kernel with its language, identified by a digest."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from functools import cached_property
 
 
 class Language(StrEnum):
-    """What a candidate is written in; decides the builder and the worker."""
+    """The language of a candidate, which decides how it is built and which worker runs it."""
 
     C = "c"
     CUDA = "cuda"
@@ -16,21 +16,21 @@ class Language(StrEnum):
 
     @property
     def suffix(self) -> str:
-        """The file name's ending, dot included."""
+        """Return the ending of a source file's name, with the dot: `.c`, `.cu` or `.py`."""
         return {Language.C: ".c", Language.CUDA: ".cu", Language.TRITON: ".py"}[self]
 
     @property
     def comment(self) -> str:
-        """What opens a line comment."""
+        """Return the characters that begin a line comment: `#` or `//`."""
         return "#" if self is Language.TRITON else "//"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A kernel somebody proposes.
+    """A kernel that a proposer offers: source text and language.
 
-    `params` names how the source came about (a tuner's family and knob values); the values are rendered into the
-    source, so they do not enter the digest.
+    `params` says how the source was made, such as the tuner's family and knob values. The values are already part of
+    the source, so the digest leaves `params` out.
     """
 
     source: str
@@ -39,10 +39,10 @@ class Candidate:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of language and source, hex: two candidates with one digest are the same kernel."""
+        """Return the SHA-256 sum of language and source in hexadecimal; equal digests mean the same kernel."""
         return source_digest(self.source.encode(), language=self.language)
 
 
 def source_digest(source: bytes, *, language: Language) -> str:
-    """The identity of a kernel; the harness computes the same over the file it read."""
+    """Return the digest of a kernel from the bytes of its source, as the harness computes it from the file it reads."""
     return hashlib.sha256(language.value.encode() + b"\0" + source).hexdigest()

@@ -1,4 +1,4 @@
-"""Read a candidate from a file, and what its author says in the comment that opens it."""
+"""Read a candidate from a source file, and the hypothesis and the parent that its leading comment states."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,41 +14,42 @@ _KEYED = re.compile(r"^\s*(?P<key>hypothesis|parent)\s*:\s*(?P<text>.*)$", re.IG
 
 
 def read_candidate(path: Path, languages: Sequence[Language]) -> Candidate:
-    """The file as a candidate; the language follows from its ending.
+    """Return the candidate in a file, in the one of the given languages that the file's ending belongs to.
 
     Raises:
-        UsageError: there is no such text file, or its ending fits none of the languages.
+        UsageError: if the file cannot be read as text, or if its ending belongs to none of the languages.
     """
     language = next((known for known in languages if known.suffix == path.suffix), None)
     if language is None:
         endings = ", ".join(known.suffix for known in languages)
         raise UsageError(
-            f"{shown(path)}: the ending {shown(path.suffix)!r} fits no language of the task; it takes {endings}"
+            f"{shown(path)}: the ending {shown(path.suffix)!r} fits no language of the task; use {endings}"
         )
     return Candidate(read_text(path), language)
 
 
 def stated(source: str) -> Mapping[str, str]:
-    """`hypothesis` and `parent` as the leading comment states them, each with the lines that continue it.
+    """Return what the leading comment of a source states under `hypothesis:` and `parent:`, by these keys.
 
-    Of a comment that goes on and on only the beginning is read.
+    A value goes on over the following lines up to an empty line or the next key. A key that the comment lacks is left
+    out. Only the first 20,000 characters of the source are read.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     key = ""
     for text in _leading_comment(source[: caps.COMMENT]):
         if keyed := _KEYED.match(text):
-            # The first one counts: a file may quote another's.
-            key = keyed["key"].lower() if keyed["key"].lower() not in found else ""
-            found.setdefault(keyed["key"].lower(), keyed["text"].strip())
+            # The first value of a key counts, because a file may quote the comment of another one below its own.
+            key = keyed["key"].lower() if keyed["key"].lower() not in values else ""
+            values.setdefault(keyed["key"].lower(), keyed["text"].strip())
         elif key and text.strip():
-            found[key] = f"{found[key]} {text.strip()}"
+            values[key] = f"{values[key]} {text.strip()}"
         else:
             key = ""
-    return found
+    return values
 
 
 def _leading_comment(source: str) -> list[str]:
-    """The text of the comment that opens the file, line by line, without its marks."""
+    """Return the lines of the comment that begins a source, without comment marks."""
     texts = []
     for line in source.split("\n"):
         if not (comment := _COMMENT.match(line)):

@@ -1,30 +1,30 @@
-"""How much text from outside is taken, and how it is shortened: the caps of the agent's side, in characters.
+"""Greatest lengths of texts that come from outside the agent, in characters unless the name says bytes.
 
-What a candidate, a compiler, a model or a file name says is capped where it enters; whoever shows it makes its control
-characters harmless (report/text.py for terminals, prompts/clean.py for models). The harness caps what it sends by
-harness/harness/wire/text.py, below these.
+Texts from candidates, compilers, models and file names are cut where the agent receives them. Their control characters
+are replaced where they are shown: by report/text.py for terminals, and by prompts/clean.py for models. The harness cuts
+what it sends to less than these lengths (harness/harness/wire/text.py).
 """
 
 TEXT = 20_000
-"""A detail, a note, a warning as a judge may send it."""
+"""A detail, a note or a warning that a judge sends."""
 NAME = 500
-"""A stage, a device, a case, a class of instructions."""
+"""The name of a stage, a device, a case or a class of instructions."""
 HYPOTHESIS = 500
-"""What a proposer says of its candidate."""
+"""A proposer's hypothesis about its candidate."""
 LINE = 4_000
 """One line on a terminal."""
 FILE_BYTES = 32 << 20
-"""A text file that is read at all; a candidate's own limit is its task's."""
+"""A text file; larger ones are not read. A task sets its own, lower limit for candidates."""
 TOML_BYTES = 256 << 10
-"""Of a task.toml, or a config file."""
+"""A task.toml or a config file; larger ones are not read."""
 PATH = 1_000
-"""Of a path in an error."""
+"""A path in an error message."""
 COMMENT = 20_000
-"""The beginning of a source in which its author may speak of it."""
+"""The beginning of a source in which a leading comment is looked for."""
 QUOTED = 60
-"""A wrong value, or a key, in an error that names it."""
+"""A wrong value or a key that an error message quotes."""
 
 
 def cut(text: str, most: int) -> str:
-    """At most this many characters; a text that was longer ends in an ellipsis."""
+    """Return the text, shortened to at most `most` characters; a shortened text ends in an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,15 +1,15 @@
-"""Randomness as a pure function of the run's seed: the same run asks and proposes the same again, on any machine."""
+"""Random numbers that depend only on a run's seed, so that a run makes the same choices again on any machine."""
 
 import hashlib
 import random
 
 
 def derived_seed(seed: int, *parts: int | str) -> int:
-    """A 32-bit seed that depends on nothing but the run's seed and what it is for, such as an ask number."""
+    """Return a 32-bit seed computed from the run's seed and from the parts, which name a purpose: `"revive", 14`."""
     text = ":".join(str(part) for part in (seed, *parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
 def generator(seed: int, *parts: int | str) -> random.Random:
-    """A random generator of its own for one purpose."""
+    """Return a new random generator for one purpose; see `derived_seed` for the arguments."""
     return random.Random(derived_seed(seed, *parts))

@@ -1,4 +1,7 @@
-"""The facts that the agent shares with the judge: harness/contract.toml, which the judge reads too."""
+"""Read harness/contract.toml, the file of facts that the agent and the judge share.
+
+harness/harness/contract.py reads the same file for the judge.
+"""
 
 import functools
 import re
@@ -15,50 +18,52 @@ class Dtype:
     """An element type of a task's arguments."""
 
     bytes: int
-    """Of one element."""
+    """Size of one element in bytes."""
     cuda: str
     """The type's name in CUDA C++."""
     c: str | None = None
-    """The type's name in C; None where C candidates cannot be given it."""
+    """The type's name in C; None if C candidates cannot receive the type."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What a kind of device offers a task."""
+    """The values that task.toml may hold for one kind of device."""
 
     units: tuple[str, ...]
+    """Names of the units whose peak the device has, such as `fp32`."""
     languages: tuple[str, ...]
+    """Names of the languages that candidates may be written in."""
     vendor: str
-    """The name of its vendor library in task.toml."""
+    """The name of the device's vendor library: `openblas` or `cublaslt`."""
     architectures: tuple[str, ...]
-    """What candidates can be built for; the first is the default."""
+    """Names of the architectures that candidates can be built for, the default first; empty on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One key of the table `[limits]` of task.toml."""
+    """The default and the highest value of one key of the table `[limits]` of task.toml."""
 
     default: float
-    """The value where a task does not set the key."""
+    """The value if a task does not set the key."""
     most: float
     """The highest value that a task may set."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryFacts:
-    """What judging a case takes of a CPU's memory at most, about."""
+    """The memory that judging one case of a CPU task takes at most, as estimated factors."""
 
     per_input_byte: float
-    """Bytes for each byte of one set's inputs."""
+    """Bytes of memory for each byte of the inputs of one call."""
     per_output_byte: float
-    """Bytes for each byte of one set's outputs."""
+    """Bytes of memory for each byte of the outputs of one call."""
     share_of_free: float
-    """The part of the machine's free memory that the judge may take."""
+    """The fraction of the machine's free memory that the judge may take."""
 
 
 @functools.cache
 def facts() -> Mapping[str, Any]:
-    """Return the whole file; it is parsed once in a process."""
+    """Return the content of contract.toml as nested tables; a process parses the file once."""
     return tomllib.loads((paths.harness_folder() / "contract.toml").read_text(encoding="utf-8"))
 
 
@@ -68,53 +73,53 @@ def temporary_prefix() -> str:
 
 
 def timing_policy() -> Mapping[str, object]:
-    """Return margins, durations and sample counts that decide a score, as plain tables that JSON can hold."""
+    """Return the margins, durations and sample counts that decide a score, as nested tables that JSON can hold."""
     policy: Mapping[str, object] = facts()["timing"]
     return policy
 
 
 def duel_margin() -> float:
-    """Return the speedup above which the interval of a duel must lie."""
+    """Return the speedup that the lower end of a duel's interval must exceed, such as 1.01."""
     return float(facts()["timing"]["duel"]["margin"])
 
 
 def protocol_version() -> int:
-    """Return the version that every request and answer on the wire carries."""
+    """Return the version number that every request and answer between agent and judge carries."""
     return int(facts()["wire"]["version"])
 
 
 def most_calls() -> int:
-    """Return the most calls of one batch."""
+    """Return the largest number of calls that one batch may hold."""
     return int(facts()["wire"]["most_calls"])
 
 
 def is_key(text: str) -> bool:
-    """Return whether a text has the form of a key that generates a batch's inputs: 32 lower-case hexadecimal digits."""
+    """Return whether a text is a key, from which a batch's inputs are drawn: 32 lower-case hexadecimal digits."""
     return re.fullmatch(rf"[0-9a-f]{{{facts()['wire']['key_digits']}}}", text) is not None
 
 
 def names(table: str, key: str) -> tuple[str, ...]:
-    """Return a list of names: `names("task", "roles")`, `names("wire", "faults")`."""
+    """Return the list of names under a key of one table of contract.toml: `names("task", "roles")`."""
     return tuple(facts()[table][key])
 
 
 def dtypes() -> Mapping[str, Dtype]:
-    """Return the element types by name."""
+    """Return the element types that arguments of a task may have, by name."""
     return {name: Dtype(**values) for name, values in facts()["dtypes"].items()}
 
 
 def devices() -> Mapping[str, DeviceFacts]:
-    """Return what each kind of device offers, by its name."""
+    """Return the values that task.toml may hold for each kind of device, by the name of the kind."""
     return {name: DeviceFacts(**_with_tuples(values)) for name, values in facts()["devices"].items()}
 
 
 def memory() -> MemoryFacts:
-    """Return what judging takes of a CPU's memory."""
+    """Return the factors from which the memory for judging a CPU task is estimated."""
     return MemoryFacts(**facts()["memory"])
 
 
 def limits() -> Mapping[str, Limit]:
-    """Return the limits of a task by key."""
+    """Return the default and the highest value of every key of `[limits]` of task.toml, by key."""
     return {name: Limit(**values) for name, values in facts()["limits"].items()}
 
 

@@ -1,4 +1,4 @@
-"""A run as the log tells it: the one argument of strategies, proposers and reports."""
+"""A run with everything that its log holds, from which strategies, proposers and reports compute what they need."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -12,58 +12,63 @@ from kernelsmith.core.run import Budget, Device, Event, EventKind, Provenance, R
 from kernelsmith.core.usage import Usage
 
 BEGINS_A_LINE = (Stance.OPEN, Stance.RESTRUCTURE, Stance.RESTART)
+"""The stances whose attempts begin a new line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opponent:
-    """The kernel that a contender must beat, with the times that the harness plans a duel by."""
+    """The candidate that a contender must beat, with its times, by which the harness plans a duel."""
 
     candidate: Candidate
     time_us: float
-    """Its score, microseconds a call."""
+    """The opponent's score in microseconds per call."""
     fastest_us: float
-    """Its fastest batch, microseconds a call."""
+    """The time of the opponent's fastest batch in microseconds per call."""
 
 
 @dataclass(frozen=True)
 class History:
-    """Everything that is known of a run at one moment."""
+    """One run at one moment: its settings, attempts, events, asks, model usage and devices."""
 
     run: Run
     attempts: Sequence[Attempt] = ()
-    """In the order of recording; an attempt's number need not be its index."""
+    """In the order of recording. An attempt's number may differ from its index."""
     events: Sequence[Event] = ()
+    """In the order of recording."""
     asks: Sequence[Ask] = ()
-    """Every ask, by number."""
+    """All asks, in the order of their numbers."""
     usage: Usage = field(default_factory=Usage)
-    """Summed over all model calls."""
+    """Tokens and cost of all model calls together."""
     devices: Sequence[tuple[datetime, Device]] = ()
-    """What the run was measured on, each time the harness opened the task, with the time (UTC)."""
+    """The device of each opening of the task, with the time of the opening in UTC, oldest first."""
 
     # --- asks ---
 
     @cached_property
     def open_asks(self) -> Sequence[Ask]:
-        """The asks that still lack an attempt of one of their trials, by number."""
-        made, promised = self._trials_made, self._trials_promised
-        return [ask for ask in self.asks if made.get(ask.number, 0) < promised.get(ask.number, 1)]
+        """Return the asks that have fewer attempts than trials, in the order of their numbers."""
+        made, planned = self._trials_made, self._trials_planned
+        return [ask for ask in self.asks if made.get(ask.number, 0) < planned.get(ask.number, 1)]
 
     @property
     def answered(self) -> int:
-        """How many asks have an attempt; budgets and plateaus count these."""
+        """Return the number of asks with at least one attempt; budgets and plateaus count these."""
         return len(self._trials_made)
 
     @property
     def sweep_trials(self) -> int:
-        """How many attempts are further trials of an ask."""
+        """Return the number of attempts that are not the first trial of their ask."""
         return sum(attempt.trial > 0 for attempt in self.attempts)
 
     def trials_of(self, ask_number: int) -> Sequence[Attempt]:
-        """The attempts that answer an ask."""
+        """Return all attempts that answer the ask with this number, in the order of recording."""
         return [attempt for attempt in self.attempts if attempt.ask_number == ask_number]
 
     def as_seen_by(self, ask: Ask) -> "History":
-        """The history that the ask's directive was made from, so that an answer does not depend on what came later."""
+        """Return the history with only the attempts that existed when an ask was made, and the asks up to that ask.
+
+        An answer that is computed from it does not depend on what was recorded later.
+        """
         known = [attempt for attempt in self.attempts if attempt.number <= ask.seen]
         return replace(self, attempts=known, asks=[other for other in self.asks if other.number <= ask.number])
 
@@ -71,12 +76,12 @@ class History:
 
     @cached_property
     def incumbent(self) -> Attempt | None:
-        """The best attempt so far: the last one promoted."""
+        """Return the best attempt so far, which is the latest promoted one, or None if no attempt has passed."""
         return next((a for a in reversed(self.attempts) if a.verdict.promotion), None)
 
     @cached_property
     def opponent(self) -> Opponent | None:
-        """The incumbent with its latest times: as it was judged, or as it was measured again."""
+        """Return the incumbent's candidate with its latest measured times, or None if there is no incumbent."""
         best = self.incumbent
         if best is None or best.candidate is None or best.verdict.measurement is None:
             return None
@@ -88,53 +93,60 @@ class History:
 
     @property
     def best_utilization(self) -> float | None:
-        """The incumbent's utilization as it was measured last; None where nothing has passed."""
+        """Return the incumbent's latest measured utilization, a fraction, or None if no attempt has passed."""
         best = self.incumbent
         again = self.remeasured(best) if best else None
         return float(str(again["utilization"])) if again else best.verdict.utilization if best else None
 
     @property
     def provenance(self) -> Provenance:
-        """What made the latest figures: as the run was started, or as its latest `resume` event says."""
-        made = self.run.provenance
-        told: dict[str, Any] = {f.name: self.last_told(f.name) or getattr(made, f.name) for f in fields(Provenance)}
-        return Provenance(**told)
+        """Return the provenance of the latest figures: that of the run's start, updated by its `resume` events."""
+        start = self.run.provenance
+        values: dict[str, Any] = {
+            f.name: self.resumed_value(f.name) or getattr(start, f.name) for f in fields(Provenance)
+        }
+        return Provenance(**values)
 
     def remeasured(self, attempt: Attempt) -> Mapping[str, object] | None:
-        """What the latest `remeasured` event of an attempt holds, if there is one."""
-        told = (e.data for e in reversed(self.events) if e.kind is EventKind.REMEASURED)
-        return next((data for data in told if data.get("attempt") == attempt.number), None)
+        """Return the data of an attempt's latest `remeasured` event (times, utilization, provenance), or None."""
+        remeasurements = (e.data for e in reversed(self.events) if e.kind is EventKind.REMEASURED)
+        return next((data for data in remeasurements if data.get("attempt") == attempt.number), None)
 
     def measured_under(self, attempt: Attempt) -> Mapping[str, object]:
-        """Harness digest, timing policy and task digest under which an attempt was measured last."""
+        """Return the `harness_digest`, `timing_policy` and `task_digest` of an attempt's latest measurement."""
         if again := self.remeasured(attempt):
             return again
-        made = self.run.provenance
-        found: dict[str, object] = {
-            "harness_digest": made.harness_digest,
-            "timing_policy": made.timing_policy,
+        start = self.run.provenance
+        conditions: dict[str, object] = {
+            "harness_digest": start.harness_digest,
+            "timing_policy": start.timing_policy,
             "task_digest": self.run.task_digest,
         }
         resumed = (e.data for e in self.events if e.kind is EventKind.RESUME and e.at <= attempt.started_at)
         for data in resumed:
-            found |= {key: data[key] for key in found.keys() & data.keys()}
-        return found
+            conditions |= {key: data[key] for key in conditions.keys() & data.keys()}
+        return conditions
 
     @property
     def highest_attempt(self) -> int:
-        """The highest attempt number; -1 where there is no attempt."""
+        """Return the highest attempt number, or -1 if there is no attempt."""
         return max((attempt.number for attempt in self.attempts), default=-1)
 
     def attempt(self, number: int) -> Attempt | None:
-        """The attempt with this number, if it exists."""
+        """Return the attempt with this number, or None if there is none."""
         return self._by_number.get(number)
 
     def identical(self, digest: str) -> Attempt | None:
-        """The first attempt that judged a candidate with this digest, if any."""
+        """Return the first attempt whose candidate has this digest, or None if there is none."""
         return next((a for a in self.attempts if a.candidate and a.candidate.digest == digest), None)
 
     def line_of(self, ask: Ask, proposal: Proposal, *, number: int) -> int:
-        """Return the line of a new attempt: its parent's, or its own number where the stance begins a line."""
+        """Return the number of the line that a new attempt belongs to: its parent's line, or `number`, its own number,
+        if it begins a line.
+
+        An attempt without a parent begins a line. So does one whose stance is in BEGINS_A_LINE, unless its parent has
+        the same stance.
+        """
         parent = self.attempt(proposal.parent) if proposal.parent is not None else None
         stance = ask.directive.stance
         begins = stance in BEGINS_A_LINE and (parent is None or parent.stance is not stance)
@@ -142,40 +154,43 @@ class History:
 
     @property
     def active_s(self) -> float:
-        """Seconds spent on attempts, summed over all resumes."""
+        """Return the seconds that were spent on all attempts together."""
         return sum(a.seconds for a in self.attempts)
 
     # --- devices and events ---
 
     @property
     def device(self) -> Device | None:
-        """As last opened."""
+        """Return the device of the latest opening of the task, or None if the task was never opened."""
         return self.devices[-1][1] if self.devices else None
 
     def device_of(self, attempt: Attempt) -> Device | None:
-        """What the attempt was measured on: a resumed run may have another peak, and another vendor line."""
+        """Return the device that an attempt was measured on, or None if the task was never opened.
+
+        A run that was resumed on another machine has several devices, each with its own peak and vendor line.
+        """
         before = [device for at, device in self.devices if at <= attempt.started_at]
         return before[-1] if before else self.device
 
     @property
     def task_digest(self) -> str:
-        """Of the task folder that the latest attempts were made for."""
-        return str(self.last_told("task_digest") or self.run.task_digest)
+        """Return the digest of the task folder that the latest attempts were made for."""
+        return str(self.resumed_value("task_digest") or self.run.task_digest)
 
-    def last_told(self, key: str) -> object:
-        """The newest value that a `resume` event holds under a key; None where none does."""
+    def resumed_value(self, key: str) -> object:
+        """Return the value under a key in the latest `resume` event that has this key, or None if no event has it."""
         resumed = (event.data for event in reversed(self.events) if event.kind is EventKind.RESUME)
         return next((data[key] for data in resumed if key in data), None)
 
     @property
     def budget(self) -> Budget:
-        """The configured budget with every extension applied."""
+        """Return the budget with which the run was started, changed by the run's `extension` events."""
         extensions = (e.data for e in self.events if e.kind is EventKind.EXTENSION)
         limits: dict[str, Any] = {key: value for data in extensions for key, value in data.items()}
         return replace(self.run.config.budget, **limits)
 
-    def deadly_judgings(self, ask_number: int, trial: int) -> int:
-        """How often the judge died while it judged a trial."""
+    def judge_deaths(self, ask_number: int, trial: int) -> int:
+        """Return how often the judge's process ended while it judged a trial of an ask."""
         deaths = (event for event in self.events if event.kind is EventKind.JUDGE_DIED)
         return sum(death.ask_number == ask_number and death.data.get("trial", 0) == trial for death in deaths)
 
@@ -193,6 +208,6 @@ class History:
         return made
 
     @cached_property
-    def _trials_promised(self) -> Mapping[int, int]:
+    def _trials_planned(self) -> Mapping[int, int]:
         swept = (event for event in self.events if event.kind is EventKind.SWEEP and event.ask_number is not None)
         return {int(str(event.ask_number)): int(str(event.data["trials"])) for event in swept}

@@ -1,6 +1,6 @@
-"""The words that a task is made of: kinds of device, units, roles of arguments, kinds of data.
+"""Enumerations of the values that task.toml may hold: kinds of device, units, roles of arguments, kinds of data.
 
-harness/contract.toml lists the same words for the judge; tests/core holds the two together.
+harness/contract.toml lists the same values for the judge; a test in tests/core compares the two.
 """
 
 from enum import StrEnum
@@ -14,20 +14,20 @@ class DeviceKind(StrEnum):
 
 
 class MeasuringKind(StrEnum):
-    """The kind of device that a run's numbers come from."""
+    """The kind of device that measured a run: a task's kind of device, or a script."""
 
     CPU = "cpu"
     CUDA = "cuda"
     SCRIPTED = "scripted"
-    """A device that does what a script says: its numbers are no measurements."""
+    """A device whose times and failures come from a file; its numbers are no measurements."""
 
 
 SCRIPTED_DEVICE = "scripted:"
-"""Begins the name of a scripted device; the path of its script follows."""
+"""Prefix of a scripted device's name; the path of the script follows."""
 
 
 class Unit(StrEnum):
-    """Which dense peak of the device utilization is a fraction of."""
+    """The unit of a task's work, and of the device's peak that utilization refers to; `dram` counts bytes."""
 
     FP8 = "fp8"
     BF16 = "bf16"
@@ -38,12 +38,12 @@ class Unit(StrEnum):
 
     @property
     def per_second(self) -> str:
-        """What a rate in this unit counts: `FLOP/s`, or `B/s` for memory."""
+        """Return the unit of a rate: `FLOP/s`, or `B/s` for `dram`."""
         return "B/s" if self is Unit.DRAM else "FLOP/s"
 
 
 class Role(StrEnum):
-    """What an argument of the entry function is for."""
+    """The purpose of an argument of the entry function."""
 
     INPUT = "input"
     OUTPUT = "output"
@@ -51,7 +51,7 @@ class Role(StrEnum):
 
 
 class DataKind(StrEnum):
-    """How a case's inputs are drawn."""
+    """The distribution from which the inputs of a case are drawn."""
 
     NORMAL = "normal"
     SMALL_INTEGERS = "small_integers"

@@ -1,10 +1,10 @@
-"""Rates as text, for prompts and reports."""
+"""Format rates as text for prompts and reports."""
 
 from kernelsmith.core.kinds import Unit
 
 
 def rate(units_per_s: float, unit: Unit) -> str:
-    """Return a rate with four digits: `117.4 GFLOP/s`, `1979 TFLOP/s`, `3.35 TB/s` for memory."""
+    """Return a rate as text with four digits: `117.4 GFLOP/s`, `1979 TFLOP/s`, or `3.35 TB/s` for the unit `dram`."""
     for scale, prefix in ((1e12, "T"), (1e9, "G")):
         if units_per_s >= scale:
             return f"{units_per_s / scale:.4g} {prefix}{unit.per_second}"

@@ -1,6 +1,6 @@
-"""The check that a machine has enough memory to judge a CPU task.
+"""Check that a machine has enough memory to judge a CPU task, before a judge is started.
 
-harness/harness/checking/room.py knows the same for the judge; the factors stand in contract.toml.
+harness/harness/checking/room.py makes the same check in the judge; both take their factors from contract.toml.
 """
 
 import math
@@ -12,10 +12,10 @@ from kernelsmith.errors import TaskError
 
 
 def require_memory(task: Task, *, free_bytes: int) -> None:
-    """Refuse a CPU task of which one case takes more memory than the judge may take.
+    """Check that every case of a CPU task fits into memory; for a GPU task do nothing. `free_bytes` is free memory.
 
     Raises:
-        TaskError: the line names the case, what its buffers and judging them take, and what may be taken.
+        TaskError: if judging a case takes more than the judge's share of the free memory.
     """
     if task.device is not DeviceKind.CPU:
         return
@@ -25,24 +25,24 @@ def require_memory(task: Task, *, free_bytes: int) -> None:
         buffers, peak = _bytes(task, case, Role.INPUT) + _bytes(task, case, Role.OUTPUT), peak_bytes(task, case)
         if peak > may_take:
             raise TaskError(
-                f"task.toml: case {case.name}: its buffers take {_size(buffers)} and judging them about "
-                f"{_size(peak)}; {_size(may_take)} may be taken here, {share:.0%} of the free memory: "
+                f"task.toml: case {case.name}: its arrays take {_size(buffers)} and judging them about "
+                f"{_size(peak)}, more than {_size(may_take)}, which is {share:.0%} of the free memory of this machine; "
                 "make its sizes smaller"
             )
 
 
 def peak_bytes(task: Task, case: Case) -> int:
-    """Return about how much memory the judge takes of a case at most, bytes."""
+    """Return the estimated peak of the judge's memory for one case, in bytes."""
     factors = contract.memory()
     inputs, outputs = _bytes(task, case, Role.INPUT), _bytes(task, case, Role.OUTPUT)
     return int(factors.per_input_byte * inputs + factors.per_output_byte * outputs)
 
 
 def _bytes(task: Task, case: Case, role: Role) -> int:
-    """Return the bytes of one set of a case's buffers of one role."""
+    """Return the bytes of all arrays of one role, inputs or outputs, in one call of a case."""
     dtypes = contract.dtypes()
-    buffers = (argument for argument in task.arguments if argument.role is role)
-    return sum(math.prod(case.sizes[name] for name in one.shape) * dtypes[one.dtype].bytes for one in buffers)
+    arrays = (argument for argument in task.arguments if argument.role is role)
+    return sum(math.prod(case.sizes[name] for name in array.shape) * dtypes[array.dtype].bytes for array in arrays)
 
 
 def _size(count: int) -> str:

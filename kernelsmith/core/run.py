@@ -1,4 +1,4 @@
-"""A run: one search with its task, config, seed and device, what made it, and the budget that ends it."""
+"""The types of a run: its settings, budget, device, events, ending and provenance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,20 +14,24 @@ Amount = Annotated[int, Bounds(ge=1)]
 Price = Annotated[float, Bounds(ge=0, lt=1e6)]
 Words = Annotated[str, Bounds(shortest=1)]
 CALIBRATION_S = 2.0
-"""Seconds over which the CPU peak is probed where nothing else is asked for."""
+"""Default of RunConfig.calibration_s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a run may spend; None = no limit of that kind. It ends at the first limit reached, or at the target."""
+    """The limits of a run; the run ends at the first limit that it reaches. None means no limit of that kind.
+
+    Raises ValueError if attempts, hours and usd are all None.
+    """
 
     attempts: Amount | None = 60
-    """Asks that are answered; the trials of a sweep do not count."""
+    """Number of answered asks. Further trials of an ask do not count."""
     hours: Limit | None = None
-    """Summed active time, over all resumes."""
+    """Hours spent on attempts, summed over all resumes."""
     usd: Limit | None = None
-    target: Annotated[float, Bounds(gt=0, le=1.5)] | None = None
-    """Utilization, a fraction, at which the search may stop."""
+    """Cost of all model calls in US dollars."""
+    target: Annotated[float, Bounds(gt=0, le=1)] | None = None
+    """Utilization at which the run ends, as a fraction of the device's peak."""
 
     def __post_init__(self) -> None:
         if self.attempts is None and self.hours is None and self.usd is None:
@@ -36,137 +40,152 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Everything a run was asked to be; with the log and the seed it determines every directive.
+    """The settings of a run; together with the log they determine every directive.
 
-    A field is a key of a config file; app/settings.py checks types and bounds as they stand here.
+    Each field is a key of a config file. app/settings.py enforces the types and bounds of the annotations.
     """
 
     task: Words
-    """A task's name, or the path of its folder."""
+    """The name of a shipped task, or the path of a task folder."""
     proposer: Words
-    """`model`, `tuner`, `folder:DIR`, or `replay:RUN`; app/proposers.py reads it."""
+    """`model`, `tuner`, `folder:DIR`, or `replay:RUN`; app/proposers.py interprets it."""
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
+    """Seed of every random choice of the agent."""
     model: Words | None = None
+    """The model's name at its endpoint, or `scripted:DIR`; None if no model is asked."""
     base_url: Words | None = None
+    """URL of the OpenAI-compatible endpoint; None if no endpoint is asked."""
     from_file: Words | None = None
-    """A kernel the user already owns, judged as attempt 0 in the skeleton's place."""
+    """Path of a kernel that becomes attempt 0 instead of the task's skeleton; None means the skeleton."""
     plateau: Amount = 8
-    """Asks without a promotion before the ladder moves a rung."""
+    """Number of asks without a promotion after which the plateau ladder changes the stance."""
     history_tokens: Amount = 12_000
-    """Room for past attempts in a prompt."""
+    """Tokens that past attempts may take in a prompt."""
     temperature: Annotated[float, Bounds(ge=0, le=2)] | None = None
+    """Sampling temperature of the model; None means the endpoint's default."""
     price_per_mtok: tuple[Price, Price] | None = None
-    """USD per million prompt and completion tokens, where the endpoint does not say the cost."""
+    """US dollars per million prompt tokens and per million completion tokens, for an endpoint that states no cost."""
     calibration_s: Annotated[float, Bounds(gt=0, le=60)] = CALIBRATION_S
-    """Seconds over which the CPU peak is probed at start."""
+    """Seconds over which the peak of a CPU is measured when a task is opened."""
     trust_candidates: bool = False
-    """Run candidates without a sandbox where the machine offers none."""
+    """Whether candidates run without a sandbox on a machine that offers none; if False, the run is refused there."""
     harness_python: Words | None = None
-    """The interpreter that runs the harness; None = the agent's own."""
+    """Path of the interpreter that runs the harness; None means the agent's own."""
     device: Words | None = None
-    """`scripted:FILE`: a device that does what a script says; None = the device of the task's kind."""
+    """`scripted:FILE` for a device whose times come from a file; None means the device of the task's kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class VendorLine:
-    """The vendor library, measured through the same worker path on the same inputs."""
+    """The vendor library's time for the main case, measured like a candidate's on the same inputs."""
 
     name: Name
-    """`OpenBLAS (Haswell)`, `cuBLASLt`."""
+    """Name of the library, and on a CPU of its kernel: `OpenBLAS (Haswell)`, `cuBLASLt`."""
     time_us: Positive
+    """Microseconds per call."""
     utilization: Fraction
+    """Achieved rate as a fraction of the device's peak."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What the run is measured on, as the harness found it when it opened the task."""
+    """The device that measures a run, with the constants that the harness measured when it opened the task."""
 
     name: Name
     kind: MeasuringKind
     peak: Positive
-    """Dense peak for the task's unit, units per second."""
+    """Highest dense rate of the device in the task's unit: operations or bytes per second."""
     unit: Unit
     isolation: Level
-    """Sandbox level, 0 to 3."""
+    """Sandbox level of the workers: 3 confines most, 0 least."""
     spread: Fraction
-    """Between-process spread by A/A at start, as a fraction of the time."""
+    """How much the same kernel's time differs between two processes, as a fraction of the time."""
     overhead_us: Fraction
-    """Constant deducted from every batch, calibrated with a no-op worker."""
+    """Dispatch overhead in microseconds, which is deducted from the time of every batch."""
     worker_core: Count | None = None
-    """The CPU core kept free for candidates; None on a GPU, or where there is only one core."""
+    """Number of the CPU core that only candidates use; None on a GPU, or if the machine has only one core."""
     vendor: VendorLine | None = None
+    """None if the task names no vendor library, or if the library is not installed."""
     details: Mapping[Name, Text] = field(default_factory=dict)
-    """Cores, caches, compiler, clocks: what a reader of the number may ask for."""
+    """Further facts in words, by topic: cores, caches, compiler, clocks."""
 
 
 class EventKind(StrEnum):
-    """What happens in a run beside its attempts."""
+    """The kind of an event: anything that the log records of a run except asks, exchanges and attempts."""
 
     STARTED = "started"
+    """The run was created."""
     OPENED = "opened"
-    """The harness opened the task; data holds the device."""
+    """The harness opened the task; the data hold the device."""
     JUDGING = "judging"
-    """A candidate was handed to the harness."""
+    """A candidate was sent to the harness."""
     SWEEP = "sweep"
-    """An answer has further trials; data holds `trials`, the number of all of them."""
+    """A proposal has further trials; the data hold `trials`, the number of all its trials."""
     PLATEAU = "plateau"
+    """The run reached a plateau: no duel was won for a number of asks."""
     RUNG = "rung"
-    """The stance changed."""
+    """The plateau ladder changed the stance."""
     PROMOTION = "promotion"
+    """An attempt became the incumbent."""
     RESUME = "resume"
-    """The run goes on; data holds what differs from before: task digest, program version, harness digest, policy."""
+    """The run was resumed; the data hold what changed: task digest, program version, harness digest, timing policy."""
     REMEASURED = "remeasured"
-    """The incumbent was judged again, because harness, timing policy or task had changed; data holds its times."""
+    """The incumbent was judged again after the harness, timing policy or task changed; the data hold its times."""
     EXTENSION = "extension"
-    """The budget was extended; data holds the new limits."""
+    """The budget was extended; the data hold the new limits."""
     REFUSAL = "refusal"
-    """The proposer gave up or answered without code."""
+    """The proposer gave up, or its answer held no code."""
     EXHAUSTED = "exhausted"
+    """The proposer had no further candidate, and the run ended."""
     TROUBLE = "trouble"
-    """Infrastructure failed: endpoint, harness, disk. With an ask number, the judging of that ask ended without a
-    verdict and not by the candidate's doing."""
+    """The endpoint, the harness or the disk failed. With an ask number, a judgement ended without a verdict, and the
+    candidate was not the cause."""
     JUDGE_DIED = "judge_died"
     """The judge's process ended while it judged the candidate of this ask."""
     PAUSED = "paused"
+    """The user, or a failure that may pass, stopped the run."""
     ENDED = "ended"
+    """The run reached a limit of its budget, or its target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the run's diary."""
+    """One event of a run, as the log keeps it."""
 
     kind: EventKind
     at: datetime
-    """UTC."""
+    """In UTC."""
     ask_number: int | None = None
+    """The ask that the event belongs to; None if it belongs to the whole run."""
     data: Mapping[str, object] = field(default_factory=dict)
+    """Values by name; EventKind says which names an event of a kind has."""
 
 
 class StopReason(StrEnum):
-    """Why a run ended or paused; stands in the data of its `ended`, `exhausted` or `paused` event as `limit`."""
+    """The reason why a run ended or paused; the `ended`, `exhausted` or `paused` event holds it under `limit`."""
 
     TARGET = "target"
     ATTEMPTS = "attempts"
     HOURS = "hours"
     USD = "usd"
     EXHAUSTED = "exhausted"
-    """The proposer has nothing more to offer."""
+    """The proposer had no further candidate."""
     USER = "user"
     TROUBLE = "trouble"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why a run ends, for programs and for people."""
+    """The reason why a run ends, as an enumeration and in words."""
 
     limit: StopReason
     words: str
-    """`60 asks, 84 attempts (24 sweep trials)`, `target reached: ...`."""
+    """The reason for people: `60 asks, 84 attempts (24 sweep trials)`, or `target reached: ...`."""
 
 
 class RunStatus(StrEnum):
-    """Derived from the last event and the per-run lock, never stored."""
+    """The state of a run, derived from its latest event and from the run's lock file; the log does not store it."""
 
     RUNNING = "running"
     INTERRUPTED = "interrupted"
@@ -176,29 +195,30 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made a run's figures, so that a reader knows which of them can be compared."""
+    """The versions and rules that produced a run's figures; only figures of equal provenance can be compared."""
 
     program: str = ""
     """Release and digest of the agent's source, `0.2.0+3fa1b2c4d5e6`; empty in logs written before schema 4."""
     harness_digest: str = ""
-    """SHA-256 over the harness's files, hex."""
+    """SHA-256 sum over the harness's files, in hexadecimal."""
     templates_digest: str = ""
-    """Of the prompt templates, which are kept as a snapshot."""
+    """SHA-256 sum over the prompt templates, in hexadecimal; the log keeps the templates under this digest."""
     timing_policy: Mapping[str, object] = field(default_factory=dict)
-    """Margins, durations and sample counts of a measurement, as contract.toml holds them."""
+    """Margins, durations and sample counts of a measurement: the table `[timing]` of contract.toml."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One search."""
+    """One search, as the log keeps it: name, settings, task and provenance."""
 
     id: int
-    """Within its database."""
+    """Number within the database."""
     name: str
     config: RunConfig
     task_digest: str
-    """Of the task folder as it was when the run started; its files are in the log under this digest."""
+    """Digest of the task folder when the run was created; the log keeps the folder's files under this digest."""
     created_at: datetime
+    """In UTC."""
     uuid: str = ""
-    """The same in every database that the run is copied to."""
+    """Identifier that stays the same in every database to which the run is copied."""
     provenance: Provenance = field(default_factory=Provenance)

@@ -1,11 +1,12 @@
-"""The seams of the program: what its parts need from one another, as protocols with as few methods as will do.
+"""The protocols through which the parts of the agent use one another, so that each part can be replaced in tests.
 
-Session     what a run offers to the loop, to a proposer's caller and to an agent; app/session.py implements it
-Strategy    history -> directive
-Proposer    ask -> proposal
-Harness     candidate -> verdict
-AttemptLog  everything that is kept
-Observer    what is shown of a run while it goes on
+Session     the open run, for the loop and for callers that answer asks; app/session.py implements it
+Strategy    computes the next directive from the history
+Proposer    answers an ask with a proposal
+Harness     judges candidates and returns verdicts
+Exchanges   keeps the model calls of one run
+AttemptLog  keeps everything that is known of runs
+Observer    shows a run while it goes on
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from kernelsmith.core.usage import Exchange
 from kernelsmith.core.verdict import Verdict
 
 OnProgress = Callable[[str, str], None]
-"""Is given a stage of the harness's work and the step of it, or an empty text where the stage begins."""
+"""A function that receives a stage of the harness's work and a step of it; the step is empty when a stage begins."""
 PROPOSING = "proposing"
 """The stage in which a proposer answers an ask."""
 WAITING = "waiting"
@@ -33,7 +34,7 @@ Its step says for what, and reads on from the stage: `waiting` `for core 1, held
 
 
 class ReceiptState(StrEnum):
-    """What became of an answer that was handed in."""
+    """The state of an answer that a session has received."""
 
     JUDGED = "judged"
     """The attempt is in the log with its verdict."""
@@ -41,138 +42,163 @@ class ReceiptState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a session returns for an answer."""
+    """A session's confirmation of an answer: which attempt the answer became."""
 
     ask: int
-    """The ask's number."""
+    """Number of the ask that was answered."""
     trial: int
+    """Number of the trial within the ask, from 0."""
     state: ReceiptState
     attempt: int
-    """The number of the attempt that the answer became."""
+    """Number of the attempt that records the answer."""
 
 
 class Session(Protocol):
-    """A run that is open in a process. Every method raises LogError; what a method wrote is on disk when it returns."""
+    """A run that is open in this process: makes asks, judges answers and records both.
+
+    Every method raises LogError if the log cannot be read or written. What a method wrote is on disk when it returns.
+    """
 
     def history(self) -> History:
-        """Return the run as it stands."""
+        """Return the run with everything that is recorded of it up to now."""
         ...
 
     def stopped(self) -> bool:
-        """Return whether the user asked to end after the attempt in flight."""
+        """Return whether the user asked to end the run after the current attempt."""
         ...
 
     def ask(self) -> Ask:
-        """Return the oldest open ask; where none is open, write down the strategy's next one."""
+        """Return the oldest open ask. If no ask is open, let the strategy make the next one and record it."""
         ...
 
     def prompt(self, ask: Ask) -> str:
-        """Return what a model is told for an ask."""
+        """Return the text that a model receives for an ask."""
         ...
 
     def answer(self, ask: Ask, proposal: Proposal) -> None:
-        """Judge every trial of a proposal that has no verdict yet, and record each verdict.
+        """Judge every trial of a proposal that has no verdict yet, and record the verdicts as attempts of the ask.
 
         Raises:
-            HarnessError: the harness failed; the ask stays open.
+            HarnessError: if the harness failed; the ask stays open.
         """
         ...
 
     def tell(self, ask: Ask, *, hypothesis: str, source: str, parent: int | None = None) -> Receipt:
-        """Answer an ask with a source in the task's first language. Raises HarnessError as `answer` does."""
+        """Answer an ask with source text in the task's first language; judge it and return the receipt.
+
+        `parent` is the number of the attempt that the source was made from. Raises HarnessError if the harness failed.
+        """
         ...
 
     def note(self, kind: EventKind, ask: Ask | None = None, **data: object) -> None:
-        """Write down an event."""
+        """Record an event with its data, for the whole run or for one ask."""
         ...
 
 
 class Strategy(Protocol):
-    """Decides what to ask for; pure: the same history and number give the same directive."""
+    """Chooses the directive of each ask; the same history and number always give the same directive."""
 
     def ask(self, history: History, ask_number: int) -> Directive:
-        """Return the directive for the ask with this number."""
+        """Return the directive for the ask with this number, chosen from the history before the ask."""
         ...
 
 
 class Proposer(Protocol):
-    """Turns an ask into a proposal. Raises ModelError (endpoint), Exhausted, or UsageError (a file is no kernel)."""
+    """Answers asks: a language model, the tuner, a folder of files, or a recorded run."""
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return a candidate, or none with the reason. `history` is what the ask's directive was made from."""
+        """Return a proposal with a candidate, or with the reason why there is none.
+
+        `history` is the history from which the ask's directive was made.
+
+        Raises:
+            ModelError: if the model's endpoint failed.
+            Exhausted: if the proposer has no further candidate.
+            UsageError: if a file of the user's is no candidate.
+        """
         ...
 
 
 class Harness(Protocol):
-    """The agent's side of the process boundary. It raises HarnessError, never for a candidate's fault."""
+    """A judge of one task's candidates. Methods raise HarnessError if the judge fails; a bad candidate is a verdict."""
 
     def open(self) -> Device:
-        """Start the judge, calibrate for the task, and return what it measures on."""
+        """Start the judge, calibrate it for the task, and return the device with the calibrated constants."""
         ...
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
-        """Begin to build what may be judged next, where that disturbs nobody; a hint and nothing else."""
+        """Start to build candidates that may be judged next, if this disturbs no measurement. It may do nothing."""
         ...
 
     def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
-        """Judge a candidate; a contender within noise of the incumbent, or better, duels with it."""
+        """Judge a candidate and return the future of its verdict.
+
+        A candidate that passed is compared with the incumbent: if its time is near or below the incumbent's, they fight
+        a duel. `incumbent` None means that no candidate has passed before.
+        """
         ...
 
 
 class Exchanges(Protocol):
-    """Where the model calls of a run are kept. Raises LogError."""
+    """The recorded model calls of one run. Methods raise LogError if the log cannot be read or written."""
 
     def exchanges(self, ask_number: int) -> tuple[Exchange, ...]:
-        """Return the calls made for this ask so far, oldest first: a resumed run finds its paid reply here."""
+        """Return the recorded calls for an ask, oldest first; a resumed run reuses a reply that was paid for."""
         ...
 
     def keep(self, exchange: Exchange) -> None:
-        """Write down a call; it is on disk when this returns."""
+        """Record a model call; the call is on disk when this method returns."""
         ...
 
 
 class AttemptLog(Protocol):
-    """The only state. Every method raises LogError; what a method wrote is on disk when it returns."""
+    """The log of all runs, which holds everything that a run needs to go on after its process ended.
+
+    Every method raises LogError if the log cannot be read or written. What a method wrote is on disk when it returns.
+    """
 
     def history(self, run: Run) -> History:
-        """Return the run as it stands, with what other processes have written."""
+        """Return a run with everything that is recorded of it, by this process or by others."""
         ...
 
     def ask(self, run: Run, directive: Directive, *events: Event) -> Ask:
-        """Write down the next ask, and the events that led to it, in one transaction."""
+        """Record the next ask of a run together with the events that led to it, in one transaction; return the ask."""
         ...
 
     def record(self, run: Run, attempt: Attempt, *events: Event) -> None:
-        """Write down a verdict, once per ask and trial, and the events that follow from it, in one transaction."""
+        """Record an attempt together with the events that follow from it, in one transaction.
+
+        Raises LogError if the ask already has an attempt for this trial.
+        """
         ...
 
     def note(self, run: Run, event: Event) -> None:
-        """Write down an event."""
+        """Record an event."""
         ...
 
 
 class Observer(Protocol):
-    """Shows a run while it goes on. It is called after a step is on disk, and never fails the run."""
+    """Shows a run while it goes on. Each method is called after a step is on disk, and must not raise."""
 
     def history(self, history: History) -> None:
-        """Show the run as it stands."""
+        """Show the run with everything that is recorded up to now."""
         ...
 
     def asked(self, ask: Ask) -> None:
-        """Show the next directive."""
+        """Show a new ask with its directive."""
         ...
 
     def attempted(self, attempt: Attempt) -> None:
-        """Show an attempt with its verdict."""
+        """Show a new attempt with its verdict."""
         ...
 
     def stage(self, stage: str, step: str = "") -> None:
-        """Show what the harness does now: a stage of its work, and which step of it where the stage is long.
+        """Show the stage of the harness's work that begins, or a step of the current stage such as `case odd, 2 of 5`.
 
-        A stage begins with an empty step; its steps follow. May be called from another thread.
+        The step is empty when a stage begins. The method may be called from another thread.
         """
         ...
 
     def say(self, text: str) -> None:
-        """Show one line that is no attempt."""
+        """Show one line of text, such as a warning."""
         ...

@@ -1,4 +1,4 @@
-"""The files of a folder at one moment, identified by a digest: what a log keeps of a task and of the templates."""
+"""Read all files of a folder into memory and identify them by a digest; logs keep tasks and templates in this form."""
 
 import hashlib
 import os
@@ -12,17 +12,19 @@ from kernelsmith.core.text_file import shown
 from kernelsmith.errors import UsageError
 
 IGNORED = "__pycache__"
+"""Name of the folders that a snapshot leaves out."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Files by their path below the folder, `/` between its parts."""
+    """The files of a folder at one moment."""
 
     files: Mapping[str, bytes]
+    """Content by the file's path relative to the folder, with `/` between the parts of a path."""
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over every path and content, hex: a changed file is another folder."""
+        """Return the SHA-256 sum over all paths and contents, in hexadecimal."""
         digest = hashlib.sha256()
         for path in sorted(self.files, key=lambda path: Path(path).parts):
             digest.update(os.fsencode(path) + b"\0" + self.files[path] + b"\0")
@@ -30,24 +32,27 @@ class Snapshot:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the lengths too, hex. Files of other folders cannot be cut so that they give the same one."""
+        """Return a SHA-256 sum over all paths and contents and their lengths, in hexadecimal.
+
+        Unlike `digest`, it cannot be equal for files whose bytes are divided differently into paths and contents.
+        """
         fingerprint = hashlib.sha256()
         for part in (part for path in sorted(self.files) for part in (path.encode(), self.files[path])):
             fingerprint.update(len(part).to_bytes(8) + part)
         return fingerprint.hexdigest()
 
     def write(self, folder: Path) -> None:
-        """Write every file below a folder. Raises OSError."""
+        """Write every file into a folder, which need not exist. Raises OSError if a file cannot be written."""
         for path, content in self.files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
 
 
 def snapshot_of(folder: Path) -> Snapshot:
-    """Read every file below a folder but caches.
+    """Return the snapshot of all files below a folder, except those in `__pycache__` folders.
 
     Raises:
-        UsageError: a file cannot be read, is larger than 32 MiB, or has a name that is no UTF-8 text.
+        UsageError: if a file cannot be read, is larger than 32 MiB, or has a name that is not UTF-8 text.
     """
     return Snapshot({_name(path, folder): _content(path) for path in _files(folder)})
 

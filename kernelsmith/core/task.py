@@ -1,4 +1,4 @@
-"""A task: what to make fast, how it is checked, where to start."""
+"""The types of a task: its cases, the arguments of its entry function, and its files as text."""
 
 import hashlib
 import os
@@ -12,31 +12,34 @@ from kernelsmith.core.kinds import DataKind, DeviceKind, Role, Unit
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One concrete problem: sizes and kind of data."""
+    """One problem of a task: the sizes of the arguments, and the kind of data in the inputs."""
 
     name: str
     sizes: Mapping[str, int]
     data: DataKind
     timed: float
-    """Weight in the score; 0 = checked only."""
+    """Weight of the case in the score; 0 means that the case is checked and not timed."""
     hidden: bool
+    """Whether prompts and verdicts keep the case from proposers."""
     kind: str
-    """What a failure in a hidden case may say about it."""
+    """The words about a hidden case that a verdict may hold: `sizes not a multiple of 8`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of the entry function, in order."""
+    """One argument of a task's entry function."""
 
     name: str
     role: Role
     dtype: str
+    """Element type of an array, such as `float32`; empty for a size."""
     shape: tuple[str, ...]
+    """Names of the size arguments that give an array's dimensions, slowest first; empty for a size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A folder in tasks/, read and checked."""
+    """A task folder that was read and checked; task_folder.py makes it."""
 
     name: str
     folder: Path
@@ -51,26 +54,26 @@ class Task:
     rules: tuple[str, ...]
     description: str
     benchmark: str
-    """Source of benchmark.py, shown to the proposer as it stands."""
+    """Source text of benchmark.py, which prompts show unchanged."""
     skeleton: Candidate
     families: tuple[Path, ...]
-    """The tuner's parametrized kernels, simple to elaborate, in file-name order."""
+    """Paths of the kernels with marked constants that the tuner varies, sorted by file name."""
     arch: str | None = None
-    """The GPU architecture that candidates are built for, `sm_90a`; None = the builder's own choice."""
+    """The GPU architecture that candidates are built for, such as `sm_90a`; None means the default of the device."""
 
     @property
     def main(self) -> Case:
-        """The first timed case: duels, audit and vendor line use it."""
+        """Return the first timed case, on which duels, audits and the vendor line are measured."""
         return next(case for case in self.cases if case.timed > 0)
 
     @property
     def shown_cases(self) -> tuple[Case, ...]:
-        """The cases a proposer may know of."""
+        """Return the cases that are not hidden from proposers."""
         return tuple(case for case in self.cases if not case.hidden)
 
     @property
     def digest(self) -> str:
-        """SHA-256 over every file of the folder but caches: a changed task is another task."""
+        """Return the SHA-256 sum over all files of the folder except caches, in hexadecimal. It reads the files now."""
         files = sorted(p for p in self.folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
         digest = hashlib.sha256()
         for path in files:

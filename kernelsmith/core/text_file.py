@@ -1,4 +1,4 @@
-"""Read a text file that the user names; a file that cannot be read, or is none, is one line."""
+"""Read a text or TOML file that the user names, and report a file that cannot be read in one line."""
 
 import os
 import stat
@@ -10,16 +10,16 @@ from kernelsmith.core import caps
 from kernelsmith.errors import UsageError
 
 MOST_DOTS = 1_000
-"""In a line of TOML: tomllib needs half a minute for a key of 50,000 parts."""
+"""Largest number of dots in a line of TOML: tomllib needs half a minute for a key of 50,000 dotted parts."""
 
 
 def read_text(
     path: Path, *, fault: type[UsageError] = UsageError, remedy: str = "", most_bytes: int = caps.FILE_BYTES
 ) -> str:
-    """The file's text.
+    """Return the text of a file, with line ends as `\\n`. `remedy` ends the error message of an unreadable file.
 
     Raises:
-        UsageError: of the kind `fault`: there is no such file, it cannot be read, is too large, or is not UTF-8.
+        UsageError: of the class `fault`, if the file is missing, unreadable, larger than `most_bytes`, or not UTF-8.
     """
     try:
         content = _content(path, most_bytes)
@@ -33,10 +33,10 @@ def read_text(
 
 
 def read_toml(path: Path, *, fault: type[UsageError], remedy: str = "") -> dict[str, Any]:
-    """The file's table.
+    """Return the content of a TOML file as nested tables. `remedy` ends the error message of an unreadable file.
 
     Raises:
-        UsageError: of the kind `fault`: it cannot be read, or is not TOML.
+        UsageError: of the class `fault`, if the file cannot be read, or is not valid TOML.
     """
     text = read_text(path, fault=fault, remedy=remedy, most_bytes=caps.TOML_BYTES)
     if any(line.count(".") > MOST_DOTS for line in text.split("\n")):
@@ -45,22 +45,22 @@ def read_toml(path: Path, *, fault: type[UsageError], remedy: str = "") -> dict[
         return tomllib.loads(text)
     except RecursionError as error:
         raise fault(f"{shown(path)}: not valid TOML: nested too deeply") from error
-    except ValueError as error:  # of which a fault in the syntax is one kind, a number of 5,000 digits another
+    except ValueError as error:  # a syntax error, or a number of 5,000 digits
         raise fault(f"{shown(path)}: not valid TOML: {caps.cut(ascii(str(error))[1:-1], caps.NAME)}") from error
 
 
 def shown(path: Path | str) -> str:
-    """The path in text that can be printed and stored, on one line, whatever bytes the name is made of, and capped."""
+    """Return a path as one line of printable text of at most 1,000 characters; other characters are escaped."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return caps.cut("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text), caps.PATH)
 
 
 def _content(path: Path, most_bytes: int) -> bytes:
-    # Not blocking: a named pipe would be waited for.
+    # O_NONBLOCK, because opening a named pipe would block.
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "not a file")
-        if found.st_size > most_bytes:
+        if status.st_size > most_bytes:
             raise OSError(0, f"larger than {most_bytes >> 10:,} KiB")
         return file.read(most_bytes)

@@ -1,22 +1,22 @@
-"""What a model call consumed."""
+"""The types of a model call: tokens, cost, prompt and reply."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 BYTES_PER_TOKEN = 3
-"""For estimates: code takes about 3 to 4 bytes a token, so this errs on the dear side, and on the full side."""
+"""Bytes per token for estimates. Code has 3 to 4 bytes per token, so estimated token counts are rather too high."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and money of one call or of many."""
+    """Tokens and cost of one model call, or of several together."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
     cached_tokens: int = 0
     cost_usd: float | None = 0.0
-    """None = the price is not known."""
+    """Cost in US dollars; None if the price is unknown."""
 
     def __add__(self, other: "Usage") -> "Usage":
         known = self.cost_usd is not None and other.cost_usd is not None
@@ -31,22 +31,24 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One model call, kept from the moment its reply arrives, so that a paid reply is never lost."""
+    """One model call; the log records it as soon as the reply arrives, so that a reply that was paid for is kept."""
 
     ask_number: int
     model: str
     prompt: str
-    """The messages as sent, JSON."""
+    """The messages that were sent, as JSON."""
     reply: str
-    """The content as received; empty where the call failed."""
+    """The content of the reply; empty if the call failed."""
     reasoning: str
-    """What the endpoint returned as thinking, apart from the content."""
+    """The model's reasoning, if the endpoint returns it apart from the content; else empty."""
     usage: Usage
     latency_s: float
+    """Seconds from the request to the reply."""
     finish_reason: str
-    """As the endpoint says: `stop`, `length`; empty where the call failed."""
+    """The endpoint's reason for the end of the reply: `stop`, `length`; empty if the call failed."""
     retries: int
+    """Number of failed requests before this reply."""
     at: datetime
-    """UTC."""
+    """When the call ended, in UTC."""
     error: str = ""
-    """What failed, in one line; empty where the call brought a reply."""
+    """What failed, in one line; empty if a reply arrived."""

@@ -1,4 +1,4 @@
-"""What the harness found out about one candidate: a status, facts, and measurements with their denominators."""
+"""The types of a verdict on one candidate: its status, facts from the build, measurement and duel."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from kernelsmith.core.kinds import Unit
 
 
 class Status(StrEnum):
-    """The first stage that failed, in order; `passed` if none did."""
+    """The outcome of a judgement: the first stage that failed, or `passed`. The members are in the order of stages."""
 
     NO_CANDIDATE = "no_candidate"
     REJECTED = "rejected"
@@ -24,58 +24,65 @@ class Status(StrEnum):
 
     @property
     def stage(self) -> int:
-        """How far the candidate came, 0 (no candidate) to 7 (passed)."""
+        """Return how far the candidate came as a number from 0 (`no_candidate`) to 7 (`passed`)."""
         return list(Status).index(self)
 
 
 class Promotion(StrEnum):
-    """How a passed candidate became the incumbent."""
+    """The way in which a candidate that passed became the incumbent."""
 
     FIRST = "first"
-    """There was no incumbent."""
+    """No candidate had passed before."""
     CLEAR = "clear"
-    """Its slowest batch beats the incumbent's fastest by the policy's `clear_factor`; no duel was needed."""
+    """Its slowest batch was faster than the incumbent's fastest by the policy's `clear_factor`; no duel was needed."""
     DUEL = "duel"
-    """It won a duel."""
+    """It won a duel against the incumbent."""
 
 
 class Figure(StrEnum):
     """A part of a verdict that other work on the device can disturb."""
 
     CALIBRATION = "calibration"
-    """What the harness measured when it opened the task."""
+    """The constants that the harness measured when it opened the task."""
     TIMING = "timing"
-    """The batches of a case, and so the score."""
+    """The times of batches, from which the score is computed."""
     AUDIT = "audit"
     """The time of single calls."""
     DUEL = "duel"
     """The speedup over the incumbent."""
     VENDOR = "vendor"
-    """The ratio to the vendor line that ran interleaved with the candidate."""
+    """The ratio to the vendor library's time, for which library and candidate ran in turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the build tells without running anything; None = does not apply to the language, or could not be read."""
+    """Facts about a built candidate, read from its machine code. None means that the language has no such fact, or that
+    the fact could not be read.
+    """
 
     registers: Count | None = None
+    """Registers per GPU thread."""
     spill_bytes: Count | None = None
+    """Bytes of registers that the compiler moved to memory."""
     stack_bytes: Count | None = None
+    """Bytes of stack per thread."""
     shared_bytes: Count | None = None
+    """Bytes of shared memory per GPU block."""
     occupancy: Fraction | None = None
-    """Warps that fit a multiprocessor, as a fraction of its limit."""
+    """Warps that fit on a GPU's multiprocessor at once, as a fraction of the hardware's limit."""
     text_bytes: Count | None = None
-    """Machine code, bytes."""
+    """Size of the machine code in bytes."""
     vector_bits: Count | None = None
-    """The widest vector register that arithmetic uses (CPU)."""
+    """Width in bits of the widest CPU vector register that arithmetic uses."""
     warnings: tuple[Text, ...] = ()
+    """The compiler's warnings, one text each."""
     instructions: Mapping[Name, Count] = field(default_factory=dict)
-    """Static counts by class: `fma`, `spill_store` ... on a CPU; HGMMA, QGMMA, UTMALDG ... on a GPU."""
+    """Number of instructions in the code by class: `fma`, `spill_store` on a CPU; HGMMA, UTMALDG on a GPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % interval, in the unit of what it stands beside."""
+    """A 95 % confidence interval, in the unit of the value that it belongs to. Raises ValueError if low > high."""
 
     low: Finite
     high: Finite
@@ -87,45 +94,49 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One timed batch: what the clock read and the key that regenerates its inputs."""
+    """One timed batch of calls: its time, and the key from which its inputs can be drawn again."""
 
     case: Name
     calls: Calls
+    """Number of calls in the batch."""
     time_us: Positive
-    """Per call, after the calibrated constant was deducted."""
+    """Microseconds per call, after the dispatch overhead was deducted."""
     key: Key
-    """128-bit hex key of the counter-based generator."""
     telemetry: Mapping[Name, Finite] = field(default_factory=dict)
+    """Readings of the GPU during the batch by name, such as `sm_clock_mhz`; empty on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """How fast the candidate is, with every denominator."""
+    """The score of a candidate that passed, with the peak and the vendor ratio that give the score a meaning.
+
+    Raises ValueError unless time, utilization and peak are above 0.
+    """
 
     time_us: Positive
-    """Score: time per call (weighted geometric mean where a task times several cases)."""
+    """The score: microseconds per call, as the weighted geometric mean over the timed cases."""
     interval_us: Interval
-    """95 % interval of `time_us`, the between-process spread included."""
+    """95 % interval of `time_us` in microseconds; it includes the differences between processes."""
     utilization: Positive
-    """Achieved rate / dense peak of the device for the task's unit, a fraction."""
+    """Achieved rate divided by the device's peak, a fraction."""
     rate: Positive
-    """Achieved units per second (FLOP/s, or bytes/s)."""
+    """Achieved operations or bytes per second."""
     peak: Positive
-    """The denominator, in units per second."""
+    """Highest rate of the device in the task's unit, in operations or bytes per second."""
     unit: Unit
-    """Which peak of the device `peak` is."""
+    """What `rate` and `peak` count."""
     pilot_us: Positive
-    """The main case's correctness call."""
+    """Microseconds per call of the main case's first, untimed calls."""
     vendor_ratio: Positive | None = None
-    """Vendor library's time / this time on the same inputs: 1.05 = 5 % faster than the vendor line."""
+    """The vendor library's time divided by this time: 1.05 means 5 % faster than the vendor. None without a vendor."""
     vendor_paired: bool = False
-    """True where the vendor line ran interleaved with this candidate; false where its time at the start is used."""
+    """Whether the vendor library ran in turn with this candidate; if False, its time at calibration is used."""
     single_us: Positive | None = None
-    """Audited time of single calls, where batches hold more than one."""
+    """Microseconds of a single call in the audit; None if no audit was made."""
     sustained_us: Positive | None = None
-    """Back to back for 2 s; promoted attempts on a GPU only, never a score."""
+    """Microseconds per call without idle gaps for 2 s, measured for promoted attempts on a GPU; never a score."""
     utilization_at_clock: Positive | None = None
-    """The same rate over what the device could do at the clock sampled during the batches, where it was sampled."""
+    """Achieved rate divided by the peak at the clock rate during the batches; None if no clock was sampled."""
 
     def __post_init__(self) -> None:
         if not (self.time_us > 0 and self.utilization > 0 and self.peak > 0):
@@ -134,42 +145,49 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """Contender and incumbent in turn on the same inputs: the only thing that calls a difference real."""
+    """The result of a duel, in which contender and incumbent ran in turn (A B B A) on the same inputs."""
 
     MARGIN: ClassVar[float] = contract.duel_margin()
-    """A speedup is real once its interval lies beyond this; of twins, one duel in twenty ends barely beyond 1."""
+    """The speedup that the interval's lower end must exceed. With 1 instead, one duel in twenty between two copies of
+    the same kernel would find a difference."""
 
     speedup: Positive
-    """Median of the paired ratios incumbent time / contender time."""
+    """Incumbent's time divided by contender's time, as the median over all pairs of turns."""
     interval: Interval
-    """Bootstrap 95 % interval of `speedup`."""
+    """95 % interval of `speedup`, by bootstrap."""
     quads: Count
+    """Number of rounds A B B A."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the harness found out about one candidate."""
+    """Everything that the harness found out about one candidate.
+
+    Raises ValueError if a measurement is missing from a `passed` verdict, or if another one has a measurement or a
+    promotion.
+    """
 
     status: Status
     detail: Text = ""
-    """Written for whoever reads it next: first compiler error, worst element, signal, deadline."""
+    """What was wrong, for an engineer or a model: first compiler error, worst element, signal or deadline."""
     measurement: Measurement | None = None
     """Present exactly when `status` is `passed`."""
     promotion: Promotion | None = None
-    """Set when the candidate became the incumbent."""
+    """How the candidate became the incumbent; None if it did not."""
     duel: Duel | None = None
+    """The duel with the incumbent; None if there was none."""
     facts: Facts = field(default_factory=Facts)
     batches: tuple[Batch, ...] = ()
     durations_s: Mapping[Name, Fraction] = field(default_factory=dict)
-    """Seconds by stage: build, correctness, timing, audit, duel, vendor."""
+    """Seconds that each stage took: build, correctness, timing, audit, duel, vendor."""
     guards_s: Mapping[Name, Fraction] = field(default_factory=dict)
-    """Seconds by guard, which are part of those: work done only because a candidate may cheat or be wrong."""
+    """Seconds that each guard against cheating took; they are part of the stages' seconds."""
     isolation: Level | None = None
-    """Sandbox level under which the candidate ran; None where nothing ran."""
+    """Sandbox level under which the candidate ran; None if nothing ran."""
     notes: tuple[Text, ...] = ()
-    """What a reader should know beside the status: replanned, audited, flagged."""
+    """Further sentences about the judgement: a changed plan, an audit, a suspicious instruction mix."""
     disturbed: tuple[Figure, ...] = ()
-    """The figures during whose last measurement something else ran on the device; a note says what."""
+    """The figures that other work on the device disturbed; a note says which work."""
 
     def __post_init__(self) -> None:
         if (self.measurement is not None) != (self.status is Status.PASSED):
@@ -179,10 +197,10 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether there is a score."""
+        """Return whether the candidate passed every stage and has a score."""
         return self.status is Status.PASSED
 
     @property
     def utilization(self) -> float | None:
-        """The score as a fraction of peak, None unless passed."""
+        """Return the achieved rate as a fraction of the device's peak, or None if the candidate did not pass."""
         return self.measurement.utilization if self.measurement else None

@@ -131,6 +131,14 @@ class HarnessProcess:
         """
         return self._pool.submit(self._judge, candidate, incumbent)
 
+    def submit_revealed(self, candidate: Candidate) -> Future[Verdict]:
+        """Judge a candidate without an incumbent and return the future of its verdict, which says what went wrong in a
+        hidden case.
+
+        For the owner of the task only: no run calls this, because proposers read what a run records.
+        """
+        return self._pool.submit(self._judge, candidate, None, reveal_hidden=True)
+
     def prepare(self, candidates: Sequence[Candidate]) -> None:
         """Start to build candidates that may be judged next; do nothing for a CPU task or without cores to spare."""
         if self._device.partition(":")[0] != "cuda" or affordable() < 1:
@@ -183,10 +191,10 @@ class HarnessProcess:
             self._judge_process = None
         self._give_core_back()
 
-    def _judge(self, candidate: Candidate, incumbent: Opponent | None) -> Verdict:
+    def _judge(self, candidate: Candidate, incumbent: Opponent | None, *, reveal_hidden: bool = False) -> Verdict:
         """Measure a candidate and, if it passes, let it contend, under one lease of the device; return the verdict."""
         with leased(self._device, self._wait):
-            measured = self._verdict("measure", candidate)
+            measured = self._verdict("measure", candidate, **({"reveal_hidden": True} if reveal_hidden else {}))
             if measured.measurement is None:
                 return measured
             claim = {

@@ -98,7 +98,7 @@ def _duel(attempt: AttemptRow) -> str:
     if attempt.verdict.duel is None:
         return ""
     won = "won" if attempt.verdict.promotion else "not won"
-    return f"{won}, {figures.speedup(attempt.verdict.duel)} in {attempt.verdict.duel.quads} quads"
+    return f"{won}, {figures.speedup(attempt.verdict.duel)} in {attempt.verdict.duel.quads} quads (A B B A)"
 
 
 def _batches(batches: Sequence[Batch]) -> str:
@@ -120,4 +120,4 @@ def _guards(attempt: AttemptRow) -> str:
     if not guards_s or not judged_s:
         return ""
     each = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in sorted(guards_s.items(), key=lambda item: -item[1]))
-    return f"{sum(guards_s.values()) / judged_s:.1%} of build to verdict: {each}"
+    return f"{sum(guards_s.values()) / judged_s:.1%} of build to verdict, for checks against cheating: {each}"

@@ -1,4 +1,4 @@
-"""What commands print that write no attempt: the verdict on a file, a duel, a batch judged again."""
+"""Render as text what `judge` and `duel` find out: a verdict, one batch judged again, or a duel."""
 
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_page import fact_rows, measurement_rows
@@ -9,7 +9,7 @@ from kernelsmith.report.text import columns, one_line, printable
 
 
 def verdict_text(report: VerdictReport) -> str:
-    """Return status and detail, then figures with their denominators where the candidate passed."""
+    """Return a verdict as text: status and detail, the measured figures if it passed, then notes and build facts."""
     verdict = report.verdict
     head = f"{verdict.status}: {printable(verdict.detail)}" if verdict.detail else f"{verdict.status}"
     rows = _measured_rows(report) if verdict.passed else []
@@ -18,14 +18,15 @@ def verdict_text(report: VerdictReport) -> str:
 
 
 def reproduction_text(report: ReproductionReport) -> str:
-    """Return what the judge said of the batch."""
+    """Return the judge's sentence about a batch that ran again, without control characters."""
     return printable(report.detail)
 
 
 def duel_text(report: DuelReport) -> str:
-    """Return which candidate is faster, and by how much."""
+    """Return the faster candidate's name, or that no difference is proven, then the speedup with its interval."""
     duel = report.duel
-    figure = f"speed of {report.a} over {report.b}: {figures.speedup(duel)}, {duel.quads} quads"
+    quads = f"{duel.quads} quads (a quad runs both in turn: A B B A)"
+    figure = f"speed of {report.a} over {report.b}: {figures.speedup(duel)}, {quads}"
     names = {"a": report.a, "b": report.b}
     if report.faster is None:
         return f"no difference beyond {figures.percent(duel.MARGIN - 1)} at 95 %\n{figure}"
@@ -33,6 +34,7 @@ def duel_text(report: DuelReport) -> str:
 
 
 def _measured_rows(report: VerdictReport) -> list[tuple[str, str]]:
+    """Return device, utilization, vendor ratio, time, number of batches and telemetry as rows of name and value."""
     verdict, device = report.verdict, report.device
     vendor = figures.of_vendor(verdict, device)
     measured = measurement_rows(verdict.measurement, vendor=vendor, peak_of=peak_of(device))

@@ -85,7 +85,7 @@ def reason(verdict: Verdict) -> str:
         case Promotion.FIRST:
             return "new best: the first that passes"
         case Promotion.CLEAR:
-            return "new best: clearly faster"
+            return "new best: clearly faster, no duel needed"
         case Promotion.DUEL:
             return f"new best: won the duel{_against(verdict.duel)}"
     if verdict.passed:

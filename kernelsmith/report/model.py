@@ -151,7 +151,7 @@ def outcome_of(history: History) -> RunOutcome:
         task=history.run.config.task,
         ended=str(ending.data.get("reason", ending.kind)) if ending else "not yet",
         limit=_limit(ending),
-        made=budget.made(history),
+        made=budget.counts_in_words(history),
         asks=history.answered,
         attempts=len(history.attempts),
         sweep_trials=history.sweep_trials,

@@ -1,4 +1,4 @@
-"""The data model of what commands report that write no attempt: a verdict, a duel, a batch judged again, a task."""
+"""Data models of the reports of `judge`, `duel` and `tasks`, which renderers turn into text or JSON."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,48 +14,54 @@ from kernelsmith.report.telemetry import Telemetry, telemetry_of
 
 @dataclass(frozen=True, slots=True)
 class VerdictReport:
-    """The verdict on one file."""
+    """The verdict on one candidate, with the device that it was measured on."""
 
     verdict: Annotated[Verdict, FLAT]
     utilization: float | None
+    """Achieved rate as a fraction of the device's peak; None if the candidate did not pass."""
     vendor_disturbed: bool
-    """Whether the measurement of the vendor ratio was disturbed."""
+    """Whether other work on the device disturbed the comparison with the vendor library."""
     telemetry: Telemetry | None
+    """Clocks, power and temperature during the batches; None if none was read."""
     device: Device
 
 
 @dataclass(frozen=True, slots=True)
 class ReproductionReport:
-    """What came of judging a candidate on the inputs of one recorded batch."""
+    """The result of running one recorded batch again on the same inputs, without a score."""
 
     correct: bool
+    """Whether every output was right."""
     detail: str
+    """The judge's sentence: what was wrong, or that all outputs are right."""
 
 
 @dataclass(frozen=True, slots=True)
 class DuelReport:
-    """A duel between two named candidates."""
+    """A duel between two candidates on the same inputs."""
 
     a: str
+    """The first candidate as the user named it: a file, or an attempt RUN:N."""
     b: str
+    """The second candidate, or `vendor`."""
     faster: str | None
-    """`a` or `b`; None where the 95 % interval does not lie beyond the margin."""
+    """`a` or `b`; None if the 95 % interval reaches into the margin, so that no difference is proven."""
     duel: Annotated[Duel, FLAT]
-    """Its speedup is the speed of a over b."""
+    """The comparison; its speedup is the time of b divided by the time of a."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The entry function of a task."""
+    """The entry function of a task: its name and its arguments in words."""
 
     entry: str
     arguments: tuple[str, ...]
-    """`A float32[M, K] (input)`."""
+    """One text per argument, in order: `A float32[M, K] (input)`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskReport:
-    """A task, with its hidden cases: it is for the user, not for a proposer."""
+    """A task as its owner may see it, hidden cases included; prompts are never made from it."""
 
     name: str
     title: str
@@ -66,26 +72,28 @@ class TaskReport:
     languages: tuple[Language, ...]
     vendor: str | None
     digest: str
+    """SHA-256 over the files of the task folder, hexadecimal."""
     signature: Signature
     cases: tuple[Case, ...]
     rules: tuple[str, ...]
     families: tuple[str, ...]
+    """File names without endings."""
     description: str
 
 
 def verdict_report(verdict: Verdict, device: Device) -> VerdictReport:
-    """Return the verdict with the device as its denominator."""
+    """Return the report of a verdict, with the utilization, the telemetry and the device that the figures refer to."""
     telemetry = telemetry_of(verdict.batches)
     return VerdictReport(verdict, verdict.utilization, is_vendor_disturbed(verdict), telemetry, device)
 
 
 def duel_report(duel: Duel, *, a: str, b: str) -> DuelReport:
-    """Return which of two candidates is faster; `duel` holds the speed of a over b."""
+    """Return the report of a duel; `a` and `b` are the names, and `duel` holds the speed of a over b."""
     return DuelReport(a, b, _faster(duel), duel)
 
 
 def task_report(task: Task) -> TaskReport:
-    """Return the task as a user reads it."""
+    """Return the report of a task for its owner, hidden cases included."""
     return TaskReport(
         name=task.name,
         title=task.title,
@@ -105,6 +113,7 @@ def task_report(task: Task) -> TaskReport:
 
 
 def _faster(duel: Duel) -> str | None:
+    """Return `a` or `b`, whichever is faster beyond the margin of 1 %, or None if neither is."""
     if duel.interval.low > duel.MARGIN:
         return "a"
     return "b" if duel.interval.high < 1 / duel.MARGIN else None

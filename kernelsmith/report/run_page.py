@@ -44,4 +44,4 @@ def _device(device: Device | None) -> str:
         return ""
     vendor = f", {device.vendor.name} {figures.percent(device.vendor.utilization)}" if device.vendor else ""
     peak = figures.rate(device.peak, device.unit)
-    return one_line(f"{device.name}, peak {peak}{vendor}, sandbox level {device.isolation}")
+    return one_line(f"{device.name}, peak {peak}{vendor}, sandbox level {device.isolation} of 3")

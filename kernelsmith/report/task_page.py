@@ -1,19 +1,23 @@
-"""Tasks as text: a row each, or one in full."""
+"""Render tasks as text: a table with one row per task, or one task in full."""
 
 from collections.abc import Mapping, Sequence
 
+from kernelsmith.core.kinds import Unit
 from kernelsmith.core.task import Case
 from kernelsmith.report.model_checks import TaskReport
 from kernelsmith.report.text import columns, one_line
 
+HEADINGS = ("task", "device", "unit", "title")
+
 
 def tasks_text(reports: Sequence[TaskReport], *, width: int | None = None) -> str:
-    """Return a row for each task, cut to `width` columns where it is given."""
-    return columns([(each.name, each.device, each.unit, one_line(each.title)) for each in reports], width=width)
+    """Return a table with a heading and one row per task; with `width`, rows are cut to that many columns."""
+    rows = [(each.name, each.device, each.unit, one_line(each.title)) for each in reports]
+    return columns([HEADINGS, *rows], width=width)
 
 
 def task_text(report: TaskReport) -> str:
-    """Return the task in full."""
+    """Return everything that a user may know of a task: settings, description, rules and all cases, hidden ones too."""
     parts = [f"{report.name}: {one_line(report.title)}", columns(_rows(report)), report.description.strip()]
     rules = "\n".join(f"- {rule}" for rule in report.rules)
     parts += [f"Rules\n{rules}"] if rules else []
@@ -26,13 +30,19 @@ def _rows(report: TaskReport) -> list[tuple[str, str]]:
         ("folder", report.folder),
         ("device", report.device),
         *([("arch", report.arch)] if report.arch else []),
-        ("unit", report.unit),
+        ("unit", f"{report.unit} ({_unit_words(report.unit)})"),
         ("languages", ", ".join(report.languages)),
-        ("vendor", report.vendor or "none"),
-        ("families", ", ".join(report.families)),
+        ("vendor", f"{report.vendor} (the library that figures are compared with)" if report.vendor else "none"),
+        ("families", f"{', '.join(report.families)} (kernels for the tuner)" if report.families else "none"),
         ("digest", report.digest),
         ("entry", f"{signature.entry}({', '.join(signature.arguments)})"),
     ]
+
+
+def _unit_words(unit: Unit) -> str:
+    """Return what a unit counts, in words."""
+    counted = "bytes to and from memory" if unit is Unit.DRAM else f"{unit} operations"
+    return f"utilization is the achieved part of the device's peak rate of {counted}"
 
 
 def _case_cells(case: Case) -> tuple[str, ...]:
@@ -44,6 +54,6 @@ def _sizes(sizes: Mapping[str, int]) -> str:
 
 
 def _role(case: Case) -> str:
-    """What the case is for; a hidden case is hidden from the proposer, not from the user."""
+    """Return how a case counts, `timed, weight 1` or `checked`, and whether proposers are kept from it."""
     role = f"timed, weight {case.timed:g}" if case.timed else "checked"
     return f"{role}, hidden from the proposer" if case.hidden else role

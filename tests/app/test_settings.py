@@ -26,7 +26,7 @@ def test_the_file_knows_exactly_the_keys_of_a_run_config(file_of):
     for table, holder in (("", RunConfig), ("[budget]\n", Budget)):
         with pytest.raises(ConfigError) as refused:
             configured(file_of(f"{table}nonsense = 1\n"), {"task": "t"})
-        known = str(refused.value).partition("known are ")[2].split(", ")
+        known = str(refused.value).partition("use one of ")[2].split(", ")
         assert known == [field.name for field in fields(holder)]
 
 
@@ -45,7 +45,7 @@ def test_hours_or_dollars_take_the_place_of_the_default_number_of_attempts():
     assert configured(None, {"task": "t", "hours": 8.0, "attempts": 5}).budget == Budget(attempts=5, hours=8.0)
 
 
-def test_a_model_is_asked_where_one_is_named_and_the_tuner_otherwise():
+def test_the_proposer_is_the_model_if_one_is_named_and_else_the_tuner():
     assert configured(None, {"task": "t"}).proposer == "tuner"
     named = configured(None, {"task": "t", "model": "m", "base_url": "http://127.0.0.1:9/v1"})
     assert (named.proposer, named.base_url) == ("model", "http://127.0.0.1:9/v1")
@@ -62,13 +62,19 @@ def test_a_target_is_a_fraction_or_a_percentage(text, value):
     assert fraction(text) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["", "fast", "85", "-1", "0", "nan", "%", "inf"])
+@pytest.mark.parametrize("text", ["", "fast", "85", "-1", "0", "nan", "%", "inf", "120%", "1.01"])
 def test_a_target_that_is_neither_is_refused(text):
     with pytest.raises(ConfigError, match="--target"):
         fraction(text)
 
 
-def test_the_tuner_takes_another_rung_sooner_than_a_model_wherever_its_run_is_started():
+def test_a_target_above_the_peak_is_refused_in_a_file_too(file_of):
+    path = file_of('task = "t"\n[budget]\ntarget = 1.2\n')
+    with pytest.raises(ConfigError, match=r"budget\.target: must be above 0 and at most 1 \(100 %.*, not 1\.2"):
+        configured(path, {})
+
+
+def test_the_default_plateau_of_the_tuner_is_shorter_than_that_of_a_model():
     assert configured(None, {"task": "t"}).plateau == 3
     assert configured(None, {"task": "t", "model": "m"}).plateau == RunConfig("t", "model").plateau
     assert configured(None, {"task": "t", "plateau": 5}).plateau == 5
@@ -81,7 +87,7 @@ def test_the_model_of_a_file_is_left_out_where_the_proposer_asks_none(file_of):
     assert not names_proposer(file_of('task = "t"\n'))
 
 
-def test_a_resumed_run_takes_limits_and_refuses_what_is_none():
+def test_resume_accepts_limits_and_refuses_other_settings():
     assert limits_given({"attempts": 3, "hours": None, "target": 0.5}) == {"attempts": 3, "target": 0.5}
     with pytest.raises(ConfigError, match="--usd"):
         limits_given({"usd": float("nan")})

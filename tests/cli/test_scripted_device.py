@@ -71,7 +71,7 @@ def test_a_run_goes_on_with_the_script_it_was_started_with(cli, search, tmp_path
 @pytest.mark.parametrize(
     ("device", "said"),
     [
-        ("cuda:7", "--device cuda:7: a scripted device is wanted, scripted:FILE"),
+        ("cuda:7", "--device cuda:7: must be scripted:FILE"),
         ("scripted:", "--device scripted:"),
         ("scripted:none.toml", "no such file"),
     ],

@@ -63,11 +63,22 @@ def test_the_digest_of_a_trusted_task_does_not_cover_other_files(cli, own):
 @pytest.mark.parametrize(
     "command",
     [["show", "own"], ["show", "own:1"], ["diff", "own:0", "own:1"], ["diff", "own", "own"], ["best", "own"],
-     ["runs"], ["replay", "own"], ["tasks", "mine"]],
+     ["runs"], ["replay", "own"], ["tasks"]],
 )  # fmt: skip
 def test_reading_a_run_runs_none_of_its_code(loud, cli, command):
     assert cli(*command, folder=loud.parent).returncode == 0
     assert not loud.exists()
+
+
+def test_tasks_runs_the_code_of_a_folder_that_the_user_names_and_of_no_recorded_task(loud, cli):
+    (copy,) = (loud.parent / "runs" / "own" / "task").glob("*/mine")
+    of_the_log = cli("tasks", str(copy), folder=loud.parent)
+    assert of_the_log.returncode == 0
+    assert "benchmark.py was not checked: this folder is a log's copy of a task" in of_the_log.stderr
+    assert not loud.exists()
+    assert cli("tasks", "mine", folder=loud.parent).returncode == 0
+    assert loud.exists()
+    loud.unlink()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ def test_every_purpose_and_every_ask_has_randomness_of_its_own():
     assert len(seeds) == 300
 
 
-def test_parts_do_not_run_together():
+def test_a_seed_depends_on_where_one_part_ends_and_the_next_begins():
     assert derived_seed(1, 23) != derived_seed(12, 3)
 
 

@@ -15,7 +15,7 @@ from kernelsmith import paths
 from kernelsmith.core import caps, contract, run, verdict
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.kinds import DataKind, DeviceKind, MeasuringKind, Role, Unit
-from kernelsmith.core.task_folder import TaskFile
+from kernelsmith.core.task_file import TaskFile
 from kernelsmith.judge_client.wire import Fault
 
 HARNESS = paths.harness_folder() / "harness"
@@ -130,7 +130,7 @@ def test_both_programs_declare_the_same_fields(ours, theirs):
 def test_core_is_imported_without_pydantic():
     program = """
 import pkgutil, sys, kernelsmith.core
-needs_pydantic = {"task_folder"}
+needs_pydantic = {"task_faults", "task_file", "task_folder"}
 for found in pkgutil.iter_modules(kernelsmith.core.__path__):
     if found.name not in needs_pydantic:
         __import__(f"kernelsmith.core.{found.name}")

@@ -29,7 +29,8 @@ from harness.wire.messages import Source
 from harness.worker import WorkerDied
 from kernelsmith.core.candidate import Candidate, Language
 from kernelsmith.core.run import Device
-from kernelsmith.core.task_folder import TaskFile, load_task
+from kernelsmith.core.task_file import TaskFile
+from kernelsmith.core.task_folder import load_task
 from kernelsmith.core.verdict import Status, Verdict
 from kernelsmith.judge_client.harness import HarnessProcess
 from kernelsmith.prompts.prompt import brief
@@ -244,7 +245,7 @@ def test_a_setting_that_is_changed_changes_what_happens(key, tmp_path):
 
 
 @pytest.mark.parametrize("key", [key for key, setting in SETTINGS.items() if setting.seen in WITHOUT_A_JUDGE])
-def test_what_is_seen_of_a_setting_does_not_change_by_itself(key, tmp_path):
+def test_an_unchanged_setting_shows_no_change(key, tmp_path):
     setting = SETTINGS[key]
     first = setting.seen(edited(tmp_path / "task", setting.task, setting.before))
     shutil.rmtree(tmp_path / "task")

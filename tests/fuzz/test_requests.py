@@ -33,6 +33,7 @@ WHOLE = {
     "open": {"v": 2, "id": "open-0", "op": "open", "task": "/tasks/a"},
     "measure": {
         "v": 2, "id": "measure-1", "op": "measure", "task": "/tasks/a", "candidate": SOURCE, "racing_above_s": 0.25,
+        "reveal_hidden": True,
     },
     "contend": {
         "v": 2, "id": "contend-1", "op": "contend", "task": "/tasks/a", "candidate": SOURCE,

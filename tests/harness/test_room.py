@@ -21,7 +21,7 @@ TASK = tasks.load(SMALL)
 MIB = 1 << 20
 
 
-def test_the_line_names_the_case_what_it_takes_and_what_may_be_taken():
+def test_the_error_names_the_case_its_memory_and_the_limit():
     sizes = {"M": 1024, "N": 2048, "K": 512}
     task = replace(TASK, cases=(*TASK.cases, replace(TASK.cases[0], name="large", sizes=sizes)))
     peak = room.peak_bytes(task, task.cases[-1])
@@ -30,13 +30,13 @@ def test_the_line_names_the_case_what_it_takes_and_what_may_be_taken():
     with pytest.raises(TaskFault) as refused:
         room.check(task, free_bytes=100 * MIB)
     assert str(refused.value) == (
-        f"task.toml: case large: its buffers take 14 MiB and judging them about {peak >> 20} MiB; "
-        "80 MiB may be taken here, 80% of the free memory: make its sizes smaller"
+        f"task.toml: case large: its arrays take 14 MiB and judging them about {peak >> 20} MiB, "
+        "more than 80 MiB, which is 80% of the free memory of this machine; make its sizes smaller"
     )
 
 
 @pytest.mark.parametrize("name", ["cpu_matmul", "small_matmul"])
-def test_the_agent_and_the_judge_expect_the_same(name):
+def test_the_agent_and_the_judge_estimate_the_same_memory(name):
     folder = SMALL if name == "small_matmul" else paths.tasks_folder() / name
     ours, theirs = load_task(folder), tasks.load(folder)
     for mine, judges in zip(ours.cases, theirs.cases, strict=True):
@@ -47,7 +47,7 @@ def test_a_task_of_many_gigabytes_is_refused_before_its_benchmark_is_tried(tmp_p
     folder = Path(shutil.copytree(SMALL, tmp_path / "mine"))
     text = (folder / "task.toml").read_text()
     (folder / "task.toml").write_text(text.replace("M = 64, N = 64", "M = 400000, N = 400000"))
-    with pytest.raises(TaskFault, match=r"case main: its buffers take 596\.2 GiB and judging them about"):
+    with pytest.raises(TaskFault, match=r"case main: its arrays take 596\.2 GiB and judging them about"):
         benchmark_check.load(folder)
 
 

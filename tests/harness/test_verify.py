@@ -139,7 +139,7 @@ def look_at_rows(case, inputs, y, seed: int) -> verify.WrongOutput | None:
     return verify.check_timed(verify.Call(ROWS_TASK, case, inputs, {"Y": y}), rng=rng, poison=POISON)
 
 
-def test_of_independent_rows_a_secret_sample_is_compared() -> None:
+def test_a_secret_sample_of_independent_rows_is_compared() -> None:
     case, inputs, honest = normalized()
     assert [look_at_rows(case, inputs, honest, seed) for seed in range(20)] == [None] * 20
     lazy = honest.copy()

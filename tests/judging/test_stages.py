@@ -9,6 +9,7 @@ from harness import guards
 from harness.devices.script import Behaviour, Script, ScriptedBuildFailure, ScriptedEvent
 from harness.errors import MachineError
 from harness.judging import judge
+from harness.wire import messages as wire
 
 HIDDEN = "sizes not a multiple of 8"
 
@@ -74,6 +75,27 @@ def test_every_way_to_fail_has_a_status_and_a_detail(scripted_judge, event, stat
     assert verdict.status == status
     assert detail in verdict.detail
     assert verdict.measurement is None
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "revealed"),
+    [
+        (ScriptedEvent(batch=1, died="killed by SIGSEGV"), "crashed", "killed by SIGSEGV in case odd, which is hidden"),
+        (
+            ScriptedEvent(batch=1, overdue=True),
+            "timed_out",
+            "deadline: no answer within 2 s in case odd, which is hidden",
+        ),
+        (ScriptedEvent(batch=1, mistake="C[0,0] is 1"), "incorrect", "hidden case odd: C[0,0] is 1"),
+        (ScriptedEvent(batch=0, mistake="C[0,0] is 1"), "incorrect", "case main: C[0,0] is 1 [inputs main:1:"),
+    ],
+)
+def test_a_failure_in_a_hidden_case_is_revealed_on_request(scripted_judge, event, status, revealed):
+    scripted = scripted_judge(bad=Behaviour(events=(event,)))
+    request = wire.Measure("1", "/task", scripted.source("bad"), reveal_hidden=True)
+    verdict = judge.measure(scripted.opened, request, scripted.announce)
+    assert verdict.status == status
+    assert revealed in verdict.detail
 
 
 def test_the_last_batch_is_examined_after_its_worker_is_dead(scripted_judge):

@@ -43,7 +43,7 @@ def test_every_ask_after_ask_0_goes_to_the_wrapped_proposer(small_task, ask, emp
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("gone.c", "gone.c: No such file"), ("mine.rs", "'.rs' fits no language of the task; it takes .c")],
+    [("gone.c", "gone.c: No such file"), ("mine.rs", "'.rs' fits no language of the task; use .c")],
 )
 def test_a_starting_kernel_that_cannot_be_read_is_a_one_line_user_error(small_task, ask, empty, tmp_path, name, said):
     opening = OpeningProposer(small_task, from_file=str(tmp_path / name), then=Recorder())

@@ -32,14 +32,14 @@ def test_the_page_has_every_figure_with_its_denominator(rich, history_with):
         "50.0 % of OpenBLAS (Test)",
         "50.0 ms [49.5 ms, 50.5 ms]",
         "40 GFLOP/s fp32",
-        "won, 1.050x [1.020, 1.080] in 24 quads",
+        "won, 1.050x [1.020, 1.080] in 24 quads (A B B A)",
         "3, of 2 calls each",
         "planned again",
         "add 2, fma 9",
         "unused i",
         "some-model, 1200 + 340 tokens, $0.02, 4.2 s, stop",
         "2.0 s: build 0.50 s, timing 1.25 s",
-        "10.0% of build to verdict: verification 0.113 s, poison 0.062 s",
+        "10.0% of build to verdict, for checks against cheating: verification 0.113 s, poison 0.062 s",
         f"source, {attempt.proposal.candidate.digest[:12]}",
     ):
         assert text in page
@@ -76,7 +76,7 @@ def test_a_model_call_that_failed_says_why(attempt_with, history_with):
 def test_a_duel_that_was_lost_is_shown(attempt_with, history_with):
     attempt = attempt_with(3, utilization=0.4, duel=Duel(0.99, Interval(0.98, 1.0), 24))
     page = attempt_text(attempt_report(history_with(), attempt))
-    assert "not won, 0.990x [0.980, 1.000] in 24 quads" in page
+    assert "not won, 0.990x [0.980, 1.000] in 24 quads (A B B A)" in page
 
 
 @pytest.mark.parametrize("status", list(Status)[1:-1])

@@ -73,7 +73,8 @@ def test_a_duel_names_the_faster_candidate_only_beyond_the_margin(json_of, low, 
     report = duel_report(Duel((low + high) / 2, Interval(low, high), 24), a="new.c", b="old.c")
     first, second = duel_text(report).splitlines()
     assert first == text
-    assert second == f"speed of new.c over old.c: {(low + high) / 2:.3f}x [{low:.3f}, {high:.3f}], 24 quads"
+    quads = "24 quads (a quad runs both in turn: A B B A)"
+    assert second == f"speed of new.c over old.c: {(low + high) / 2:.3f}x [{low:.3f}, {high:.3f}], {quads}"
     data = json_of(report)
     assert (data["a"], data["b"], data["faster"], data["interval"]) == (
         "new.c",
@@ -86,7 +87,9 @@ def test_a_duel_names_the_faster_candidate_only_beyond_the_margin(json_of, low, 
 def test_a_task_is_shown_in_full(small_task):
     page = task_text(task_report(small_task))
     assert page.splitlines()[0] == f"small_matmul: {small_task.title}"
-    for text in ("matmul(A float32[M, K] (input)", small_task.digest, "Cases\n", "hidden from the proposer", "timed"):
+    for text in ("matmul(A float32[M, K] (input)", small_task.digest, "Cases\n", "hidden from the proposer", "timed",
+                 "fp32 (utilization is the achieved part of the device's peak rate of fp32 operations)",
+                 "openblas (the library that figures are compared with)"):  # fmt: skip
         assert text in page
 
 
@@ -100,6 +103,7 @@ def test_the_data_of_a_task_has_units_cases_and_signature(small_task, json_of):
 
 def test_tasks_are_a_row_each_and_cut_to_the_terminal(small_task):
     other = replace(task_report(small_task), name="other", unit=Unit.DRAM, title="x" * 200)
-    rows = tasks_text([task_report(small_task), other], width=60).splitlines()
+    heading, *rows = tasks_text([task_report(small_task), other], width=60).splitlines()
+    assert heading.split() == ["task", "device", "unit", "title"]
     assert [row.split()[:3] for row in rows] == [["small_matmul", "cpu", "fp32"], ["other", "cpu", "dram"]]
     assert max(map(len, rows)) == 60

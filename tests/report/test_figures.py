@@ -78,7 +78,7 @@ def test_a_cost_that_is_not_known_is_not_zero(usd, text):
     ("promotion", "text"),
     [
         (Promotion.FIRST, "new best: the first that passes"),
-        (Promotion.CLEAR, "new best: clearly faster"),
+        (Promotion.CLEAR, "new best: clearly faster, no duel needed"),
         (Promotion.DUEL, "new best: won the duel, 1.050x [1.020, 1.080]"),
         (None, "not faster than the best, 1.050x [1.020, 1.080]"),
     ],

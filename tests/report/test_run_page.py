@@ -16,7 +16,7 @@ def test_the_page_says_task_device_end_effort_and_best_with_their_denominators(n
     page = run_text(run_report(night(), RunStatus.ENDED))
     for text in (
         "cpu_matmul, proposed by tuner",
-        "Test CPU, peak 100 GFLOP/s fp32, OpenBLAS (Test) 80.0 %, sandbox level 3",
+        "Test CPU, peak 100 GFLOP/s fp32, OpenBLAS (Test) 80.0 %, sandbox level 3 of 3",
         "4 attempts made",
         "4 asks, 4 attempts, 2 passed, 0:08 working, 0:00 from start to end, $0.00",
         "40.0 % of 100 GFLOP/s fp32 · 50.0 % of OpenBLAS (Test) · 50.0 ms [49.5 ms, 50.5 ms] · attempt 3",

@@ -1,1 +1,1 @@
-"""A task's inputs and references, and whether outputs are right."""
+"""Draw the inputs of a task's calls, check its benchmark.py, and check whether outputs are right."""

@@ -1,14 +1,16 @@
-"""A task's benchmark.py tried on its smallest case before anything is measured: the author's mistake is one line.
+"""Try a task's benchmark.py on small inputs before anything is measured, and say in one line what its author must fix.
 
-The one place that catches whatever somebody's Python raises, because it may raise anything.
+This module catches every exception of the author's code, because that code may raise anything.
 """
 
 import math
 import traceback
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from numbers import Real
 from pathlib import Path
-from typing import TypeVar
+from types import ModuleType
+from typing import SupportsFloat, TypeVar
 
 import numpy as np
 
@@ -16,121 +18,232 @@ from harness import task as tasks
 from harness.checking import inputs, room, verify
 from harness.contract import KEY_DIGITS
 from harness.errors import TaskFault
-from harness.task import Arrays, Case, Task
+from harness.task import Arrays, Case, Task, Tolerance
 
 FILE = "benchmark.py"
 SAME = 1e-4
-"""Sums of other lengths are rounded in another order."""
+"""Relative difference up to which two results of a reference count as equal; rounding depends on the batch's shape."""
+Shapes = Mapping[str, tuple[int, ...]]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that the judge calls in benchmark.py: its signature, and its return value in words."""
+
+    signature: str
+    returns: str
+
+
+FUNCTIONS = {
+    "reference": Function("reference(inputs, xp)", "a dict with the array of every output"),
+    "tolerance": Function("tolerance(case)", "a dict with max_element and rms, and if needed mismatch and coarse"),
+    "flops": Function("flops(case)", "the arithmetic operations of one call, a number above 0"),
+    "bytes": Function("bytes(case)", "the bytes that one call moves, a number above 0"),
+    "inputs": Function("inputs(case, rng, xp)", "a dict with the array of every input"),
+}
+"""The functions of benchmark.py by name. `inputs` is optional; the judge calls `bytes` or `flops` as the unit says."""
+
+
 def load(folder: Path) -> Task:
-    """The task, once its benchmark.py has shown that it works.
+    """Read a task folder, call the functions of its benchmark.py as a check, and return the task.
+
+    The reference runs on the smallest case, tolerance and work on every case.
 
     Raises:
-        TaskFault: it does not, this machine lacks the memory, or task.toml is not what the agent checked.
+        TaskFault: if a file is missing, if benchmark.py raises or returns something else, if this machine lacks the
+            memory for a case, or if task.toml is not what the agent checked.
     """
     for name in ("task.toml", FILE):
-        if not (folder / name).is_file():  # a named pipe would be waited for
+        if not (folder / name).is_file():  # opening a named pipe would block
             raise TaskFault(f"{name}: not a file")
-    task = _tried(lambda: tasks.load(folder))
+    task = _imported(folder)
     if task.device == "cpu":
         room.check(task, free_bytes=room.free_bytes())
-    needed = ("reference", "tolerance", "bytes" if task.unit == "dram" else "flops")
-    for name in needed:
-        if not callable(getattr(task.benchmark, name, None)):
-            raise TaskFault(f"{FILE}: no function {name}; it needs {', '.join(needed)}")
+    for name in ("reference", "tolerance", work_function(task)):
+        _require_function(task.benchmark, name)
     smallest = min(task.cases, key=lambda case: math.prod(case.sizes.values()))
     _try_reference(task, smallest)
     for case in task.cases:
-        _try_figures(task, case)
+        _try_work(task, case)
+        _try_tolerance(task, case)
     return replace(task, takes_rows_of_calls=bool(task.check.independent) and _takes_rows_of_calls(task, smallest))
 
 
-def _try_reference(task: Task, case: Case) -> None:
-    given = _given(task, case, key="0" * KEY_DIGITS)
-    found = _tried(lambda: {name: np.shape(array) for name, array in task.reference(given).items()})
-    wanted = {b.name: tuple(case.sizes[d] for d in b.shape) for b in task.buffers if b.is_output}
-    if found != wanted:
-        raise TaskFault(f"{FILE}: reference returns {found} in case {case.name}; the outputs are {wanted}")
-    if task.check.independent:
-        _try_independence(task, case, given=given)
+def work_function(task: Task) -> str:
+    """Return the name of the function of benchmark.py that counts the work of a call: `bytes` or `flops`."""
+    return "bytes" if task.unit == "dram" else "flops"
 
 
-def _given(task: Task, case: Case, *, key: str) -> Arrays:
+def _imported(folder: Path) -> Task:
     try:
-        given = {b.name: np.empty(b.shape_in(case.sizes), _decoded(b.dtype)) for b in task.buffers if not b.is_output}
+        return tasks.load(folder)
+    except TaskFault:
+        raise
+    except SyntaxError as error:
+        raise TaskFault(f"{FILE}:{error.lineno}: {error.msg}") from error
+    except (Exception, SystemExit) as error:
+        raise TaskFault(f"{_place(error)}: {_words(error)}") from error
+
+
+def _require_function(benchmark: ModuleType, name: str) -> None:
+    if not callable(getattr(benchmark, name, None)):
+        function = FUNCTIONS[name]
+        raise TaskFault(f"{FILE}: no function {function.signature}; it must return {function.returns}")
+
+
+def _try_reference(task: Task, case: Case) -> None:
+    arrays = _inputs(task, case, key="0" * KEY_DIGITS)
+    returned = _called(task, "reference", case, lambda: task.reference(arrays))
+    outputs = {buffer.name: buffer.shape_in(case.sizes) for buffer in task.buffers if buffer.is_output}
+    _require_shapes(task, "reference", case, outputs, returned=returned)
+    if task.check.independent:
+        _try_independence(task, case, arrays=arrays)
+
+
+def _inputs(task: Task, case: Case, *, key: str) -> Arrays:
+    """Return one set of inputs of a case, drawn from a key, in the types that a reference receives."""
+    buffers = [buffer for buffer in task.buffers if not buffer.is_output]
+    try:
+        views = {b.name: np.empty(b.shape_in(case.sizes), _decoded(b.dtype)) for b in buffers}
     except (ValueError, MemoryError) as error:
         raise TaskFault(f"task.toml: case {case.name} does not fit in memory: {error}") from error
-    inputs.fill(task, case, views=given, rng=inputs.generator(key))
-    return given
+    rng = inputs.generator(key)
+    if hasattr(task.benchmark, "inputs"):
+        arrays = _called(task, "inputs", case, lambda: task.benchmark.inputs(case.sizes, rng, np))
+        _require_shapes(task, "inputs", case, {b.name: b.shape_in(case.sizes) for b in buffers}, returned=arrays)
+        rng = inputs.generator(key)
+    _called(task, "inputs", case, lambda: inputs.fill(task, case, views=views, rng=rng))
+    return views
 
 
-def _try_independence(task: Task, case: Case, *, given: Arrays) -> None:
-    """Every second row by itself, the last one first, must give what it gives among all."""
+def _try_independence(task: Task, case: Case, *, arrays: Arrays) -> None:
+    """Check that the reference computes the same results for every second row, in reverse order, as for these rows
+    among all rows. Raises TaskFault if not.
+    """
     rows, size = np.arange(case.sizes[task.check.independent])[::-2], task.check.independent
-    among_all = verify.cut_to(task, rows, arrays=task.reference(given))
-    if not _are_alike(_tried(lambda: task.reference(verify.cut_to(task, rows, arrays=given))), among_all):
+    among_all = verify.cut_to(task, rows, arrays=task.reference(arrays))
+    apart = _called(task, "reference", case, lambda: task.reference(verify.cut_to(task, rows, arrays=arrays)))
+    if not _are_alike(apart, among_all):
         outputs = ", ".join(among_all)
         raise TaskFault(f"task.toml: check.independent: rows of {outputs} along {size} depend on one another")
 
 
 def _takes_rows_of_calls(task: Task, case: Case) -> bool:
-    """See Task.takes_rows_of_calls; by two calls."""
-    calls = [_given(task, case, key=key * KEY_DIGITS) for key in "12"]
-    wanted = verify.joined(task, [task.reference(call) for call in calls])
+    """Return whether the reference, given the independent rows of two calls joined into one call, returns the joined
+    results of the two calls.
+    """
+    calls = [_inputs(task, case, key=key * KEY_DIGITS) for key in "12"]
+    expected = verify.joined(task, [task.reference(call) for call in calls])
     try:
-        return _tried(lambda: _are_alike(task.reference(verify.joined(task, calls)), wanted))
+        joined = _called(task, "reference", case, lambda: task.reference(verify.joined(task, calls)))
+        return _called(task, "reference", case, lambda: _are_alike(joined, expected))
     except TaskFault:
         return False
 
 
-def _are_alike(found: Arrays, wanted: Arrays) -> bool:
+def _are_alike(arrays: Arrays, expected: Arrays) -> bool:
     return all(
-        np.shape(found[name]) == values.shape
-        and np.allclose(found[name], values, rtol=SAME, atol=SAME * float(np.sqrt(np.mean(np.square(values)))))
-        for name, values in wanted.items()
+        np.shape(arrays[name]) == values.shape
+        and np.allclose(arrays[name], values, rtol=SAME, atol=SAME * float(np.sqrt(np.mean(np.square(values)))))
+        for name, values in expected.items()
     )
 
 
 def _decoded(dtype: str) -> str:
-    """What a reference is given: types that numpy does not know arrive as float32."""
+    """Return the numpy type in which a reference receives inputs: float32 for types that numpy does not know."""
     return dtype if hasattr(np, dtype) else "float32"
 
 
-def _try_figures(task: Task, case: Case) -> None:
-    work = _tried(lambda: float(task.work(case)))
-    if not (math.isfinite(work) and work > 0):
-        raise TaskFault(f"{FILE}: {'bytes' if task.unit == 'dram' else 'flops'} is {work} in case {case.name}")
-    _tried(lambda: task.tolerance(case))
+def _try_work(task: Task, case: Case) -> None:
+    name = work_function(task)
+    work: object = _called(task, name, case, lambda: task.work(case))
+    if not 0 < _called(task, name, case, lambda: _number(work)) < math.inf:
+        raise _returned(task, name, case, _value(work))
 
 
-def _tried(work: Callable[[], T]) -> T:
-    """What the task's own code returns. Raises TaskFault: it raised, and where."""
+def _try_tolerance(task: Task, case: Case) -> None:
+    if case.data == "small_integers":
+        return
+    values = _called(task, "tolerance", case, lambda: task.benchmark.tolerance(case.sizes))
+    if not isinstance(values, Mapping):
+        raise _returned(task, "tolerance", case, _value(values))
+    known = {field.name for field in fields(Tolerance)}
+    if not {"max_element", "rms"} <= values.keys() <= known:
+        raise _returned(task, "tolerance", case, f"the keys {', '.join(map(str, values)) or 'none'}")
+    for name, value in values.items():
+        if not 0 <= _number(value) < math.inf:
+            returned = f"{name} = {_value(value)}"
+            raise _returned(task, "tolerance", case, returned, wanted="numbers of at least 0")
+
+
+def _number(value: SupportsFloat | object) -> float:
+    """Return a number of Python's or of an array library's as a float, and NaN for anything else."""
+    return float(value) if isinstance(value, SupportsFloat) else math.nan
+
+
+def _require_shapes(task: Task, function: str, case: Case, expected: Shapes, *, returned: object) -> None:
+    if not isinstance(returned, Mapping):
+        raise _returned(task, function, case, _value(returned))
+    shapes = _called(task, function, case, lambda: {name: np.shape(array) for name, array in returned.items()})
+    if shapes != expected:
+        raise _returned(task, function, case, _shape_words(shapes), wanted=_shape_words(expected))
+
+
+def _shape_words(shapes: Shapes) -> str:
+    return ", ".join(f"{name} of shape {list(shape)}" for name, shape in shapes.items()) or "no array"
+
+
+# --- faults ---------------------------------------------------------------------------------------------------------
+
+
+def _called(task: Task, function: str, case: Case, work: Callable[[], T]) -> T:
+    """Return what `work` returns, a call of the function `function` of benchmark.py for a case. Raises TaskFault with
+    file and line if the call raises anything.
+    """
     try:
         return work()
     except TaskFault:
         raise
     except (Exception, SystemExit) as error:
-        raise _fault(error) from error
+        must = f"{FUNCTIONS[function].signature} must return {FUNCTIONS[function].returns}"
+        place = _place(error, otherwise=_definition(task, function))
+        raise TaskFault(f"{place}: {_words(error)} in case {case.name}; {must}") from error
 
 
-def _fault(error: BaseException) -> TaskFault:
-    if isinstance(error, SyntaxError):
-        return TaskFault(f"{FILE}:{error.lineno}: {error.msg}")
-    line = _line(error)
-    return TaskFault(f"{FILE}{f':{line}' if line else ''}: {type(error).__name__}: {_words(error)}")
+def _returned(task: Task, function: str, case: Case, value: str, *, wanted: str = "") -> TaskFault:
+    """Return the TaskFault for a function of benchmark.py that returned a wrong value for a case. `value` and `wanted`
+    are the returned and the right value in words.
+    """
+    must = f"it must return {wanted or FUNCTIONS[function].returns}"
+    return TaskFault(f"{_definition(task, function)}: {function} returns {value} in case {case.name}; {must}")
+
+
+def _value(value: object) -> str:
+    """Return a number or a short text as Python spells it, and anything else by its type."""
+    return f"{value!r:.40}" if value is None or isinstance(value, Real | str) else f"a {type(value).__name__}"
+
+
+def _definition(task: Task, function: str) -> str:
+    """Return the line of benchmark.py that begins a function, in the form `benchmark.py:12`; without a number if
+    another file defines the function.
+    """
+    code = getattr(getattr(task.benchmark, function), "__code__", None)
+    return f"{FILE}:{code.co_firstlineno}" if code and Path(code.co_filename).name == FILE else FILE
+
+
+def _place(error: BaseException, *, otherwise: str = FILE) -> str:
+    """Return the line of benchmark.py that raised an exception, or that called the code which raised it, in the form
+    `benchmark.py:12`. Return `otherwise` if no line of benchmark.py took part.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    line = next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == FILE), None)
+    return f"{FILE}:{line}" if line else otherwise
 
 
 def _words(error: BaseException) -> str:
-    """Return an exception's text; its own class may raise where it is asked."""
+    """Return an exception's class and text. The text of the author's own exception classes may raise, too."""
     try:
-        return str(error)
-    except Exception as fault:  # noqa: BLE001 (somebody's class may raise anything)
-        return f"its text raises {type(fault).__name__}"
-
-
-def _line(error: BaseException) -> int | None:
-    """The line of benchmark.py in which it was raised, or that led there."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == FILE), None)
+        return f"{type(error).__name__}: {error}"
+    except Exception as fault:  # noqa: BLE001 (the author's class may raise anything)
+        return f"{type(error).__name__}, whose text raises {type(fault).__name__}"

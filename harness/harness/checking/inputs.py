@@ -1,6 +1,7 @@
-"""Secret inputs and poison: a fresh 128-bit key a batch, and a counter-based generator that turns it into data.
+"""Draw the secret inputs of a batch from a 128-bit key, and the poison that fills outputs before a batch.
 
-The key alone regenerates a batch (`judge --inputs`); nobody is told it before the worker that saw the data is reaped.
+The same key always gives the same inputs, so that `judge --inputs` can repeat a batch. The judge publishes a key only
+after the worker that received the data has ended.
 """
 
 import os
@@ -13,23 +14,26 @@ from harness.task import Array, Case, Task
 
 KEY_BYTES = KEY_DIGITS // 2
 POISON = 0x7FC00000
-"""A quiet float32 NaN; the payload differs from batch to batch, so that poison cannot be told from other NaNs."""
+"""Bits of a quiet float32 NaN. Poison adds a secret payload in the low bits, so that no candidate can recognize it."""
 HALF_POISON = 0x7FC0
-"""A NaN as float16 and as bfloat16."""
+"""Bits of a NaN in both float16 and bfloat16."""
 
 
 def fresh_key() -> str:
-    """128 random bits from the kernel, hex."""
+    """Return a new key: 128 random bits from the operating system, in hexadecimal."""
     return os.urandom(KEY_BYTES).hex()
 
 
 def generator(key: str) -> np.random.Generator:
-    """The counter-based generator of one key."""
+    """Return the random generator (Philox, counter-based) of a key given in hexadecimal."""
     return np.random.Generator(np.random.Philox(key=int(key, 16)))
 
 
 def fill(task: Task, case: Case, *, views: Mapping[str, Array], rng: np.random.Generator) -> None:
-    """Write one set of inputs into the judge's views of the memory; the task's own `inputs` where it has one."""
+    """Write the inputs of one call of a case into `views`, arrays by argument name, with numbers from `rng`.
+
+    They come from the function `inputs` of benchmark.py if there is one, else from the case's kind of data.
+    """
     if hasattr(task.benchmark, "inputs"):
         for name, values in task.benchmark.inputs(case.sizes, rng, np).items():
             views[name][...] = values
@@ -40,7 +44,10 @@ def fill(task: Task, case: Case, *, views: Mapping[str, Array], rng: np.random.G
 
 
 def poison_word(rng: np.random.Generator, *, item_bytes: int) -> int:
-    """One word nobody can know beforehand, NaN in every element; outputs and guard bands are overwritten with it."""
+    """Return a secret 32-bit word that is NaN in every element of `item_bytes` (1, 2 or 4) bytes.
+
+    Outputs and the guard bands around them are filled with this word before a batch.
+    """
     if item_bytes == 1:
         return int.from_bytes(bytes(0x7F | int(sign) << 7 for sign in rng.integers(0, 2, 4)), "little")
     if item_bytes == 2:
@@ -50,6 +57,7 @@ def poison_word(rng: np.random.Generator, *, item_bytes: int) -> int:
 
 
 def _normal(view: Array, rng: np.random.Generator) -> None:
+    """Fill an array with normal numbers of mean 0 and standard deviation 1."""
     if view.dtype == np.float32 and view.flags.c_contiguous:
         rng.standard_normal(out=view, dtype=np.float32)
     else:
@@ -57,12 +65,12 @@ def _normal(view: Array, rng: np.random.Generator) -> None:
 
 
 def _small_integers(view: Array, rng: np.random.Generator) -> None:
-    """Products and sums of these stay below 2**24: exact in fp32 in any order of summation."""
+    """Fill an array with whole numbers from -4 to 4. Sums of up to a million of their products are exact in fp32."""
     view[...] = rng.integers(-4, 5, size=view.shape)
 
 
 def _wide_range(view: Array, rng: np.random.Generator) -> None:
-    """Rows whose magnitudes differ by up to 2**40."""
+    """Fill an array with normal numbers, each row multiplied by a random power of two from 2**-20 to 2**20."""
     rows = view.shape[:1] + (1,) * (view.ndim - 1)
     view[...] = np.ldexp(rng.standard_normal(view.shape), rng.integers(-20, 21, size=rows))
 

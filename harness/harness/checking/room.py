@@ -1,6 +1,6 @@
-"""The check that this machine has enough memory to judge a CPU task.
+"""Check that this machine, or its container, has enough memory to judge a CPU task.
 
-kernelsmith/core/room.py knows the same for the agent; the factors stand in contract.toml.
+kernelsmith/core/room.py makes the same check in the agent; both take their factors from contract.toml.
 """
 
 from pathlib import Path
@@ -13,39 +13,42 @@ PER_INPUT: float = MEMORY["per_input_byte"]
 PER_OUTPUT: float = MEMORY["per_output_byte"]
 SHARE: float = MEMORY["share_of_free"]
 GROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
-"""Files of a container's limit and of what it takes, of both versions of control groups."""
+"""Files with the memory limit and the memory use of a container, for control groups of version 2 and version 1."""
 
 
 def check(task: Task, *, free_bytes: int) -> None:
-    """Refuse a task of which one case takes more memory than the judge may take.
+    """Check that judging every case of a task fits into the judge's share of the free memory, of `free_bytes` bytes.
 
     Raises:
-        TaskFault: the line names the case, what its buffers and judging them take, and what may be taken.
+        TaskFault: if a case takes more; the message names the case.
     """
     may_take = int(SHARE * free_bytes)
     for case in task.cases:
         buffers, peak = buffer_bytes(task, case), peak_bytes(task, case)
         if peak > may_take:
             raise TaskFault(
-                f"task.toml: case {case.name}: its buffers take {_size(buffers)} and judging them about "
-                f"{_size(peak)}; {_size(may_take)} may be taken here, {SHARE:.0%} of the free memory: "
+                f"task.toml: case {case.name}: its arrays take {_size(buffers)} and judging them about "
+                f"{_size(peak)}, more than {_size(may_take)}, which is {SHARE:.0%} of the free memory of this machine; "
                 "make its sizes smaller"
             )
 
 
 def buffer_bytes(task: Task, case: Case) -> int:
-    """Return the bytes of one set of a case's inputs and outputs."""
+    """Return the bytes of all input and output arrays of one call of a case."""
     return sum(buffer.bytes_in(case.sizes) for buffer in task.buffers)
 
 
 def peak_bytes(task: Task, case: Case) -> int:
-    """Return about how much memory the judge takes of a case at most, bytes."""
+    """Return the estimated peak of the judge's memory for one case, in bytes."""
     outputs = sum(buffer.bytes_in(case.sizes) for buffer in task.buffers if buffer.is_output)
     return int(PER_INPUT * (buffer_bytes(task, case) - outputs) + PER_OUTPUT * outputs)
 
 
 def free_bytes(memory: Path = Path("/proc/meminfo"), groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return the memory that can be taken without swapping, bytes: of the machine, or less in a limited container."""
+    """Return the bytes of memory that can be used without swapping: of the machine, or what a container's limit leaves.
+
+    `memory` is the path of the kernel's memory report, and `groups` the folder of control groups.
+    """
     lines = memory.read_text(encoding="ascii").splitlines()
     free = [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
     free += [left for limit, used in GROUPS if (left := _left(groups / limit, groups / used)) is not None]
@@ -53,11 +56,13 @@ def free_bytes(memory: Path = Path("/proc/meminfo"), groups: Path = Path("/sys/f
 
 
 def _left(limit: Path, used: Path) -> int | None:
-    """Return the bytes left below a container's limit; None where there is no limit. Files that it read count as taken,
-    although the kernel may give them up."""
+    """Return the bytes that a container may still use, or None if it has no limit, from its files `limit` and `used`.
+
+    Cached file content counts as used, although the kernel could free it.
+    """
     try:
         return max(int(limit.read_text(encoding="ascii")) - int(used.read_text(encoding="ascii")), 0)
-    except (OSError, ValueError):  # `max`
+    except (OSError, ValueError):  # the file is missing, or holds the word `max`
         return None
 
 

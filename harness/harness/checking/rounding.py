@@ -1,6 +1,6 @@
-"""Rounding to narrow floating-point types in numpy, to nearest and ties to even, exact to the bit; numpy lacks two.
+"""Round numpy arrays to floating-point types of at most 16 bits, to nearest with ties to even, exact to the bit.
 
-Values stay float32 arrays: those of the narrow type among them.
+Numpy lacks bfloat16 and float8, so that rounded values stay in float32 arrays.
 """
 
 from dataclasses import dataclass
@@ -13,18 +13,19 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Narrow:
-    """A floating-point type of at most 16 bits."""
+    """The format of a floating-point type of at most 16 bits."""
 
     bits: int
-    """Of the mantissa that are stored."""
+    """Number of stored bits of the mantissa."""
     least_exponent: int
-    """Of normal numbers."""
+    """Smallest exponent of a normal number."""
     largest: float
+    """Largest finite number."""
     saturates: bool
-    """What is larger becomes `largest`; else infinite."""
+    """Whether larger numbers are rounded to `largest`; if False, they become infinite."""
 
 
-NARROW = {
+NARROW: dict[str, Narrow] = {
     "bfloat16": Narrow(7, -126, float.fromhex("0x1.fep127"), saturates=False),
     "float16": Narrow(10, -14, 65504.0, saturates=False),
     "float8_e4m3fn": Narrow(3, -6, 448.0, saturates=True),
@@ -32,7 +33,7 @@ NARROW = {
 
 
 def rounded(values: NDArray[np.floating], dtype: str) -> Values:
-    """The nearest values of a type; float32 and wider types keep float32."""
+    """Return values rounded to a narrow dtype, as float32. For any other dtype they are only cast to float32."""
     if (narrow := NARROW.get(dtype)) is None:
         return values.astype(np.float32)
     if dtype == "bfloat16" and values.dtype == np.float32:
@@ -44,19 +45,29 @@ def rounded(values: NDArray[np.floating], dtype: str) -> Values:
 
 
 def ends_in_zeros(values: Values, dtype: str, *, bits: int) -> NDArray[np.bool_]:
-    """Where the last bits of the stored mantissa are zero; of normal numbers."""
+    """Return for each value of a narrow dtype whether the last `bits` bits of its mantissa are zero.
+
+    This holds for normal numbers only, because a subnormal number's float32 form has other mantissa bits.
+    """
     shift = 23 - NARROW[dtype].bits
     return np.asarray(values.view(np.uint32) >> np.uint32(shift) & np.uint32((1 << bits) - 1) == 0)
 
 
 def _quantum(values: NDArray[np.floating], narrow: Narrow) -> NDArray[np.float64]:
-    """The distance of neighbours in the narrow type, in float64, where it can be divided by without loss."""
+    """Return for each value the distance between neighbouring numbers of the narrow type, in float64.
+
+    It is a power of two, by which float64 numbers are divided without rounding.
+    """
     _, exponent = np.frexp(np.abs(values, dtype=np.float64))
     return np.asarray(np.ldexp(1.0, np.maximum(exponent - 1, narrow.least_exponent) - narrow.bits))
 
 
 def _rounded_to_bfloat16(values: Values) -> Values:
-    """The upper half of the word, after half of the lower one was added, less one where that makes ties even."""
+    """Return float32 values rounded to bfloat16, by integer arithmetic on their bits.
+
+    Half of the lower 16 bits' range is added before the lower bits are cut off; a tie goes to the even neighbour.
+    Infinities and NaNs stay as they are.
+    """
     words = values.view(np.uint32)
     up = words + np.uint32(0x7FFF) + (words >> np.uint32(16) & np.uint32(1))
     nearest = (up & np.uint32(0xFFFF0000)).view(np.float32)

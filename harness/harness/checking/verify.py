@@ -1,10 +1,11 @@
-"""Whether outputs are right: a comparison with a reference, or Freivalds' check of a product.
+"""Check whether outputs are right, by comparison with a reference, or by Freivalds' check of a matrix product.
 
-Errors are measured in units of a scale that rounding errors follow: for C = A Bᵀ the lengths of the two rows,
-|a_i| |b_j|; elementwise, the element's magnitude plus the rms of what is compared. Four figures are held against the
-task's tolerance: the largest error, the rms of all, and of outputs narrower than 32 bits the part of the elements that
-are not the correctly rounded result and the part of the small ones that end in zero bits. What is found wrong is told
-in words that an engineer can act on: how much, where, in which pattern.
+Errors are measured in units of a scale in proportion to which rounding errors grow: for C = A Bᵀ the product of the
+lengths of the two rows, |a_i| |b_j|; for the rule `elementwise` the element's magnitude plus the rms of the output.
+
+Four figures are compared with the task's tolerance: the largest error, the rms of all errors, and for outputs of at
+most 16 bits the fraction of elements that are not the correctly rounded result and the fraction of small elements that
+end in zero bits. A wrong output is described in words: how many elements, where, and in which pattern.
 """
 
 import math
@@ -20,66 +21,73 @@ from harness.task import Array, Arrays, Buffer, Case, Task, Tolerance
 Floats = NDArray[np.float64]
 
 VECTORS = 4
-"""Gaussian vectors of one Freivalds check; one misses a single zeroed element 11 % of the time, four never did."""
+"""Number of Gaussian vectors in one Freivalds check. One vector missed a single zeroed element in 11 % of trials, four
+in none."""
 
 FREIVALDS_SIGMAS = 8.0
-"""Residuals beyond this many tolerated standard deviations are errors; honest fp32 products stay below 1."""
+"""Largest residual of a Freivalds check, in units of the tolerated rms; honest fp32 products stay below 1."""
 
 SCATTERS = 5.0
-"""Figures over few elements may exceed the tolerance by so many of their own standard deviations."""
+"""Standard deviations by which a figure may exceed the tolerance; its standard deviation shrinks with more elements."""
 
 SMALL = (1 / 64, 1 / 16)
-"""Elements between these parts of a typical one are small: what is left where large sums cancel."""
+"""Range of the magnitudes of small elements, as fractions of a typical element's: large terms cancelled in their sum.
+"""
 END_BITS = 2
-"""A quarter of all numbers end in two zero bits; a difference of two much larger narrow numbers always does."""
+"""Number of last mantissa bits that are compared with zero. A quarter of all numbers end in two zero bits by chance;
+all differences of two much larger numbers of a narrow type do."""
 
 SAMPLED_ROWS, SAMPLED_COLUMNS = 128, 1024
-"""Compared element by element after a timed batch, drawn secretly then: of one product with a narrow output these rows
-and columns, of every call whose rows are independent these rows. Who leaves out one row of 1,000 is found in a batch of
-48 calls with a probability of 0.998."""
+"""Numbers of rows and columns that are compared element by element after a timed batch, drawn secretly after the batch:
+rows and columns of one product with a narrow output, and rows of every call whose rows are independent. A candidate
+that leaves out one row of 1,000 is detected in a batch of 48 calls with probability 0.998."""
 
 BLOCK_ROWS = 64
-"""Of a matrix that is multiplied in float64: so many stay in a core's cache."""
+"""Number of rows that are converted to float64 and multiplied at once, which fit into a core's cache."""
 
 MAX_NAMED = 4
-"""Residues that a pattern may name before it says nothing any more."""
+"""Largest number of residues that the description of a pattern names."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrongOutput:
-    """What is wrong with one output."""
+    """A description of what is wrong with one output."""
 
     detail: str
+    """One sentence for the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """How far the elements of one output are off, all together."""
+    """Statistics of the errors of all compared elements of one output."""
 
     count: int
+    """Number of compared elements."""
     largest: float
-    """In units of the scale, as `rms` is."""
+    """Largest error, in units of the scale."""
     rms: float
+    """Root mean square of all errors, in units of the scale."""
     mismatch: float = 0.0
-    """The part that is not the correctly rounded result; 0 of 32 bits and more."""
+    """Fraction of elements that are not the correctly rounded result; 0 for outputs of 32 bits or more."""
     small: int = 0
-    """How many are small; 0 of 32 bits and more, and where no product is compared."""
+    """Number of small elements; 0 for outputs of 32 bits or more, and for outputs that are no product."""
     coarse: float = 0.0
-    """The part of the small ones that ends in zero bits."""
+    """Fraction of the small elements that end in two zero bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
-    """What a product check finds over all rows and vectors, in units of the scale."""
+    """Statistics of the residuals of a Freivalds check over all rows and vectors, in units of the scale."""
 
     count: int
     largest: float
     rms: float
+    """Root mean square of all residuals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The arrays of one call; those of types that numpy lacks are float32 arrays of their values."""
+    """The input and output arrays of one call of a case. Types that numpy lacks are stored as float32 values."""
 
     task: Task
     case: Case
@@ -91,37 +99,42 @@ class Call:
 
 
 def compare(call: Call, *, poison: int) -> WrongOutput | None:
-    """Compare every element of every output with the reference; None if all is within the task's tolerance."""
+    """Compare every element of every output with the reference. Return None if all errors are within the tolerance.
+
+    `poison` is the 32-bit word that outputs were filled with before the call.
+    """
     tolerance = call.task.tolerance(call.case)
-    for one in _compared(call):
-        wrong = one.relative > tolerance.max_element
+    for comparison in _compared(call):
+        wrong = comparison.relative > tolerance.max_element
         if wrong.any():
-            return describe(_wrong(one, wrong=wrong, poison=poison))
-        if mistake := judge_errors(one.name, one.errors(), tolerance=tolerance):
+            return describe(_wrong(comparison, wrong=wrong, poison=poison))
+        if mistake := judge_errors(comparison.name, comparison.errors(), tolerance=tolerance):
             return mistake
     return None
 
 
 def measure(call: Call) -> dict[str, Errors]:
-    """Return by output what `compare` holds against the tolerance."""
-    return {one.name: one.errors() for one in _compared(call)}
+    """Return the statistics of the errors of every output of a call, by the output's name."""
+    return {comparison.name: comparison.errors() for comparison in _compared(call)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """One output beside what it should be."""
+    """One output and its reference, with the errors of all elements."""
 
     name: str
     dtype: str
     got: Array
     expected: Array
     scale: Floats
+    """Unit of the error of each element; broadcasts to the output's shape."""
     relative: Floats
     """Errors in units of the scale; infinite where the output is not finite."""
     band: tuple[float, float]
-    """Of small elements, in units of the scale."""
+    """Range of the magnitudes of small elements, in units of the scale."""
 
     def errors(self) -> Errors:
+        """Return the statistics of the errors of all elements of the output."""
         count, largest = self.relative.size, float(self.relative.max())
         rms = float(np.sqrt(np.mean(np.square(self.relative))))
         if self.dtype not in rounding.NARROW:
@@ -136,10 +149,10 @@ class _Compared:
 
 
 def _compared(call: Call) -> list[_Compared]:
-    return [_beside(call, name, expected) for name, expected in call.task.reference(call.inputs).items()]
+    return [_compared_output(call, name, expected) for name, expected in call.task.reference(call.inputs).items()]
 
 
-def _beside(call: Call, name: str, expected: Array) -> _Compared:
+def _compared_output(call: Call, name: str, expected: Array) -> _Compared:
     task, case, got = call.task, call.case, call.outputs[name]
     dtype = task.buffer(name).dtype
     if case.data == "small_integers" and dtype in rounding.NARROW:
@@ -147,12 +160,13 @@ def _beside(call: Call, name: str, expected: Array) -> _Compared:
     scale = _scale(task, name=name, inputs=call.inputs, expected=expected)
     error = np.abs(got - expected.astype(np.float64))
     error = np.where(np.isfinite(error), error, np.inf)
-    # Where the scale is zero the right answer is exactly zero, and any error is infinitely large.
+    # Where the scale is zero the right result is exactly zero, and any error counts as infinite.
     relative = np.divide(error, scale, out=np.where(error > 0, np.inf, 0.0), where=scale > 0)
     return _Compared(name, dtype, got, expected, scale, relative, small_band(task, case, name))
 
 
 def _scale(task: Task, *, name: str, inputs: Arrays, expected: Array) -> Floats:
+    """Return the unit in which the error of each element of an output is measured; see the module's docstring."""
     if is_product(task, name):
         left, right = _lengths(inputs[task.check.left]), _lengths(inputs[task.check.right])
         return np.asarray(left[:, None] * right[None, :])
@@ -161,14 +175,15 @@ def _scale(task: Task, *, name: str, inputs: Arrays, expected: Array) -> Floats:
 
 
 def is_product(task: Task, name: str) -> bool:
-    """Whether an output is measured in the lengths of two rows."""
+    """Return whether an output is the product C of the rule `product`."""
     return task.check.rule == "product" and name == task.check.output
 
 
 def small_band(task: Task, case: Case, name: str) -> tuple[float, float]:
-    """Between which magnitudes elements are small, in units of the scale; (0, 0) where they are not looked at.
+    """Return the range of magnitudes, in units of the scale, in which elements of an output count as small.
 
-    A typical element of a product is |a_i| |b_j| / sqrt(K).
+    It is (0, 0), which no element is in, for an output that is no product. A typical element of a product has the
+    magnitude |a_i| |b_j| / sqrt(K).
     """
     if not is_product(task, name):
         return 0.0, 0.0
@@ -177,32 +192,38 @@ def small_band(task: Task, case: Case, name: str) -> tuple[float, float]:
 
 
 def _lengths(rows: Array) -> Floats:
+    """Return the Euclidean length of each row of a matrix, in float64."""
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)))
 
 
 def judge_errors(name: str, errors: Errors, *, tolerance: Tolerance) -> WrongOutput | None:
-    """What is wrong with all elements together where none of them is far off."""
+    """Compare the statistics of an output's errors with the tolerance, except the largest error. Return what is wrong,
+    or None.
+    """
     cause = "something accumulates in lower precision"
     if not errors.rms <= tolerance.rms * (1 + SCATTERS * (2 * errors.count) ** -0.5):
         return WrongOutput(
-            f"{name}: no element is far off, but all together are: rms error {errors.rms:.2e} of the scale, "
+            f"{name}: no single element is far off, but the rms of all errors is {errors.rms:.2e} of the scale, "
             f"{tolerance.rms:.2e} allowed; {cause}"
         )
     if errors.mismatch > _most(tolerance.mismatch, of=errors.count):
         return WrongOutput(
             f"{name}: {errors.mismatch:.2%} of the elements are not the correctly rounded result, "
-            f"{tolerance.mismatch:.2%} may be; {cause}"
+            f"{tolerance.mismatch:.2%} allowed; {cause}"
         )
     if errors.coarse > _most(tolerance.coarse, of=errors.small):
         return WrongOutput(
             f"{name}: {errors.coarse:.1%} of the small elements end in {END_BITS} zero bits, "
-            f"{tolerance.coarse:.1%} may: partial sums were rounded to the output's type"
+            f"{tolerance.coarse:.1%} allowed; partial sums were rounded to the output's type"
         )
     return None
 
 
 def _most(part: float, *, of: int) -> float:
-    """Of so many elements, where so large a part of all is tolerated."""
+    """Return the largest fraction that a sample of `of` elements may show if the fraction `part` is tolerated.
+
+    The fraction of a small sample scatters more, so that more is allowed; without elements anything is.
+    """
     return part + SCATTERS * math.sqrt(part * (1 - part) / of) if of else 1.0
 
 
@@ -211,31 +232,38 @@ def _most(part: float, *, of: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class WrongElements:
-    """The wrong elements of one output, summed up where the output lies."""
+    """A summary of the wrong elements of one output, small enough to be copied from a GPU."""
 
     name: str
     count: int
+    """Number of wrong elements."""
     shape: tuple[int, ...]
+    """Shape of the output."""
     worst: int
-    """Flat index of the element farthest off."""
+    """Flat index of the element with the largest error."""
     got: float
+    """Value of that element."""
     expected: float
+    """Right value of that element."""
     unwritten: int
+    """Number of elements that still hold the poison."""
     rows: NDArray[np.bool_]
-    """Rows that hold a wrong element; an output that is no matrix counts as one with rows of the rest."""
+    """For each index of the first dimension, whether it holds a wrong element."""
     columns: NDArray[np.bool_]
+    """For each flat index of the other dimensions, whether it holds a wrong element."""
 
 
-def _wrong(one: _Compared, *, wrong: NDArray[np.bool_], poison: int) -> WrongElements:
-    worst, got = int(np.argmax(np.where(wrong, one.relative, -1.0))), one.got
+def _wrong(comparison: _Compared, *, wrong: NDArray[np.bool_], poison: int) -> WrongElements:
+    """Return the summary of the wrong elements, which `wrong` marks."""
+    worst, got = int(np.argmax(np.where(wrong, comparison.relative, -1.0))), comparison.got
     flat = wrong.reshape(wrong.shape[0], -1)
     return WrongElements(
-        name=one.name,
+        name=comparison.name,
         count=int(wrong.sum()),
         shape=got.shape,
         worst=worst,
         got=float(got.ravel()[worst]),
-        expected=float(one.expected.ravel()[worst]),
+        expected=float(comparison.expected.ravel()[worst]),
         unwritten=int(np.count_nonzero(got.view(np.uint32) == poison)) if got.dtype == np.float32 else 0,
         rows=np.asarray(flat.any(axis=1)),
         columns=np.asarray(flat.any(axis=0)),
@@ -243,7 +271,7 @@ def _wrong(one: _Compared, *, wrong: NDArray[np.bool_], poison: int) -> WrongEle
 
 
 def describe(wrong: WrongElements) -> WrongOutput:
-    """How much is wrong, the worst element, and the pattern."""
+    """Return a sentence with the number of wrong elements, the worst element, and the pattern of their places."""
     place = ",".join(str(int(i)) for i in np.unravel_index(wrong.worst, wrong.shape))
     size = int(np.prod(wrong.shape))
     amount = f"{wrong.count:,} of {size:,} elements of {wrong.name} are wrong"
@@ -259,7 +287,7 @@ def _unwritten(count: int) -> str:
 
 
 def _pattern(wrong: WrongElements) -> str:
-    """Rows, columns or residues that hold all that is wrong, where such a description is short."""
+    """Return which rows and columns of a matrix hold the wrong elements, or an empty string if all do."""
     if len(wrong.shape) != 2:
         return ""
     parts = [_axis_pattern(hit, word) for hit, word in ((wrong.rows, "rows"), (wrong.columns, "columns"))]
@@ -267,9 +295,15 @@ def _pattern(wrong: WrongElements) -> str:
 
 
 def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
+    """Return which indices `hit` marks, in words such as `rows 0 to 15 of 64`, or an empty string if all are marked.
+
+    `word` names the indices: `rows` or `columns`.
+    """
     indices = np.flatnonzero(hit)
     if len(indices) == len(hit):
         return ""
+    if len(indices) == 1:
+        return f"{word.removesuffix('s')} {indices[0]} of {len(hit)}"
     if indices[-1] - indices[0] + 1 == len(indices):
         return f"{word} {indices[0]} to {indices[-1]} of {len(hit)}"
     for period in (2, 4, 8, 16, 32, 64):
@@ -285,9 +319,10 @@ def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
 
 
 def check_timed(call: Call, *, rng: np.random.Generator, poison: int) -> WrongOutput | None:
-    """Check one timed call: products by Freivalds, narrow ones by a sample too; independent rows by a sample.
+    """Check the outputs of one timed call; return what is wrong, or None.
 
-    Everything else is compared in full.
+    Independent rows are checked by a sample. A product is checked by Freivalds' method, and if its output is narrow, by
+    a sample as well. All other outputs are compared in full. `rng` draws samples and vectors.
     """
     check = call.task.check
     if check.independent:
@@ -301,16 +336,19 @@ def check_timed(call: Call, *, rng: np.random.Generator, poison: int) -> WrongOu
 
 
 def of_sample(mistake: WrongOutput | None) -> WrongOutput | None:
-    """The same, told of a sample, which stays secret: places count within it."""
+    """Return a mistake with the remark that it was found in a sample and that its indices are those within the sample.
+
+    The sample's own places stay secret. Return None for None.
+    """
     return mistake and WrongOutput(f"in a timed call, in a secret sample (places count within it): {mistake.detail}")
 
 
 def residuals(call: Call, rng: np.random.Generator) -> Residuals:
-    """Check C = A Bᵀ by C X = A (Bᵀ X) with Gaussian X drawn after the batch, in float64.
+    """Return the residuals C X - A (Bᵀ X) of the product C = A Bᵀ, with Gaussian X, in float64 (Freivalds 1977).
 
-    Freivalds 1977. Independent errors e_ij in C make residual i of vector x a number whose square is expected to be
-    sum_j e_ij². In units of |a_i| sqrt(sum_j |b_j|² x_j²), the residuals of all rows have the rms of all errors in
-    units of |a_i| |b_j|, and the largest shows a few that are far off.
+    If the errors e_ij of C are independent, the square of residual i has the expected value sum_j e_ij². In units of
+    |a_i| sqrt(sum_j |b_j|² x_j²), the rms of all residuals is therefore the rms of all errors in units of |a_i| |b_j|.
+    A few elements that are far off show in the largest residual. X is drawn after the batch.
     """
     check = call.task.check
     a, b, c = call.inputs[check.left], call.inputs[check.right], call.outputs[check.output]
@@ -323,40 +361,46 @@ def residuals(call: Call, rng: np.random.Generator) -> Residuals:
     return Residuals(units.size, float(units.max()), float(np.sqrt(np.mean(np.square(units)))))
 
 
-def judge_residuals(name: str, found: Residuals, *, tolerance: Tolerance) -> WrongOutput | None:
-    """Whether a product check lets a call pass."""
-    most, most_rms = FREIVALDS_SIGMAS * tolerance.rms, tolerance.rms * (1 + SCATTERS * (2 * found.count) ** -0.5)
-    if not found.largest <= most:
+def judge_residuals(name: str, statistics: Residuals, *, tolerance: Tolerance) -> WrongOutput | None:
+    """Compare the residuals of a Freivalds check with the tolerance; return what is wrong, or None."""
+    most, most_rms = FREIVALDS_SIGMAS * tolerance.rms, tolerance.rms * (1 + SCATTERS * (2 * statistics.count) ** -0.5)
+    if not statistics.largest <= most:
         return WrongOutput(
-            f"{name} is wrong in a timed call (product check): a row's residual is {found.largest:.2e} of "
+            f"{name} is wrong in a timed call (product check): a row's residual is {statistics.largest:.2e} of "
             f"its scale, {most:.2e} allowed"
         )
-    if not found.rms <= most_rms:
+    if not statistics.rms <= most_rms:
         return WrongOutput(
-            f"{name} is wrong in a timed call (product check): residuals are {found.rms:.2e} rms of their "
+            f"{name} is wrong in a timed call (product check): residuals are {statistics.rms:.2e} rms of their "
             f"scale, {most_rms:.2e} allowed; something accumulates in lower precision"
         )
     return None
 
 
 def is_sampled(task: Task) -> bool:
-    """Whether a product check leaves open what the task's tolerance asks: of narrow outputs."""
+    """Return whether a sample of a product is compared in addition to Freivalds' check, which is so for narrow outputs.
+
+    Freivalds' check cannot see whether elements are correctly rounded.
+    """
     return task.check.rule == "product" and task.buffer(task.check.output).dtype in rounding.NARROW
 
 
 def sample(rng: np.random.Generator, *, there: int, most: int, calls: int = 1) -> NDArray[np.int64]:
-    """Secret places of each call in order, [calls][places]: all that are there, or one of each of `most` parts."""
+    """Return sorted secret indices below `there` for each call, of shape [calls, min(there, most)].
+
+    The range is divided into `most` equal parts, and one index is drawn from each part.
+    """
     ends = np.arange(1, min(there, most) + 1) * there // min(there, most)
     return rng.integers([0, *ends[:-1]], ends, (calls, len(ends)))
 
 
 def is_cut(task: Task, buffer: Buffer) -> bool:
-    """Whether a sample of independent rows is one of this buffer's."""
+    """Return whether a buffer has the task's independent rows, so that samples take rows of the buffer."""
     return buffer.shape[0] == task.check.independent
 
 
 def _sampled_rows(call: Call, rng: np.random.Generator) -> Call:
-    """Return the call as if it had only the sampled rows."""
+    """Return a call with only a secret sample of the independent rows."""
     task = call.task
     there = next(len(call.outputs[buffer.name]) for buffer in task.buffers if buffer.is_output)
     (rows,) = sample(rng, there=there, most=SAMPLED_ROWS)
@@ -364,12 +408,15 @@ def _sampled_rows(call: Call, rng: np.random.Generator) -> Call:
 
 
 def cut_to(task: Task, rows: NDArray[np.int64], *, arrays: Arrays) -> Arrays:
-    """These rows of arrays that have independent ones; the others as they are."""
+    """Return the arrays with only these rows of every array that has independent rows; other arrays are unchanged."""
     return {name: values[rows] if is_cut(task, task.buffer(name)) else values for name, values in arrays.items()}
 
 
 def joined(task: Task, calls: Sequence[Arrays]) -> Arrays:
-    """Arrays of several calls as of one that has the independent rows of all; what has no such rows, for each row."""
+    """Return the arrays of several calls joined into those of one call that has the independent rows of all calls.
+
+    An array without independent rows is repeated for each row of its call, along a new first dimension.
+    """
     rows = [next(len(values) for name, values in call.items() if is_cut(task, task.buffer(name))) for call in calls]
     return {
         name: np.concatenate([call[name] for call in calls])
@@ -380,16 +427,18 @@ def joined(task: Task, calls: Sequence[Arrays]) -> Arrays:
 
 
 def _sampled(call: Call, rng: np.random.Generator) -> Call:
-    """Return a smaller product: some rows of A and of B, and of C where they meet."""
-    check, inputs, made = call.task.check, call.inputs, call.outputs[call.task.check.output]
-    (rows,) = sample(rng, there=made.shape[0], most=SAMPLED_ROWS)
-    (columns,) = sample(rng, there=made.shape[1], most=SAMPLED_COLUMNS)
-    given = {**inputs, check.left: inputs[check.left][rows], check.right: inputs[check.right][columns]}
-    return Call(call.task, call.case, given, {check.output: np.ascontiguousarray(made[np.ix_(rows, columns)])})
+    """Return a smaller product: a sample of the rows of A and of B, and the elements of C that belong to both."""
+    check, inputs, product = call.task.check, call.inputs, call.outputs[call.task.check.output]
+    (rows,) = sample(rng, there=product.shape[0], most=SAMPLED_ROWS)
+    (columns,) = sample(rng, there=product.shape[1], most=SAMPLED_COLUMNS)
+    sampled = {**inputs, check.left: inputs[check.left][rows], check.right: inputs[check.right][columns]}
+    return Call(call.task, call.case, sampled, {check.output: np.ascontiguousarray(product[np.ix_(rows, columns)])})
 
 
 def _times(matrix: Array, x: Floats) -> Floats:
-    """matrix x in float64: a whole copy of the matrix in float64 would take longer than all the rest."""
+    """Return the product `matrix @ x` in float64. Rows are converted in blocks, because converting the whole matrix
+    takes longer than multiplying.
+    """
     product, wide = np.empty((matrix.shape[0], x.shape[1])), np.empty((BLOCK_ROWS, matrix.shape[1]))
     for first in range(0, matrix.shape[0], BLOCK_ROWS):
         rows = matrix[first : first + BLOCK_ROWS]
@@ -400,7 +449,7 @@ def _times(matrix: Array, x: Floats) -> Floats:
 
 
 def _transposed_times(matrix: Array, x: Floats) -> Floats:
-    """matrixᵀ x, in the same way."""
+    """Return the product of the transposed matrix and x in float64, computed in blocks as `_times` does."""
     product, wide = np.zeros((x.shape[1], matrix.shape[1])), np.empty((BLOCK_ROWS, matrix.shape[1]))
     for first in range(0, matrix.shape[0], BLOCK_ROWS):
         rows = matrix[first : first + BLOCK_ROWS]
@@ -411,5 +460,5 @@ def _transposed_times(matrix: Array, x: Floats) -> Floats:
 
 
 def _squares(rows: Array) -> Floats:
-    """Squared lengths, as good as a scale need be."""
+    """Return the squared length of each row, summed in the matrix's own type, which is exact enough for a scale."""
     return np.asarray(np.vecdot(rows, rows), np.float64)

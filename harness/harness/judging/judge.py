@@ -66,7 +66,8 @@ def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire
             with check_device_on_failure(opened, workers=0), judgement.workers:
                 run_stages(MEASURE, judgement)
         except CandidateFailed as failed:
-            return findings.verdict(failed.status, failed.detail)
+            detail = failed.revealed if request.reveal_hidden else failed.detail
+            return findings.verdict(failed.status, detail)
     return findings.verdict("passed", measurement=judgement.measurement)
 
 

@@ -1,4 +1,4 @@
-"""Runs the harness as a program: `python -I harness/ serve|doctor ...`.
+"""Runs the harness as a program: `python -I harness/ serve|doctor|check ...`.
 
 `serve` is one judge: it reads requests on stdin and writes answers to a descriptor of their own, so that prints on
 stdout and stderr, which go to the log file, cannot mix with answers.
@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from harness.program import doctor
+from harness.program import check, doctor
 from harness.program.server import Server, Settings
 from harness.sandbox import launcher as sandbox
 from harness.sandbox import spawn, temporary
@@ -22,12 +22,15 @@ NO_ISOLATION = 3
 
 
 def main() -> int:
-    """Run the command `serve` or `doctor` and return the exit status."""
+    """Run the command `serve`, `doctor` or `check` and return the exit status."""
     arguments = _arguments()
     cache = Path(arguments.cache)
     cache.mkdir(parents=True, exist_ok=True)
     if arguments.command == "doctor":
         print(json.dumps(doctor.report(cache)))
+        return 0
+    if arguments.command == "check":
+        print(json.dumps({"fault": check.task_fault(Path(arguments.task))}))
         return 0
     # The terminal sends its interrupt to the judge too, but the agent lets the attempt in flight end first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -56,7 +59,8 @@ def _die_with_parent(parent: int) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="harness", description=__doc__)
-    parser.add_argument("command", choices=["serve", "doctor"])
+    parser.add_argument("command", choices=["serve", "doctor", "check"])
+    parser.add_argument("--task", help="the folder that `check` examines")
     parser.add_argument("--device", default="cpu", help="cpu, cuda:N or scripted:FILE")
     parser.add_argument("--answers-fd", type=int, default=-1)
     parser.add_argument("--parent", type=int, default=-1, help="process number of the agent; the judge ends with it")

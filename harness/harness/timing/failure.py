@@ -12,12 +12,14 @@ class CandidateFailed(Exception):
     other exceptions.
     """
 
-    def __init__(self, status: str, detail: str) -> None:
+    def __init__(self, status: str, detail: str, *, revealed: str = "") -> None:
         super().__init__(detail)
         self.status = status
         """Status of the verdict, such as `incorrect`."""
         self.detail = detail
-        """Sentence of the verdict that says what was wrong."""
+        """Sentence of the verdict that says what was wrong. Of a hidden case it says only the kind."""
+        self.revealed = revealed or detail
+        """The same sentence for the owner of the task: it names a hidden case and what went wrong in it."""
 
 
 @contextmanager
@@ -29,18 +31,18 @@ def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
     try:
         yield
     except WorkerDied as death:
-        raise CandidateFailed("crashed", _hidden_detail("ended", case) or f"{death} {place}") from death
+        raise _failure("crashed", f"{death} {place}", end="ended", case=case) from death
     except WorkerOverdue as overdue:
-        raise CandidateFailed(
-            "timed_out", _hidden_detail("deadline", case) or f"deadline: {overdue} {place}"
-        ) from overdue
+        raise _failure("timed_out", f"deadline: {overdue} {place}", end="deadline", case=case) from overdue
 
 
-def _hidden_detail(end: str, case: Case | None) -> str:
-    """Return the detail of a failure in a hidden case: `end`, such as `deadline`, and the kind of the case. Return an
-    empty string for any other case.
+def _failure(status: str, detail: str, *, end: str, case: Case | None) -> CandidateFailed:
+    """Return the failure of a worker that ended or exceeded its deadline. In a hidden case the detail is `end`, such as
+    `deadline`, and the kind of the case; only `revealed` holds the whole sentence.
 
-    An exit code or a signal is left out, because a candidate could use it to carry information about the case out of
-    the worker.
+    The detail leaves out an exit code or a signal, because a candidate could use it to carry information about the
+    hidden case out of the worker.
     """
-    return f"{end} in a hidden case: {case.kind}" if case and case.hidden else ""
+    if case is None or not case.hidden:
+        return CandidateFailed(status, detail)
+    return CandidateFailed(status, f"{end} in a hidden case: {case.kind}", revealed=f"{detail}, which is hidden")

@@ -229,9 +229,7 @@ class TimedBatch:
         with guard("guard bands"):
             overrun = self.region.overrun(self.poison)
         if overrun:
-            raise CandidateFailed(
-                "incorrect", self._detail(f"wrote outside the outputs: {overrun} bytes around them changed")
-            )
+            raise self._failure("incorrect", f"wrote outside the outputs: {overrun} bytes around them changed")
 
     def verify_one(self) -> None:
         """Compare every element of the outputs of one call, chosen secretly, with the reference. Raises CandidateFailed
@@ -249,7 +247,7 @@ class TimedBatch:
             check = OutputCheck(session.slot, self.poison, session.resources.generator(), full=full)
             mistake = session.operands.examine(sets, check)
         if mistake:
-            raise CandidateFailed("incorrect", self._detail(mistake.detail))
+            raise self._failure("incorrect", mistake.detail)
 
     def _refuse_tampering(self) -> None:
         """Raise CandidateFailed with status `tampered` if inputs changed, work still runs on the device, or samples
@@ -265,13 +263,14 @@ class TimedBatch:
         if late and not evidence:
             evidence = f"{late} of {samples} sampled output words changed after the calls had returned"
         if evidence:
-            raise CandidateFailed("tampered", self._detail(evidence))
+            raise self._failure("tampered", evidence)
 
-    def _detail(self, detail: str) -> str:
-        """Return `detail` with the case and the key of the batch, for a verdict; for a hidden case return only the kind
-        of the case.
+    def _failure(self, status: str, evidence: str) -> CandidateFailed:
+        """Return the candidate's failure in this batch. For a shown case the detail ends with the inputs of the batch
+        as CASE:CALLS:KEY; for a hidden case only `revealed` holds the evidence.
         """
         case, time = self.session.case, self.time
         if case.hidden:
-            return f"wrong in a hidden case: {case.kind}"
-        return f"case {case.name}: {detail} [inputs {case.name}:{time.calls}:{time.key}]"
+            kind = f"wrong in a hidden case: {case.kind}"
+            return CandidateFailed(status, kind, revealed=f"hidden case {case.name}: {evidence}")
+        return CandidateFailed(status, f"case {case.name}: {evidence} [inputs {case.name}:{time.calls}:{time.key}]")

@@ -90,6 +90,8 @@ class Measure:
     candidate: Source
     racing_above_s: float | None = None
     """Seconds per call. If the first batches are all slower, timing ends and they give the score; None = never."""
+    reveal_hidden: bool = False
+    """Whether the verdict names a hidden case and what went wrong in it. Only `kernelsmith judge --reveal` asks so."""
 
 
 @dataclass(frozen=True, slots=True)

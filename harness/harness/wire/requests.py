@@ -81,7 +81,7 @@ def parse(line: str | bytes) -> Request:
     if not isinstance(op, str) or op not in _OPERATIONS:
         raise RequestError(f"unknown op {hygiene.shown(op)}; known ops: {', '.join(_OPERATIONS)}")
     kind, readers = _OPERATIONS[op]
-    return kind(**_read(message, readers, optional=("incumbent", "opponent", "racing_above_s")))
+    return kind(**_read(message, readers, optional=("incumbent", "opponent", "racing_above_s", "reveal_hidden")))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -212,7 +212,7 @@ _BOTH: dict[str, Reader] = {"id": _text, "task": _path}
 _CANDIDATE: dict[str, Reader] = {**_BOTH, "candidate": _source}
 _OPERATIONS: dict[str, tuple[Callable[..., Request], dict[str, Reader]]] = {
     "open": (Open, _BOTH),
-    "measure": (Measure, {**_CANDIDATE, "racing_above_s": _number}),
+    "measure": (Measure, {**_CANDIDATE, "racing_above_s": _number, "reveal_hidden": _flag}),
     "contend": (
         Contend, {**_CANDIDATE, "measurement": _measurement, "batches": _batches, "opponent": _opponent},
     ),

@@ -1,0 +1,22 @@
+"""The command `check`: whether a judge would accept a task folder, without a device and without a candidate."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+from harness.checking import benchmark_check
+from harness.errors import TaskFault
+from harness.wire import text as hygiene
+
+
+def task_fault(folder: Path) -> str:
+    """Run the functions of a folder's benchmark.py; return what its author must fix, or an empty string.
+
+    What benchmark.py prints goes to stderr, because stdout carries the answer.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            benchmark_check.load(folder)
+        except TaskFault as fault:
+            return hygiene.text(str(fault))
+    return ""

@@ -1,0 +1,59 @@
+"""Find the line of a TOML text that sets a key; the standard library's parser reports no lines of valid keys."""
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+MOST_LINES = 200
+"""Longest text that is searched, in lines: the search parses every beginning of the text."""
+Location = tuple[str | int, ...]
+"""Keys of tables and indexes of lists from the top of the file down: `("cases", 0, "timed")`."""
+
+
+def line_of(text: str, location: Location) -> int | None:
+    """Return the number, from 1, of the line that sets a key, or that opens the nearest table around a missing key.
+
+    Returns None for the top of the file, for a text that is no TOML, and for one of more than 200 lines.
+    """
+    lines = text.split("\n")
+    statements = list(_statements(lines)) if len(lines) <= MOST_LINES else []
+    for length in range(len(location), 0, -1):
+        for first, last, table in statements:
+            if _holds(table, location[:length]):
+                return first + _offset(lines[first - 1 : last], location[:length])
+    return None
+
+
+def _statements(lines: Sequence[str]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield each statement's first and last line, from 1, with the table that the text up to its end holds."""
+    first = 1
+    for last in range(1, len(lines) + 1):
+        try:
+            table = tomllib.loads("\n".join(lines[:last]))
+        except (ValueError, RecursionError):  # the statement goes on in the next line
+            continue
+        yield first, last, table
+        first = last + 1
+
+
+def _holds(table: Any, location: Location) -> bool:
+    for part in location:
+        if isinstance(part, int):
+            if not isinstance(table, list) or part >= len(table):
+                return False
+        elif not isinstance(table, dict) or part not in table:
+            return False
+        table = table[part]
+    return True
+
+
+def _offset(statement: Sequence[str], location: Location) -> int:
+    """Return how many lines below the first line of a statement the list element of a location begins.
+
+    0 if the location has no list index, or if the statement is not a list with one element per line.
+    """
+    index = next((part for part in reversed(location) if isinstance(part, int)), None)
+    if index is None or not statement[0].rstrip().endswith("["):
+        return 0
+    elements = [number for number, line in enumerate(statement) if line.lstrip().startswith(("{", '"'))]
+    return elements[index] if index < len(elements) else 0
