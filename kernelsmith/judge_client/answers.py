@@ -52,7 +52,7 @@ class AnswerPipe:
         return line
 
     def close(self) -> None:
-        """Close the file descriptor of the reading end; a second call does nothing. `line` cannot be called afterwards."""
+        """Close the file descriptor of the reading end; a second call does nothing. `line` cannot be called after that."""
         if self._is_open:
             os.close(self._descriptor)
             self._is_open = False

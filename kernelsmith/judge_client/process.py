@@ -61,7 +61,7 @@ class JudgeProcess:
 
     @property
     def pid(self) -> int:
-        """Return the process id of the judge, also after its end; for measuring its memory and for tests that kill it."""
+        """Return the process id of the judge, also after its end; for measuring its memory, and for tests."""
         return self._process.pid
 
     @property
