@@ -52,7 +52,9 @@ class AnswerPipe:
         return line
 
     def close(self) -> None:
-        """Close the file descriptor of the reading end; a second call does nothing. `line` cannot be called after that."""
+        """Close the file descriptor of the reading end, after which `line` cannot be called. A second call does
+        nothing.
+        """
         if self._is_open:
             os.close(self._descriptor)
             self._is_open = False

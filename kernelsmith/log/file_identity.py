@@ -19,8 +19,8 @@ class FileIdentity:
 
     @classmethod
     def of(cls, path: Path) -> "FileIdentity":
-        """Return the identity of the file that `path` names now; a missing file has the identity None, and raises no
-        error. Raises OSError if the path cannot be looked up for another reason.
+        """Return the identity of the file that `path` names now. If there is no file, the identity records that, and no
+        error is raised. Raises OSError if the path cannot be looked up for another reason.
         """
         return cls(path, _device_and_inode(path))
 

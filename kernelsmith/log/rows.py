@@ -42,7 +42,7 @@ def blob(content: bytes) -> dict[str, Any]:
 
 
 def content_of(stored: bytes) -> bytes:
-    """Return the original bytes of a blob from `stored`, its compressed bytes. Raises zlib.error if they are damaged."""
+    """Return the original bytes of a blob from its compressed bytes `stored`. Raises zlib.error if they are damaged."""
     return zlib.decompress(stored)
 
 

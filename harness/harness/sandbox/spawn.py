@@ -117,7 +117,7 @@ def arrange_descriptors(streams: Sequence[int], keep_fds: Sequence[int]) -> None
 
 def die_with_parent() -> None:
     """Ask the Linux kernel to kill the calling process when its parent dies, and set its umask to 077 (new files are
-    private). Raises OSError if the kernel refuses.
+    private). Raises OSError if the Linux kernel refuses.
 
     A change of user or capabilities resets this setting, so that this step must follow them.
     """
