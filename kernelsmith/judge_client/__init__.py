@@ -1,1 +1,3 @@
-"""Talk to the harness: start the judge, hand it candidates, read its verdicts, and share the device with other runs."""
+"""Talk to the harness, the program that judges kernels: start it, hand it candidates, read its verdicts, and share the
+device with other runs.
+"""

@@ -1,4 +1,6 @@
-"""Read the judge's answers from a pipe, line by line, with limits on length and silence. It knows no JSON."""
+"""Read the answers of the judge (a process of the harness) from a pipe, line by line, with limits on length and
+silence. This module knows no JSON.
+"""
 
 import os
 import select
@@ -15,13 +17,14 @@ PIECE = 1 << 16
 
 
 class UnendedAnswer(HarnessError):
-    """The judge closed the pipe of its answers in the middle of an answer."""
+    """The judge closed the pipe of its answers in the middle of an answer, most likely because it died. The message
+    says how many bytes had arrived.
+    """
 
 
 class AnswerPipe:
-    """The reading end of the pipe on which a judge answers.
-
-    `descriptor` is the file descriptor, which the object owns. `silence_s` is the most seconds to wait for a line.
+    """The reading end of the pipe on which a judge (a process of the harness) sends its answers. `descriptor` is the
+    pipe's file descriptor, which this object closes. `silence_s` is the most seconds to wait for a line.
     """
 
     def __init__(self, descriptor: int, *, silence_s: float = SILENCE_S) -> None:
@@ -31,11 +34,9 @@ class AnswerPipe:
         self._is_open = True
 
     def line(self) -> bytes | None:
-        """Return the next line with its newline; None once the writer has closed the pipe.
-
-        Raises:
-            UnendedAnswer: if the writer closed the pipe within a line.
-            HarnessError: if the line is longer than MAX_LINE, or no whole line arrived within `silence_s`.
+        """Wait for the next line and return it as bytes with its newline; None once the writer has closed the pipe.
+        Raises UnendedAnswer if the writer closed the pipe within a line, HarnessError if the line is longer than 4 MiB,
+        or is not complete within `silence_s` seconds.
         """
         deadline, searched = time.monotonic() + self._silence_s, 0
         while (end := self._read.find(b"\n", searched)) < 0:
@@ -51,14 +52,15 @@ class AnswerPipe:
         return line
 
     def close(self) -> None:
-        """Close the reading end; a second call does nothing."""
+        """Close the file descriptor of the reading end, after which `line` cannot be called. A second call does
+        nothing.
+        """
         if self._is_open:
             os.close(self._descriptor)
             self._is_open = False
 
     def _fill(self, deadline: float) -> bool:
-        """Wait for more bytes and keep them; return False once the writer has closed the pipe.
-
+        """Wait until more bytes arrive and store them; return True, or False once the writer has closed the pipe.
         `deadline` is a value of time.monotonic(). Raises HarnessError if no byte has arrived by then.
         """
         left_s = max(deadline - time.monotonic(), 0.0)

@@ -21,14 +21,16 @@ CORES_EACH = 3
 
 
 def affordable() -> int:
-    """Return how many builders this process has cores for; less than 1 on a small machine."""
+    """Return how many builders (processes that build candidates ahead) this process has CPU cores for: at most 4, one
+    for every 3 cores beyond the first 3. Less than 1 means that there are too few cores.
+    """
     return min(MOST, len(os.sched_getaffinity(0)) // CORES_EACH - 1)
 
 
 class Builders:
-    """At most `count` harness processes that build candidates ahead.
-
-    `start` starts a process, once there is a candidate for it. `task` is the path of the task's folder.
+    """Up to `count` processes of the harness that build candidates before they are judged, into the cache from which
+    the judge takes builds. `start` is a function that starts a process, called when the first candidate needs it.
+    `task` is the path of the task's folder.
     """
 
     def __init__(self, count: int, *, start: Callable[[], JudgeProcess], task: str) -> None:
@@ -42,13 +44,17 @@ class Builders:
         self._waiting: list[Future[None]] = []
 
     def prepare(self, sources: Sequence[Mapping[str, str]]) -> None:
-        """Build these candidates next, each given as path and language; cancel earlier builds that have not begun."""
+        """Start to build these candidates in the background and return at once. Each element of `sources` is a dict
+        with `path` and `language`. Earlier builds that have not begun are cancelled. Build failures are not reported.
+        """
         for future in self._waiting:
             future.cancel()
         self._waiting = [self._pool.submit(self._build, source) for source in sources]
 
     def close(self) -> None:
-        """Kill all builders and wait until their threads have ended."""
+        """Kill all builder processes with SIGKILL, cancel builds that have not begun, and wait until the threads have
+        ended. `prepare` cannot be called afterwards.
+        """
         for process in self._started:
             process.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -56,10 +62,9 @@ class Builders:
             process.close()
 
     def _build(self, source: Mapping[str, str]) -> None:
-        """Build one candidate in the builder process of this thread.
-
-        Raises:
-            HarnessError: if the builder failed. Nothing reads the error: the judge meets the same fault and reports it.
+        """Build one candidate, a dict with `path` and `language`, in the builder process of the calling thread, and
+        wait for its end. A failed build raises nothing. Raises HarnessError if the builder process fails; nothing reads
+        the error, because the judge meets the same fault and reports it.
         """
         request_id = f"build-{next(self._numbers)}"
         self._process().ask(

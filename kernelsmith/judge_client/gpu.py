@@ -7,9 +7,8 @@ SUCCESS = 0
 
 
 def uuid(ordinal: int) -> str | None:
-    """Return the UUID of the GPU with this number, as 32 hexadecimal digits; None if there is no driver or no such GPU.
-
-    The number depends on CUDA_VISIBLE_DEVICES and the UUID does not. No CUDA context is created.
+    """Return the UUID of GPU number `ordinal` as 32 hexadecimal digits; None if there is no NVIDIA driver or no such
+    GPU. Never raises. The number depends on CUDA_VISIBLE_DEVICES and the UUID does not. No CUDA context is created.
     """
     try:
         driver = ctypes.CDLL("libcuda.so.1")
@@ -22,7 +21,9 @@ def uuid(ordinal: int) -> str | None:
 
 
 def missing() -> str | None:
-    """Return in words why `cuda` tasks cannot run on this machine, or None if the driver finds a GPU."""
+    """Return one line that says why `cuda` tasks cannot run on this machine (no NVIDIA driver, or no GPU), or None if
+    the driver finds a GPU. Never raises.
+    """
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -1,4 +1,5 @@
-"""Hand candidates to one judge process and return its verdicts: the implementation of core.seams.Harness.
+"""Hand candidates to one judge (a process of the harness, which measures them) and return its verdicts: the
+implementation of core.seams.Harness.
 
 The judge is started once and keeps its calibration. Each candidate is written to a file before it is judged, and a
 verdict is accepted only if the judge measured bytes with the candidate's digest.
@@ -44,12 +45,14 @@ T = TypeVar("T")
 
 
 class HarnessProcess:
-    """One judge process for one task; a context manager that ends the process.
+    """The harness as the agent sees it: one judge process that judges candidates for `task`. A context manager that
+    ends the process. `folder` receives candidates' files and the log file; `holder` (`run night`) is shown to other
+    processes that wait for the device; `on_progress` is called with stage and step from another thread.
 
-    `folder` receives the candidates' files and the harness's log file. `device` is `scripted:FILE`, or None for the
-    device of the task's kind. `isolation_at_most` lowers the sandbox level, to see what each level stops. `holder` says
-    what this process works on, `run night`; other processes show it while they wait for the device. `on_progress` is
-    called from another thread with each stage, and with WAITING while another process holds the device.
+    `device` is `scripted:FILE`, or None for the device of the task's kind. `calibration_s` is the seconds for measuring
+    the device's peak. `trust_candidates` permits a machine without a sandbox. `isolation_at_most` lowers the sandbox
+    level, to see what each level stops. `python` is the interpreter of the harness, None for the agent's own. While
+    another process holds the device, `on_progress` is called with the stage WAITING.
 
     From `open` to `close`, the opening thread does not use the core that candidates run on. The threads and programs
     that it starts in this time do not use the core either.
@@ -93,17 +96,16 @@ class HarnessProcess:
 
     @property
     def pid(self) -> int | None:
-        """Return the judge's process id, or None before the judge is started; for memory accounting and fault tests."""
+        """Return the process id of the judge, or None while no judge has been started; for measuring its memory and for
+        tests that kill it.
+        """
         return self._judge_process.pid if self._judge_process else None
 
     def open(self) -> Device:
-        """Start the judge, let it calibrate for the task, and return the device as the judge found it.
-
-        Raises:
-            HarnessError: if the judge did not start, or calibration failed.
-            MachineRefusal: if this machine cannot judge now.
-            TaskError: if a file of the task folder is wrong.
-            UsageError: if the machine offers no sandbox, and candidates are not trusted.
+        """Start the judge, let it measure the device's constants for the task, and return the Device with them. Waits
+        while another process holds the device. Raises HarnessError if the judge fails, MachineRefusal if this machine
+        cannot judge now, TaskError if the task folder is wrong, UsageError if there is no sandbox and candidates are
+        not trusted.
         """
         device = _expect(Device, result_of(self._pool.submit(self._ask, "open")))
         if device.worker_core is not None:
@@ -111,7 +113,10 @@ class HarnessProcess:
         return device
 
     def _keep_off(self, core: int) -> None:
-        """Forbid this thread to run on a core, and keep its earlier cores for close(). Linux holds cores per thread."""
+        """Forbid the calling thread to run on the CPU core number `core`, which candidates use, and store its earlier
+        cores so that `close` can restore them. Linux keeps cores for each thread. Raises OSError if the operating
+        system refuses.
+        """
         before = os.sched_getaffinity(0)
         self._moved = self._moved or (threading.get_native_id(), before)
         os.sched_setaffinity(0, before - {core} or before)
@@ -124,10 +129,9 @@ class HarnessProcess:
             self._moved = None
 
     def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
-        """Start to judge a candidate; return a future of the verdict.
-
-        A candidate that passes contends with `incumbent`, if one is given. The future raises the errors of
-        JudgeProcess.ask, and none for a fault of the candidate.
+        """Start to judge a candidate and return at once a future of its verdict. A candidate that passes is compared
+        with `incumbent`, the best kernel so far (None if there is none). A bad candidate gives a verdict, not an error;
+        the future raises HarnessError, MachineRefusal, JudgeDied or TaskError if judging fails.
         """
         return self._pool.submit(self._judge, candidate, incumbent)
 
@@ -140,7 +144,10 @@ class HarnessProcess:
         return self._pool.submit(self._judge, candidate, None, reveal_hidden=True)
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
-        """Start to build candidates that may be judged next; do nothing for a CPU task or without cores to spare."""
+        """Start to build candidates that may be judged next, in the background, and return at once. Do nothing for a
+        task that is not on a GPU, or with too few cores. Build failures are not reported. Raises HarnessError if a
+        candidate's file cannot be written.
+        """
         if self._device.partition(":")[0] != "cuda" or affordable() < 1:
             return
         if self._builders is None:
@@ -148,25 +155,18 @@ class HarnessProcess:
         self._builders.prepare([self._write(candidate) for candidate in candidates])
 
     def duel(self, a: Candidate, b: Candidate | None) -> Duel | Verdict:
-        """Compare two candidates by a duel; return the duel, or the verdict on the candidate that fails.
-
-        The speedup is the time of `b` divided by the time of `a`. None for `b` means the task's vendor line.
-
-        Raises:
-            HarnessError: if the harness failed, or the task has no vendor line.
+        """Run candidates `a` and `b` in turn and return the Duel, whose speedup is the time of `b` divided by that of
+        `a`; or the Verdict on one that fails its checks. None for `b` means the vendor library. Raises HarnessError if
+        the judge fails, MachineRefusal if there is no vendor line.
         """
         sides = {"candidate": self._write(a)} | ({"incumbent": self._write(b)} if b else {})
         answer = result_of(self._pool.submit(self._ask, "duel", **sides))
         return answer.verdict if isinstance(answer, wire.VerdictWithDigest) else _expect(Duel, answer)
 
     def reproduce(self, candidate: Candidate, inputs: str) -> tuple[bool, str]:
-        """Run a candidate on the inputs of a recorded batch; return whether all outputs were right, and a description.
-
-        `inputs` is CASE:CALLS:KEY, as a verdict's detail prints it. The batch is not scored.
-
-        Raises:
-            UsageError: if `inputs` does not have that form, or names no case of the task.
-            HarnessError: if the harness failed.
+        """Run a candidate on the inputs of a recorded batch, without a score; return a pair: whether all outputs were
+        right, and a description. `inputs` is CASE:CALLS:KEY, as a verdict's detail prints it. Raises UsageError if it
+        has another form or names no case of the task, HarnessError if judging fails.
         """
         case, calls, key = parse_inputs(inputs, self._task)
         body = {"candidate": self._write(candidate), "case": case, "calls": calls, "key": key}
@@ -178,7 +178,10 @@ class HarnessProcess:
         self._on_progress(WAITING, f"for {place}, held by {holder}")
 
     def close(self) -> None:
-        """End the judge and the builders, give up a wait for the device, and free the core for this thread again."""
+        """End the judge and all builders, give up a wait for the device, and let the thread that called `open` use its
+        former CPU cores again. Futures of candidates that are not judged yet are cancelled or raise HarnessError. A
+        second call does nothing.
+        """
         self._is_closing = True
         if self._builders:
             self._builders.close()
@@ -192,7 +195,10 @@ class HarnessProcess:
         self._give_core_back()
 
     def _judge(self, candidate: Candidate, incumbent: Opponent | None, *, reveal_hidden: bool = False) -> Verdict:
-        """Measure a candidate and, if it passes, let it contend, under one lease of the device; return the verdict."""
+        """Measure a candidate and, if it passes, compare it with `incumbent` (None: it is the first); return the merged
+        verdict. No other process can use the device meanwhile. Raises HarnessError, MachineRefusal, JudgeDied or
+        TaskError if judging fails.
+        """
         with leased(self._device, self._wait):
             measured = self._verdict("measure", candidate, **({"reveal_hidden": True} if reveal_hidden else {}))
             if measured.measurement is None:
@@ -218,9 +224,8 @@ class HarnessProcess:
         return {"role": "incumbent", "source": self._write(incumbent.candidate), **times}
 
     def _write(self, candidate: Candidate) -> dict[str, str]:
-        """Write a candidate to a file that is named by its digest; return path and language, as requests hold them.
-
-        Raises HarnessError if the file cannot be written.
+        """Write a candidate's source to a file that is named by its digest; return a dict with its `path` and
+        `language`, as requests hold them. Raises HarnessError if the file cannot be written.
         """
         path = self._folder / "candidates" / f"{candidate.digest[:16]}{candidate.language.suffix}"
         try:
@@ -231,7 +236,10 @@ class HarnessProcess:
         return {"path": str(path.resolve()), "language": candidate.language}
 
     def _ask(self, op: str, **body: Any) -> wire.Answer:
-        """Send one request under the device's lease and return the answer. Runs in the thread that sends requests."""
+        """Wait until this process holds the device, send the request `op` with the fields in `body`, and return the
+        judge's answer. Runs in the one thread that sends requests. Raises HarnessError (or a subclass), TaskError or
+        UsageError if there is no result.
+        """
         with leased(self._device, self._wait):
             return self._ask_leased(op, **body)
 
@@ -241,10 +249,9 @@ class HarnessProcess:
         return self._send(op, **body)
 
     def _replace_judge(self, op: str) -> None:
-        """Start a judge in place of one that has ended, and open the task unless the request `op` does that.
-
-        Raises:
-            HarnessError: if the judge ended while it opened the task. It is not JudgeDied, because no candidate ran.
+        """Start a new judge in place of one that has ended or was never started, and open the task there, unless the
+        request `op`, which follows, is `open`. Raises HarnessError if the judge ends meanwhile (not JudgeDied, because
+        no candidate ran), MachineRefusal or TaskError if it cannot open the task.
         """
         if self._judge_process:
             self._judge_process.close()
@@ -276,9 +283,8 @@ def _expect(kind: type[T], answer: object) -> T:
 
 
 def parse_inputs(inputs: str, task: Task) -> tuple[str, int, str]:
-    """Return case name, number of calls and key of a text CASE:CALLS:KEY.
-
-    Raises UsageError if the text does not have that form, or the task has no such case.
+    """Return a tuple of case name, number of calls and key from the text `inputs`, CASE:CALLS:KEY, which names a
+    recorded batch. Raises UsageError if the text does not have that form, or `task` has no such case.
     """
     cases = {case.name for case in task.cases}
     match inputs.split(":"):
@@ -292,13 +298,9 @@ def parse_inputs(inputs: str, task: Task) -> tuple[str, int, str]:
 
 
 def doctor(python: str = sys.executable) -> dict[str, Any]:
-    """Return the harness's report on this machine, as its program/doctor.py prints it in JSON.
-
-    The keys are `cpu`, `compiler`, `peaks`, `isolation`, `why_not_higher`, `problem` and others. `python` is the path
-    of the interpreter.
-
-    Raises:
-        HarnessError: if the harness does not start under this interpreter, or prints no report.
+    """Return the harness's report on this machine as a dict with the keys `cpu`, `compiler`, `peaks`, `isolation`,
+    `problem` and others. `python` is the path of the interpreter that runs the harness. Raises HarnessError if it does
+    not run the harness, takes over 120 s, or prints no report.
     """
     command = [python, "-I", str(paths.harness_folder()), "doctor", f"--cache={paths.cache_folder()}"]
     try:

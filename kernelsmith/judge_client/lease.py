@@ -1,9 +1,9 @@
-"""The device lease: one process at a time measures on a device of this machine; the other processes wait.
+"""Let one process at a time measure on a device of this machine, by a lease of the device; the other processes wait.
 
-The lease is a lock on a file in the temporary directory, which the kernel releases when its holder ends in any way. The
-file holds the process id of the holder and what the holder works on, for the message of those that wait. The lease does
-not cover containers with a /tmp of their own, users with another TMPDIR, and programs other than kernelsmith; on a GPU
-the judge refuses to measure while such a program computes.
+The lease is a lock on a file in the temporary directory, which the operating system's kernel releases when its holder
+ends in any way. The file holds the process id of the holder and what the holder works on, for the message of those that
+wait. The lease does not cover containers with a /tmp of their own, users with another TMPDIR, and programs other than
+kernelsmith; on a GPU the judge refuses to measure while such a program computes.
 """
 
 import fcntl
@@ -31,7 +31,9 @@ HOLDER_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class LeaseWait:
-    """How a process waits for a device, and what other processes can read about it while it holds the device."""
+    """How a process waits for a device that another process holds: the text that others see about this process
+    (`purpose`), a function to call when a wait begins, and a function that says whether to give up. `leased` uses it.
+    """
 
     purpose: str = ""
     """What this process works on, `run night`, shown to other processes while they wait for it; may be empty."""
@@ -43,12 +45,11 @@ class LeaseWait:
 
 @contextmanager
 def leased(device: str, wait: LeaseWait = LeaseWait()) -> Iterator[None]:
-    """Hold the lease of a device (`cpu`, `cuda:0`) within a block, after waiting until no other process holds it.
+    """Return a context manager that holds the lease of a device (`cpu`, `cuda:0`): it waits until no other process
+    measures there, and releases the lease at the end of the block. `wait` says how. Raises HarnessError if the lock
+    file cannot be opened or the wait was given up.
 
     A scripted device needs no lease.
-
-    Raises:
-        HarnessError: if the lock file cannot be opened, or the wait was given up.
     """
     if device.startswith(SCRIPTED_DEVICE):
         yield
@@ -67,7 +68,8 @@ def leased(device: str, wait: LeaseWait = LeaseWait()) -> Iterator[None]:
 
 
 def _locked(path: Path, wait: LeaseWait) -> int:
-    """Return the descriptor of a device's lock file once this process holds the lock.
+    """Wait for the lock of a device's lock file and return the file's descriptor, which the caller closes to release
+    the lock. Raises HarnessError if the wait is given up, OSError if the file cannot be opened.
 
     The file may have been removed while this process waited; other processes then wait for the lock of a new file, and
     this process does so too.
@@ -80,7 +82,10 @@ def _locked(path: Path, wait: LeaseWait) -> int:
 
 
 def _lock(descriptor: int, wait: LeaseWait) -> int:
-    """Return the descriptor once its lock is held. Raises HarnessError if the wait is given up."""
+    """Wait until this process holds the lock of the file open as `descriptor`, and return the descriptor. Call
+    `wait.on_wait` once if another process holds the lock. Raises HarnessError if the wait is given up, OSError if
+    locking fails; the descriptor is closed then.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -93,10 +98,11 @@ def _lock(descriptor: int, wait: LeaseWait) -> int:
 
 
 class _LockRequest:
-    """A wait for a file lock that can be given up, which the system call itself cannot.
+    """A wait for the lock of the file open as `descriptor`, which can be given up although the system call `flock`
+    cannot: a thread of its own blocks in the call.
 
-    A thread of its own blocks in the system call, which queues for the lock: a process that only tried now and then
-    would never get the lock from one that takes it again after a moment.
+    The thread queues for the lock: a process that only tried now and then would never get the lock from one that takes
+    it again after a moment.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -107,9 +113,8 @@ class _LockRequest:
         self._thread = threading.Thread(target=self._acquire, name="lease", daemon=True)
 
     def wait(self, is_given_up: Callable[[], bool]) -> None:
-        """Return once this process holds the lock. Raises HarnessError if `is_given_up` returns True before that.
-
-        The descriptor is closed if the lock is not held in the end.
+        """Return once this process holds the lock. Raises HarnessError if the function `is_given_up` returns True
+        before that, OSError if locking fails; the file descriptor is then closed as soon as the system call returns.
         """
         self._thread.start()
         while self._thread.is_alive():
@@ -130,14 +135,18 @@ class _LockRequest:
                 os.close(self._descriptor)
 
     def _abandon(self) -> bool:
-        """Leave the descriptor to the thread, which will close it; return False if the system call has returned."""
+        """Give up the wait and return True: the waiting thread will close the file descriptor. Return False if the
+        system call has returned already, so that the wait cannot be given up any more.
+        """
         with self._guard:
             self._is_abandoned = not self._has_returned
             return self._is_abandoned
 
 
 def _holder(descriptor: int) -> str:
-    """Return the holder of a lock file in words: `run night, pid 4711`, or `another process` if it is not known."""
+    """Return who holds the lock of the file open as `descriptor`, in words for a message: `run night, pid 4711`, or
+    `another process` if the file names no living process or cannot be read.
+    """
     try:
         text = os.pread(descriptor, HOLDER_BYTES, 0).decode(errors="replace")
     except OSError:
@@ -149,12 +158,15 @@ def _holder(descriptor: int) -> str:
 
 
 def _is_process(pid: str) -> bool:
-    """Return whether a process with this id exists: a killed holder leaves its text in the lock file."""
+    """Return whether a process with the id `pid`, a text of digits, exists now. A killed holder leaves its id in the
+    lock file.
+    """
     return Path("/proc", pid).exists()
 
 
 def _write_holder(path: Path, locked: int, text: str) -> None:
-    """Write `text`, the holder's process id and purpose, into the lock file that is open as `locked`.
+    """Write `text` (process id and purpose of the holder, or empty) into the lock file at `path`, which is open as the
+    descriptor `locked`. Return nothing and raise nothing: the text is only information, and a failure is ignored.
 
     Nothing is written to a file of another user, or to one with several names: any user can put a second name of
     another file into /tmp.
@@ -192,9 +204,8 @@ def _make(path: Path) -> None:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Return whether a path still names the file that was opened as `descriptor`.
-
-    Raises OSError, after closing the descriptor, if the file is not a regular file.
+    """Return whether the path still names the file that is open as `descriptor`; False if the file was removed or
+    replaced. Raises OSError, after closing the descriptor, if the open file is not a regular file.
     """
     opened = os.fstat(descriptor)
     if not stat.S_ISREG(opened.st_mode):
@@ -207,9 +218,8 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _lock_file(device: str) -> Path:
-    """Return the path of a device's lock file.
-
-    The UUID names a GPU's file: with another CUDA_VISIBLE_DEVICES the same GPU may have another number.
+    """Return the path of a device's lock file in the temporary directory. A GPU's file is named by its UUID, because
+    its number depends on CUDA_VISIBLE_DEVICES; another device's file by the device's name.
     """
     _, _, ordinal = device.partition(":")
     name = (ordinal and gpu.uuid(int(ordinal))) or device.replace(":", "")

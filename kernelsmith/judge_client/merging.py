@@ -1,4 +1,6 @@
-"""Merge the verdicts of two requests on one candidate: `measure`, and `contend` for the place of the incumbent."""
+"""Merge the verdicts of two requests on one candidate: `measure` (build, check and time it), and `contend` (compare it
+with the best kernel of the run).
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,10 +10,9 @@ from kernelsmith.core.verdict import Verdict
 
 
 def contended(measured: Verdict, contention: Verdict) -> Verdict:
-    """Return the whole verdict on a candidate that was measured and has contended.
-
-    Facts and batches come from the measurement; durations, notes and disturbances are those of both requests;
-    everything else comes from the contention.
+    """Return one verdict from the two on a candidate: `measured` of the request `measure`, `contention` of the request
+    `contend`. Facts and batches come from `measured`, status, score and promotion from `contention`; seconds are added,
+    notes and disturbances joined. Nothing is changed in place.
     """
     return replace(
         contention,

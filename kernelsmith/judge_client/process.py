@@ -1,4 +1,6 @@
-"""Start a judge process, send it one request at a time, and read its answers from a pipe that no candidate can open."""
+"""Start a judge (a process of the harness, which measures candidates), send it one request at a time, and read its
+answers from a pipe that no candidate can open.
+"""
 
 import contextlib
 import os
@@ -34,11 +36,11 @@ ERRORS: dict[wire.Fault, type[KernelsmithError]] = {
 
 
 class JudgeProcess:
-    """One judge process. The kernel kills it when the thread that started it ends, or this process.
+    """One running judge: a process of the harness, which measures candidates. `python` is the interpreter's path,
+    `options` are the harness's command-line options, `log` is the file for its output. After `silence_s` seconds
+    without an answer it is given up. Creating it raises HarnessError if the interpreter cannot be run.
 
-    `python` is the path of the interpreter, `options` are command-line options of the harness, and `log` is the file
-    that receives the harness's stdout and stderr. A judge that sends nothing for `silence_s` seconds is given up.
-    Raises HarnessError if the interpreter cannot be run.
+    The operating system's kernel kills the judge when the thread that started it ends, or this process.
     """
 
     def __init__(self, *, python: str, options: list[str], log: Path, silence_s: float = SILENCE_S) -> None:
@@ -59,26 +61,23 @@ class JudgeProcess:
 
     @property
     def pid(self) -> int:
-        """Return the judge's process id, for memory accounting and fault tests."""
+        """Return the process id of the judge, also after its end; for measuring its memory, and for tests."""
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Return whether the judge's process runs."""
+        """Return True if the judge's process is still running. False means that `ask` would raise an error."""
         return self._process.poll() is None
 
     def ask(self, request_id: str, op: str, *, on_progress: OnProgress, **body: Any) -> wire.Answer:
-        """Send a request and return the final answer to it; pass each progress answer to `on_progress`.
+        """Send the request `op` (such as `measure`) with the fields in `body`, wait, and return the final answer; call
+        `on_progress` with stage and step meanwhile. Raises JudgeDied if the judge ends during the request,
+        MachineRefusal, TaskError or UsageError if machine, task or missing sandbox is at fault, else HarnessError (also
+        on silence).
 
-        `op` is the kind of request (`open`, `measure`, ...) and `body` holds its other fields. A judge that breaks the
-        protocol is killed, because its later answers could not be matched with requests.
-
-        Raises:
-            HarnessError: if the judge did not start, failed, fell silent, or broke the protocol.
-            MachineRefusal: if this machine cannot judge now.
-            JudgeDied: if the judge had answered before, and ended during this request.
-            TaskError: if a file of the task folder is wrong.
-            UsageError: if the machine offers no sandbox, and candidates are not trusted.
+        A judge that breaks the protocol is killed, because its later answers could not be matched with requests.
+        JudgeDied is raised only if the judge had answered before; otherwise no candidate ran, and the error is
+        HarnessError.
         """
         self._send(wire.request(request_id, op, **body))
         try:
@@ -113,13 +112,17 @@ class JudgeProcess:
         return line
 
     def kill(self) -> None:
-        """Kill the judge's process, if it runs, and wait for its end. A thread in `ask` then gets a HarnessError."""
+        """Kill the judge's process with SIGKILL, if it runs, and wait for its end. Another thread that waits in `ask`
+        then gets a HarnessError. A second call does nothing.
+        """
         self._is_killed = True
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """Kill the judge's process and close its pipes. No thread may be in `ask`."""
+        """Kill the judge's process, wait for its end, and close the pipes to it. The object cannot be used afterwards.
+        No thread may be waiting in `ask`.
+        """
         self.kill()
         self._answers.close()
         # Closing flushes bytes of a request that the dead judge did not read.
@@ -136,10 +139,11 @@ class JudgeProcess:
             raise self._error_at_end() from error
 
     def _error_at_end(self, last_answer: str = "") -> KernelsmithError:
-        """Return the error to raise after the judge's process has ended or closed its answers.
+        """Return, not raise, the error for a judge that ended or closed its answers during a request: UsageError if it
+        found no sandbox, JudgeDied if it had answered before and was not killed by us, else HarnessError. `last_answer`
+        describes an answer that was cut off, or is empty.
 
-        `last_answer` describes an answer that was cut off. The error is JudgeDied only for a judge that had answered
-        before, because no candidate ran in any other.
+        The error is JudgeDied only for a judge that had answered before, because no candidate ran in any other.
         """
         try:
             status = self._process.wait(LAST_BREATH_S)

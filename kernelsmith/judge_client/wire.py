@@ -1,4 +1,4 @@
-"""Read the harness's answers strictly, and write requests: the agent's half of the wire.
+"""Write the agent's requests to the judge (a process of the harness), and read its answers strictly.
 
 Unknown keys, missing keys, NaN, numbers out of bounds and another protocol version are refused, because an answer
 decides a verdict. The fields of a verdict and their bounds are those of the dataclasses in core.
@@ -23,7 +23,9 @@ VERSION = contract.protocol_version()
 
 
 class Fault(StrEnum):
-    """What caused an error answer: the harness, the machine, or a file of the task."""
+    """The cause that an `error` answer of the judge names: the harness itself, the machine, or a file of the task
+    folder. It decides which exception the agent raises.
+    """
 
     HARNESS = "harness"
     """The harness itself failed."""
@@ -34,7 +36,9 @@ class Fault(StrEnum):
 
 
 class _Answer(BaseModel):
-    """The fields of every answer. pydantic applies the strictness to the dataclasses of core inside an answer, too."""
+    """The base of all answers of the judge: protocol version `v`, and `id` of the request that is answered. Unknown
+    keys and wrong types are refused, also inside the dataclasses of core that an answer holds.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     v: Annotated[int, Interval(ge=VERSION, le=VERSION)]
@@ -42,7 +46,9 @@ class _Answer(BaseModel):
 
 
 class ProgressAnswer(_Answer):
-    """The answer that a stage has begun, or a step of a long stage."""
+    """An answer of the judge that is not final: a stage of its work (`build`) begins, or a step of a long stage (`case
+    wide, 3 of 5`).
+    """
 
     kind: Literal["progress"]
     stage: Name
@@ -67,7 +73,9 @@ class _DuelAnswer(_Answer):
 
 
 class ReproducedAnswer(_Answer):
-    """The answer to `reproduce`: whether the outputs of one recorded batch were right, and a description."""
+    """The final answer to a `reproduce` request, which repeats one recorded batch: whether its outputs were right
+    (`is_correct`), and a description in words (`detail`).
+    """
 
     kind: Literal["reproduced"]
     is_correct: bool
@@ -75,13 +83,17 @@ class ReproducedAnswer(_Answer):
 
 
 class BuiltAnswer(_Answer):
-    """The answer that a build ahead has ended, with or without success."""
+    """The final answer to a `build` request, which builds a candidate before it is judged: the build has ended, with or
+    without success.
+    """
 
     kind: Literal["built"]
 
 
 class ErrorAnswer(_Answer):
-    """The answer that a request has no result, with the reason and its cause."""
+    """The final answer to a request that has no result: the reason in words (`message`) and the cause (`fault`). It
+    says nothing about the candidate.
+    """
 
     kind: Literal["error"]
     message: Text
@@ -99,7 +111,9 @@ OPTIONAL = {"step"}
 
 @dataclass(frozen=True, slots=True)
 class VerdictWithDigest:
-    """A verdict, and the SHA-256 digest of the source bytes that the harness built."""
+    """A verdict on a candidate, and the SHA-256 digest (hex) of the source bytes that the harness judged. The agent
+    compares it with the digest of the candidate that it sent.
+    """
 
     verdict: Verdict
     source_digest: str
@@ -109,10 +123,9 @@ Answer = ProgressAnswer | Device | VerdictWithDigest | Duel | ReproducedAnswer |
 
 
 def read(line: str | bytes) -> tuple[str, Answer]:
-    """Return the id of the request that a line answers, and the answer, with devices, verdicts and duels as in core.
-
-    Raises:
-        HarnessError: if the line is not a valid answer of this protocol version.
+    """Return a pair: the id of the request that the line `line` answers, and the answer, with a device, verdict or duel
+    converted to the types of core. Raises HarnessError if the line is not JSON, has a missing, unknown or wrong key, or
+    another protocol version.
     """
     try:
         answer = _ANSWER.validate_json(line)
@@ -131,15 +144,17 @@ def read(line: str | bytes) -> tuple[str, Answer]:
 
 
 def request(request_id: str, op: str, **body: Any) -> str:
-    """Return one request as a line of JSON: `op` is the kind of request, and `body` holds its other fields."""
+    """Return a request as one line of JSON with a newline. `request_id` is repeated in every answer, `op` is the kind
+    of request (such as `measure`), `body` holds its other fields. Raises ValueError if a number is NaN or infinite.
+    """
     return json.dumps({"v": VERSION, "id": request_id, "op": op, **body}, allow_nan=False) + "\n"
 
 
 def _require_every_key(whole: Any, given: Any, place: str = "") -> None:
-    """Raise ValueError if the JSON value `given` lacks a key of `whole`, the same answer with all fields filled in.
+    """Raise ValueError if the JSON value `given` lacks a key of `whole`, the same answer with all optional fields
+    filled in; return nothing otherwise. `place` is the path of both values within the answer, for the message.
 
-    pydantic would use the defaults of core's dataclasses, which are not meant for the wire. `place` is the path of both
-    values within the answer, for the message.
+    pydantic would use the defaults of core's dataclasses, which are not meant for the wire.
     """
     if isinstance(whole, dict):
         for key, value in whole.items():

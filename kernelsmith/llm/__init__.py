@@ -1,1 +1,3 @@
-"""Ask a model, at an OpenAI-compatible endpoint or from a script: calls, retries, failures and costs."""
+"""Ask a language model, at an OpenAI-compatible endpoint or from a script of replies: calls, retries, failures and
+costs.
+"""

@@ -9,13 +9,10 @@ from kernelsmith.llm.spec import ScriptedSpec, parse_model
 
 
 def open_model(config: RunConfig, environ: Mapping[str, str], *, answered: int = 0) -> Model:
-    """Return the model that the config names: a script for `scripted:PATH`, else a client of an endpoint.
-
-    `environ` holds the environment variables with the key and the base URL. `answered` is the number of replies that
-    the run has received before; a script continues after them.
-
-    Raises:
-        ConfigError: if no model is named, the base URL is not a URL, or the script's path holds no reply.
+    """Return the model that the config names: a script for `scripted:PATH`, else a client of an endpoint, which is not
+    called yet. `environ` holds the environment variables with key and base URL. `answered` is the number of replies
+    that the run received before; a script skips them. Raises ConfigError if the model, base URL, key or script is
+    invalid.
     """
     spec = parse_model(config.model or "")
     if isinstance(spec, ScriptedSpec):

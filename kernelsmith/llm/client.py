@@ -30,7 +30,10 @@ EXTENSIONS: dict[str, dict[str, object]] = {
 
 
 class Client:
-    """A model at an OpenAI-compatible endpoint. `clock` returns seconds from an arbitrary start."""
+    """A model at an OpenAI-compatible endpoint; implements Model. `endpoint` holds URL, model name, key, price and time
+    limits. `clock` is a function that returns seconds from an arbitrary start, for deadlines and latencies. Creating a
+    client makes no call.
+    """
 
     def __init__(self, endpoint: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
         self._endpoint = endpoint
@@ -38,10 +41,9 @@ class Client:
         self._openai = _connect(endpoint, clock)
 
     def complete(self, messages: Sequence[Message]) -> Reply:
-        """Send messages to the endpoint in one call and return the model's reply.
-
-        Raises:
-            CallFailed: if the call failed. The message says why, and `retryable` says whether a new call may succeed.
+        """Send `messages`, oldest first, to the endpoint in one call and return the model's reply. A failed call is not
+        repeated. Raises CallFailed if the endpoint cannot be reached, answers with an error or too slowly, or breaks
+        off; its message says why, its `retryable` whether a new call may succeed.
         """
         started = self._clock()
         pieces = ReplyParts()
@@ -63,10 +65,9 @@ class Client:
         )
 
     def _receive(self, sent: list[dict[str, str]], pieces: ReplyParts) -> None:
-        """Send messages as the request, and add each piece of the reply to `pieces` until the reply is complete.
-
-        Raises:
-            CallFailed: if the reply holds no choice, or the stream ended early.
+        """Send one request with the messages `sent` (dicts of role and content), and add the pieces of the reply to
+        `pieces` until the reply is complete. Return nothing. Raises CallFailed if the reply holds no answer or ends
+        early, and the errors in faults.EXPECTED if the endpoint fails.
         """
         events = self._openai.post(
             "/chat/completions",
@@ -91,9 +92,9 @@ class Client:
     def _failed(
         self, failure: CallFailed, *, sent: list[dict[str, str]], pieces: ReplyParts, started: float
     ) -> CallFailed:
-        """Return a copy of the failure with the usage and the latency of the call.
-
-        The usage is zero if nothing of a reply arrived. A cost that is not known counts as 0 USD.
+        """Return a copy of the error `failure` with the tokens, cost and seconds of the failed call added. `pieces` is
+        what arrived of the reply, `started` the clock's value at the start. Without a piece, tokens and cost are zero;
+        an unknown cost counts as 0 USD.
         """
         usage = self._usage(sent, pieces) if pieces.arrived_bytes else Usage()
         return CallFailed(
@@ -106,10 +107,9 @@ class Client:
 
 
 def reachable(base_url: str, key: str, *, timeout_s: float = 5.0) -> str:
-    """Return one line that says that an endpoint answers and which models it lists.
-
-    Raises:
-        CallFailed: if nothing answers, the key is refused, or the answer is not that of an OpenAI-compatible endpoint.
+    """Ask the endpoint at `base_url` for its list of models and return one line for the user, such as `reachable; 2
+    models: a, b`. Raises CallFailed if nothing answers within `timeout_s` seconds, the key is refused, or the answer is
+    not that of an OpenAI-compatible endpoint.
     """
     endpoint = Endpoint(base_url, model="", key=key, connect_s=timeout_s, stall_s=timeout_s, deadline_s=timeout_s)
     try:
@@ -134,7 +134,9 @@ def _listed(body: object, endpoint: Endpoint) -> str:
 
 
 def _connect(endpoint: Endpoint, clock: Callable[[], float]) -> openai.OpenAI:
-    """Return a client of the openai library without retries: every call that may be billed must be in the log."""
+    """Return an OpenAI library client for the endpoint, with its time limits and without retries, because every call
+    that may cost money must be in the log. `clock` returns seconds. No connection is opened yet.
+    """
     return openai.OpenAI(
         base_url=endpoint.base_url,
         api_key=endpoint.key,
@@ -149,7 +151,8 @@ def _connect(endpoint: Endpoint, clock: Callable[[], float]) -> openai.OpenAI:
 
 
 def _deadline(seconds: float, clock: Callable[[], float]) -> dict[str, list[Callable[..., None]]]:
-    """Return request and response hooks for httpx2 that end each response after these seconds of the clock.
+    """Return hooks for the HTTP library httpx2, by event (`request`, `response`), that limit each response to `seconds`
+    after its request, measured by `clock`. Reading a response after that raises httpx2.ReadTimeout.
 
     The library's own timeout starts again at every read. The deadline is checked whenever bytes arrive, because a
     server can keep a connection open with comments, which are bytes but not events.
@@ -166,7 +169,9 @@ def _deadline(seconds: float, clock: Callable[[], float]) -> dict[str, list[Call
 
 
 class _StreamUntilDeadline(httpx2.SyncByteStream):
-    """The bytes of a response. Reading raises httpx2.ReadTimeout once the clock has passed `until`."""
+    """The bytes of an HTTP response, in place of the library's own stream. Iterating yields the parts as they arrive,
+    and raises httpx2.ReadTimeout at the first part that arrives when `clock` has passed `until`.
+    """
 
     def __init__(self, stream: httpx2.SyncByteStream, until: float, clock: Callable[[], float]) -> None:
         self._stream, self._until, self._clock = stream, until, clock
@@ -178,7 +183,7 @@ class _StreamUntilDeadline(httpx2.SyncByteStream):
             yield part
 
     def close(self) -> None:
-        """Close the response's connection."""
+        """Close the response's connection; the HTTP library calls this when it is done with the response."""
         self._stream.close()
 
 
@@ -199,10 +204,9 @@ def _request(endpoint: Endpoint, sent: list[dict[str, str]]) -> dict[str, object
 
 
 def _reply_events(events: openai.Stream[object], endpoint: Endpoint) -> Iterator[object]:
-    """Yield each event of a streamed reply, or the whole reply of an endpoint that does not stream, as JSON values.
-
-    Raises:
-        CallFailed: if the endpoint sent an error or an HTML page with status 200.
+    """Yield the events of a streamed reply as JSON values as they arrive, or one JSON value, the whole reply, if the
+    endpoint does not stream. Raises CallFailed if the endpoint sent an error or an HTML page with status 200,
+    ValueError if the reply is not JSON.
     """
     response = events.response
     kind = response.headers.get("content-type", "")

@@ -14,7 +14,9 @@ KEY_VARIABLES = ("KERNELSMITH_API_KEY", "OPENAI_API_KEY")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An OpenAI-compatible endpoint: URL, model, key, price, and the time limits of a call."""
+    """Everything that a call to an OpenAI-compatible endpoint needs: base URL, model name, key, temperature, price of
+    tokens, and time limits in seconds. `endpoint_for` makes it from a config.
+    """
 
     base_url: str
     model: str
@@ -33,10 +35,9 @@ class Endpoint:
 
 
 def endpoint_for(config: RunConfig, environ: Mapping[str, str]) -> Endpoint:
-    """Return the endpoint that a config and the environment variables name.
-
-    Raises:
-        ConfigError: if no model is named, the base URL is not a URL, or the key cannot be sent in a header.
+    """Return the endpoint for the model, base URL, temperature and price in `config`. `environ` holds the environment
+    variables with the key and the default URL. Raises ConfigError if no model is named, the URL is not an http(s) URL,
+    or the key holds characters that no key has.
     """
     if not config.model:
         raise ConfigError("model: none is named; give --model NAME, or --proposer tuner to search without a model")
@@ -50,10 +51,9 @@ def endpoint_for(config: RunConfig, environ: Mapping[str, str]) -> Endpoint:
 
 
 def base_url(option: str | None, environ: Mapping[str, str]) -> str:
-    """Return the URL in `option`, else in the variable OPENAI_BASE_URL, else the URL of OpenAI.
-
-    Raises:
-        ConfigError: if the URL does not begin with http:// or https://.
+    """Return the base URL of the endpoint: `option` (the value of --base-url) if given, else the variable
+    OPENAI_BASE_URL in `environ`, else the URL of OpenAI. Raises ConfigError if it does not begin with http:// or
+    https://.
     """
     url = option or environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
     if not url.startswith(("http://", "https://")):
@@ -62,10 +62,9 @@ def base_url(option: str | None, environ: Mapping[str, str]) -> str:
 
 
 def api_key(environ: Mapping[str, str]) -> str:
-    """Return the key in KERNELSMITH_API_KEY, else in OPENAI_API_KEY, else `EMPTY`, which local servers accept.
-
-    Raises:
-        ConfigError: if the key holds characters that an HTTP header cannot carry.
+    """Return the key from the environment variables `environ`: KERNELSMITH_API_KEY, else OPENAI_API_KEY, else the text
+    `EMPTY`, which local servers accept. Raises ConfigError if the key holds characters that an HTTP header cannot
+    carry.
     """
     for name in KEY_VARIABLES:
         if key := environ.get(name, "").strip():

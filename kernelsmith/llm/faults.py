@@ -1,4 +1,4 @@
-"""Turn the errors of a call into CallFailed: one line with the endpoint, its message and the remedy.
+"""Turn the errors of a call to a model into CallFailed errors: one line with the endpoint, its message and the remedy.
 
 A CallFailed also says whether a new call may succeed.
 """
@@ -32,7 +32,10 @@ REMEDIES = {
 
 
 def failure(error: Exception, endpoint: Endpoint) -> CallFailed:
-    """Return the CallFailed for one of the EXPECTED errors of a call to the endpoint."""
+    """Return, not raise, the CallFailed that describes `error`, one of the EXPECTED errors of a call to `endpoint`:
+    time-out, HTTP status, lost connection, or malformed data. It says in one line what failed, and whether a new call
+    may succeed.
+    """
     match error:
         case openai.APITimeoutError() | httpx2.TimeoutException():
             return _retryable_failure(
@@ -54,9 +57,9 @@ def failure(error: Exception, endpoint: Endpoint) -> CallFailed:
 
 
 def reported_error(body: dict[str, object], endpoint: Endpoint) -> CallFailed:
-    """Return the CallFailed for an error object that came with HTTP status 200 or within a stream.
-
-    Some endpoints put an HTTP status into the object's `code`; the remedy follows from it.
+    """Return, not raise, the CallFailed for an error object `body` that the endpoint sent in place of a reply, with
+    HTTP status 200 or within a stream. If its `code` is a known HTTP status, or the account has no credit, a new call
+    is useless; else it may succeed.
     """
     code = body.get("code")
     message = str(body.get("message") or body)
@@ -69,13 +72,17 @@ def reported_error(body: dict[str, object], endpoint: Endpoint) -> CallFailed:
 
 
 def not_a_reply(response: httpx2.Response, endpoint: Endpoint) -> CallFailed:
-    """Return the CallFailed for a page in place of JSON, with status 200: no API answers at this URL."""
+    """Return, not raise, the CallFailed for a response that holds a page, such as HTML, in place of JSON: no model
+    answers at this URL, so that a new call is useless. The message tells the user to check --base-url.
+    """
     kind = response.headers.get("content-type", "no content type").split(";")[0]
     return _final_failure(endpoint, f"answered {kind} in place of JSON", REMEDIES[405])
 
 
 def incomplete(fault: str, endpoint: Endpoint) -> CallFailed:
-    """Return the CallFailed for a reply that ended too early or holds no answer; `fault` says in words which."""
+    """Return, not raise, the CallFailed for a reply that ended too early or holds no answer; a new call may succeed.
+    `fault` describes the failure in words, for the message.
+    """
     return _retryable_failure(endpoint, fault)
 
 
@@ -101,7 +108,9 @@ def _out_of_credit(body: object) -> bool:
 
 
 def _retry_after_s(headers: httpx2.Headers) -> float | None:
-    """Return the seconds in `Retry-After-Ms` or `Retry-After` (seconds or a date); None if neither can be read."""
+    """Return the seconds that an endpoint asks the program to wait, from the HTTP headers `Retry-After-Ms` or
+    `Retry-After` (seconds or a date; 0 for a past date). None if neither is there or can be read.
+    """
     if re.fullmatch(r"\d+(\.\d+)?", milliseconds := headers.get("retry-after-ms", "")):
         return float(milliseconds) / 1000
     if re.fullmatch(r"\d+(\.\d+)?", value := headers.get("retry-after", "").strip()):
@@ -115,7 +124,9 @@ def _retry_after_s(headers: httpx2.Headers) -> float | None:
 
 
 def _innermost_message(error: BaseException) -> str:
-    """Return the message of an error's innermost cause, which is the most specific: `Connection refused`."""
+    """Return the message of the first cause in the chain of errors that led to `error`, because it is the most specific
+    (`Connection refused`). If that message is empty, return the name of the cause's class.
+    """
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return str(error) or type(error).__name__
@@ -130,9 +141,8 @@ def _final_failure(endpoint: Endpoint, message: str, remedy: str) -> CallFailed:
 
 
 def _line_of(endpoint: Endpoint, message: str) -> str:
-    """Return one line with the endpoint's URL and a message of at most 300 characters, with the key masked.
-
-    Some endpoints repeat the key in their errors.
+    """Return one printable line: the endpoint's URL, then `message`, cut to 300 characters, with the endpoint's key
+    replaced by `***`, because some endpoints repeat the key in their errors.
     """
     text = message.replace(endpoint.key, "***") if endpoint.key != "EMPTY" else message
     printable = "".join(c if c.isprintable() else " " for c in text)

@@ -1,4 +1,4 @@
-"""The protocol of a model: messages in, one reply out. It knows neither HTTP nor prompts."""
+"""Define the protocol of a language model: messages in, one reply out. It knows neither HTTP nor prompts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from kernelsmith.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation: the role of its author and its text."""
+    """One message that is sent to a model: the role of its author (`system`, `user` or `assistant`) and its text."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
 class FinishReason(StrEnum):
-    """Why an endpoint ended a reply: the reasons that this program treats differently, and OTHER.
-
-    `FinishReason(text)` accepts any text and returns OTHER for an unknown one.
+    """Why an endpoint ended a reply: complete (`stop`), cut off at the token limit (`length`), withheld, failed, or
+    connection lost. `FinishReason(text)` reads the endpoint's word; it returns OTHER for an unknown word and never
+    raises.
     """
 
     STOP = "stop"
@@ -43,7 +43,9 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered to one call."""
+    """A model's answer to one call: its text, its separate thinking, the tokens and cost, why it ended, and the seconds
+    it took. Model.complete returns it.
+    """
 
     content: str
     """The text of the answer."""
@@ -60,20 +62,22 @@ class Reply:
 
 
 class Model(Protocol):
-    """Anything that answers messages: an endpoint's client, or a script."""
+    """A language model that answers messages: a client of an endpoint (Client), or a script of fixed replies
+    (ScriptedModel).
+    """
 
     def complete(self, messages: Sequence[Message]) -> Reply:
-        """Return the reply to one call, which is not repeated if it fails.
-
-        Raises:
-            CallFailed: if the call failed.
-            Exhausted: if the model is a script that has no reply left.
+        """Send `messages`, oldest first, to the model in one call and return its reply. A failed call is not repeated.
+        Raises CallFailed, which says whether a new call may succeed, if the call failed; Exhausted if the model is a
+        script that has no reply left.
         """
         ...
 
 
 class CallFailed(ModelError):
-    """The failure of one call to a model, with its usage and latency, and whether a new call may succeed."""
+    """One call to a model failed. `retryable` says whether a new call may succeed, `retry_after_s` for how many seconds
+    the endpoint asks to wait, `usage` and `latency_s` what the failed call cost. The message is one line for the user.
+    """
 
     def __init__(
         self,

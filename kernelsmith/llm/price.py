@@ -1,4 +1,4 @@
-"""Find out how many tokens a call used and what it cost.
+"""Find out how many tokens a call to a model used and what it cost.
 
 The cost is what the endpoint reports, else tokens times the configured price, else unknown.
 """
@@ -18,7 +18,10 @@ REPORTS_COST = ("openrouter.ai",)
 
 
 def cost_known(config: RunConfig) -> bool:
-    """Return whether the cost of every call of a run will be known, as a budget in USD requires."""
+    """Return True if the cost of every call of a run with this config will be known, which a budget in USD requires:
+    prices are configured, the model is a script, or the endpoint reports costs. Raises ConfigError if the model's name
+    is `scripted:` without a path.
+    """
     if config.price_per_mtok is not None or isinstance(parse_model(config.model or ""), ScriptedSpec):
         return True
     host = urlsplit(config.base_url or "").hostname or ""
@@ -26,16 +29,18 @@ def cost_known(config: RunConfig) -> bool:
 
 
 def estimate(prompt_bytes: int, reply_bytes: int, *, price: Price | None) -> Usage:
-    """Return a usage estimated from the lengths of prompt and reply, for an endpoint that does not count tokens."""
+    """Return the Usage (tokens and cost) of a call, estimated from the lengths of prompt and reply at 3 bytes per
+    token, for an endpoint that does not count tokens. `price` is USD per million prompt and completion tokens; None
+    leaves the cost unknown.
+    """
     prompt, completion = (math.ceil(size / BYTES_PER_TOKEN) for size in (prompt_bytes, reply_bytes))
     return Usage(prompt, completion, cost_usd=_priced(prompt, completion, price=price))
 
 
 def read_usage(counted: object, *, price: Price | None) -> Usage | None:
-    """Return the Usage in an endpoint's usage object, or None if the object counts no tokens.
-
-    Only some endpoints report more than the two sums of tokens: details, and OpenRouter's `cost` in USD. `price` gives
-    the cost if the endpoint reports none.
+    """Return the tokens and cost in `counted`, the usage object of an endpoint's reply, or None if it counts no tokens.
+    A cost that the endpoint reports comes first; else `price` (USD per million prompt and completion tokens) gives it;
+    None leaves the cost unknown.
     """
     prompt, completion = _count(counted, "prompt_tokens"), _count(counted, "completion_tokens")
     if prompt + completion == 0:

@@ -14,9 +14,8 @@ from kernelsmith.core import caps
 
 
 def without_halves(text: str) -> str:
-    """Return a text with lone surrogates replaced by U+FFFD.
-
-    A lone surrogate is half of a UTF-16 pair. JSON can spell one, but no UTF-8 file, log or request can hold it.
+    """Return a text with each lone surrogate (half of a UTF-16 pair) replaced by U+FFFD, the replacement character.
+    JSON can hold a lone surrogate, but no UTF-8 file, log or request can.
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -34,7 +33,9 @@ class _Detail(BaseModel):
 
 
 class _Text(BaseModel):
-    """A stream's `delta` or a completion's `message`. Endpoints use different fields for the thinking."""
+    """The text of one piece of a reply: a stream's `delta` or a completion's `message`, as the endpoint sent it.
+    `thinking` reads the model's thinking from whichever field the endpoint uses for it.
+    """
 
     content: CleanText | None = None
     reasoning_content: CleanText | None = None
@@ -74,7 +75,9 @@ class _Body(BaseModel):
 
 @dataclass(slots=True)
 class ReplyParts:
-    """The parts of a reply that have arrived so far."""
+    """The parts of a reply that have arrived so far: pieces of answer and thinking, finish reason, model name, and
+    token counts. A call makes one empty object and adds each event of the stream.
+    """
 
     content: list[str] = field(default_factory=list)
     """Pieces of the answer, in order of arrival."""
@@ -88,10 +91,8 @@ class ReplyParts:
     """The endpoint's latest usage object; None until one has arrived."""
 
     def add(self, body: object) -> None:
-        """Add one event of a stream, or a whole completion, given as a JSON value.
-
-        Raises:
-            pydantic.ValidationError: if `body` is neither.
+        """Add one event of a stream, or a whole completion, given as the decoded JSON value `body`. Only the first
+        choice is read. Raises pydantic.ValidationError, and adds nothing, if `body` has another format.
         """
         read = _Body.model_validate(body)
         self.model = caps.cut(read.model or self.model, caps.NAME)
@@ -104,15 +105,13 @@ class ReplyParts:
 
     @property
     def arrived_bytes(self) -> int:
-        """Return how many bytes of answer and thinking have arrived, in UTF-8."""
+        """Return the number of UTF-8 bytes of answer and thinking that have arrived so far; 0 if nothing has."""
         return len((joined(self.content) + joined(self.reasoning)).encode())
 
 
 def joined(pieces: Sequence[str]) -> str:
-    """Return the whole text of a stream's pieces, whether each piece holds new text only or all text so far.
-
-    Most endpoints send new text only, and the pieces are concatenated. MiniMax repeats the whole text so far in each
-    piece: if there are four or more pieces and each is the beginning of the next, the last piece is the text.
+    """Return one text from the pieces of a stream, in order of arrival. Usually the pieces are concatenated; if each
+    piece (of at least four) repeats all text before it, as with MiniMax, the last piece is the text.
     """
     texts = [piece for piece in pieces if piece]
     steps = list(pairwise(texts))

@@ -1,4 +1,4 @@
-"""Ask a failing endpoint again: how long to wait between two calls, and when to give up.
+"""Ask a failing endpoint again: decide how long to wait between two calls, and when to give up.
 
 No other module repeats a call.
 """
@@ -19,9 +19,9 @@ POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a failing endpoint is asked again, and how long to wait between two calls.
-
-    Tests replace clock, sleep and randomness.
+    """How long a failing endpoint is asked again, how long to wait between two calls, and the functions that wait, tell
+    the time, show progress and say whether the user has asked to stop. Tests replace these functions. `persist` uses
+    it.
     """
 
     total_s: float = 600.0
@@ -41,17 +41,19 @@ class RetryPolicy:
     random: Random = field(default_factory=Random)
 
     def wait_s(self, failures: int, asked_s: float | None) -> float:
-        """Return the seconds to wait before the next call, after this many failures in a row.
+        """Return the seconds to wait before the next call, after `failures` (at least 1) failed calls in a row. The
+        wait doubles with each failure up to `longest_s`, then a random part of up to half is taken off. It is at least
+        `asked_s`, the seconds that the endpoint asked for, None if it asked for none.
 
-        The wait doubles with each failure up to `longest_s`. Jitter takes up to half of it away, so that many runs do
-        not call at the same moment. The wait is at least `asked_s`, the seconds that the endpoint asked for.
+        The random part keeps many runs from calling at the same moment.
         """
         backoff = min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 30))
         return max(backoff * self.random.uniform(0.5, 1.0), asked_s or 0.0)
 
 
 def interruptible_sleep(stopped: Callable[[], bool]) -> Callable[[float], None]:
-    """Return a sleep function that returns within 0.1 s after `stopped` has become true.
+    """Return a function that sleeps for a number of seconds, but returns at most 0.1 s after the function `stopped`
+    begins to return True (the user has asked to stop).
 
     A signal does not end `time.sleep`: Python goes on sleeping once the signal's handler has returned.
     """
@@ -65,13 +67,9 @@ def interruptible_sleep(stopped: Callable[[], bool]) -> Callable[[float], None]:
 
 
 def persist(call: Callable[[], Reply], policy: RetryPolicy, *, failed: Callable[[CallFailed, int], None]) -> Reply:
-    """Return the reply of the first call that succeeds, calling again after each failure that may heal.
-
-    `failed` receives every failure and the number of calls before it.
-
-    Raises:
-        ModelError: if a call failed in a way that repeating cannot heal, or `total_s` would be exceeded (`retryable`).
-        Stopped: if the user asked to stop during a call that failed, or during a wait.
+    """Call `call` until it succeeds and return its reply. Wait between calls as `policy` says; pass each failure, and
+    the number of failures before it, to `failed`. Raises CallFailed if a new call is useless, ModelError if the retries
+    would exceed `policy.total_s` seconds, Stopped if the user asked to stop.
     """
     failures, first_failed_at = 0, float("inf")
     while True:
@@ -87,13 +85,9 @@ def persist(call: Callable[[], Reply], policy: RetryPolicy, *, failed: Callable[
 
 
 def _wait(failure: CallFailed, policy: RetryPolicy, *, failures: int, first_failed_at: float) -> None:
-    """Wait before the next call, as long as the policy says, and show the failure and the wait.
-
-    `failures` counts the failed calls so far; the first of them failed at `first_failed_at` on the policy's clock.
-
-    Raises:
-        ModelError: if the wait would exceed `total_s`.
-        Stopped: if the user has asked to stop.
+    """Wait before the next call as long as `policy` says, and show the failure and the wait as progress. `failures`
+    calls have failed so far, the first at `first_failed_at` on the policy's clock. Raises ModelError if the wait would
+    exceed `policy.total_s`, Stopped if the user has asked to stop.
     """
     failing_s = policy.clock() - first_failed_at
     wait_s = policy.wait_s(failures, failure.retry_after_s)
@@ -108,7 +102,9 @@ def _wait(failure: CallFailed, policy: RetryPolicy, *, failures: int, first_fail
 
 
 def _announcement(failure: CallFailed, *, wait_s: float, failing_s: float) -> str:
-    """Return what follows the word `waiting`: `8 s to ask again, failing for 3 min 0 s so far: ...`."""
+    """Return a text about a wait for the user, which a progress line shows after the word `waiting`: `8 s to ask again,
+    failing for 3 min 0 s so far: ...`.
+    """
     return f"{lasting(max(wait_s, 1))} to ask again, failing for {lasting(failing_s)} so far: {failure}"
 
 

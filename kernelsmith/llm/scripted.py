@@ -1,4 +1,4 @@
-"""A model that answers from a script, for examples, for tests, and for a run without an endpoint."""
+"""Define a model that answers from a script of fixed replies, for examples, tests, and runs without an endpoint."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,10 +14,11 @@ Script = Callable[[Sequence[Message], int], str | None]
 
 
 class ScriptedModel:
-    """A model that gives the replies of a script in order, at no cost.
+    """A model that gives the fixed replies of `script` in order, at no cost; implements Model. `script` is a list of
+    texts, or a function of messages and call number. The first `answered` replies are skipped, because a resumed run
+    received them before.
 
-    `answered` is the number of replies that were given before. A reply that ends within a fenced block has the finish
-    reason `length`, as if it had been cut off.
+    A reply that ends within a fenced block has the finish reason `length`, as if it had been cut off.
     """
 
     def __init__(self, script: Sequence[str] | Script, *, answered: int = 0) -> None:
@@ -25,7 +26,9 @@ class ScriptedModel:
         self._answered = answered
 
     def complete(self, messages: Sequence[Message]) -> Reply:
-        """Return the next reply of the script. Raises Exhausted if none is left."""
+        """Return the next reply of the script, with estimated tokens and a cost of 0 USD. `messages` only matter to a
+        script that is a function. Raises Exhausted if the script has no reply left.
+        """
         content = self._script(messages, self._answered)
         if content is None:
             raise Exhausted(f"the script holds {self._answered} replies and all of them were given")
@@ -38,10 +41,9 @@ class ScriptedModel:
 
 
 def read_script(path: Path) -> tuple[str, ...]:
-    """Return the replies in a folder's *.md files, in name order, or the one reply in a file.
-
-    Raises:
-        ConfigError: if the path does not exist, the folder holds no *.md file, or a file is not UTF-8 text.
+    """Return a tuple of reply texts: the contents of the *.md files, in name order, if `path` is a folder, else the
+    content of the one file. Raises ConfigError if the path does not exist, the folder holds no *.md file, or a file is
+    not UTF-8 text.
     """
     files = sorted(path.glob("*.md")) if path.is_dir() else [path]
     if not files:

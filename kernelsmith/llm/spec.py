@@ -10,31 +10,37 @@ _SCRIPTED = "scripted:"
 
 @dataclass(frozen=True, slots=True)
 class ScriptedSpec:
-    """The model named `scripted:PATH`, which answers from a script."""
+    """A model's name of the form `scripted:PATH`, parsed: the model answers from the script at `path`. The file may be
+    missing; opening the model checks that.
+    """
 
     path: Path
     """A folder of *.md files with one reply each, or a file with one reply."""
 
     @property
     def text(self) -> str:
-        """Return `scripted:PATH`, the name as a config keeps it."""
+        """Return the name as a config stores it: the text `scripted:PATH`."""
         return f"{_SCRIPTED}{self.path}"
 
     @property
     def absolute(self) -> "ScriptedSpec":
-        """Return the same script with an absolute path."""
+        """Return a copy whose path is absolute, based on the present working directory, so that the script is found
+        from another folder.
+        """
         return ScriptedSpec(self.path.resolve())
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
-    """A model at an endpoint, by the name that the endpoint knows."""
+    """A model's name in a config that means a model at an endpoint: `name` is sent to the endpoint unchanged."""
 
     name: str
 
 
 def parse_model(name: str) -> ScriptedSpec | EndpointSpec:
-    """Return the script or the endpoint's model that a name means. Raises ConfigError if `scripted:` lacks a path."""
+    """Parse a model's name from a config: return a ScriptedSpec for `scripted:PATH`, and an EndpointSpec for any other
+    name, even an empty one. No file is read. Raises ConfigError if no path follows `scripted:`.
+    """
     if name == _SCRIPTED:
         raise ConfigError(f"--model {name}: name a path behind the colon")
     if name.startswith(_SCRIPTED):

@@ -9,7 +9,9 @@ from kernelsmith.errors import LogReplaced
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """The file that a path named at one moment, by the numbers of its file system and inode."""
+    """The file that a path named at one moment: the path, and the numbers of file system and inode that identify the
+    file. It is compared later with the file that the path names then.
+    """
 
     path: Path
     device_and_inode: tuple[int, int] | None
@@ -17,11 +19,15 @@ class FileIdentity:
 
     @classmethod
     def of(cls, path: Path) -> "FileIdentity":
-        """Return the identity of the file that a path names now."""
+        """Return the identity of the file that `path` names now. If there is no file, the identity records that, and no
+        error is raised. Raises OSError if the path cannot be looked up for another reason.
+        """
         return cls(path, _device_and_inode(path))
 
     def require_unchanged(self) -> None:
-        """Raise LogReplaced if the path names another file now, or no file."""
+        """Return nothing if the path still names the same file. Raises LogReplaced if the file was deleted or replaced
+        by another one.
+        """
         present = _device_and_inode(self.path)
         if present != self.device_and_inode:
             change = "deleted" if present is None else "replaced by another file"

@@ -1,4 +1,6 @@
-"""Insert attempts, events, blobs and snapshots into the log. The caller begins and commits the transaction."""
+"""Insert attempts, events, blobs (compressed contents) and snapshots (files of a folder) into the log. The caller
+begins and commits the transaction.
+"""
 
 from collections.abc import Sequence
 
@@ -15,8 +17,9 @@ COLUMNS = frozenset(tables.attempts.c.keys())
 
 
 def insert_attempt(connection: Connection, run: Run, attempt: Attempt) -> None:
-    """Insert an attempt of a run, with the source text, metrics and batches, which have tables of their own. Raises
-    LogError if the log already holds an attempt for the same run, ask and trial.
+    """Insert an attempt (a judged candidate) of `run` with its source text, metrics and timed batches into their
+    tables. `connection` is in a transaction, which the caller commits. Raises LogError if the log already holds an
+    attempt for the same run, ask and trial; SQLAlchemy's errors if the database fails.
     """
     if attempt.candidate:
         insert_blob(connection, attempt.candidate.source.encode())
@@ -43,13 +46,18 @@ def _check_trial_is_new(connection: Connection, run: Run, attempt: Attempt) -> N
 
 
 def insert_events(connection: Connection, run: Run, events: Sequence[Event]) -> None:
-    """Insert events of a run in the order of `events`; an empty sequence inserts nothing."""
+    """Insert events of `run`, in the order of `events`; an empty sequence inserts nothing. `connection` is in a
+    transaction, which the caller commits. Raises SQLAlchemy's errors if the database fails.
+    """
     if events:
         connection.execute(tables.events.insert(), [{"run_id": run.id, **rows.event_row(event)} for event in events])
 
 
 def insert_blob(connection: Connection, content: bytes) -> str:
-    """Insert `content` as a compressed blob unless the log holds it already. Return the SHA-256 of `content` (hex)."""
+    """Insert `content`, compressed, into the table of blobs unless the log holds it already, and return the SHA-256
+    digest of `content` in hex. `connection` is in a transaction, which the caller commits. Raises SQLAlchemy's errors
+    if the database fails.
+    """
     row = rows.blob(content)
     if not connection.execute(select(tables.blobs.c.digest).where(tables.blobs.c.digest == row["digest"])).first():
         connection.execute(tables.blobs.insert(), row)
@@ -57,7 +65,10 @@ def insert_blob(connection: Connection, content: bytes) -> str:
 
 
 def insert_snapshot(connection: Connection, snapshot: Snapshot) -> None:
-    """Insert the files of a snapshot, unless the log already holds a snapshot with the same digest."""
+    """Insert the files of a snapshot (the contents of a folder at one moment) unless the log already holds a snapshot
+    with the same digest. `connection` is in a transaction, which the caller commits. Raises SQLAlchemy's errors if the
+    database fails.
+    """
     known = select(tables.snapshots.c.path).where(tables.snapshots.c.digest == snapshot.digest)
     if connection.execute(known).first():
         return

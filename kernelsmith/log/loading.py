@@ -20,7 +20,7 @@ from kernelsmith.log.source import Row, Transaction
 
 class LastKeys(NamedTuple):
     """The highest key of a run's rows in each table: the number of an ask or attempt, the id of an event or model call.
-    -1 means that the run has no row in the table.
+    -1 means that the run has no row in the table. LoadedRun compares two of them to find new rows.
     """
 
     asks: int = -1
@@ -55,8 +55,8 @@ NEW_PROMOTED_BATCHES = """
 
 @dataclass
 class LoadedRun:
-    """The part of one run that this process has read so far, as objects of the program. `refresh` reads the rows that
-    any process has added since.
+    """The part of one run that this process has read from the log so far: attempts, events, asks, devices, and the sum
+    of tokens and cost. A Reader keeps one for each run; `refresh` adds the rows that any process has written since.
     """
 
     run: Run
@@ -69,8 +69,9 @@ class LoadedRun:
     _history: History | None = None
 
     def refresh(self, transaction: Transaction) -> History:
-        """Read the rows that were added since the last call, and return the history of the run up to now. If no row was
-        added, return the same object as the last call.
+        """Read the rows that were added since the last call, and return the history of the run up to now; the same
+        object as last time if no row was added. Raises LogError if the database fails, KeyError, TypeError or
+        ValueError if a row holds a value that this program does not know.
         """
         ends = LastKeys._make(transaction.tuples(LAST_KEYS, run_id=self.run.id)[0])
         if self._history is None or ends != self._last_read:
@@ -81,7 +82,10 @@ class LoadedRun:
         return self._history
 
     def _read(self, transaction: Transaction, ends: LastKeys) -> None:
-        """Read the new rows of each table, and remember `ends`, the keys of the last rows, for the next call."""
+        """Read the new rows of each table into this object. `ends` holds the keys of the last rows, where the next call
+        begins. Return nothing. Raises KeyError, TypeError or ValueError if a row holds a value that this program does
+        not know.
+        """
         for row in self._new(transaction, "asks", ends):
             self.asks[row["number"]] = rows.ask_of(row)
         self._add_events(self._new(transaction, "events", ends))
@@ -102,8 +106,9 @@ class LoadedRun:
                 self.devices.append((event.at, rows.device_of(event)))
 
     def _add_attempts(self, transaction: Transaction, new_rows: Sequence[Row]) -> None:
-        """Add attempts from new rows of the table of attempts. Sources, metrics, and the batches of promoted attempts
-        are read with `transaction`; the batches of other attempts are not read.
+        """Add attempts from new rows of the table of attempts to this object. Their sources and metrics are read with
+        `transaction`, batches only for promoted attempts (those that became the best of the run). Raises KeyError,
+        TypeError or ValueError if a row holds a value that this program does not know.
         """
         if not new_rows:
             return
@@ -125,8 +130,9 @@ class LoadedRun:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Return a context manager that pauses Python's cyclic garbage collector. While a long run is read, the collector
-    would otherwise scan the many new objects again and again.
+    """Return a context manager, which yields nothing, that pauses Python's cyclic garbage collector in its block and
+    restores it at the end. While a long run is read, the collector would otherwise scan the many new objects again and
+    again.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -138,8 +144,9 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _figures(metrics: Sequence[tuple[int, str, float]]) -> Mapping[int, MetricGroups]:
-    """Return the metrics of each attempt by the id of its row; an id without metrics has an empty MetricGroups. Each
-    element of `metrics` is an attempt's id, a metric's name and the value.
+    """Return a mapping from the id of an attempt's row to the attempt's metrics; an id without metrics gives an empty
+    MetricGroups. Each element of `metrics` is an attempt's id, a metric's name and the value. Unknown metrics are
+    ignored.
     """
     figures: defaultdict[int, MetricGroups] = defaultdict(MetricGroups)
     for attempt_id, name, value in metrics:
@@ -148,7 +155,9 @@ def _figures(metrics: Sequence[tuple[int, str, float]]) -> Mapping[int, MetricGr
 
 
 def _batches(sample_rows: Sequence[Row]) -> Mapping[int, list[Batch]]:
-    """Return the batches of each attempt by the id of its row, from rows of the table of samples."""
+    """Return a mapping from the id of an attempt's row to the list of its timed batches, in order, from rows of the
+    table of samples; an attempt without batches is missing.
+    """
     batches: dict[int, list[Batch]] = {}
     for row in sample_rows:
         batches.setdefault(row["attempt_id"], []).append(rows.batch_of(row))

@@ -19,7 +19,9 @@ _FACT_TABLES = tuple(name for name, kind in _FACTS.items() if get_origin(kind) i
 
 
 class MetricGroups:
-    """The metrics of one attempt, grouped into the arguments with which Facts, Measurement and Verdict are built."""
+    """The metrics (named numbers) of one attempt as the log stores them, grouped by the object they belong to: the
+    arguments with which Facts, Measurement and Verdict are built again.
+    """
 
     __slots__ = ("_groups",)
 
@@ -27,24 +29,32 @@ class MetricGroups:
         self._groups: defaultdict[str, dict[str, float]] = defaultdict(dict)
 
     def add(self, name: str, value: float) -> None:
-        """Add a metric with a stored name, such as `facts.registers`. Ignore a name that this program does not know."""
+        """Add a metric with its stored name, such as `facts.registers`, and its value. A name that this program does
+        not know is ignored.
+        """
         group, key, is_count = _place(name)
         self._groups[group][key] = int(value) if is_count else value
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Return the values of the fields of Facts, by field name; a field that is a mapping holds counts by name."""
+        """Return a dict of arguments for Facts (what is known of the machine code), by field name; a field that is a
+        mapping holds counts by name. Fields without a stored metric are missing, or an empty dict if they are mappings.
+        """
         tables = {name: self._groups[f"facts.{name}"] for name in _FACT_TABLES}
         return {**self._groups["facts"], **tables}
 
     @property
     def measured(self) -> dict[str, float]:
-        """Return the values of those fields of Measurement that are stored as metrics, by field name."""
+        """Return a dict of those arguments for Measurement (the score) that are stored as metrics, by field name; empty
+        if there are none. Other fields of Measurement are columns of the table of attempts.
+        """
         return self._groups["measurement"]
 
     @property
     def tables(self) -> dict[str, dict[str, float]]:
-        """Return the fields of Verdict that map a name to seconds, by field name: `durations_s` and `guards_s`."""
+        """Return a dict of the two arguments for Verdict that map a name to seconds: `durations_s` (by stage of the
+        judgement) and `guards_s` (by protection against cheating). Each is empty if no metric was added.
+        """
         return {name: self._groups[name] for name in VERDICT_TABLES}
 
 
@@ -57,8 +67,8 @@ class _Place(NamedTuple):
 
 @cache
 def _place(name: str) -> _Place:
-    """Return the group and key to which a stored metric name belongs, and whether the value is a count. The group is
-    empty if the name is not known.
+    """Return the group and key to which the stored metric `name` belongs, and whether its value is a count. The group
+    is empty if this program does not know the name; no error is raised.
     """
     head, _, rest = name.partition(".")
     if head in VERDICT_TABLES:

@@ -19,7 +19,9 @@ TELEMETRY = "telemetry"
 
 
 class Metric(NamedTuple):
-    """One figure of an attempt: name, value, and the unit of the value (`1` for a count or a fraction)."""
+    """One figure of an attempt, a row of the table of metrics: name (`facts.registers`), value, and the unit of the
+    value (`1` for a count or a fraction).
+    """
 
     name: str
     value: float
@@ -27,8 +29,9 @@ class Metric(NamedTuple):
 
 
 def metrics_of(verdict: Verdict, *, columns: Container[str]) -> Iterator[Metric]:
-    """Yield the figures of a verdict as metrics: facts, measured figures that are not in `columns` (the columns of the
-    table of attempts), seconds by stage and by guard, and the median over all batches of each telemetry figure.
+    """Yield a Metric for each figure of a verdict that has no column of its own: facts, parts of the score, seconds by
+    stage and by guard, and the median over all batches of each telemetry figure. `columns` holds the column names of
+    the table of attempts.
     """
     yield from _numbers("facts", verdict.facts)
     if verdict.measurement:

@@ -1,4 +1,6 @@
-"""Open an attempt log for reading: the file itself, or a private copy that is migrated to this program's schema."""
+"""Open an attempt log for reading: the file itself, or a private copy that is migrated to this program's schema (table
+layout).
+"""
 
 import shutil
 from collections.abc import Callable
@@ -32,8 +34,9 @@ def open_for_reading(url_or_path: str | Path) -> Source:
 
 
 def _migrated(source: SQLiteFile, version: int) -> SQLiteFile:
-    """Close `source`, which has the older schema `version`, and return a private copy that is migrated to this
-    program's schema. Raises UsageError if the database is empty or too large to copy.
+    """Close `source`, which has the older schema (table layout) `version`, and return a private copy that is migrated
+    to this program's schema. Raises UsageError if the database is empty or larger than 256 MiB, LogError if it cannot
+    be read or copied.
     """
     # Imported only for a migration, because importing SQLAlchemy takes longer than reading most logs.
     from kernelsmith.log.engine import open_for_writing
@@ -58,8 +61,9 @@ def _check_copyable(path: Path, version: int) -> None:
 
 
 def _private_copy(path: Path, copy: Callable[[Path, Path], None]) -> SQLiteFile:
-    """Return a private copy of the database `path` in a temporary folder, opened for reading. `copy` receives `path`
-    and the path of the copy, and writes the copy. Closing the returned object removes the folder.
+    """Return a private copy of the database `path` in a temporary folder, opened for reading; closing the object
+    removes the folder. `copy` is a function that receives `path` and the path of the copy, and writes the copy. Raises
+    LogError if SQLite fails, UsageError if the file is not a database.
     """
     folder = ExitStack()
     target = folder.enter_context(temporary_folder()) / path.name

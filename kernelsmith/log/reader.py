@@ -1,4 +1,4 @@
-"""Read an attempt log: runs, their histories, model calls and snapshots.
+"""Read an attempt log: runs, their histories, model calls and snapshots (the files of a folder).
 
 Reading never changes the log, and never waits for a process that writes to it.
 """
@@ -44,7 +44,9 @@ SNAPSHOT = """
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One line of the list of runs: name, task, proposer, status, number of attempts and best utilization of a run."""
+    """One line of the list of runs: name, task, proposer (what suggests kernels), status, number of attempts, best
+    utilization and start of a run. Reader.summaries makes it.
+    """
 
     name: str
     task: str
@@ -59,8 +61,9 @@ class RunSummary:
 
 
 class Reader(AbstractContextManager["Reader"]):
-    """An attempt log that is open for reading. Each call reads what other processes have written before. Methods
-    raise LogError if the database cannot be read.
+    """An attempt log that is open for reading. Each call reads what other processes have written before. Methods raise
+    LogError if the database cannot be read, UsageError if the file is not a database. `open_reader` makes it; as a
+    context manager it closes itself.
     """
 
     def __init__(self, source: Source) -> None:
@@ -72,19 +75,21 @@ class Reader(AbstractContextManager["Reader"]):
         self.close()
 
     def close(self) -> None:
-        """Close the connections to the database, and remove the private copy of the database if there is one."""
+        """Close the connections to the database, and remove the private copy of the database if there is one. The
+        reader cannot be used afterwards.
+        """
         self._source.close()
 
     @property
     def path(self) -> Path:
-        """Return the path of the database file, as the user named it."""
+        """Return the path of the database file, as the user named it, even if a private copy of the file is read."""
         return self._source.path
 
     # --- runs ---
 
     def run(self, name: str) -> Run:
-        """Return the run with this name. Raises UsageError if the log has no run with this name, or if the run's config
-        has a key that this program does not know; LogError if the run cannot be read.
+        """Return the run with this name. Raises UsageError if the log has no such run, or if the run's config has a key
+        that this program does not know; LogError if the run cannot be read.
         """
         with self._source.reading() as transaction:
             run_rows = transaction.rows(RUN, name=name)
@@ -100,12 +105,16 @@ class Reader(AbstractContextManager["Reader"]):
         return f"it has {', '.join(difflib.get_close_matches(name, names, n=3) or names[-3:])}"
 
     def names(self) -> list[str]:
-        """Return the names of all runs, oldest first."""
+        """Return a list of the names of all runs, oldest first; empty if there are none. Raises LogError if the
+        database cannot be read.
+        """
         with self._source.reading() as transaction:
             return [name for (name,) in transaction.tuples(NAMES)]
 
     def summaries(self) -> list[RunSummary]:
-        """Return a summary of each run, oldest first."""
+        """Return a list with a RunSummary of each run, oldest first; empty if there are none. Raises LogError if the
+        database cannot be read.
+        """
         with self._source.reading() as transaction:
             counts: dict[int, int] = dict(transaction.tuples(COUNTS))
             best: dict[int, float] = dict(transaction.tuples(PROMOTED))
@@ -113,12 +122,15 @@ class Reader(AbstractContextManager["Reader"]):
         return [self._summary(row, counts.get(row["id"], 0), best.get(row["id"])) for row in run_rows]
 
     def status(self, run: Run) -> RunStatus:
-        """Return `running` if a process holds the run's lock, otherwise the status that follows from its last event."""
+        """Return the status of `run`: `running` if a process holds its lock; else `ended` or `paused` if its last event
+        says so, `interrupted` otherwise. Raises LogError if the database cannot be read.
+        """
         return self._status(run.id, run.name)
 
     def history(self, run: Run) -> History:
-        """Return the history of the run up to now. Promoted attempts hold their batches; `batches` returns the batches
-        of any attempt. Raises LogError if the run cannot be read.
+        """Return the history of `run` up to now: asks, attempts, events, devices and costs. Only attempts that became
+        the best of the run hold their timed batches; the method `batches` returns those of any attempt. Raises LogError
+        if the run cannot be read.
         """
         # A failed refresh leaves a run that was read in part: it is dropped, and the next call reads everything.
         loaded = self._loaded.pop(run.id, None) or LoadedRun(run)
@@ -130,19 +142,25 @@ class Reader(AbstractContextManager["Reader"]):
     # --- one attempt, one ask ---
 
     def batches(self, run: Run, number: int) -> tuple[Batch, ...]:
-        """Return all timed batches of the attempt with this number, oldest first; an empty tuple if it has none."""
+        """Return a tuple of all timed batches of attempt `number` of `run`, oldest first; empty if the attempt has none
+        or does not exist. Raises LogError if the database cannot be read.
+        """
         with self._source.reading() as transaction:
             return tuple(map(rows.batch_of, transaction.rows(BATCHES, run_id=run.id, number=number)))
 
     def exchanges(self, run: Run, ask_number: int) -> tuple[Exchange, ...]:
-        """Return the model calls that were made for one ask, oldest first; an empty tuple if there were none."""
+        """Return a tuple of the model calls that were made to answer ask `ask_number` of `run`, oldest first, failed
+        calls included; empty if there were none. Raises LogError if the database cannot be read.
+        """
         with self._source.reading() as transaction:
             exchange_rows = transaction.rows(EXCHANGES, run_id=run.id, ask_number=ask_number)
             texts = rows.texts_of(transaction.tuples(EXCHANGED_TEXTS, run_id=run.id, ask_number=ask_number))
         return tuple(rows.exchange_of(row, texts=texts) for row in exchange_rows)
 
     def snapshot(self, digest: str) -> Snapshot | None:
-        """Return the snapshot (files of a folder) with this digest, or None if the log does not hold the digest."""
+        """Return the snapshot (files of a folder at one moment) with this digest, or None if the log does not hold it.
+        Raises LogError if the database cannot be read.
+        """
         with self._source.reading() as transaction:
             files = transaction.tuples(SNAPSHOT, digest=digest)
         return Snapshot({path: rows.content_of(stored) for path, stored in files}) if files else None
@@ -167,8 +185,9 @@ class Reader(AbstractContextManager["Reader"]):
 
 @contextmanager
 def _translated_errors(where: str) -> Iterator[None]:
-    """Return a context manager that raises a one-line LogError if its body reads a row with a value that this program
-    does not know. `where`, the path of the database, begins the message.
+    """Return a context manager, which yields nothing, that raises a one-line LogError if its body meets a stored value
+    that this program does not know (KeyError, TypeError, ValueError). `where`, the path of the database, begins the
+    message.
     """
     try:
         yield
@@ -186,7 +205,7 @@ _STATUS_AFTER = {
 
 
 def open_reader(url_or_path: str | Path) -> Reader:
-    """Open the existing attempt log that a path or a `sqlite:///` URL names, and return a reader. Raises UsageError if
+    """Open the existing attempt log that a path or a `sqlite:///` URL names, and return a Reader. Raises UsageError if
     the file is missing, is not an attempt log, has a newer schema, or has an older schema and more than 256 MiB;
     LogError if it cannot be read.
     """

@@ -1,4 +1,5 @@
-"""Convert the program's objects (runs, asks, attempts, events, model calls) to rows of the log's tables, and back.
+"""Convert the program's objects (runs, asks, attempts, events, model calls) to rows of the log's tables, and back. A
+row is a dict from column name to value.
 
 An object that is written and read again is equal to the original. A row holds only numbers, texts and bytes, which
 every database stores: a time is ISO 8601 text, a structured value is JSON text.
@@ -34,22 +35,28 @@ _USAGE = [f.name for f in fields(Usage)]
 
 
 def blob(content: bytes) -> dict[str, Any]:
-    """Return the row of a blob that holds `content`: the SHA-256 digest in hex, and the bytes compressed by zlib."""
+    """Return the row of the table of blobs that holds `content`: a dict of the SHA-256 digest in hex, and the bytes
+    compressed by zlib.
+    """
     return {"digest": hashlib.sha256(content).hexdigest(), "content": zlib.compress(content)}
 
 
 def content_of(stored: bytes) -> bytes:
-    """Return the original bytes of a blob from the compressed bytes `stored`."""
+    """Return the original bytes of a blob from its compressed bytes `stored`. Raises zlib.error if they are damaged."""
     return zlib.decompress(stored)
 
 
 def texts_of(blobs: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    """Return the texts of blobs by digest. Each element of `blobs` is a digest and the compressed bytes."""
+    """Return a dict from the digest of each blob to its text. Each element of `blobs` is a digest and the compressed
+    bytes. Raises zlib.error if bytes are damaged, UnicodeDecodeError if a blob is not UTF-8 text.
+    """
     return {digest: content_of(stored).decode() for digest, stored in blobs}
 
 
 def parsed(text: str) -> Any:
-    """Return the value of a JSON text. Empty lists and objects, the most frequent values, skip the slow parser."""
+    """Return the Python value of a JSON text. Empty lists and objects, the most frequent values, skip the slow parser.
+    Raises ValueError if the text is not JSON.
+    """
     empty = _EMPTY.get(text)
     return empty() if empty else json.loads(text)
 
@@ -58,7 +65,7 @@ _EMPTY: Mapping[str, Callable[[], object]] = {"[]": list, "{}": dict}
 
 
 def run_row(run: Run) -> dict[str, Any]:
-    """Return the row of a new run. It has no id, because the database assigns one."""
+    """Return the row of a new run for the table of runs, as a dict. It has no id, because the database assigns one."""
     return {
         "uuid": run.uuid,
         "name": run.name,
@@ -74,8 +81,9 @@ def _provenance_columns(made: Provenance) -> dict[str, Any]:
 
 
 def run_of(row: Row) -> Run:
-    """Return the run that a row of the table of runs holds. Raises UsageError if the name is not a valid run name, or
-    if the config has a key that this program does not know.
+    """Return the Run that a row of the table of runs holds. Raises UsageError if the name is not a valid run name, or
+    if the config has a key that this program does not know; KeyError, TypeError or ValueError if a column is missing or
+    holds an unknown value.
     """
     if not NAME.fullmatch(row["name"]):
         raise UsageError(
@@ -104,7 +112,9 @@ def _config_of(row: Row) -> RunConfig:
 
 
 def ask_row(ask: Ask) -> dict[str, Any]:
-    """Return the row of an ask, without the id of the run, which the caller adds."""
+    """Return the row of an ask (a numbered request for a kernel) for the table of asks, as a dict without the id of the
+    run, which the caller adds.
+    """
     return {
         "number": ask.number,
         "stance": ask.directive.stance.value,
@@ -115,12 +125,16 @@ def ask_row(ask: Ask) -> dict[str, Any]:
 
 
 def ask_of(row: Row) -> Ask:
-    """Return the ask that a row of the table of asks holds."""
+    """Return the Ask that a row of the table of asks holds. Raises ValueError if its stance (the kind of step that is
+    asked for) is not known to this program, KeyError if a column is missing.
+    """
     return Ask(row["number"], Directive(Stance(row["stance"]), row["parent"], row["reason"]), row["seen"])
 
 
 def event_row(event: Event) -> dict[str, Any]:
-    """Return the row of an event, without the id of the run, which the caller adds."""
+    """Return the row of an event for the table of events, as a dict without the id of the run, which the caller adds.
+    Raises TypeError if the event's data cannot be written as JSON.
+    """
     return {
         "kind": event.kind.value,
         "at": event.at.isoformat(),
@@ -130,12 +144,16 @@ def event_row(event: Event) -> dict[str, Any]:
 
 
 def event_of(row: Row) -> Event:
-    """Return the event that a row of the table of events holds."""
+    """Return the Event that a row of the table of events holds. Raises ValueError if its kind is not known to this
+    program or its data is not JSON, KeyError if a column is missing.
+    """
     return Event(EventKind(row["kind"]), datetime.fromisoformat(row["at"]), row["ask_number"], parsed(row["data"]))
 
 
 def device_of(event: Event) -> Device:
-    """Return the device that the data of an `opened` event describes."""
+    """Return the Device that the data of `event`, an event of kind `opened`, describes. Raises KeyError, TypeError or
+    ValueError if the data has a missing or unknown key or value.
+    """
     data: dict[str, Any] = dict(event.data)
     vendor = data.pop("vendor", None)
     data |= {"kind": MeasuringKind(data["kind"]), "unit": Unit(data["unit"])}
@@ -143,8 +161,8 @@ def device_of(event: Event) -> Device:
 
 
 def exchange_row(exchange: Exchange) -> dict[str, Any]:
-    """Return the row of a model call, without the id of the run, which the caller adds. The row holds the digests of
-    the prompt, reply and reasoning; their texts are stored as blobs.
+    """Return the row of a model call for the table of exchanges, as a dict without the id of the run, which the caller
+    adds. It holds the digests of prompt, reply and reasoning; the caller stores their texts as blobs.
     """
     return {
         "ask_number": exchange.ask_number,
@@ -162,7 +180,9 @@ def exchange_row(exchange: Exchange) -> dict[str, Any]:
 
 
 def exchange_of(row: Row, *, texts: Mapping[str, str]) -> Exchange:
-    """Return the model call that a row holds; `texts` maps digests of prompt, reply and reasoning to their texts."""
+    """Return the model call that a row of the table of exchanges holds. `texts` maps the digests of prompt, reply and
+    reasoning to their texts. Raises KeyError if a text or a column is missing, ValueError if the time is not valid.
+    """
     return Exchange(
         ask_number=row["ask_number"],
         model=row["model"],
@@ -179,13 +199,16 @@ def exchange_of(row: Row, *, texts: Mapping[str, str]) -> Exchange:
 
 
 def usage_of(row: Row) -> Usage:
-    """Return the tokens and the cost (US dollars, None if unknown) of one model call from its row."""
+    """Return the Usage of one model call from its row: the numbers of tokens, and the cost in US dollars, None if
+    unknown. Raises KeyError if a column is missing.
+    """
     return Usage(**{name: row[name] for name in _USAGE})
 
 
 def attempt_row(attempt: Attempt, *, columns: Container[str]) -> dict[str, Any]:
-    """Return the row of an attempt, without the id of the run, which the caller adds. Metrics, batches and the source
-    text are stored in other tables. Measured figures whose names are not in `columns` are left out: they are metrics.
+    """Return the row of an attempt for the table of attempts, as a dict without the id of the run, which the caller
+    adds. It leaves out what other tables store: batches, source text, and figures of the score whose names are not in
+    `columns`, the table's column names.
     """
     proposal, candidate = attempt.proposal, attempt.candidate
     return {
@@ -241,7 +264,9 @@ def _duel_columns(duel: Duel | None) -> dict[str, Any]:
 
 
 def batch_rows(attempt: Attempt) -> list[dict[str, Any]]:
-    """Return a row for each batch of an attempt, in order, without the id of the attempt, which the caller adds."""
+    """Return a list with a row (a dict) for each timed batch of an attempt, in order, without the id of the attempt,
+    which the caller adds; empty if the attempt has no batch.
+    """
     return [
         {name: getattr(batch, name) for name in _BATCH}
         | {"telemetry": json.dumps(dict(batch.telemetry)), "position": position}
@@ -250,13 +275,16 @@ def batch_rows(attempt: Attempt) -> list[dict[str, Any]]:
 
 
 def batch_of(row: Row) -> Batch:
-    """Return the timed batch that a row of the table of samples holds."""
+    """Return the timed batch that a row of the table of samples holds. Raises ValueError if its telemetry is not JSON,
+    KeyError if a column is missing.
+    """
     return Batch(**{name: row[name] for name in _BATCH} | {"telemetry": parsed(row["telemetry"])})
 
 
 def attempt_of(row: Row, *, ask: Ask, source: str | None, batches: tuple[Batch, ...], figures: MetricGroups) -> Attempt:
-    """Return the attempt that a row holds, with the values that other tables hold: the ask, the source text (None if
-    the proposal had no candidate), the batches and the metrics.
+    """Return the Attempt that a row holds, with the values that other tables hold: the ask, the source text (None if
+    the proposal had no candidate), the batches, and the metrics in `figures`. Raises KeyError, TypeError or ValueError
+    if a value is not known to this program.
     """
     candidate = None if source is None else Candidate(source, Language(row["language"]), parsed(row["params"]))
     reason = NoCandidate(row["reason"]) if row["reason"] else None

@@ -1,4 +1,4 @@
-"""Check that this program can read the schema of a database: version 0 (empty) to the current version.
+"""Check that this program can read the schema (table layout) of a database: version 0 (empty) to the current version.
 
 Reader and writer both use this module. It imports no database library, because that would slow the reader's start.
 """
@@ -12,9 +12,9 @@ VERSION = 4
 
 
 def checked_version(table_names: Collection[str], read_version: Callable[[], int], *, where: str) -> int:
-    """Return the schema version of a database with these tables, or 0 if it has none. `read_version` is called without
-    arguments and reads the stored version. `where`, the path of the database, begins the error messages. Raises
-    UsageError if the database is not an attempt log, or a newer kernelsmith wrote it.
+    """Return the schema version of a database whose tables have the names `table_names`, or 0 if there are none. The
+    function `read_version` is called without arguments and reads the stored version. `where`, the database's path,
+    begins error messages. Raises UsageError if it is not an attempt log, or a newer kernelsmith wrote it.
     """
     if not table_names:
         return 0

@@ -14,23 +14,29 @@ Row = Mapping[str, Any]
 
 
 class Transaction(Protocol):
-    """A read transaction: all queries in it see the same state of the database, whatever other processes write."""
+    """A read transaction on the database of an attempt log, in which SQL queries run. All of them see the same state of
+    the database, whatever other processes write. Source.reading makes it.
+    """
 
     def rows(self, statement: str, **parameters: object) -> Sequence[Row]:
-        """Return the rows of an SQL query as mappings from column name to value. `parameters` are the values of
-        the placeholders `:name`.
+        """Run an SQL query and return its rows as a sequence of mappings from column name to value. `parameters` are
+        the values of the placeholders `:name` in `statement`. A failed query raises the database's own error, which
+        Source.reading turns into LogError.
         """
         ...
 
     def tuples(self, statement: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
-        """Return the rows of an SQL query as tuples of values, in the order of the columns. For many rows of few
-        columns, `tuples` is several times as fast as `rows`.
+        """Run an SQL query and return its rows as a sequence of tuples, in the order of the columns. `parameters` are
+        the values of the placeholders `:name` in `statement`. Several times as fast as `rows` for many rows of few
+        columns. A failed query raises the database's own error, which Source.reading turns into LogError.
         """
         ...
 
 
 class Source(Protocol):
-    """A database that holds an attempt log and is open for reading."""
+    """A database that holds an attempt log and is open for reading: its path, and read transactions. `open_for_reading`
+    makes it; a Reader uses it.
+    """
 
     @property
     def path(self) -> Path:
@@ -38,8 +44,8 @@ class Source(Protocol):
         ...
 
     def reading(self) -> AbstractContextManager[Transaction]:
-        """Return a context manager that yields a read transaction. Raises UsageError if the file is not a database,
-        LogError if a query fails.
+        """Return a context manager that yields a read transaction, which ends with the block. It raises UsageError if
+        the file is not a database, LogError if the database cannot be read or a query in the block fails.
         """
         ...
 

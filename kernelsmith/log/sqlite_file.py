@@ -21,7 +21,9 @@ TABLE_NAMES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
 @dataclass(frozen=True, slots=True)
 class SQLiteFile:
-    """A SQLite file that is open for reading: the file that the user named, or a private copy. Implements Source."""
+    """A SQLite file with an attempt log that is open for reading: the file that the user named, or a private copy of
+    it. Implements Source. `opened_in_place`, `_private_copy` and Store make it.
+    """
 
     path: Path
     """Path of the file that the user named."""
@@ -35,7 +37,9 @@ class SQLiteFile:
     """Open connections that no transaction uses now."""
 
     def close(self) -> None:
-        """Close all idle connections to the database, and remove the private copy if there is one."""
+        """Close all idle connections to the database, and remove the private copy if there is one. The object cannot be
+        used afterwards.
+        """
         while self._idle:
             self._idle.pop().close()
         if self.folder:
@@ -43,8 +47,8 @@ class SQLiteFile:
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """Return a context manager that yields a read transaction. Raises UsageError if the file is not a database,
-        LogError if a query fails.
+        """Return a context manager that yields a read transaction, which ends with the block. It raises UsageError if
+        the file is not a database, LogError if the file cannot be read or a query in the block fails.
         """
         with translated_errors(str(self.path)):
             connection = self._connection()
@@ -55,8 +59,8 @@ class SQLiteFile:
             self._idle.append(connection)
 
     def version(self) -> int:
-        """Return the schema version of the attempt log, or 0 if the file is empty. Raises UsageError if the file is not
-        an attempt log, or a newer kernelsmith wrote it; LogError if it cannot be read.
+        """Return the version of the attempt log's schema (table layout), or 0 if the file is empty. Raises UsageError
+        if the file is not an attempt log, or a newer kernelsmith wrote it; LogError if it cannot be read.
         """
         with self.reading() as transaction:
             names = [name for (name,) in transaction.tuples(TABLE_NAMES)]
@@ -65,8 +69,9 @@ class SQLiteFile:
             )
 
     def copy_to(self, target: Path) -> None:
-        """Write the present content of the database into a new file at `target`. Raises UsageError if the source is not
-        a database, LogError if it cannot be read or the copy cannot be written.
+        """Write the present content of the database into a new file at the path `target`, with what the WAL file
+        (SQLite's log of recent changes) holds. Raises UsageError if the source is not a database, LogError if it cannot
+        be read or the copy cannot be written.
         """
         with (
             translated_errors(str(self.path)),
@@ -91,23 +96,32 @@ class SQLiteFile:
 
 @dataclass(frozen=True, slots=True)
 class SQLiteTransaction:
-    """A read transaction on a SQLite file: all queries in it see the same state of the file. Implements Transaction."""
+    """A read transaction on a SQLite file, in which SQL queries run: all of them see the same state of the file.
+    Implements Transaction. SQLiteFile.reading makes it.
+    """
 
     _connection: sqlite3.Connection
 
     def rows(self, statement: str, **parameters: object) -> list[Row]:
-        """Return the rows of an SQL query as mappings from column name to value; see Transaction."""
+        """Run an SQL query and return its rows as a list of dicts from column name to value. `parameters` are the
+        values of the placeholders `:name` in `statement`. Raises sqlite3.Error if the query fails; SQLiteFile.reading
+        turns it into LogError.
+        """
         cursor = self._connection.execute(statement, parameters)
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, values, strict=True)) for values in cursor]
 
     def tuples(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
-        """Return the rows of an SQL query as tuples of values, in the order of the columns; see Transaction."""
+        """Run an SQL query and return its rows as a list of tuples, in the order of the columns. `parameters` are the
+        values of the placeholders `:name` in `statement`. Raises sqlite3.Error if the query fails; SQLiteFile.reading
+        turns it into LogError.
+        """
         return self._connection.execute(statement, parameters).fetchall()
 
 
 def opened_in_place(path: Path) -> SQLiteFile:
-    """Return the database at `path`, opened for reading without a copy. The file must exist.
+    """Return the existing database at `path` as a SQLiteFile, which reads the file itself and not a copy. Nothing is
+    read yet: a file that is not a database raises UsageError at the first transaction.
 
     SQLite creates a WAL file next to a database that it reads. If there is none and the folder is read-only, SQLite
     could not open the database normally. No process writes to the database then, so it is read as an immutable file.
@@ -116,20 +130,23 @@ def opened_in_place(path: Path) -> SQLiteFile:
 
 
 def lacks_wal_index(path: Path) -> bool:
-    """Return whether a database has a WAL file that SQLite cannot read in place, because the WAL file's index (`-shm`)
-    is missing and this process cannot create it in the folder.
+    """Return True if SQLite cannot read a database in place: it has a WAL file (recent changes), but the index of that
+    file (`-shm`) is missing, and this process may not create it in the folder. The caller then reads a copy.
     """
     return companion_of(path, "-wal").exists() and not companion_of(path, "-shm").exists() and not _is_writable(path)
 
 
 def companion_of(path: Path, suffix: str) -> Path:
-    """Return the path of a file that SQLite keeps next to the database `path`: the WAL file if `suffix` is `-wal`, or
-    the index of the WAL file if it is `-shm`. Symbolic links of `path` are followed.
+    """Return the path of a file that SQLite keeps next to the database `path`: its WAL file (recent changes) if
+    `suffix` is `-wal`, or the index of the WAL file if it is `-shm`. The file may be missing. Symbolic links of `path`
+    are followed.
     """
     database = path.resolve()
     return database.with_name(f"{database.name}{suffix}")
 
 
 def _is_writable(path: Path) -> bool:
-    """Return whether this process may create files in the folder of the database `path`."""
+    """Return True if this process may create files in the folder of the database `path`; False if it may not, or the
+    folder is missing.
+    """
     return os.access(path.resolve().parent, os.W_OK)

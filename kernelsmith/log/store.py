@@ -29,20 +29,21 @@ INVALID_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def open_store(url_or_path: str | Path, *, create: bool = True) -> "Store":
-    """Open the attempt log that a path or a `sqlite:///` URL names for writing; if the file is missing and `create` is
-    true, create it. Migrate an older schema. Raises UsageError if the file is missing and `create` is false, is not an
-    attempt log, or has a newer schema; LogError if it cannot be read or written.
+    """Open the attempt log that a path or a `sqlite:///` URL names for writing, and return a Store; migrate an older
+    schema. If the file is missing and `create` is true, create it. Raises UsageError if it is missing otherwise, is not
+    an attempt log, or has a newer schema; LogError if it cannot be read or written.
     """
     path = file_of(url_or_path)
     return Store(path, engine.open_for_writing(path, create=create))
 
 
 class Store(Reader):
-    """An attempt log that is open for reading, like a Reader, and for writing. A writing method raises LogError
-    if the data cannot be stored; otherwise the data is on disk when the method returns.
+    """An attempt log that is open for writing, and for reading as a Reader. `open_store` makes it. What a method writes
+    is on disk when it returns; it raises LogError if the data cannot be stored, LogReplaced if the file was deleted or
+    replaced.
 
-    The error is LogReplaced if the path no longer names the file that was opened: SQLite goes on writing to a deleted
-    file without an error, and all of the file is lost when it is closed.
+    LogReplaced matters because SQLite goes on writing to a deleted file without an error, and all of the file is lost
+    when it is closed.
     """
 
     def __init__(self, path: Path, database: Engine) -> None:
@@ -51,8 +52,8 @@ class Store(Reader):
         self._file = FileIdentity.of(path)
 
     def close(self) -> None:
-        """Close all connections to the database. The writing connection is closed last, because SQLite removes the WAL
-        file only when the last connection can write.
+        """Close all connections to the database; the store cannot be used afterwards. The writing connection is closed
+        last, because SQLite removes the WAL file (recent changes) only when the last connection can write.
         """
         super().close()
         self._engine.dispose()
@@ -64,7 +65,8 @@ class Store(Reader):
         self, config: RunConfig, *, name: str | None, task: Snapshot, provenance: Provenance | None = None
     ) -> Run:
         """Insert a new run and the files of its task into the log, and return the run. If `name` is None, make a name
-        from the task's name. Raises UsageError if another run has the name, or if the name is not valid.
+        from the task's name. `provenance` says which program made it, None if unknown. Raises UsageError if another run
+        has the name or it is not valid, LogError if writing fails.
         """
         name = self.free_name(Path(config.task).name) if name is None else name
         self._check_name(name)
@@ -84,27 +86,34 @@ class Store(Reader):
 
     def free_name(self, stem: str) -> str:
         """Return a name for a new run: `stem`, with invalid characters replaced by dashes, and the lowest number from 1
-        that gives a name which no run has (`cpu_matmul-1`).
+        that gives a name which no run has (`cpu_matmul-1`). Nothing is written. Raises LogError if the database cannot
+        be read.
         """
         stem = INVALID_IN_NAMES.sub("-", stem).strip("-.")[:60] or "run"
         taken = set(self.names())
         return next(name for n in range(1, len(taken) + 2) if (name := f"{stem}-{n}") not in taken)
 
     def hold(self, run: Run) -> AbstractContextManager[None]:
-        """Return a context manager that holds the run's lock, so that no other process works on the run. Raises
-        UsageError if another process holds the lock, LogError if the lock file cannot be written.
+        """Return a context manager that holds the lock of `run` within its block, so that no other process works on the
+        run. Raises UsageError if another process holds the lock, LogError if the lock file cannot be written.
         """
         return lock.hold_lock(self._lock_file(run.name), run_name=run.name)
 
     def keep_snapshot(self, snapshot: Snapshot) -> None:
-        """Insert the files of a snapshot into the log, unless the log already holds a snapshot with the same digest."""
+        """Insert the files of a snapshot (a folder at one moment) into the log, unless the log already holds a snapshot
+        with the same digest. On disk when the method returns. Raises LogError if it cannot be stored, LogReplaced if
+        the log's file was deleted or replaced.
+        """
         with self._writing() as connection:
             insert_snapshot(connection, snapshot)
 
     # --- core.seams.AttemptLog ---
 
     def ask(self, run: Run, directive: Directive, *events: Event) -> Ask:
-        """Insert the next ask of a run and the events that led to it in one transaction, and return the ask."""
+        """Insert the next ask of `run`, which has the next free number and holds `directive` (what to try next), and
+        `events` that led to it, in one transaction. Return the ask. Raises LogError if it cannot be stored, LogReplaced
+        if the log's file was deleted or replaced.
+        """
         history = self.history(run)
         number = max((ask.number for ask in history.asks), default=-1) + 1
         ask = Ask(number, directive, history.highest_attempt)
@@ -114,28 +123,35 @@ class Store(Reader):
         return ask
 
     def record(self, run: Run, attempt: Attempt, *events: Event) -> None:
-        """Insert an attempt with its verdict, and the events that follow from it, in one transaction. Raises LogError
-        if the log already holds an attempt for the same ask and trial, or if the database fails.
+        """Insert an attempt of `run` with its verdict, and `events` that follow from it, in one transaction. Raises
+        LogError if the log already holds an attempt for the same ask and trial, or if the database fails; LogReplaced
+        if the log's file was deleted or replaced.
         """
         with self._writing() as connection:
             insert_attempt(connection, run, attempt)
             insert_events(connection, run, events)
 
     def note(self, run: Run, event: Event) -> None:
-        """Insert an event of a run into the log."""
+        """Insert one event of `run` into the log. It is on disk when the method returns. Raises LogError if it cannot
+        be stored, LogReplaced if the log's file was deleted or replaced.
+        """
         self.note_all(run, (event,))
 
     def note_all(self, run: Run, events: Sequence[Event]) -> None:
-        """Insert events of a run into the log, in one transaction."""
+        """Insert `events` of `run` into the log in one transaction: all or none. Raises LogError if they cannot be
+        stored, LogReplaced if the log's file was deleted or replaced.
+        """
         with self._writing() as connection:
             insert_events(connection, run, events)
 
     def exchanges_of(self, run: Run) -> "RunExchanges":
-        """Return the object that reads and inserts the model calls of this run."""
+        """Return an object that reads and inserts the model calls of `run` in this log. Nothing is read yet."""
         return RunExchanges(self, run)
 
     def keep(self, run: Run, exchange: Exchange) -> None:
-        """Insert a model call of a run into the log, with its prompt, reply and reasoning."""
+        """Insert one model call of `run` into the log, with its prompt, reply and reasoning. It is on disk when the
+        method returns. Raises LogError if it cannot be stored, LogReplaced if the log's file was deleted or replaced.
+        """
         with self._writing() as connection:
             for text in (exchange.prompt, exchange.reply, exchange.reasoning):
                 insert_blob(connection, text.encode())
@@ -150,15 +166,21 @@ class Store(Reader):
 
 @dataclass(frozen=True, slots=True)
 class RunExchanges:
-    """The model calls of one run in the attempt log. Implements core.seams.Exchanges."""
+    """The model calls of one run in the attempt log, for a proposer, which needs no more of the log. Implements
+    core.seams.Exchanges. Store.exchanges_of makes it.
+    """
 
     _store: Store
     _run: Run
 
     def exchanges(self, ask_number: int) -> tuple[Exchange, ...]:
-        """Return the model calls made for this ask so far, oldest first; an empty tuple if there were none."""
+        """Return a tuple of the model calls made so far to answer ask `ask_number`, oldest first, failed calls
+        included; empty if there were none. Raises LogError if the database cannot be read.
+        """
         return self._store.exchanges(self._run, ask_number)
 
     def keep(self, exchange: Exchange) -> None:
-        """Insert a model call into the log. It is on disk when the method returns."""
+        """Insert a model call into the log. It is on disk when the method returns. Raises LogError if it cannot be
+        stored, LogReplaced if the log's file was deleted or replaced.
+        """
         self._store.keep(self._run, exchange)

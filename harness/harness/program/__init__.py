@@ -1,1 +1,3 @@
-"""Runs the harness as a program: the server that answers requests, and the report on this machine for `doctor`."""
+"""Runs the harness (the program that judges kernels) as a process: the server that answers requests, and the report on
+this machine for `kernelsmith doctor`.
+"""

@@ -1,4 +1,6 @@
-"""Reports what this machine offers the judge (cores, sandbox level, compiler, peaks, GPU), for `kernelsmith doctor`."""
+"""Reports what this machine offers the judge (the harness process that measures kernels): cores, sandbox level,
+compiler, peaks, GPU. `kernelsmith doctor` prints it.
+"""
 
 import sys
 from pathlib import Path
@@ -14,10 +16,9 @@ PROBE_S = 0.5
 
 
 def report(cache: Path) -> dict[str, object]:
-    """Return a description of this machine by topic, in JSON types.
-
-    `cache` is the folder of built programs. If the compiler is missing or a peak cannot be measured, the key `problem`
-    says why.
+    """Return a dict that describes this machine by topic (`cpu`, `isolation`, `compiler`, `peaks`, `gpu` ...) in JSON
+    types. `cache` is the folder of built programs. If the compiler is missing or a peak cannot be measured, the key
+    `problem` holds the reason; no error is raised for that.
     """
     cores, isolation = machine.split_cores(), sandbox.probe()
     findings: dict[str, object] = {

@@ -1,4 +1,6 @@
-"""Reports on the GPU for `doctor`: the card, its peaks, the processes that compute on it, nvcc and GPU packages."""
+"""Reports on the GPU for `kernelsmith doctor`: the card, its peaks, the processes that compute on it, nvcc and GPU
+packages.
+"""
 
 import importlib.metadata
 from collections.abc import Callable
@@ -16,9 +18,9 @@ Finding = tuple[bool, str]
 
 
 def report() -> dict[str, Finding]:
-    """Return a finding by topic: `GPU card`, `nvcc`, `GPU packages`.
-
-    The result is empty if the machine has no NVIDIA driver; it has only the topic `GPU` if the driver fails.
+    """Return a dict from topic (`GPU card`, `nvcc`, `GPU packages`) to a pair: whether it is as a GPU task needs it,
+    and a description or the problem in words. It is empty without an NVIDIA driver, and holds only the topic `GPU` if
+    the driver fails.
     """
     try:
         uuid = gpu_files.uuid(0)

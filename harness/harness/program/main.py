@@ -22,7 +22,10 @@ NO_ISOLATION = 3
 
 
 def main() -> int:
-    """Run the command `serve`, `doctor` or `check` and return the exit status."""
+    """Run the command `serve` (answer requests until stdin is closed), `doctor` (print a report on this machine as
+    JSON) or `check` (print what is wrong with a task folder), as the command line says. Return the exit status: 0, or 3
+    if the machine offers no sandbox. Raises SystemExit if an option is wrong or the parent process has ended.
+    """
     arguments = _arguments()
     cache = Path(arguments.cache)
     cache.mkdir(parents=True, exist_ok=True)

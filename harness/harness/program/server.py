@@ -1,4 +1,6 @@
-"""Answers the agent's requests one after the other, and keeps one task open between them."""
+"""Answers the agent's requests one after the other, and keeps one task open between them. The agent is the program that
+searches for kernels.
+"""
 
 import functools
 import sys
@@ -27,7 +29,9 @@ BUILDS_AHEAD_NICE = 10
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options with which a judge was started."""
+    """The options with which a judge process was started: the device, the folder of built programs, the sandbox level
+    that the machine offers, and the seconds for measuring the peak. `main` makes it from the command line.
+    """
 
     device: str
     """`cpu`, `cuda:N` or `scripted:FILE`."""
@@ -39,7 +43,10 @@ class Settings:
 
 
 class Server:
-    """Reads requests from stdin, answers them, and keeps the calibrated task of the last request open."""
+    """The judge: reads requests from standard input, measures candidates, and writes answers. `answers` writes to the
+    agent; `settings` are the options of the process. The task of the last request stays open with what was measured
+    when it was opened.
+    """
 
     def __init__(self, answers: wire.Answers, settings: Settings) -> None:
         self._answers = answers
@@ -49,7 +56,10 @@ class Server:
         self._loaded = functools.cache(benchmark_check.load)
 
     def serve(self) -> None:
-        """Read and answer requests until stdin is closed; keep this process off the candidates' core meanwhile."""
+        """Read and answer requests until standard input is closed, then return; keep this process off the candidates'
+        core meanwhile. A bad request, or a fault of task or machine, is answered with an `error`; the next request is
+        then read. Raises OSError if the agent has closed the answers.
+        """
         with machine.pin_judge(self._cores):
             for line in requests.lines(sys.stdin.buffer):
                 self._read_and_answer(line)
@@ -95,7 +105,10 @@ class Server:
                 self._answer_duel(request.id, judge.compare(opened, request, progress))
 
     def _build_ahead(self, request: wire.Build) -> None:
-        """Build a candidate into the cache at low priority; the task is not opened, because no device is needed."""
+        """Build the candidate of a `build` request into the cache of builds at low priority, and answer `built`, also
+        if the candidate does not build. No task is opened, because no device is needed. Raises TaskFault if a file of
+        the task folder is wrong.
+        """
         settings, source = self._settings, request.candidate
         task = self._loaded(Path(request.task))
         build = functools.partial(
@@ -127,10 +140,9 @@ class Server:
 
 
 def device_named(settings: Settings, cores: machine.Cores) -> Device:
-    """Return the device of `settings.device`, which candidates will run on.
-
-    Raises:
-        MachineError: if this machine or interpreter lacks something that the device needs.
+    """Return the device object for `settings.device`: a CPU core (`cpu`), a GPU (`cuda:0`), or a script that plays a
+    device (`scripted:FILE`). `cores` says which CPU core candidates use. Raises MachineError if this machine or Python
+    lacks something that the device needs, TaskFault if a script is wrong.
     """
     kind, _, argument = settings.device.partition(":")
     if kind == "scripted":

@@ -1,1 +1,3 @@
-"""Starts builds and workers in a sandbox: the launcher and the guards that it sets up."""
+"""Starts builds and workers (the processes that run candidates) in a sandbox: the launcher and the guards that it sets
+up.
+"""

@@ -16,22 +16,25 @@ SITE = ("site-packages", "dist-packages", "test", "idlelib", "tkinter", "ensurep
 
 
 def executable() -> Path:
-    """Return the real path of the running interpreter, with the links of a virtual environment resolved."""
+    """Return the path of the running Python interpreter's program file, after symbolic links (such as those of a
+    virtual environment) are followed.
+    """
     return Path(os.path.realpath(sys.executable))
 
 
 @functools.cache
 def listable() -> tuple[Path, ...]:
-    """Return the folders of the standard library, which an import must be able to list."""
+    """Return a tuple of the folders of Python's standard library. A sandboxed interpreter must be allowed to list their
+    entries, because importing a module searches them.
+    """
     return tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
 
 
 @functools.cache
 def readable() -> tuple[Path, ...]:
-    """Return the paths that a sandboxed interpreter may read.
-
-    They are the entries of the standard library's folders, except those named in `SITE`, and the shared libraries that
-    the interpreter and its extension modules are linked with.
+    """Return a tuple of the files and folders that a sandboxed Python interpreter may read: the standard library
+    without the entries named in `SITE` (such as site-packages), and the shared libraries of the interpreter and its
+    extension modules. Raises OSError if a folder of the standard library cannot be listed.
     """
     folders = listable()
     entries = [entry for folder in folders for entry in sorted(folder.iterdir()) if entry.name not in SITE]

@@ -30,7 +30,9 @@ _CREATE_RULESET_VERSION, _RULE_PATH_BENEATH = 1, 1
 
 
 def abi() -> int:
-    """Return the kernel's Landlock version, or 0 if the kernel has no Landlock or it is switched off."""
+    """Return the version of the Landlock interface of the running Linux kernel, a number from 1, or 0 if the kernel has
+    no Landlock or it is switched off. Never raises.
+    """
     try:
         return syscalls.call("landlock_create_ruleset", 0, 0, _CREATE_RULESET_VERSION)
     except OSError:
@@ -39,20 +41,21 @@ def abi() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Rights that a process gets on some paths; rights on a folder hold for everything below it."""
+    """Some paths and the rights that a sandboxed process gets on them: `rights` is a bit mask such as `READ` or `RUN`.
+    Rights on a folder hold for everything below it. `ruleset` takes any number of grants.
+    """
 
     paths: tuple[Path, ...]
     rights: int
 
 
 def ruleset(*grants: Grant) -> int:
-    """Return a new ruleset that denies every file access except the granted ones.
+    """Return a file descriptor of a new Landlock ruleset that denies every file access except those in `grants`. The
+    caller passes it to `enforce` and closes it. Raises OSError if the Linux kernel has no Landlock, or a path of a
+    grant does not exist.
 
-    The ruleset is a file descriptor with close-on-exec; the caller closes it. Pass it to `enforce`. TCP connections,
-    abstract UNIX sockets and signals to other processes are denied too, if this kernel's Landlock supports it.
-
-    Raises:
-        OSError: if the kernel has no Landlock, or a path does not exist.
+    The descriptor has close-on-exec. TCP connections, abstract UNIX sockets and signals to other processes are denied
+    too, if the Linux kernel's Landlock supports it.
     """
     version = abi()
     handled = (1 << _FILE_BITS.get(version, 16)) - 1
@@ -86,13 +89,11 @@ def _allow(ruleset_fd: int, path: Path, *, rights: int) -> None:
 
 
 def enforce(ruleset_fd: int, *, own_process: bool = False) -> None:
-    """Apply a ruleset to the calling process and its future children; nothing can undo this.
+    """Apply a ruleset, given by the file descriptor that `ruleset` returned, to the calling process and its future
+    children for good. If `own_process` is true, the process may also read and write its own folder in /proc, which a
+    GPU driver needs. Raises OSError if the Linux kernel refuses.
 
-    The process must have set no-new-privs. `own_process` lets the process read and write its own folder in /proc,
-    which a GPU driver needs, but no other process's.
-
-    Raises:
-        OSError: if the kernel refuses.
+    The process must have set no-new-privs before.
     """
     if own_process:
         _allow(ruleset_fd, Path("/proc") / str(os.getpid()), rights=READ | WRITE_FILE | TRUNCATE)

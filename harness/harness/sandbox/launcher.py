@@ -1,4 +1,5 @@
-"""Starts every untrusted program (builds of candidates and workers) in a sandbox, each under a policy.
+"""Starts every untrusted program (builds of candidates, and workers, which run candidates) in a sandbox. A policy says
+what each program may use.
 
 This module knows how to confine a process, in which order, and how far this machine permits it; it does not know what
 the process does. Every setup step in the child has a name. If a step fails, the program is not started and the error
@@ -33,7 +34,8 @@ _SECCOMP = "remedy: a kernel with seccomp filters on x86-64 or 64-bit ARM"
 
 
 class Level(IntEnum):
-    """The sandbox level: how far a candidate's processes are confined. Stored with every attempt.
+    """The sandbox level, from 0 (almost no restriction) to 3 (every guard): how far a candidate's processes are
+    confined. `probe` finds the level of a machine; the log stores it with every attempt.
 
     harness/README.md, section "Sandbox levels", has a table of what each level stops.
     """
@@ -52,7 +54,9 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """The sandbox level that this machine offers, as `probe` measured it, with the resources that it needs."""
+    """The sandbox level that this machine offers, the reason why it is not higher, and what the guards of the level
+    need: unused user ids and an empty network. `probe` makes it; `launch` and `private_folder` use it.
+    """
 
     level: Level
     why_not_higher: str = ""
@@ -64,14 +68,15 @@ class Isolation:
 
     @property
     def uid_changes(self) -> bool:
-        """Return whether candidates can run as another user than the judge, which only root can arrange."""
+        """Return True if candidates run under another user id than the judge (the trusted process that measures). That
+        is possible only if the judge is root.
+        """
         return bool(self.uids)
 
     def lowered(self, level: Level) -> "Isolation":
-        """Return the isolation of this machine at a lower level, or the same level.
-
-        Raises:
-            SandboxError: if this machine does not offer the level.
+        """Return a copy of this isolation with the sandbox level `level`, which may be lower or equal. Raises
+        SandboxError if this machine does not offer the level: it is higher than the present one, or it is level 2 and
+        the Linux kernel permits no network namespace.
         """
         if level > self.level:
             raise SandboxError(f"sandbox level {int(level)} is not offered on this machine: {self.why_not_higher}")
@@ -82,7 +87,9 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The files, cores, memory and environment that one sandboxed process gets; sizes in bytes.
+    """The rights and limits of one sandboxed process: which files it may read, execute and write, its cores, memory,
+    processes, open files and environment variables. The code that starts a build or a worker makes it; `launch` applies
+    it. Sizes are in bytes.
 
     A right on a folder holds for everything below it.
     """
@@ -115,7 +122,9 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program to start, and the descriptors that it inherits from the judge."""
+    """A program for `launch` to start: its command line, the file descriptors that it inherits from the judge, and the
+    descriptors for its standard output and error.
+    """
 
     command: Sequence[str | Path]
     """Absolute path of the program, then its arguments."""
@@ -128,13 +137,11 @@ class Program:
 
 
 def launch(program: Program, policy: Policy, *, isolation: Isolation, folder: Path) -> Process:
-    """Start a program in a sandbox and return its process once it is running.
+    """Start a program in a sandbox with the rights of `policy` and the guards of the level in `isolation`. Return its
+    process once the program runs. `folder`, from `private_folder`, becomes the working directory. Raises SandboxError,
+    which names the guard, if a guard cannot be set up or the program cannot be started.
 
-    `folder` is its private folder (see `private_folder`) and its working directory. The kernel kills the process when
-    the judge ends.
-
-    Raises:
-        SandboxError: if a guard could not be set up or the program could not be started; the message says which.
+    The Linux kernel kills the process when the judge, which calls this, ends.
     """
     image = spawn.ProgramImage(program.command, policy.environment)
     with guard("sandbox"), spawn.null_device() as null, _guard_steps(policy, isolation, folder=folder) as guards:
@@ -154,10 +161,11 @@ def launch(program: Program, policy: Policy, *, isolation: Isolation, folder: Pa
 
 @contextmanager
 def _guard_steps(policy: Policy, isolation: Isolation, *, folder: Path) -> Iterator[list[Step]]:
-    """Yield the steps by which a child confines itself to a policy, in their order.
+    """Return a context manager that yields a list of setup steps, each a name and a function, which a child process
+    runs in this order to confine itself to `policy`. The descriptors that the steps use are closed at the end of the
+    block. Raises SandboxError if a ruleset or filter cannot be made.
 
-    Rulesets and filters are made before the fork; the child only applies them. Raises SandboxError if one cannot be
-    made.
+    Rulesets and filters are made before the fork; the child only applies them.
     """
     level, open_fds = isolation.level, list[int]()
     cores = policy.cores or os.sched_getaffinity(0)
@@ -204,14 +212,13 @@ def _filter_kind(policy: Policy) -> seccomp.FilterKind:
 
 
 def _privilege_steps(policy: Policy, isolation: Isolation, *, folder: Path) -> list[Step]:
-    """Return the steps that change the user, drop all capabilities and set no-new-privs.
+    """Return a list of setup steps, each a name and a function, by which a child process changes its user, drops all
+    capabilities (the parts of root's power) and sets no-new-privs. Raises SandboxError if the level is 1 and the new
+    user cannot read a file of the policy.
 
     The user changes to the owner of `folder` if the judge is root and that user can read all files of the policy. At
     levels 2 and 3 the process otherwise stays root without capabilities. At level 1 of an ordinary user the judge makes
     itself undumpable, so that candidates cannot read its memory.
-
-    Raises:
-        SandboxError: if the level is 1 and the other user cannot read a file of the policy.
     """
     guards: list[Step] = [("capability bounds", privileges.close_bounding_set)]
     uid = folder.stat().st_uid
@@ -235,9 +242,9 @@ def _privilege_steps(policy: Policy, isolation: Isolation, *, folder: Path) -> l
 
 
 def _first_unreadable(policy: Policy, *, folder: Path) -> Path | None:
-    """Return a path that not every user can read, or None if there is none.
-
-    The paths are those that the policy lets a process read or execute, their parent folders, and those of `folder`.
+    """Return one path that some user of the machine could not read, or None if every user can read all of them. Checked
+    are the paths that `policy` lets a process read or execute, their parent folders, and the parent folders of
+    `folder`. Raises OSError if a path does not exist.
     """
     granted = {path for path in (*policy.readable, *policy.executable) if folder not in path.parents and path != folder}
     locked_parents = (parent for parent in folder.resolve().parents if not parent.stat().st_mode & 0o001)
@@ -246,7 +253,8 @@ def _first_unreadable(policy: Policy, *, folder: Path) -> Path | None:
 
 @functools.lru_cache(maxsize=64)
 def _first_unreadable_of(granted: frozenset[Path]) -> Path | None:
-    """Return the first path, or parent of a path, that not every user can read; None if there is none.
+    """Return the first, in alphabetical order, of these paths and their parent folders that some user of the machine
+    could not read; None if every user can read all. Raises OSError if a path does not exist.
 
     The result is cached, because there are hundreds of files. If a file becomes unreadable later, programs fail to
     start; no right is gained.
@@ -276,7 +284,9 @@ def _limits(policy: Policy, isolation: Isolation) -> dict[int, int]:
 
 
 def _threads_of(uid: int) -> int:
-    """Return the number of threads that a user runs at present; they count against its limit of processes."""
+    """Return the number of threads of all running processes of the user id `uid`. The Linux kernel counts them against
+    the user's limit of processes. A process that ends during the count is left out.
+    """
     count = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -291,12 +301,11 @@ def _threads_of(uid: int) -> int:
 
 @contextmanager
 def private_folder(isolation: Isolation) -> Iterator[Path]:
-    """Yield an empty folder for one sandboxed process; remove the folder with all its contents afterwards.
+    """Return a context manager that yields the path of a new, empty folder for one sandboxed process, and removes the
+    folder with its contents at the end of the block. Raises SandboxError if the folder cannot be removed, OSError if it
+    cannot be made.
 
     If the judge is root, the folder's owner is an unused user, and `launch` runs the process as that user.
-
-    Raises:
-        SandboxError: if the folder could not be removed.
     """
     with ExitStack() as stack:
         with guard("sandbox"):
@@ -326,10 +335,11 @@ def _remove(folder: Path) -> None:
 
 
 def probe(*, at_most: Level = Level.FULL) -> Isolation:
-    """Return the highest sandbox level, up to `at_most`, that works on this machine.
+    """Return the Isolation with the highest sandbox level, not above `at_most`, whose guards work on this machine. It
+    is level 0, which needs no guard, if all others fail; `why_not_higher` then gives the reasons. Guards that fail
+    raise no error.
 
     Each level is tried in a child process, which sets up the guards and then checks that forbidden calls are refused.
-    Level 0 needs no guard and is returned if all others fail.
     """
     uids = privileges.unused_uids() if os.geteuid() == 0 else ()
     try:
@@ -351,7 +361,9 @@ def probe(*, at_most: Level = Level.FULL) -> Isolation:
 
 
 def _check_level(isolation: Isolation) -> None:
-    """Set up all guards of a level in a child process. Raises SandboxError if a guard fails or has no effect."""
+    """Set up all guards of the level in `isolation` in a child process, and check there that forbidden system calls are
+    refused. Return nothing. Raises SandboxError, which names the guard, if a guard cannot be set up or has no effect.
+    """
     if isolation.level is Level.NAMESPACED and isolation.network is None:
         raise SandboxError("network namespace: not permitted")
     if isolation.level is Level.CONFINED and os.geteuid() == 0 and not isolation.uids:

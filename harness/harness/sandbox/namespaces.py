@@ -27,19 +27,19 @@ It must not be the source of a bind mount: a lookup through that source's descri
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network namespace without interfaces, which exists while the judge holds its descriptors open."""
+    """A network namespace without interfaces, in which a process can reach no other machine. It exists while the judge
+    holds `network_fd` open. `empty_network` makes it; sandboxed processes join it.
+    """
 
     network_fd: int
     user_fd: int | None
     """The user namespace that owns the network; None if the judge is root."""
 
     def join(self) -> None:
-        """Move the calling process into the network, and into its user namespace if it has one.
+        """Move the calling process into this network, and first into the user namespace that owns the network, if there
+        is one. Raises OSError if the Linux kernel refuses.
 
         A process that is not root then has all capabilities in that user namespace only.
-
-        Raises:
-            OSError: if the kernel refuses.
         """
         if self.user_fd is not None:
             syscalls.call("setns", self.user_fd, _NEW_USER)
@@ -47,12 +47,10 @@ class Network:
 
 
 def empty_network() -> Network:
-    """Make a network namespace without interfaces and return it, held open by descriptors.
+    """Make a network namespace without interfaces and return it as a Network, which holds it open by file descriptors.
+    Raises OSError if the Linux kernel does not permit network namespaces to this user.
 
     A child process makes the namespace, so that the caller stays in its own; the child ends before this returns.
-
-    Raises:
-        OSError: if the kernel does not permit network namespaces to this user.
     """
     ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
     done_read, done_write = os.pipe2(os.O_CLOEXEC)
@@ -103,7 +101,9 @@ def _hold(child: int) -> Network:
 
 @dataclass(frozen=True, slots=True)
 class _Bind:
-    """A file or folder that a file tree shows at its own real path, by a bind mount."""
+    """A file or folder that a sandboxed process sees at its real path (by a bind mount, a second view of the same
+    file), and whether the process may write there. Part of a FileTree.
+    """
 
     path: Path
     writable: bool
@@ -111,17 +111,18 @@ class _Bind:
 
 @dataclass(frozen=True, slots=True)
 class FileTree:
-    """The plan of a file tree that shows only some paths: symbolic links and bind mounts, in the order of making."""
+    """The plan of a file tree that shows a sandboxed process only chosen paths: the symbolic links and bind mounts to
+    make, in this order. The function `tree` makes it; the process enters it with `enter`.
+    """
 
     links: tuple[tuple[Path, str], ...]
     """Path of each symbolic link, and its target."""
     binds: tuple[_Bind, ...]
 
     def enter(self) -> None:
-        """Make this tree the root of the calling process, which must have CAP_SYS_ADMIN in its user namespace.
-
-        Raises:
-            OSError: if the kernel refuses a step.
+        """Build this tree in a new mount namespace and make it the root folder of the calling process, so that the
+        process sees no other files. The process needs CAP_SYS_ADMIN in its user namespace. Raises OSError if the Linux
+        kernel refuses a step, or a path does not exist.
         """
         os.umask(0o022)  # the candidate's user must be able to enter the folders made below
         syscalls.call("unshare", _NEW_MOUNTS)
@@ -147,7 +148,9 @@ class FileTree:
 
 
 def tree(*, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> FileTree:
-    """Return the plan of a file tree that shows the given files and folders, each folder with its contents.
+    """Return the plan of a file tree, a FileTree, that shows only the files and folders in `readable` (to read) and
+    `writable` (to write also), each folder with its contents. Paths that lead over symbolic links stay valid. Nothing
+    is mounted yet.
 
     Every symbolic link on the way to a path is recreated, so that the path can be opened by the same name.
     """
@@ -167,7 +170,9 @@ def tree(*, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> FileTree:
 
 
 def _trace(path: Path, links: dict[Path, str]) -> None:
-    """Add every symbolic link on the way to `path` to `links` (link -> target), following links as the kernel does."""
+    """Add every symbolic link on the way to `path` to the dict `links`, from the link's path to its target. Links are
+    followed as the Linux kernel follows them, up to 10,000 links. Raises OSError if a link cannot be read.
+    """
     prefix, rest = Path("/"), list(Path(os.path.normpath(path)).parts[1:])
     while rest and len(links) < 10_000:
         prefix = prefix / rest.pop(0)
@@ -178,7 +183,9 @@ def _trace(path: Path, links: dict[Path, str]) -> None:
 
 
 def _outside(links: dict[Path, str], binds: list[_Bind]) -> list[tuple[Path, str]]:
-    """Return the links, with their targets, that do not lie in a bound folder; a bound folder shows its own links."""
+    """Return a list of (link path, target) for those of `links` that lie in none of the folders in `binds`. The links
+    in a bound folder are visible without being recreated.
+    """
     bound = {bind.path for bind in binds}
     return [(path, target) for path, target in links.items() if bound.isdisjoint(path.parents)]
 

@@ -1,4 +1,4 @@
-"""Changes the user of a process to an unused one, and drops its capabilities for good."""
+"""Changes the user of a process to an unused one, and drops its capabilities (the parts of root's power) for good."""
 
 import ctypes
 import os
@@ -18,7 +18,8 @@ _VERSION_3 = 0x20080522
 
 
 def unused_uids() -> tuple[int, ...]:
-    """Return up to 64 user ids that belong to no account and to no running process.
+    """Return a tuple of up to 64 user ids, from 60578 to 61183, that belong to no account and to no running process; an
+    empty tuple if all are taken.
 
     The process number of the caller chooses the first one, so that two judges rarely take the same user id.
     """
@@ -36,9 +37,9 @@ def _owner(path: Path) -> int:
 
 
 def become(uid: int) -> None:
-    """Change the calling process to a user id and the group id of the same number, and drop all other groups.
-
-    The process cannot change back. Raises OSError if the kernel refuses.
+    """Change the calling process to the user id `uid` and the group id of the same number, and drop all its other
+    groups. The process cannot change back. Raises OSError if the Linux kernel refuses, for example because the process
+    is not root.
     """
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -46,21 +47,16 @@ def become(uid: int) -> None:
 
 
 def forbid_new_privileges() -> None:
-    """Set no-new-privs: programs that the calling process starts gain no rights by set-user-ID or file capabilities.
-
-    Raises:
-        OSError: if the kernel refuses.
+    """Set no-new-privs for the calling process: programs that it executes gain no rights by set-user-ID bits or file
+    capabilities. This cannot be undone. Raises OSError if the Linux kernel refuses.
     """
     syscalls.checked("prctl(PR_SET_NO_NEW_PRIVS)", syscalls.LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
 def close_bounding_set() -> None:
-    """Drop every capability from the bounding set of the calling process, so that root regains none by exec.
-
-    Does nothing to the bounding set of a process without CAP_SETPCAP, which may not change it.
-
-    Raises:
-        OSError: if the kernel refuses.
+    """Drop every capability from the bounding set of the calling process, so that root regains none when it executes a
+    program. Leave the bounding set as it is in a process without CAP_SETPCAP, which may not change it. Raises OSError
+    if the Linux kernel refuses.
     """
     syscalls.LIBC.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0)  # EINVAL on kernels without ambient capabilities
     if not capabilities() >> _CAP_SETPCAP & 1:
@@ -72,10 +68,9 @@ def close_bounding_set() -> None:
 
 
 def drop_capabilities() -> None:
-    """Drop the effective, permitted and inheritable capabilities of the calling process.
-
-    Raises:
-        OSError: if a capability remains, or the process is root and its bounding set is not empty.
+    """Drop all effective, permitted and inheritable capabilities (parts of root's power) of the calling process. Raises
+    OSError if a capability remains, or if the process is root and could regain capabilities because its bounding set is
+    not empty.
     """
     header, empty = struct.pack("=Ii", _VERSION_3, 0), bytes(24)
     syscalls.call("capset", ctypes.c_char_p(header), ctypes.c_char_p(empty))
@@ -86,7 +81,9 @@ def drop_capabilities() -> None:
 
 
 def capabilities() -> int:
-    """Return the union of the calling process's effective and permitted capabilities: bit n is capability n."""
+    """Return the calling process's effective and permitted capabilities (parts of root's power) together, as a bit mask
+    in which bit n stands for capability n; 0 means none. Raises OSError if the Linux kernel refuses.
+    """
     header, data = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0)), ctypes.create_string_buffer(24)
     syscalls.call("capget", header, data)
     low_effective, low_permitted, _, high_effective, high_permitted, _ = struct.unpack("=6I", data.raw[:24])
@@ -94,9 +91,7 @@ def capabilities() -> int:
 
 
 def hide() -> None:
-    """Make the calling process undumpable: others of the same user cannot read its memory, environment or maps.
-
-    Raises:
-        OSError: if the kernel refuses.
+    """Make the calling process undumpable: other processes of the same user cannot read its memory, environment or
+    memory maps. Raises OSError if the Linux kernel refuses.
     """
     syscalls.checked("prctl(PR_SET_DUMPABLE)", syscalls.LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0))

@@ -1,4 +1,6 @@
-"""Controls one sandboxed process from the judge: wait for its end, stop it, continue it, kill it."""
+"""Controls one sandboxed process from the judge: wait for its end, suspend it (SIGSTOP), resume it (SIGCONT), kill it
+(SIGKILL).
+"""
 
 import os
 import signal
@@ -11,10 +13,11 @@ _POLLS_WITHOUT_SLEEP = 300
 
 
 class Process:
-    """A started sandboxed process, the leader of a session and process group of its own.
+    """A running or ended sandboxed process, with its process id `pid`. `launch` makes it. Signals go to its whole
+    process group, so that processes which it forked are suspended and killed with it.
 
-    Signals go to the whole group. The sandbox forbids processes to leave their group, so that the processes that this
-    one forked are stopped and killed with it.
+    The process is the leader of a session and process group of its own, and the sandbox forbids processes to leave
+    their group.
     """
 
     def __init__(self, pid: int) -> None:
@@ -24,7 +27,9 @@ class Process:
         self._remark = ""
 
     def poll(self) -> int | None:
-        """Return the exit code, or minus the number of the signal that killed the process; None if it is running."""
+        """Return, without waiting, None while the process runs or is suspended. After its end return its exit code, or
+        minus the number of the signal that killed it.
+        """
         if self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -32,7 +37,9 @@ class Process:
         return None if self._status is None else os.waitstatus_to_exitcode(self._status)
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait until the process ends or `timeout_s` seconds have passed; return the same as `poll`."""
+        """Wait at most `timeout_s` seconds for the process to end. Return its exit code, or minus the number of the
+        signal that killed it; None if it still runs after that time.
+        """
         end, pause = time.monotonic() + timeout_s, 0.0002
         while (code := self.poll()) is None and (left := end - time.monotonic()) > 0:
             time.sleep(min(pause, left))
@@ -40,16 +47,18 @@ class Process:
         return code
 
     def kill(self) -> None:
-        """Kill the whole process group and reap its leader; after that the process writes nothing more."""
+        """Kill the whole process group with SIGKILL and wait for the end of its leader. After that the process writes
+        nothing more. Do nothing if the end of the process was noticed before.
+        """
         if self._status is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
             self._end(os.waitpid(self.pid, 0)[1])
 
     def stop(self) -> bool:
-        """Stop the process; return True when every thread of it is stopped, False if the process has ended.
-
-        A process that does not stop within 1 s is killed; `describe_end` then says so.
+        """Suspend the process group with SIGSTOP and wait until every thread of the process is suspended. Return True
+        then, False if the process has ended. A process that is not suspended within 1 s is killed and False is
+        returned; `describe_end` then gives this reason.
         """
         if self._stopped:
             return True
@@ -76,13 +85,17 @@ class Process:
         return False
 
     def cont(self) -> None:
-        """Continue a stopped process; do nothing if it has ended."""
+        """Resume the suspended process group with SIGCONT, without waiting. Do nothing if the end of the process was
+        noticed before.
+        """
         if self._status is None:
             self._stopped = False
             os.killpg(self.pid, signal.SIGCONT)
 
     def describe_end(self) -> str:
-        """Return the state of the process in words: `killed by SIGSEGV`, `exited with 3`, or `still running`."""
+        """Return, as words for an error message, how the process ended: `killed by SIGSEGV`, `exited with 3`; or `still
+        running`. The words also say if the process was killed because it did not react to SIGSTOP.
+        """
         code = self.poll()
         if code is None:
             return "still running"

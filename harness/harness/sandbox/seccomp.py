@@ -1,4 +1,5 @@
-"""Makes the seccomp filters that refuse system calls to workers and builds, as BPF programs without a library.
+"""Makes seccomp filters, programs by which the Linux kernel refuses chosen system calls of workers (processes that run
+candidates) and builds. No library is needed.
 
 A refused call returns EPERM (ENOSYS where the C library has a fallback), which library code handles. Only a call by
 another machine's calling convention kills the process. Sources: linux/seccomp.h, linux/filter.h, linux/audit.h.
@@ -67,7 +68,10 @@ Instruction = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """A test of the low 32 bits of a system call's argument; the kernel ignores the high bits of those tested."""
+    """A condition on one argument of a system call, for `_refuse_when`: the argument's number, a comparison, and the
+    value to compare with. Only the argument's low 32 bits are compared; the Linux kernel ignores the high bits of the
+    arguments that are tested here.
+    """
 
     argument: int
     """Number of the argument, from 0."""
@@ -79,7 +83,9 @@ class _Condition:
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    """The argument with this number, from 0, of a system call; each method returns a condition on the argument."""
+    """The argument of a system call at position `number`, counted from 0. Each method returns a _Condition that
+    compares the argument with a value.
+    """
 
     number: int
 
@@ -97,7 +103,9 @@ class _Argument:
 
 
 class FilterKind(Enum):
-    """The kind of process that a filter is for."""
+    """The kind of process for which a filter is made: a worker (runs a candidate) on a CPU, a worker on a GPU, or a
+    build. It decides which system calls are refused.
+    """
 
     WORKER = "worker"
     """May start threads but no processes, and changes no file. It may not make POSIX timers: one that sends SIGCONT
@@ -111,7 +119,9 @@ class FilterKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A seccomp filter that is complete except for the process number of the process that installs it."""
+    """A seccomp filter as BPF instructions (the language of Linux's filters), complete except for the id of the process
+    that will install it. The function `program` makes it.
+    """
 
     code: ctypes.Array[ctypes.c_char]
     """The BPF instructions."""
@@ -121,9 +131,9 @@ class Program:
     """Byte offsets in `code` where the process number is written."""
 
     def install(self) -> None:
-        """Apply the filter to the calling process and its future children; nothing can undo this.
-
-        The process must have set no-new-privs. Raises OSError if the kernel refuses.
+        """Apply the filter to the calling process and its future children for good: from now on the Linux kernel
+        refuses their forbidden system calls. Raises OSError if the Linux kernel refuses the filter, for example because
+        no-new-privs is not set.
         """
         for offset in self.pid_offsets:
             struct.pack_into("=I", self.code, offset, os.getpid())
@@ -133,10 +143,8 @@ class Program:
 
 @functools.cache
 def program(kind: FilterKind) -> Program:
-    """Return the filter for a kind of process. Made once; a forked child completes its own copy by `install`.
-
-    Raises:
-        OSError: if the machine is neither x86-64 nor 64-bit ARM.
+    """Return the seccomp filter for a kind of process, as a Program that is made once and cached. A forked child
+    installs its own copy. Raises OSError if the machine is neither x86-64 nor 64-bit ARM.
     """
     if platform.machine() not in _ARCHITECTURE:
         raise OSError(f"no system call filter for {platform.machine()}")
@@ -148,7 +156,9 @@ def program(kind: FilterKind) -> Program:
 
 
 def _head() -> list[Instruction]:
-    """Return instructions that kill a process that uses another machine's calling convention (such as 32-bit x86)."""
+    """Return the first instructions of every filter, a list: they kill a process that makes a system call by another
+    machine's calling convention (such as 32-bit x86), because the same call has another number there.
+    """
     head = [
         (_LOAD_WORD, 0, 0, _ARCHITECTURE_AT),
         (_JUMP_EQUAL, 1, 0, _ARCHITECTURE[platform.machine()]),
@@ -177,10 +187,12 @@ def _rules(kind: FilterKind) -> list[Instruction]:
 
 
 def _worker_rules(kind: FilterKind) -> list[Instruction]:
-    """Return the rules that workers have in addition to builds.
+    """Return a list of instructions that refuse system calls to workers (processes that run candidates) but not to
+    builds: forking, changing files, and signals to other processes. A GPU worker may make the calls that the CUDA
+    driver needs.
 
     Signals may go only to the worker itself, as abort() and raise() need, and must not be stop or continue signals, so
-    that a worker cannot undo the judge's stop.
+    that a worker cannot resume itself while the judge has suspended it.
     """
     changes = (name for name in _CHANGES_FILES if not (kind is FilterKind.GPU_WORKER and name in _CUDA_NEEDS))
     rules = [
@@ -196,7 +208,7 @@ def _worker_rules(kind: FilterKind) -> list[Instruction]:
 
 
 def _only_unix_sockets() -> list[Instruction]:
-    """Return rules that refuse all sockets but UNIX ones, which the CUDA driver needs.
+    """Return a list of instructions that refuse every socket except UNIX sockets, which the CUDA driver needs.
 
     In an empty network and under Landlock a UNIX socket reaches only sockets in the file system.
     """
@@ -216,7 +228,9 @@ def _refuse(names: Iterable[str], *, error: int = errno.EPERM) -> list[Instructi
 
 
 def _refuse_when(name: str, condition: _Condition) -> list[Instruction]:
-    """Return instructions that refuse a system call by name if one of its arguments meets a condition."""
+    """Return a list of instructions that refuse the system call `name` with EPERM if one of its arguments meets
+    `condition`. The list is empty if this machine does not have the system call.
+    """
     if name not in syscalls.NUMBERS:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Starts a child process: fork, then named setup steps in the child, the last of which executes a program.
+"""Starts a child process: fork, then named setup steps in the child. The last step executes a program.
 
 A step that fails ends the child; the parent receives the name of the step and the reason. The program runs only if
 every step before it succeeded.
@@ -25,16 +25,17 @@ _PR_SET_PDEATHSIG = 1
 
 
 class SandboxError(MachineError):
-    """The sandbox could not be set up, for a reason that is not the candidate's fault; no program was started."""
+    """The sandbox could not be set up on this machine, which is not the candidate's fault. No program was started. The
+    message names the guard that failed and the reason.
+    """
 
 
 def start(steps: Sequence[Step]) -> Process:
-    """Fork a child that runs the steps in order; return the child once its last step has executed or ended it.
+    """Fork a child that runs `steps` (pairs of a name and a function) in order, and return its Process once the last
+    step has replaced the child by a program or ended it. If a step raises OSError, kill the child and raise
+    SandboxError with the step's name and the reason.
 
     The last step must not return: it executes a program or ends the child.
-
-    Raises:
-        SandboxError: if a step failed; the message names the step and the reason.
     """
     report_read, report_write = _report_pipe()
     judge = os.getpid()
@@ -56,7 +57,8 @@ def start(steps: Sequence[Step]) -> Process:
 
 
 def _report_pipe() -> tuple[int, int]:
-    """Return the read and write descriptors of a new pipe, for the child's report of a failed step.
+    """Return the read and the write descriptor of a new pipe, through which a forked child reports a failed step to its
+    parent. Raises OSError if no descriptor is free.
 
     Both have close-on-exec: if the parent reads end of file without a message, the program was executed. Their numbers
     are above 2, because `arrange_descriptors` replaces 0, 1 and 2.
@@ -69,9 +71,8 @@ def _report_pipe() -> tuple[int, int]:
 
 
 def _run_steps(steps: Sequence[Step], *, report_fd: int, judge: int) -> NoReturn:
-    """Run the steps in the child; write the name of a failed step and the reason to `report_fd` and exit with 127.
-
-    `judge` is the process number of the parent; the child ends if the parent has died.
+    """Run the steps in the forked child; never return. If a step raises OSError, or the parent (process id `judge`) has
+    died, write the step's name and the reason to the descriptor `report_fd` and exit with status 127.
     """
     step_name, reason = "start", "the child ended too early"
     try:
@@ -89,9 +90,10 @@ def _run_steps(steps: Sequence[Step], *, report_fd: int, judge: int) -> NoReturn
 
 
 def default_signals() -> None:
-    """Reset ignored signals to their default action and unblock all signals in the calling process.
+    """Reset all ignored signals to their default action and unblock all signals in the calling process. Return nothing.
+    A program that it executes would otherwise inherit both.
 
-    A program would inherit ignored signals: the judge ignores SIGINT, and Python ignores SIGPIPE and others.
+    The judge ignores SIGINT, and Python ignores SIGPIPE and others.
     """
     for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -100,7 +102,10 @@ def default_signals() -> None:
 
 
 def arrange_descriptors(streams: Sequence[int], keep_fds: Sequence[int]) -> None:
-    """Make `streams` the descriptors 0, 1, 2 of the calling process; let exec close all others except `keep_fds`."""
+    """Make the three descriptors in `streams` the standard input, output and error of the calling process. Mark all
+    other descriptors to be closed when it executes a program, except those in `keep_fds`. Raises OSError if one of
+    `streams` is not open.
+    """
     safe = [os.dup(stream) for stream in streams]
     for number, stream in enumerate(safe):
         os.dup2(stream, number)
@@ -111,21 +116,19 @@ def arrange_descriptors(streams: Sequence[int], keep_fds: Sequence[int]) -> None
 
 
 def die_with_parent() -> None:
-    """Let the kernel kill the calling process when its parent dies, and set its umask to 077.
+    """Ask the Linux kernel to kill the calling process when its parent dies, and set its umask to 077 (new files are
+    private). Raises OSError if the Linux kernel refuses.
 
     A change of user or capabilities resets this setting, so that this step must follow them.
-
-    Raises:
-        OSError: if the kernel refuses.
     """
     syscalls.checked("prctl(PR_SET_PDEATHSIG)", syscalls.LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
     os.umask(0o077)
 
 
 def set_limits(limits: Mapping[int, int]) -> None:
-    """Set the soft and hard resource limits of the calling process, never above its present hard limits.
-
-    `limits` maps `resource.RLIMIT_...` to the value. Raises OSError if the kernel refuses.
+    """Set the soft and hard resource limits of the calling process. `limits` maps constants `resource.RLIMIT_...` to
+    values; a value above the present hard limit is lowered to it. Raises OSError or ValueError if the Linux kernel
+    refuses.
     """
     for kind, value in limits.items():
         _, hard = resource.getrlimit(kind)
@@ -134,9 +137,8 @@ def set_limits(limits: Mapping[int, int]) -> None:
 
 
 class ProgramImage:
-    """The path, arguments and environment of a program, as C arrays for execve.
-
-    Made before the fork, because a child under a memory limit may be unable to allocate them.
+    """A program that a forked child will execute: path, arguments and environment variables, converted to C arrays
+    before the fork. A child under a memory limit might be unable to allocate the arrays.
     """
 
     def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
@@ -147,7 +149,9 @@ class ProgramImage:
         self._environment = (ctypes.c_char_p * (len(variables) + 1))(*variables, None)
 
     def execute(self) -> None:
-        """Execute the program in the calling process. Raises OSError that names the program if that fails."""
+        """Replace the calling process by the program, with the arguments and environment of this object; return only by
+        raising OSError, which names the program, if the program cannot be executed.
+        """
         syscalls.LIBC.execve(self._path, self._arguments, self._environment)
         number = ctypes.get_errno()
         raise OSError(number, f"{self._path.decode(errors='replace')}: {os.strerror(number)}")
@@ -155,7 +159,9 @@ class ProgramImage:
 
 @contextmanager
 def null_device() -> Iterator[int]:
-    """Yield an open descriptor of /dev/null for reading and writing."""
+    """Return a context manager that yields a file descriptor of /dev/null, open for reading and writing, and closes it
+    at the end of the block. Raises OSError if /dev/null cannot be opened.
+    """
     descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
         yield descriptor

@@ -152,10 +152,10 @@ NUMBERS: Mapping[str, int] = {
 
 
 def call(name: str, *arguments: object) -> int:
-    """Make a system call and return its result. Integers are passed as 64-bit words, other arguments as they are.
+    """Make the system call `name` (such as `pivot_root`) with these arguments and return its result, an integer. Raises
+    OSError, which names the call, if the call fails or this machine does not have it.
 
-    Raises:
-        OSError: if the call failed, or this machine does not have it; the message names the call.
+    Integers are passed as 64-bit words, other arguments as ctypes converts them.
     """
     if name not in NUMBERS:
         raise OSError(f"{name}: not known on {platform.machine()}")
@@ -163,7 +163,9 @@ def call(name: str, *arguments: object) -> int:
 
 
 def checked(name: str, result: int) -> int:
-    """Return the result of a C library call. Raises OSError with `name` and errno if the result is -1."""
+    """Return `result`, the return value of a C library call. If it is -1, which means failure, raise OSError with the C
+    library's errno and a message that begins with `name`.
+    """
     if result == -1:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
@@ -171,5 +173,7 @@ def checked(name: str, result: int) -> int:
 
 
 def _word(argument: object) -> object:
-    """Return an integer as a C unsigned long, so that ctypes passes 64 bits instead of 32; others unchanged."""
+    """Return `argument` as a C unsigned long if it is an integer, so that ctypes passes 64 bits instead of 32; return
+    any other argument unchanged.
+    """
     return ctypes.c_ulong(argument) if isinstance(argument, int) else argument

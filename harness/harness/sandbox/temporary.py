@@ -1,8 +1,9 @@
-"""Make folders in the temporary directory, and remove those whose process was killed before it could.
+"""Makes folders in the temporary directory, and removes folders left by processes that were killed before they could
+remove them.
 
-A folder's process holds a lock on the folder, which the kernel releases when the process ends in any way. So a folder
-without a lock is left over, whatever process has the same id now. The agent makes its folders in the same way, in
-kernelsmith/core/temporary.py.
+A process holds a lock on its folder, which the operating system's kernel releases when the process ends in any way. So
+a folder without a lock is left over, whatever process has the same id now. The agent makes its folders in the same way,
+in kernelsmith/core/temporary.py.
 """
 
 import fcntl
@@ -26,7 +27,9 @@ YOUNG_S = 60.0
 
 @contextmanager
 def locked_folder() -> Iterator[Path]:
-    """Make an empty folder in the temporary directory and hold its lock within a block. The caller removes the folder.
+    """Return a context manager that makes an empty folder in the temporary directory, locks it and yields its path. The
+    lock, released at the end of the block, protects the folder from `sweep`. The caller removes the folder. Raises
+    OSError if the folder cannot be made.
 
     A file system without locks on folders is accepted: `sweep` leaves folders there, because it cannot lock them.
     """
@@ -41,9 +44,8 @@ def locked_folder() -> Iterator[Path]:
 
 
 def sweep() -> None:
-    """Remove the folders of kernelsmith in the temporary directory that no process holds.
-
-    A folder that this user cannot open or remove stays.
+    """Remove the folders of kernelsmith in the temporary directory that no process has locked and that did not change
+    for 60 s. Return nothing and raise nothing: a folder that this user cannot open or remove stays.
     """
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if NAME.fullmatch(folder.name):
@@ -52,7 +54,9 @@ def sweep() -> None:
 
 
 def _remove_if_left(folder: Path) -> None:
-    """Remove a folder that nobody holds. Raises OSError if another process holds it, or it cannot be removed."""
+    """Remove the folder at the path `folder` unless a process has locked it or it changed in the last 60 s. Raises
+    OSError if another process holds the lock, or the folder cannot be opened or removed.
+    """
     # shutil.rmtree follows no link that another user may have put in the folder's place.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

@@ -1,4 +1,5 @@
-"""Defines the requests and answers between the agent and the judge, and writes answers: one JSON object per line.
+"""Defines the requests that the agent (the program that searches for kernels) sends to the judge (the harness process
+that measures them), and the answers. Writes answers to a stream. A request or answer is one line with a JSON object.
 
 requests.py reads requests; the agent reads answers with kernelsmith/judge_client/wire.py.
 
@@ -23,7 +24,9 @@ VERSION: int = WIRE["version"]
 
 
 class Fault(StrEnum):
-    """Where the cause of an `error` answer lies."""
+    """The cause of an `error` answer: the harness itself, the machine, or a file of the task folder. A candidate's own
+    fault is never an error but a verdict.
+    """
 
     HARNESS = "harness"
     MACHINE = "machine"
@@ -33,7 +36,10 @@ class Fault(StrEnum):
 
 
 class Figure(StrEnum):
-    """A part of a verdict that other work on the device can disturb. Members as in kernelsmith.core.verdict.Figure."""
+    """A part of a verdict that other work on the device can falsify: calibration, timing, audit, duel or vendor
+    comparison. A verdict lists those that were disturbed in `disturbed`. kernelsmith.core.verdict.Figure has the same
+    members.
+    """
 
     CALIBRATION = "calibration"
     TIMING = "timing"
@@ -44,7 +50,7 @@ class Figure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source file of a candidate, and its language."""
+    """The source file of a candidate: absolute path, and language (`c`, `cuda` or `triton`). Requests hold it."""
 
     path: str
     language: str
@@ -52,7 +58,10 @@ class Source:
 
 
 class OpponentRole(StrEnum):
-    """The role of a contender's opponent in the search, which decides what is measured."""
+    """The role of the kernel with which a new candidate is compared: the best kernel of the run (`incumbent`), or the
+    latest kernel of the candidate's own line of development (`line`). It decides how long the comparison is and whether
+    the candidate can be promoted.
+    """
 
     INCUMBENT = "incumbent"
     """The best candidate so far. The contender gets an audit and a duel, and is promoted if it wins."""
@@ -62,7 +71,9 @@ class OpponentRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Opponent:
-    """A candidate that passed and is compared with a contender; times were measured in this session of the judge."""
+    """The kernel with which a new candidate is compared in a `contend` request: role, source file, score and fastest
+    batch. It passed its own judgement, and this judge process measured the two times, in microseconds per call.
+    """
 
     role: OpponentRole
     source: Source
@@ -74,7 +85,9 @@ class Opponent:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Request to open a task: measure its peak, dispatch overhead, process spread and vendor line."""
+    """The request `open`: open the task in the folder `task`, and measure the device's peak, the overhead of a call,
+    the spread between processes, and the vendor library's time. The answer is `opened`, or `error`.
+    """
 
     id: str
     task: str
@@ -82,7 +95,9 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Request to build, check and time one candidate."""
+    """The request `measure`: build, check and time one candidate, without comparing it to another. The answer is a
+    `verdict`, also if the candidate fails; `error` if the harness, the machine or the task is at fault.
+    """
 
     id: str
     task: str
@@ -96,7 +111,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Reproduce:
-    """Request to run one recorded batch again, unscored, on the inputs of its key (`judge --inputs CASE:CALLS:KEY`)."""
+    """The request `reproduce`: run one batch again that an earlier verdict recorded, on the same inputs, which `key`
+    generates. `calls` is the batch's number of calls. The answer `reproduced` says whether the outputs are correct;
+    nothing is scored.
+    """
 
     id: str
     task: str
@@ -108,7 +126,10 @@ class Reproduce:
 
 @dataclass(frozen=True, slots=True)
 class DuelRequest:
-    """Request to compare two candidates in a duel, without any other stage of a judgement."""
+    """The request `duel`: compare two candidates, which run in turn on the same inputs. The answer is `duel`, or a
+    `verdict` on the candidate that does not build or pass; `error` if the task has no vendor line but the request needs
+    it.
+    """
 
     id: str
     task: str
@@ -119,7 +140,9 @@ class DuelRequest:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Request to build a GPU candidate into the cache before another judge measures it; no device is used."""
+    """The request `build`: build a GPU candidate into the cache of builds, so that a later `measure` request finds it
+    there. No device is used. The answer is `built`, whether or not the build succeeded, or `error`.
+    """
 
     id: str
     task: str
@@ -128,7 +151,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % confidence interval."""
+    """The lower and upper end of a 95 % confidence interval, in the unit of the value to which it belongs."""
 
     low: float
     high: float
@@ -136,7 +159,10 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Facts about a candidate's machine code, without running it. Fields as in kernelsmith.core.verdict.Facts."""
+    """What the compiler and the disassembly say about a candidate's machine code: registers, spilled bytes, occupancy,
+    warnings, instruction counts and more. None means not applicable or not readable. kernelsmith.core.verdict.Facts
+    describes the same fields.
+    """
 
     registers: int | None = None
     spill_bytes: int | None = None
@@ -151,7 +177,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One timed batch: its case, its number of calls, microseconds per call, and the key of its inputs."""
+    """One timed batch, a series of calls of a candidate on one case (a set of sizes and data of the task): number of
+    calls, microseconds per call, the key of its inputs, and telemetry of the device. Verdicts and `contend` requests
+    hold batches.
+    """
 
     case: str
     calls: int
@@ -164,7 +193,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The score of a candidate, with peak and vendor ratio. Fields as in kernelsmith.core.verdict.Measurement."""
+    """The score of a candidate that passed: `time_us` in microseconds per call with its interval, the achieved rate,
+    the device's peak and their ratio `utilization`, and the ratio to the vendor library.
+    kernelsmith.core.verdict.Measurement describes the same fields.
+    """
 
     time_us: float
     interval_us: Interval
@@ -182,7 +214,9 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """The result of a duel; `speedup` is the opponent's time divided by the contender's time."""
+    """The result of a duel between two kernels: `speedup`, the opponent's time divided by the candidate's time, its 95
+    % interval, and `quads`, the number of groups of four turns (A B B A) that were run.
+    """
 
     speedup: float
     interval: Interval
@@ -191,7 +225,10 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of judging one candidate. Fields as in kernelsmith.core.verdict.Verdict."""
+    """What the judge found out about one candidate: status (`passed`, or the first stage that failed), a detail in
+    words, score, duel, machine-code facts, batches, and seconds by stage. kernelsmith.core.verdict.Verdict describes
+    the same fields.
+    """
 
     status: str
     detail: str = ""
@@ -210,7 +247,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class VendorLine:
-    """The vendor library's name, time and utilization, measured when the task was opened."""
+    """The vendor library's result on the task, which candidates are compared with: the library's name, microseconds per
+    call, and the fraction of the device's peak. Measured when the task is opened.
+    """
 
     name: str
     time_us: float
@@ -219,7 +258,10 @@ class VendorLine:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The device of a judge with its calibration. Fields as in kernelsmith.core.run.Device."""
+    """The device on which a judge measures, and the constants measured when it opened the task: peak, spread between
+    processes, overhead per call, vendor line. The `opened` answer holds it. kernelsmith.core.run.Device describes the
+    same fields.
+    """
 
     name: str
     kind: str
@@ -235,7 +277,9 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Contend:
-    """Request to compare a candidate that passed `measure` with its opponent."""
+    """The request `contend`: compare a candidate that passed `measure` with its opponent, and promote it to best kernel
+    of the run if it is faster. The answer is a `verdict`, without the batches and facts of the measurement; or `error`.
+    """
 
     id: str
     task: str
@@ -252,42 +296,61 @@ Request = Open | Measure | Contend | Reproduce | DuelRequest | Build
 
 
 class Answers:
-    """Writes answers to a stream, one JSON line each. No candidate's process inherits the stream's descriptor.
+    """Writes answers to the text stream `stream`, one JSON line each, and flushes it. Each method takes the `id` of the
+    request that it answers. Methods raise OSError if the agent has closed the stream, ValueError if a number is NaN or
+    infinite.
 
-    Each method takes the `id` of the request that it answers.
+    No candidate's process inherits the stream's descriptor.
     """
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
     def progress(self, request_id: str, stage: str, step: str = "") -> None:
-        """Write that a stage begins, or a step of a long stage (`step`, such as `case wide, 3 of 5`)."""
+        """Write that a stage of the work on the request (such as `build`) begins, or a step within a long stage if
+        `step` is not empty (`case wide, 3 of 5`). It is not the final answer. Raises OSError if the agent has closed
+        the stream.
+        """
         optional = {"step": hygiene.text(step, hygiene.MAX_NAME)} if step else {}
         self._write(request_id, "progress", {"stage": stage, **optional})
 
     def opened(self, request_id: str, device: Device) -> None:
-        """Write the final answer to `open`: the device and its calibration."""
+        """Write the final answer to an `open` request: the device and the constants measured on it. Raises OSError if
+        the agent has closed the stream, ValueError if a number is NaN or infinite.
+        """
         self._write(request_id, "opened", {"device": asdict(device)})
 
     def verdict(self, request_id: str, verdict: Verdict) -> None:
-        """Write a verdict as the final answer, with the digest of the source that was judged as a key of its own."""
+        """Write a verdict on a candidate as the final answer, with the digest of the judged source beside it. Texts are
+        shortened and cleaned of control characters. Raises OSError if the agent has closed the stream, ValueError if a
+        number is NaN or infinite.
+        """
         body = asdict(_fit(verdict))
         self._write(request_id, "verdict", {"source_digest": body.pop("source_digest"), "verdict": body})
 
     def duel(self, request_id: str, duel: Duel) -> None:
-        """Write the result of a duel as the final answer."""
+        """Write the final answer to a `duel` request in which both candidates passed: the result of the duel. Raises
+        OSError if the agent has closed the stream, ValueError if a number is NaN or infinite.
+        """
         self._write(request_id, "duel", {"duel": asdict(duel)})
 
     def reproduced(self, request_id: str, *, is_correct: bool, detail: str) -> None:
-        """Write the final answer to `reproduce`: whether the outputs were correct, and a detail in words."""
+        """Write the final answer to a `reproduce` request: `is_correct` says whether all outputs of the repeated batch
+        were correct, `detail` describes them in words. Raises OSError if the agent has closed the stream.
+        """
         self._write(request_id, "reproduced", {"is_correct": is_correct, "detail": hygiene.text(detail)})
 
     def built(self, request_id: str) -> None:
-        """Write the final answer to `build`: the build has ended, whether or not it succeeded."""
+        """Write the final answer to a `build` request: the build has ended, whether or not it succeeded. Raises OSError
+        if the agent has closed the stream.
+        """
         self._write(request_id, "built", {})
 
     def error(self, request_id: str, message: str, *, fault: Fault = Fault.HARNESS) -> None:
-        """Write that the request has no result, and where the cause lies; it says nothing about the candidate."""
+        """Write as the final answer that the request has no result: `message` is the reason in words, `fault` the cause
+        (harness, machine or task). It says nothing about the candidate. Raises OSError if the agent has closed the
+        stream.
+        """
         self._write(request_id, "error", {"message": hygiene.text(message), "fault": fault})
 
     def _write(self, request_id: str, kind: str, body: dict[str, Any]) -> None:
@@ -297,7 +360,9 @@ class Answers:
 
 
 def _fit(verdict: Verdict) -> Verdict:
-    """Return a copy of a verdict with all texts printable and within the limits of `hygiene`."""
+    """Return a copy of a verdict that is safe to send: no control characters in its detail, notes and warnings, each at
+    most 8,000 characters, and at most 200 notes, warnings and instruction classes.
+    """
     facts, most_lines = verdict.facts, hygiene.MAX_LINES
     counts = list(facts.instructions.items())[:most_lines]
     facts = replace(

@@ -1,4 +1,5 @@
-"""Reads requests: each is one line of bounded length in which every key is known and every value is checked.
+"""Reads requests, one JSON line each, from the agent (the program that searches for kernels). The length of a line is
+limited, an unknown key is refused, and every value is checked.
 
 This module knows the form of a request; it does not know how the judge answers it.
 """
@@ -43,13 +44,14 @@ Reader = Callable[[Any], Any]
 
 
 class RequestError(Exception):
-    """A line is not a valid request; the message says why, and the judge answers it with an `error`."""
+    """A line is not a valid request. The message says which key or value is wrong; the judge sends it back in an
+    `error` answer and reads the next line.
+    """
 
 
 def lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of a stream, each with its line end; a line longer than `MAX_LINE` bytes is cut after the limit.
-
-    At most `MAX_LINE` + 1 bytes of a line are kept, so that `parse` still notices that it was too long.
+    """Yield the lines of the binary stream `stream` as bytes with their line ends, until the stream ends. A line longer
+    than 64 KiB is cut one byte after that limit, so that `parse` refuses it, and the rest of it is skipped.
     """
     while line := stream.readline(MAX_LINE + 1):
         rest = line
@@ -59,11 +61,9 @@ def lines(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def parse(line: str | bytes) -> Request:
-    """Return the request that a line holds.
-
-    Raises:
-        RequestError: if the line is too long or not JSON, its version or operation is unknown, or a key or value is
-            missing or wrong.
+    """Return the request that a line of JSON holds, as an object such as `Measure`. Raises RequestError, whose message
+    says what is wrong, if the line is too long or not JSON, the protocol version or operation is unknown, or a key or
+    value is missing or wrong.
     """
     if len(line) > MAX_LINE:
         raise RequestError(f"the request is longer than {MAX_LINE:,} bytes")
@@ -99,10 +99,9 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _read(message: Any, readers: Mapping[str, Reader], *, optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the converted values of a JSON object whose keys must be those of `readers`.
-
-    A key in `optional` may be missing or null; it is then left out of the result. Raises RequestError if a key is
-    missing or unknown, or a value is not valid.
+    """Return a dict of the converted values of the JSON object `message`. `readers` maps each allowed key to the
+    function that converts its value; keys in `optional` may be missing or null and are then left out. Raises
+    RequestError if a key is missing or unknown, or a value is invalid.
     """
     if not isinstance(message, dict):
         raise RequestError(f"{hygiene.shown(message)} is not an object with the keys {', '.join(readers)}")

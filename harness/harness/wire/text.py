@@ -1,4 +1,5 @@
-"""Makes text safe to send: removes control characters and shortens it.
+"""Makes text safe to send to the agent (the program that searches for kernels): removes control characters and shortens
+it.
 
 Every text that a candidate, its compiler or its machine code produced passes through this module before an answer
 carries it. The agent's own limits (kernelsmith/judge_client/wire.py) are wider.
@@ -16,18 +17,16 @@ _CUT = " [...]"
 
 
 def text(untrusted: str, size: int = MAX_TEXT) -> str:
-    """Return a text without control characters, except line feeds and tabs, shortened to `size` characters.
-
-    A shortened text ends in " [...]".
+    """Return `untrusted` without control characters, except line feeds and tabs, cut to `size` characters. A text that
+    was cut ends in " [...]".
     """
     clean = "".join(c for c in untrusted[: 2 * size] if c.isprintable() or c in "\n\t")
     return clean if len(clean) <= size else clean[: size - len(_CUT)] + _CUT
 
 
 def shown(value: object) -> str:
-    """Return a value from a request as an error message quotes it: in ASCII and at most `MAX_SHOWN` characters.
-
-    Objects and arrays are only named, not printed.
+    """Return any JSON value as text that an error message can quote: ASCII, at most 80 characters. An object or array
+    is not printed but only named, `a JSON object`.
     """
     if isinstance(value, dict | list):  # may be nested too deeply to print
         return f"a JSON {'object' if isinstance(value, dict) else 'array'}"

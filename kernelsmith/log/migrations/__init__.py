@@ -1,4 +1,5 @@
-"""Bring a database to the current schema, by numbered steps that each lead from one schema version to the next.
+"""Bring a database to the current schema (table layout), by numbered steps that each lead from one schema version to
+the next.
 
 A step holds its own DDL, which never changes after its release. A new database runs every step, so that it gets the
 same schema as a migrated one. tests/log migrates a stored database of every version.
@@ -18,9 +19,9 @@ STEPS: tuple[Step, ...] = (v1_first.up, v2_clock.up, v3_guards.up, v4_asks_and_t
 
 
 def migrate(connection: Connection, *, where: str) -> None:
-    """Run the missing migration steps on a database, and store the new schema version. The caller holds the transaction
-    and has switched foreign keys off, because a step may replace a table. `where`, the path of the database, begins the
-    error messages. Raises UsageError if the database is not an attempt log, or a newer kernelsmith wrote it.
+    """Run the missing migration steps on a database and store the new schema version. The caller holds the transaction
+    and has switched foreign keys off, because a step may replace a table. `where`, the database's path, begins error
+    messages. Raises UsageError if it is not an attempt log, or a newer kernelsmith wrote it.
     """
     for step in STEPS[version_of(connection, where=where) :]:
         step(connection)
@@ -29,8 +30,9 @@ def migrate(connection: Connection, *, where: str) -> None:
 
 
 def version_of(connection: Connection, *, where: str) -> int:
-    """Return the schema version of a database, or 0 if it is empty. `where`, the path of the database, begins the error
-    messages. Raises UsageError if the database is not an attempt log, or a newer kernelsmith wrote it.
+    """Return the version of the schema (table layout) of a database, or 0 if it is empty. `where`, the path of the
+    database, begins the error messages. Raises UsageError if the database is not an attempt log, or a newer kernelsmith
+    wrote it.
     """
     names = inspect(connection).get_table_names()
     return checked_version(

@@ -89,6 +89,8 @@ DDL = (
 
 
 def up(connection: Connection) -> None:
-    """Create all tables and indexes of schema version 1 in an empty database."""
+    """Create all tables and indexes of schema version 1 in an empty database. `connection` is in a transaction, which
+    the caller commits. Raises SQLAlchemy's errors if the database fails.
+    """
     for statement in DDL:
         connection.execute(text(statement))

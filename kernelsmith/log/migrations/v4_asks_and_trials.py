@@ -1,5 +1,5 @@
-"""Migrate to schema version 4: an attempt names its ask and trial, a run names its task's snapshot and its provenance,
-and figures by which no table is sorted become metrics.
+"""Migrate an attempt log from schema version 3 to 4: an attempt names its ask and trial, a run names its task's files
+and the program that made it, and figures by which no table is sorted become metrics.
 """
 
 import uuid
@@ -145,7 +145,9 @@ VIEWS = (
 
 
 def up(connection: Connection) -> None:
-    """Add the new columns, tables and views, move figures to the table of metrics, and rebuild the attempts table."""
+    """Add the new columns, tables and views, move figures to the table of metrics, and rebuild the table of attempts.
+    `connection` is in a transaction, which the caller commits. Raises SQLAlchemy's errors if the database fails.
+    """
     _run(connection, *RUNS, *ASKS, *EXCHANGES)
     _set_uuids(connection)
     _run(connection, METRICS, *_insert_figures(), *_insert_tables(), ATTEMPTS, COPY)
@@ -184,7 +186,9 @@ def _insert_tables() -> list[str]:
 
 
 def _set_cards(connection: Connection) -> None:
-    """Set the column `card` of every attempt with a candidate: the name of the device opened last before its start."""
+    """Set the column `card` of every attempt with a candidate to the name of the device on which it was judged: the
+    device that was opened last before the attempt started. The column stays empty if there is none.
+    """
     opened = text(
         "SELECT run_id, at, json_extract(data, '$.name') AS card FROM events WHERE kind = 'opened' ORDER BY id"
     )
@@ -199,7 +203,9 @@ BEGINS_A_LINE = ("open", "restructure", "restart")
 
 
 def _set_lines(connection: Connection) -> None:
-    """Set the column `line` of every attempt: the number of the first attempt of its line."""
+    """Set the column `line` of every attempt to the number of the first attempt of its line, the chain of attempts that
+    descend from one new beginning.
+    """
     query = text(
         "SELECT a.id, a.run_id, a.number, a.parent, asks.stance FROM attempts a JOIN asks "
         "ON asks.run_id = a.run_id AND asks.number = a.ask_number ORDER BY a.run_id, a.number"
