@@ -37,9 +37,9 @@ class Region(Protocol):
     and counts bytes written outside the outputs."""
 
     def poison(self, word: int) -> None:
-        """Overwrite all outputs and guard bands of this region with the 32-bit integer `word`, so that the judge can
-        later see which bytes a worker wrote. Return nothing. On a GPU the writing is only queued; `Memory.settle` waits
-        for it."""
+        """Overwrite all outputs and guard bands (bytes that no call may write) of this region with the 32-bit integer
+        `word`, so that the judge can later see which bytes a worker wrote. Return nothing. On a GPU the writing is only
+        queued; `Memory.settle` waits for it."""
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
         """Choose secret random positions of 32-bit words as samples and keep them in this region: at least one in every
@@ -56,8 +56,9 @@ class Region(Protocol):
         stopped."""
 
     def overrun(self, word: int) -> int:
-        """Return the number of bytes in guard bands and padding of this region that no longer hold the 32-bit integer
-        `word`, with which `poison` filled them; 0 if no call wrote outside its outputs."""
+        """Return the number of bytes in the guard bands (bytes that no call may write) and padding of this region that
+        no longer hold the 32-bit integer `word`, with which `poison` filled them; 0 if no call wrote outside its
+        outputs."""
 
 
 class OperandSets(Protocol):
@@ -78,27 +79,28 @@ class OperandSets(Protocol):
         """Return the Layout, which holds the byte offset of each buffer of each operand set."""
 
     def fill(self, sets: range, key: str) -> None:
-        """Fill the inputs of the operand sets whose numbers are in the range `sets` with random data that `key` (32
-        hexadecimal digits) determines. Return nothing; on a GPU the filling is queued and `Memory.settle` waits for it.
-        Every worker must be suspended meanwhile."""
+        """Fill the inputs of the operand sets in the range `sets` (a set is the buffers of one call) with random data
+        that `key` (32 hexadecimal digits) determines. Return nothing; on a GPU the filling is queued and
+        `Memory.settle` waits for it. Every worker must be suspended meanwhile."""
 
     def seal(self, sets: range) -> None:
-        """Protect the inputs of the operand sets in the range `sets`: a GPU takes a checksum that `Memory.tampered`
-        compares later; other devices do nothing, because workers cannot write to inputs. Return nothing."""
+        """Protect the inputs of the operand sets in the range `sets` (a set is the buffers of one call): a GPU takes a
+        checksum that `Memory.tampered` compares later; other devices do nothing, because workers cannot write to
+        inputs. Return nothing."""
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Return a function without arguments that writes the inputs of the operand sets in the range `sets` again,
-        with the values that `fill` wrote for `key`. A CPU copies the present values for this; a GPU generates them from
-        the key."""
+        """Return a function without arguments that writes the inputs of the operand sets in the range `sets` (a set is
+        the buffers of one call) again, with the values that `fill` wrote for `key`. A CPU copies the present values for
+        this; a GPU generates them from the key."""
 
     def region(self, sets: range, *, slot: int) -> Region:
-        """Return the Region with the outputs of the operand sets in the range `sets`. `slot` is the index of the output
-        memory; each worker that is alive writes to a slot of its own."""
+        """Return the Region with the outputs of the operand sets in the range `sets` (a set is the buffers of one
+        call). `slot` is the index of the output memory; each worker that is alive writes to a slot of its own."""
 
     def examine(self, sets: range, check: OutputCheck) -> WrongOutput | None:
-        """Check the outputs of the operand sets in the range `sets` against the reference and return a WrongOutput,
-        whose `detail` describes the first error, or None if no error was found. `check` says which output memory to
-        read and how thoroughly."""
+        """Check the outputs of the operand sets in the range `sets` (a set is the buffers of one call) against the
+        reference and return a WrongOutput, whose `detail` describes the first error, or None if no error was found.
+        `check` says which output memory to read and how thoroughly."""
 
 
 class Memory(Protocol):
@@ -120,8 +122,9 @@ class Memory(Protocol):
         nothing. A GPU raises CUDARuntimeError if that work failed."""
 
     def tampered(self, *, sets: range) -> str:
-        """Return one sentence of evidence that the inputs of the operand sets in the range `sets` changed after
-        `OperandSets.seal`, or an empty string if they did not. The judge calls this after every batch."""
+        """Return one sentence of evidence that the inputs of the operand sets in the range `sets` (a set is the buffers
+        of one call) changed after `OperandSets.seal`, or an empty string if they did not. The judge calls this after
+        every batch."""
 
     def busy(self) -> str:
         """Return one sentence of evidence that a worker's code still runs on the device although all calls of the batch

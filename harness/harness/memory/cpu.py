@@ -103,9 +103,9 @@ class CpuOperandSets:
     memory: CpuMemory
 
     def fill(self, sets: range, key: str) -> None:
-        """Fill the inputs of the operand sets in the range `sets`, in that order, from one random generator whose seed
-        is `key` (32 hexadecimal digits). Return nothing; the data are complete when this returns. Workers must be
-        suspended meanwhile."""
+        """Fill the inputs of the operand sets in the range `sets` (a set is the buffers of one call), in that order,
+        from one random generator whose seed is `key` (32 hexadecimal digits). Return nothing; the data are complete
+        when this returns. Workers must be suspended meanwhile."""
         rng = inputs.generator(key)
         for index in sets:
             inputs.fill(self.task, self.case, views=self._inputs(index), rng=rng)
@@ -115,9 +115,9 @@ class CpuOperandSets:
         allocated, so no checksum is needed."""
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Copy the present inputs of the operand sets in the range `sets`, and return a function without arguments that
-        writes these copies back. `key` is not used; it is part of the protocol for devices that generate the inputs
-        again.
+        """Copy the present inputs of the operand sets in the range `sets` (a set is the buffers of one call), and
+        return a function without arguments that writes these copies back. `key` is not used; it is part of the protocol
+        for devices that generate the inputs again.
 
         After the function has run, the inputs are in the caches of the judge's core, whichever worker ran before.
         """
@@ -131,17 +131,17 @@ class CpuOperandSets:
         return restore
 
     def region(self, sets: range, *, slot: int) -> "CpuRegion":
-        """Return the CpuRegion with the outputs of the operand sets in the range `sets`; `slot` is the index of the
-        output memory. If the unit of the task is `dram` (memory bandwidth), `CpuRegion.poison` will also evict all data
-        from the cache."""
+        """Return the CpuRegion with the outputs of the operand sets in the range `sets` (a set is the buffers of one
+        call); `slot` is the index of the output memory. If the unit of the task is `dram` (memory bandwidth),
+        `CpuRegion.poison` will also evict all data from the cache."""
         cache_flush = self.memory.cache_flush if self.task.unit == "dram" else None
         output_spans = spans(self.task, self.case, layout=self.layout, sets=sets)
         return CpuRegion(self.memory.outputs[slot], output_spans, cache_flush)
 
     def examine(self, sets: range, check: OutputCheck) -> verify.WrongOutput | None:
-        """Check the outputs of the operand sets in the range `sets` one after the other; return a WrongOutput, whose
-        `detail` describes the first error, or None. `check.full` compares every element with the reference; otherwise
-        products are checked by random vectors and independent rows by samples."""
+        """Check the outputs of the operand sets in the range `sets` (a set is the buffers of one call) one after the
+        other; return a WrongOutput, whose `detail` describes the first error, or None. `check.full` compares every
+        element with the reference; otherwise products are checked by random vectors and independent rows by samples."""
         examine_call = verify.compare if check.full else partial(verify.check_timed, rng=check.rng)
         for index in sets:
             outputs = self._views(index, self.memory.outputs[check.slot], outputs=True)
@@ -176,9 +176,9 @@ class CpuRegion:
         self._values: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def poison(self, word: int) -> None:
-        """Overwrite all outputs of this region and the guard bands around them with the 32-bit integer `word`; return
-        nothing when that is done. If the region was made for a task with the unit `dram`, then evict all data from the
-        cache."""
+        """Overwrite all outputs of this region and the guard bands around them (bytes that no call may write) with the
+        32-bit integer `word`; return nothing when that is done. If the region was made for a task with the unit `dram`,
+        then evict all data from the cache."""
         self._words[...] = word
         if self._cache_flush:
             self._cache_flush.empty()
@@ -201,8 +201,9 @@ class CpuRegion:
         return int(np.count_nonzero(self._words[self._indices] != self._values)), len(self._values)
 
     def overrun(self, word: int) -> int:
-        """Return the number of bytes in guard bands and padding of this region that changed, that is, 4 bytes for each
-        32-bit word outside the outputs that does not equal `word`, with which `poison` filled it."""
+        """Return the number of bytes in the guard bands (bytes that no call may write) and padding of this region that
+        changed, that is, 4 bytes for each 32-bit word outside the outputs that does not equal `word`, with which
+        `poison` filled it."""
         changed = self._words != word
         for first, count in self._spans.words:
             changed[first : first + count] = False

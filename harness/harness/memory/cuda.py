@@ -110,8 +110,8 @@ class CudaMemory:
 
     def seal(self, sets: range, *, begin: int, end: int) -> None:
         """Queue a checksum, under a new random key that workers do not know, of the input bytes from `begin` to `end`,
-        which hold the inputs of the operand sets in the range `sets`. Keep it for `tampered`, in place of any earlier
-        checksum; return nothing."""
+        which hold the inputs of the operand sets in the range `sets` (a set is the buffers of one call). Keep it for
+        `tampered`, in place of any earlier checksum; return nothing."""
         key = (int.from_bytes(os.urandom(8), "little"), int.from_bytes(os.urandom(8), "little"))
         self._sealed = _SealedInputs(sets, begin, end, key, self._checksum(begin, end, key=key))
 
@@ -186,9 +186,9 @@ class CudaOperandSets:
     memory: CudaMemory
 
     def fill(self, sets: range, key: str) -> None:
-        """Queue kernels that fill the inputs of the operand sets in the range `sets` with random numbers; `key` (32
-        hexadecimal digits), the number of the set and the number of the buffer determine them. Return nothing;
-        `CudaMemory.settle` waits for the kernels. Workers must be suspended meanwhile."""
+        """Queue kernels that fill the inputs of the operand sets in the range `sets` (a set is the buffers of one call)
+        with random numbers; `key` (32 hexadecimal digits), the number of the set and the number of the buffer determine
+        them. Return nothing; `CudaMemory.settle` waits for the kernels. Workers must be suspended meanwhile."""
         for index in sets:
             if hasattr(self.task.benchmark, "inputs"):
                 self._fill_by_task(index, key)
@@ -220,13 +220,13 @@ class CudaOperandSets:
                 self.memory.kernels(encode, self.memory.kernels.full_grid, source, self._address(index, column), size)
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Return a function without arguments that calls `fill` again for the operand sets in the range `sets`; the
-        same `key` gives the same inputs, so nothing is copied."""
+        """Return a function without arguments that calls `fill` again for the operand sets in the range `sets` (a set
+        is the buffers of one call); the same `key` gives the same inputs, so nothing is copied."""
         return lambda: self.fill(sets, key)
 
     def seal(self, sets: range) -> None:
-        """Queue a checksum of the inputs of the operand sets in the range `sets`, which `CudaMemory.tampered` compares
-        after the batch. Return nothing."""
+        """Queue a checksum of the inputs of the operand sets in the range `sets` (a set is the buffers of one call),
+        which `CudaMemory.tampered` compares after the batch. Return nothing."""
         buffers = self.task.buffers
         columns = [column for column, buffer in enumerate(buffers) if not buffer.is_output]
         offsets, sizes = self.layout.offsets, self.case.sizes
@@ -234,15 +234,15 @@ class CudaOperandSets:
         self.memory.seal(sets, begin=int(offsets[sets[0], columns[0]]), end=-(-last // 16) * 16)
 
     def region(self, sets: range, *, slot: int) -> "CudaRegion":
-        """Return the CudaRegion with the outputs of the operand sets in the range `sets`; `slot` is the index of the
-        output allocation."""
+        """Return the CudaRegion with the outputs of the operand sets in the range `sets` (a set is the buffers of one
+        call); `slot` is the index of the output allocation."""
         output_spans = spans(self.task, self.case, layout=self.layout, sets=sets)
         return CudaRegion(self.memory.kernels, self.memory.outputs[slot], output_spans)
 
     def examine(self, sets: range, check: OutputCheck) -> verify.WrongOutput | None:
-        """Check the outputs of the operand sets in the range `sets` on the GPU; return a WrongOutput, whose `detail`
-        describes the first error, or None. `check.full` compares every element with the reference; otherwise products
-        are checked by random vectors and independent rows by samples."""
+        """Check the outputs of the operand sets in the range `sets` (a set is the buffers of one call) on the GPU;
+        return a WrongOutput, whose `detail` describes the first error, or None. `check.full` compares every element
+        with the reference; otherwise products are checked by random vectors and independent rows by samples."""
         return self.stored(slot=check.slot).examine(sets, check)
 
     def stored(self, *, slot: int) -> Stored:
@@ -265,8 +265,9 @@ class CudaRegion:
         self._samples: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def poison(self, word: int) -> None:
-        """Queue the overwriting of all outputs and guard bands of this region with the 32-bit integer `word`; return
-        nothing. `CudaMemory.settle` waits for it. Raises CUDARuntimeError if the driver reports an error.
+        """Queue the overwriting of all outputs and guard bands (bytes that no call may write) of this region with the
+        32-bit integer `word`; return nothing. `CudaMemory.settle` waits for it. Raises CUDARuntimeError if the driver
+        reports an error.
 
         First make all lines of the L2 cache normal, so that nothing that a worker has set to persist stays in the
         cache.
@@ -305,8 +306,9 @@ class CudaRegion:
         cupy.cuda.get_current_stream().synchronize()
 
     def overrun(self, word: int) -> int:
-        """Return the number of bytes in guard bands and padding of this region that changed, that is, 4 bytes for each
-        32-bit word outside the outputs that does not equal `word`, with which `poison` filled it."""
+        """Return the number of bytes in the guard bands (bytes that no call may write) and padding of this region that
+        changed, that is, 4 bytes for each 32-bit word outside the outputs that does not equal `word`, with which
+        `poison` filled it."""
         guard_words = self._words[_guard_words(self._spans.words, len(self._words))]
         return 4 * int(cupy.count_nonzero(guard_words != np.uint32(word)))
 

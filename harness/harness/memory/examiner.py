@@ -206,8 +206,9 @@ class Examiner:
         return errors.get()
 
     def _describe(self, comparison: _Comparison, sums: Any) -> verify.WrongOutput:
-        """Return a WrongOutput whose text says how many elements of a single call are wrong, where, and by how much the
-        worst one is. `sums` is the ERRORS record of the call."""
+        """Return a WrongOutput whose text says how many elements of a single call are wrong, where, and how large the
+        worst error is. `comparison` holds the output and its reference; `sums` is the call's ERRORS record from
+        `_error_sums`."""
         expected = comparison.expected[0]
         wrong = cupy.empty(expected.shape, "bool")
         self._error_sums(comparison, wrong=wrong)

@@ -25,7 +25,7 @@ class Kernels:
 
     def __call__(self, name: str, blocks: int | tuple[int, ...], *arguments: Any, threads: int = THREADS) -> None:
         """Queue a launch of the kernel `name` with `blocks` blocks (a number or a tuple per dimension) of `threads`
-        threads each, and with `arguments` as kernel parameters. Return nothing before the kernel has run. Raises
+        threads each, and with `arguments` as kernel parameters. Return without waiting for the kernel. Raises
         CUDADriverError if no kernel has this name or the launch fails."""
         if name not in self._functions:
             self._functions[name] = self._module.get_function(name)

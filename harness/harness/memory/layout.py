@@ -62,8 +62,8 @@ class Spans:
 
 
 def spans(task: Task, case: Case, *, layout: Layout, sets: range) -> Spans:
-    """Return the Spans (positions of outputs and guard bands in the output memory) of the operand sets whose numbers
-    are in the range `sets`. `layout` is the layout of all sets of the case."""
+    """Return the Spans (positions of outputs and guard bands in the output memory) of the operand sets in the range
+    `sets` (a set is the buffers of one call). `layout` is the layout of all sets of the case."""
     columns = [c for c, buffer in enumerate(task.buffers) if buffer.is_output]
     sizes = [task.buffers[c].bytes_in(case.sizes) for c in columns]
     places = [(int(layout.offsets[s, c]), size) for s in sets for c, size in zip(columns, sizes, strict=True)]

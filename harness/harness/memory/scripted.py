@@ -95,8 +95,8 @@ class ScriptedOperandSets:
     memory: ScriptedMemory
 
     def fill(self, sets: range, key: str) -> None:
-        """Advance the simulated clock by the time that filling the operand sets in the range `sets` takes, `set_s`
-        seconds per set; nothing is written and `key` is not used."""
+        """Advance the simulated clock by the time that filling the operand sets in the range `sets` (a set is the
+        buffers of one call) takes, `set_s` seconds per set; nothing is written and `key` is not used."""
         self.memory.pass_s(self.memory.set_s * len(sets))
 
     def seal(self, sets: range) -> None:

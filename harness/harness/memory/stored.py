@@ -38,9 +38,9 @@ class Stored:
     # --- checking outputs ------------------------------------------------------------------------------------
 
     def examine(self, sets: range, check: OutputCheck) -> verify.WrongOutput | None:
-        """Check the outputs of the operand sets in the range `sets`; return a WrongOutput, whose `detail` describes the
-        first error, or None. `check` holds the word that marks unwritten elements, the generator of secret samples, and
-        whether every element is compared.
+        """Check the outputs of the operand sets in the range `sets` (a set is the buffers of one call); return a
+        WrongOutput, whose `detail` describes the first error, or None. `check` holds the word that marks unwritten
+        elements, the generator of secret samples, and whether every element is compared.
 
         Products are all checked by random vectors, and one secretly chosen product by samples of its elements.
         Independent rows are checked by samples of every call. Everything else, and everything if `check.full`, is
@@ -82,9 +82,9 @@ class Stored:
         return verify.of_sample(self._compare([inputs], outputs, poison=poison, calls=1))
 
     def _check_rows(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.WrongOutput | None:
-        """Compare secretly sampled rows of every call of the operand sets in the range `sets` with the reference;
-        return a WrongOutput that describes the first error, or None. `poison` is the word that marks unwritten
-        elements, `rng` draws the rows.
+        """Compare secretly sampled rows of every call of the operand sets in the range `sets` (a set is the buffers of
+        one call) with the reference; return a WrongOutput that describes the first error, or None. `poison` is the word
+        that marks unwritten elements, `rng` draws the rows.
 
         Memory limits how many calls are compared at once: inputs without independent rows are not cut and may be large.
         If the task accepts rows of several calls at once, one reference is computed for all of these calls first,

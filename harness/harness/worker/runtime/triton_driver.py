@@ -51,7 +51,7 @@ class Utils:
     def load_binary(self, name: str, cubin: bytes, shared: int, device: int) -> tuple[int, int, int, int, int]:
         """Load the kernel `name` from `cubin` (GPU machine code in bytes), permit `shared` bytes of shared memory if
         these are more than 48 KiB, and return (module handle, kernel handle, registers, 32-bit words of local memory,
-        largest block). Raises DriverError if loading fails."""
+        largest block). `device` is ignored, because a worker has one GPU. Raises DriverError if loading fails."""
         module = self._driver.load_module(cubin)
         function = self._driver.function(module, name)
         registers, local_bytes, most_threads = self._driver.function_attributes(function)
@@ -130,7 +130,8 @@ class Launcher:
 
     def _scratch(self, blocks: int, size: int, alignment: int, *, stream: int) -> int:
         """Return the device address of memory in which the kernel can build tensor descriptors, `size` bytes for each
-        of `blocks` blocks; return 0 if `size` is 0, because then the kernel builds none."""
+        of `blocks` blocks, from the allocator that Triton was given, which also gets `alignment` and `stream`; return 0
+        if `size` is 0, because then the kernel builds none."""
         if not size:
             return 0
         from triton.runtime import _allocation
