@@ -23,8 +23,8 @@ GPU_PROGRAM = b"from worker.gpu import main\n\nmain()\n"
 
 
 def texts(names: Iterable[str]) -> dict[str, bytes]:
-    """Read the files with these `names` (file names in worker/runtime) and return a dict from relative path, such as
-    `worker/driver.py`, to content in bytes. Raises FileNotFoundError if a file is missing."""
+    """Read the files with these `names` (file names in worker/runtime) and return a dict from relative path (the folder
+    `worker`, then the name) to content in bytes. Raises FileNotFoundError if a file is missing."""
     return {f"{PACKAGE}/{name}": (runtime.FOLDER / name).read_bytes() for name in names}
 
 
