@@ -1,1 +1,2 @@
-"""Compiles candidates in the sandbox: source text becomes an artifact and facts. One module per language."""
+"""Compile candidates in the sandbox: source text becomes an artifact, which a worker loads, and facts about the code.
+There is one module per language."""

@@ -1,4 +1,5 @@
-"""Runs the programs of one build in the sandbox, in one private folder and under one deadline."""
+"""Run the programs of one build, such as compiler and linker, in the sandbox, in one private folder and under one
+deadline."""
 
 import os
 import time
@@ -17,25 +18,29 @@ MAX_MESSAGES_BYTES = 256 << 10
 
 
 class BuildFault(Exception):
-    """A stage of a build failed through the candidate's fault; the message is the verdict's detail."""
+    """Raised when a stage of a build fails through the candidate's fault, or the build's deadline has passed. The
+    message becomes the detail of a `build_failed` verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """The cache folder that keeps builds, and the sandbox in which the programs of a build run."""
+    """Where builds are made and kept: the path of the cache folder, and the Isolation, which says how the sandbox
+    confines the programs of a build. The device makes one for each build."""
 
     cache: Path
     isolation: sandbox.Isolation
 
     @property
     def candidates(self) -> Path:
-        """Folder of the cache that holds finished builds."""
+        """Return the path of the folder, inside the cache, that holds finished builds of candidates; the folder may not
+        exist yet."""
         return self.cache / "candidates"
 
 
 @dataclass(frozen=True, slots=True)
 class BuildTools:
-    """The programs, environment and limits that the sandbox allows to every program of a build; sizes in bytes."""
+    """What the sandbox permits to every program of a build: files that may be executed, environment variables, limits
+    on memory and on written files in bytes, and folders that may be listed. Each builder makes its own."""
 
     programs: tuple[Path, ...]
     """Files that may be executed: programs, and the libraries that they are linked with."""
@@ -48,7 +53,8 @@ class BuildTools:
 
 @dataclass(frozen=True, slots=True)
 class BuildRunner:
-    """Runs the programs of one build in its private folder until its deadline."""
+    """One build in progress: its private folder, in which all its programs run, the permissions of its programs, and
+    the time at which it must have ended. `open_runner` makes it; builders call `run` for each stage."""
 
     folder: Path
     isolation: sandbox.Isolation
@@ -58,12 +64,10 @@ class BuildRunner:
     """Time on the monotonic clock, in seconds, at which the build is stopped; `deadline_s` is its duration."""
 
     def run(self, command: Sequence[str | Path], *, readable: tuple[Path, ...], listing: int | None = None) -> str:
-        """Run one program; return its messages (standard error). `listing` is a file descriptor that receives standard
-        output.
-
-        Raises:
-            BuildFault: the program failed, or the deadline passed.
-        """
+        """Run one program in the sandbox and return its messages (standard error) as a string. `command` lists program
+        and arguments, `readable` the paths that it may read, `listing` a file descriptor for its standard output.
+        Raises BuildFault if it exits with another code than 0 or the deadline passes, SandboxError if it cannot be
+        started."""
         code, messages, end = self.try_run(command, readable=readable, listing=listing)
         if code != 0:
             raise BuildFault(diagnostics.first_error(messages) or f"the compiler {end} without a message")
@@ -77,8 +81,10 @@ class BuildRunner:
         listing: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> tuple[int, str, str]:
-        """Run one program that may fail; return (exit code, messages, how it ended in words). Raises BuildFault at the
-        deadline."""
+        """Run one program in the sandbox and return (exit code, messages as a string, how it ended in words), also if
+        it fails. `readable` lists paths that it may read, `listing` is a file descriptor for its standard output,
+        `environment` adds variables. Raises BuildFault only when the deadline passes, SandboxError if the program
+        cannot be started."""
         with self.start(command, readable=readable, listing=listing, environment=environment) as finish:
             return finish()
 
@@ -91,10 +97,12 @@ class BuildRunner:
         listing: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Iterator[Callable[[], tuple[int, str, str]]]:
-        """Start one program that runs while other work goes on, and yield a function that waits for it and returns as
-        `try_run`.
+        """Start one program in the sandbox and yield a function that waits for its end and returns (exit code,
+        messages, how it ended in words); the function raises BuildFault when the deadline passes. At the end of the
+        block the program is killed. Raises SandboxError if it cannot be started.
 
-        The program is killed at the end of the block.
+        `readable` lists paths that it may read, `listing` is a file descriptor for its standard output, `environment`
+        adds variables.
         """
         with memory_file() as messages:
             program = sandbox.Program(command, stdout=messages if listing is None else listing, stderr=messages)
@@ -132,21 +140,24 @@ class BuildRunner:
 
 @contextmanager
 def open_runner(isolation: sandbox.Isolation, tools: BuildTools, *, deadline_s: float) -> Iterator[BuildRunner]:
-    """Yield a BuildRunner with a new private folder. Its deadline is `deadline_s` seconds from now."""
+    """Make a new private folder and yield a BuildRunner for it whose deadline is `deadline_s` seconds from now. At the
+    end of the block, remove the folder with all that was built in it. Raises SandboxError if the folder cannot be
+    removed."""
     with sandbox.private_folder(isolation) as folder:
         yield BuildRunner(folder, isolation, tools, deadline_s, time.monotonic() + deadline_s)
 
 
 def write_readable(path: Path, text: bytes) -> None:
-    """Write a file that every user may read, because a build may run as another user."""
+    """Write `text` (bytes) to the file at `path` and let every user read it, because a build may run as another user;
+    return nothing. Raises OSError if the file cannot be written."""
     path.write_bytes(text)
     path.chmod(0o644)
 
 
 @contextmanager
 def memory_file() -> Iterator[int]:
-    """Yield the descriptor of a new file in memory for a program's output. Unlike a pipe, it cannot fill and block the
-    program."""
+    """Yield the file descriptor of a new, empty file in memory for a program's output, and close it at the end of the
+    block. A pipe could fill up and block the program; this file cannot."""
     descriptor = os.memfd_create("messages", os.MFD_CLOEXEC)
     try:
         yield descriptor
@@ -155,5 +166,6 @@ def memory_file() -> Iterator[int]:
 
 
 def read_content(descriptor: int, limit: int) -> bytes:
-    """Return at most `limit` bytes that were written to a file descriptor."""
+    """Return the content of the file behind the file descriptor `descriptor` in bytes, from its beginning, cut off
+    after `limit` bytes."""
     return os.pread(descriptor, min(limit, os.fstat(descriptor).st_size), 0)

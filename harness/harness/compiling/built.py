@@ -1,4 +1,5 @@
-"""The two results of a build, for every language: an artifact with facts, or the reason why the build failed."""
+"""Define the two results of a build in any language: Built (an artifact with facts) and BuildFailure (the reason why it
+failed)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,8 @@ from harness.wire import messages as wire
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A candidate that compiled: its artifact and facts."""
+    """The result of a successful build: the path of the artifact that a worker loads, facts about its machine code, and
+    the seconds that building took. The builders make it, anew or from the cache."""
 
     artifact: Path
     """Path of a shared object (C, CUDA) or a folder (Triton); it lies in the cache after `store.store`."""
@@ -23,7 +25,8 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class BuildFailure:
-    """A candidate that did not compile, with the reason."""
+    """The result of a build that failed: the first error in words (`detail`), the seconds that it took, and the status
+    of the verdict, `build_failed` or `rejected`."""
 
     detail: str
     """The first error with its line: at most 2,000 characters, without control characters and paths of the machine."""

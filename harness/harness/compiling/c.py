@@ -1,4 +1,5 @@
-"""Builds C candidates: a shared object whose function `ks_call` the worker calls, and facts about the machine code.
+"""Build C candidates: a shared object with the function `ks_call`, which the worker calls, and facts about the machine
+code.
 
 A compiler reads any file that the candidate's text names, so it runs in the sandbox. Each of three stages can read only
 what it needs: compiling reads headers but no library, linking reads libraries but not the candidate's text,
@@ -51,7 +52,9 @@ _CANDIDATE, _SHIM, _DECLARATION = "candidate", "shim", "declaration.h"
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """The judge's own C text that is compiled together with a candidate."""
+    """C text that the judge generates from a task and compiles together with a candidate: `shim` defines the function
+    `ks_call`, which the worker calls and which calls the candidate's entry function; `declaration` is the prototype
+    that the entry must have."""
 
     shim: str
     """Text of a C file that defines `ks_call`."""
@@ -60,12 +63,9 @@ class Interface:
 
 
 def build_c(source: Path, interface: Interface, *, context: BuildContext, deadline_s: float) -> Built | BuildFailure:
-    """Build a C candidate in the sandbox, or take the build from the cache.
-
-    Raises:
-        NoCompiler: the machine has no working C compiler.
-        SandboxError: a guard could not be set up, or the compiler does not work inside the sandbox.
-    """
+    """Build the C candidate in the file `source` in the sandbox, or take it from the cache. Return Built, or
+    BuildFailure if the candidate does not compile within `deadline_s` seconds. Raises NoCompiler if the machine has no
+    C compiler, SandboxError if the sandbox fails or the compiler does not work inside it."""
     tools = toolchain.toolchain(toolchain.find_compiler())
     text = source.read_bytes()
     entry = context.candidates / _key(text, interface, tools=tools)
@@ -101,8 +101,11 @@ def _build(runner: BuildRunner, tools: Toolchain, text: bytes, interface: Interf
 
 
 def _compile(runner: BuildRunner, tools: Toolchain) -> str:
-    """Compile the candidate and the shim; return the messages. File names have no folder, so that messages and __FILE__
-    say `candidate.c`."""
+    """Compile candidate and shim (the generated C file that calls the candidate) to object files in the runner's
+    folder; return the compiler's messages as a string. Raises BuildFault if compiling fails.
+
+    File names have no folder, so that messages and __FILE__ say `candidate.c`.
+    """
     sources = (f"{_CANDIDATE}.c", f"{_SHIM}.c")
     limits = (f"-fmax-errors={_ERRORS_SHOWN}",)
     command = (tools.compiler.path, *FLAGS, *limits, "-include", _DECLARATION, "-c", *sources)
@@ -116,7 +119,8 @@ def _link(runner: BuildRunner, tools: Toolchain) -> str:
 
 
 def _facts(runner: BuildRunner, tools: Toolchain, warnings: tuple[str, ...]) -> wire.Facts:
-    """Return facts about the candidate's object file; only the warnings if objdump is missing or fails."""
+    """Disassemble the candidate's object file and return Facts: code size, widest vector register, instruction counts,
+    and the given `warnings`. Return only the warnings if objdump is missing or fails, or its output is too long."""
     if tools.objdump is None:
         return wire.Facts(warnings=warnings)
     command = (tools.objdump, "-h", "-d", "--no-show-raw-insn", f"{_CANDIDATE}.o")
@@ -139,8 +143,8 @@ def _facts(runner: BuildRunner, tools: Toolchain, warnings: tuple[str, ...]) -> 
 
 @functools.cache
 def _check_compiler_works(tools: Toolchain, isolation: sandbox.Isolation) -> None:
-    """Build an empty candidate. Raises SandboxError if that fails, because then a failed build is not the candidate's
-    fault."""
+    """Build an empty candidate in the sandbox and return nothing if that succeeds. Raises SandboxError if it fails,
+    because then the failure of another build is not its candidate's fault. The result is remembered for the process."""
     with _runner(tools, isolation, deadline_s=60) as runner:
         try:
             _build(runner, tools, b"#include <math.h>\n", Interface("void ks_call(void) {}\n"))

@@ -1,4 +1,5 @@
-"""Builds CUDA C++ candidates: a shared object whose function `ks_call` the worker calls, and the compiler's facts.
+"""Build CUDA C++ candidates: a shared object with the function `ks_call`, which the worker calls, and the facts that
+the compiler reports.
 
 As in c.py, every stage runs in the sandbox and can read only what it needs: nvcc reads headers (also the toolkit's,
 which are harmless without a library), the shim is a small C file without CUDA headers, the linker reads libraries but
@@ -53,7 +54,8 @@ _TRIVIAL_SHIM = "void entry(void *); int ks_call(void *stream) { entry(stream); 
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """Texts, entry name and architecture of one build."""
+    """The input of one CUDA build: the candidate's text, the prototype of its entry function, the text of the shim (a
+    generated C file that calls the entry), the entry's name, and the GPU architecture such as `sm_90a`."""
 
     candidate: bytes
     declaration: str
@@ -63,12 +65,9 @@ class _Sources:
 
 
 def build_cuda(source: Path, task: Task, *, context: BuildContext) -> Built | BuildFailure:
-    """Build a CUDA candidate in the sandbox, or take the build from the cache. No GPU is needed.
-
-    Raises:
-        NoCompiler: the machine has no CUDA toolkit or no host compiler.
-        SandboxError: a guard could not be set up, or nvcc does not work inside the sandbox.
-    """
+    """Build the CUDA candidate in the file `source` in the sandbox, or take it from the cache; no GPU is needed. Return
+    Built, or BuildFailure if it does not compile within the task's limit. Raises NoCompiler if the CUDA toolkit or the
+    host compiler is missing, SandboxError if the sandbox fails or nvcc does not work inside it."""
     tools = nvcc.toolkit()
     sources = _Sources(
         source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry,
@@ -117,7 +116,9 @@ def _build(runner: BuildRunner, tools: Toolkit, sources: _Sources) -> wire.Facts
 
 
 def _compile(runner: BuildRunner, tools: Toolkit, *, arch: str) -> tuple[str, str]:
-    """Compile the candidate; return (compiler messages, PTX). Raises BuildFault if compiling fails."""
+    """Compile the candidate with nvcc to an object file in the runner's folder; return two strings, the compiler's
+    messages and the PTX (GPU assembly) that nvcc kept, empty if there is none. Raises BuildFault with the first error
+    if compiling fails."""
     command = (
         tools.nvcc,
         *FLAGS,
@@ -150,7 +151,9 @@ def _link(runner: BuildRunner, tools: Toolkit, sources: _Sources) -> None:
 
 
 def _facts(messages: str, assembly: str) -> wire.Facts:
-    """Return the facts in the assembler's messages.
+    """Return Facts from the compiler's `messages` and the PTX `assembly` (both strings): registers, spilled and stack
+    bytes per thread, shared memory per block, occupancy, and warnings. Figures that the messages do not contain are
+    None.
 
     Shared memory and occupancy are None if a kernel uses dynamic shared memory, because only the launch knows its size.
     """
@@ -168,8 +171,9 @@ def _facts(messages: str, assembly: str) -> wire.Facts:
 
 @functools.cache
 def _check_compiler_works(isolation: sandbox.Isolation, arch: str) -> None:
-    """Build a trivial candidate. Raises SandboxError if that fails, because then a failed build is not the candidate's
-    fault."""
+    """Build a trivial candidate for the architecture `arch` in the sandbox and return nothing if that succeeds. Raises
+    SandboxError if it fails, because then the failure of another build is not its candidate's fault. The result is
+    remembered for the process."""
     tools = nvcc.toolkit()
     trivial = _Sources(_TRIVIAL.encode(), _TRIVIAL_DECLARATION, _TRIVIAL_SHIM, entry="entry", arch=arch)
     with _runner(tools, isolation, deadline_s=60) as runner:

@@ -1,4 +1,5 @@
-"""Extracts the first error and the warnings from a compiler's messages, for the engineer or the model that reads them.
+"""Extract the first error and the warnings from a compiler's messages, for the engineer or the model that reads the
+verdict.
 
 The messages quote the candidate, so they are data: control characters are removed and the length is limited.
 """
@@ -28,14 +29,15 @@ _LINKER = re.compile(r"^\S*/(?:\S*-)?ld(?:\.\w+)?: ", re.MULTILINE)
 
 
 def clean(text: str) -> str:
-    """Return the printable part of a text, without names of temporary files and without the linker's path."""
+    """Return a compiler's messages without control characters, without random names of temporary files, and without the
+    linker's path, so that the same fault always gives the same text."""
     text = "".join(c for c in text if c.isprintable() or c in "\n\t")
     return _STAGE.sub("candidate.cu", _LINKER.sub("ld: ", _TEMPORARY.sub(r"candidate.\1", text)))
 
 
 def first_error(messages: str) -> str:
-    """Return a compiler's first error with the source excerpt after it, or the start of `messages` if no error is
-    recognised."""
+    """Return the first error in a compiler's `messages` (a string of lines) with the source excerpt below it and the
+    number of further errors, at most 2,000 characters; if no error is recognised, the beginning of `messages`."""
     lines = messages.splitlines()
     errors = [number for number, line in enumerate(lines) if _ERROR.search(line)]
     if not errors:
@@ -53,7 +55,8 @@ def first_error(messages: str) -> str:
 
 
 def warnings(messages: str) -> tuple[str, ...]:
-    """Return the first warnings, without repeats, such as `line 3: unused parameter 'N' [-Wunused-parameter]`."""
+    """Return a tuple of at most ten warnings from a compiler's `messages` (a string of lines), without repeats, each at
+    most 240 characters, such as `line 3: unused parameter 'N' [-Wunused-parameter]`."""
     texts = (
         f"line {m[1]}: {m[3]}{(m[2] and f' [{m[2]}]') or ''}" if m[1] else m[4] for m in _WARNING.finditer(messages)
     )

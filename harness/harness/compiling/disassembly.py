@@ -1,4 +1,4 @@
-"""Facts about a CPU kernel from its disassembly: code size, width of vector arithmetic, counts of important
+"""Extract facts about a CPU kernel from its disassembly: code size, width of vector arithmetic, and counts of important
 instructions.
 
 Instructions are counted as they appear in the code, not as they are executed. The input is the output of `objdump -h
@@ -39,7 +39,9 @@ _ARM_COUNTED = (
 
 @dataclass(frozen=True, slots=True)
 class CodeFacts:
-    """Facts about one object file; see wire.Facts."""
+    """Facts about one object file for a CPU, which `read` makes: bytes of machine code, bits of the widest vector
+    register in use, and a dict from class of instruction, such as `fma` or `spill_store`, to its number of
+    occurrences."""
 
     text_bytes: int
     vector_bits: int
@@ -48,7 +50,8 @@ class CodeFacts:
 
 
 def read(lines: Iterable[str]) -> CodeFacts:
-    """Return the facts in a listing of x86-64 code (AT&T syntax) or 64-bit ARM code."""
+    """Return the CodeFacts of a disassembly. `lines` are the lines that `objdump -h -d` printed for x86-64 (AT&T
+    syntax) or 64-bit ARM; lines that are not recognised are ignored."""
     size, code_follows, width = 0, 0, 0
     counts: Counter[str] = Counter()
     for line in lines:
@@ -76,7 +79,8 @@ def _classes(name: str, operands: str) -> list[str]:
 
 
 def _x86_move(name: str, operands: str) -> list[str]:
-    """Return the class of an x86 instruction that accesses memory; empty for a move between registers."""
+    """Return a list with the class of an x86 instruction that reads or writes memory, such as `vector_load` or
+    `spill_store`; the list is empty for a move between registers and for a scalar move."""
     if "(" not in operands:
         return []
     direction = "store" if operands.rstrip().endswith(")") else "load"

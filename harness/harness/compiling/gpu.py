@@ -1,4 +1,4 @@
-"""Builds GPU candidates of every language, for a judgement or ahead of it. No GPU is needed."""
+"""Build GPU candidates of every language, for a judgement or ahead of it. No GPU is needed."""
 
 from pathlib import Path
 
@@ -11,19 +11,20 @@ TRITON = "triton"
 
 
 def build(source: Path, task: Task, *, language: str, context: BuildContext) -> Built | BuildFailure:
-    """Build a candidate with nvcc or with Triton. If another process builds the same candidate, wait for that build.
+    """Build the candidate in the file `source` with Triton if `language` is `triton`, otherwise with nvcc; take it from
+    the cache if it is there. Return Built or BuildFailure. Raises NoTriton or NoCompiler if the machine lacks what the
+    language needs, SandboxError if the sandbox fails.
 
-    Raises:
-        NoTriton, NoCompiler: the machine lacks what the language needs.
-        SandboxError: a guard could not be set up.
+    If another process builds the same candidate, wait for that build.
     """
     by_language = triton.build_triton if language == TRITON else cuda.build_cuda
     return by_language(source, task, context=context)
 
 
 def build_ahead(source: Path, task: Task, *, language: str, context: BuildContext) -> None:
-    """Build and inspect a candidate so that a later judgement finds it in the cache. A failure is not reported: the
-    judgement will meet it again."""
+    """Build and disassemble the candidate in the file `source`, so that a later judgement finds it in the cache; return
+    nothing. A candidate that does not compile is ignored here. Raises NoTriton, NoCompiler or SandboxError if the
+    machine cannot build it."""
     built = build(source, task, language=language, context=context)
     if isinstance(built, Built):
         with inspection.inspected(built, isolation=context.isolation) as facts:

@@ -1,4 +1,4 @@
-"""Adds to a GPU build the facts that its machine code shows, while the candidate's worker already runs.
+"""Add to a GPU build the facts that its machine code shows, while the candidate's worker already runs.
 
 No stage of a judgement waits for these facts, and a disassembler takes half a second per kernel.
 """
@@ -36,7 +36,10 @@ Finish = Callable[[], tuple[int, str, str]]
 
 @contextmanager
 def inspected(built: Built, *, isolation: sandbox.Isolation) -> Iterator[Callable[[], wire.Facts]]:
-    """Start to disassemble a candidate; yield a function that waits for the end and returns all facts.
+    """Start to disassemble a built candidate and yield a function that waits for the disassembly, stores the facts in
+    the cache and returns all Facts of the build. The disassembler is killed at the end of the block. Raises
+    SandboxError if it cannot be started in the sandbox, NoToolkit if a CUDA build is inspected on a machine without the
+    toolkit.
 
     If the machine has no disassembler, or the disassembler fails on this code, the facts are those of the compiler.
     """
@@ -50,8 +53,8 @@ def inspected(built: Built, *, isolation: sandbox.Isolation) -> Iterator[Callabl
 
 
 def _disassembler(artifact: Path) -> tuple[Path | None, tuple[Path, ...]]:
-    """Return (cuobjdump, files that it executes) for an artifact; Triton's package brings its own. The path may be
-    None."""
+    """Return the path of cuobjdump (None if the machine has none) and a tuple of the files that it executes: from
+    Triton's package if `artifact` is a folder, which only Triton builds are, otherwise from the CUDA toolkit."""
     if artifact.is_dir():
         return triton.tool("cuobjdump"), triton.tools()
     tools = nvcc.toolkit()
@@ -61,14 +64,15 @@ def _disassembler(artifact: Path) -> tuple[Path | None, tuple[Path, ...]]:
 def _runner(
     tool: Path, programs: tuple[Path, ...], isolation: sandbox.Isolation
 ) -> AbstractContextManager[BuildRunner]:
-    """Return a runner for cuobjdump, which finds nvdisasm in its own folder through PATH."""
+    """Return a context manager that yields a BuildRunner in which the disassembler `tool` runs; `programs` are the
+    files that it may execute. The folder of `tool` is on its PATH, because cuobjdump starts nvdisasm."""
     build_tools = BuildTools(programs, {"PATH": str(tool.parent)}, file_bytes=MAX_LISTING_BYTES)
     return open_runner(isolation, build_tools, deadline_s=DEADLINE_S)
 
 
 def _codes(artifact: Path) -> list[Path]:
-    """Return the files to disassemble: a shared object, or the largest kernels in Triton's cache, one folder per
-    kernel."""
+    """Return a list of the files to disassemble: the shared object `artifact` itself or, if `artifact` is the folder of
+    a Triton build, its 16 largest compiled kernels."""
     if not artifact.is_dir():
         return [artifact]
     kernels = sorted((artifact / "cache").glob("*/*.cubin"), key=lambda path: path.stat().st_size)
@@ -77,8 +81,11 @@ def _codes(artifact: Path) -> list[Path]:
 
 @contextmanager
 def _started(runner: BuildRunner, tool: Path, code: Path) -> Iterator[tuple[int, Finish]]:
-    """Start the disassembler on a copy of `code`, because the sandbox's user may not be allowed to read the cache.
-    Yield (descriptor of the listing, function that waits for the end)."""
+    """Start the disassembler `tool` on a copy of the file `code` and yield (file descriptor of its output, function
+    that waits for its end). It is killed at the end of the block. Raises SandboxError if it cannot be started.
+
+    The copy is needed because the sandbox's user may not be allowed to read the cache.
+    """
     copy = runner.folder / f"{len(list(runner.folder.iterdir()))}.cubin"
     write_readable(copy, code.read_bytes())
     with (
@@ -89,8 +96,9 @@ def _started(runner: BuildRunner, tool: Path, code: Path) -> Iterator[tuple[int,
 
 
 def _listing(listing: int, finish: Finish) -> Listing:
-    """Wait for a disassembly; return (resources, bytes of code, instruction counts), all empty if the disassembler
-    failed."""
+    """Wait for one disassembly with `finish` and return (Resources, bytes of code, dict of instruction counts), read
+    from the file descriptor `listing`. If the disassembler failed or its deadline passed, the resources are None, the
+    size 0 and the dict empty."""
     try:
         code, _, _ = finish()
     except BuildFault:
@@ -103,7 +111,9 @@ def _listing(listing: int, finish: Finish) -> Listing:
 
 
 def _facts(built: Built, listings: list[Listing]) -> wire.Facts:
-    """Return the build's facts with those of its disassembled kernels; each figure is the largest of all kernels."""
+    """Return the Facts of a build, completed with code size, instruction counts and, for Triton, resources from its
+    disassembled kernels. `listings` holds one tuple (Resources, bytes of code, counts) per kernel; each figure is the
+    largest of all kernels."""
     instructions: dict[str, int] = {}
     for _, _, counts in listings:
         instructions |= {name: max(count, instructions.get(name, 0)) for name, count in counts.items()}
@@ -115,8 +125,9 @@ def _facts(built: Built, listings: list[Listing]) -> wire.Facts:
 
 
 def _with_resources(facts: wire.Facts, artifact: Path, used: list[sass.Resources]) -> wire.Facts:
-    """Add resources of Triton's kernels, whose assembler prints none: registers from the listings, warps and shared
-    memory from the records beside the kernels."""
+    """Return `facts` with registers, stack, spills, shared memory and occupancy of a Triton build, or unchanged if
+    these are not known. `used` holds the Resources from the disassemblies; warps and shared memory come from the JSON
+    files beside the kernels in `artifact`."""
     launches = list(filter(None, map(_launch, (artifact / "cache").glob("*/*.json"))))
     registers = max((resources.registers or 0 for resources in used), default=0)
     if not launches or not registers:
@@ -133,8 +144,8 @@ def _with_resources(facts: wire.Facts, artifact: Path, used: list[sass.Resources
 
 
 def _launch(record: Path) -> tuple[int, int] | None:
-    """Return (warps, bytes of shared memory) from a kernel's record; None if the record is not valid. A candidate can
-    write into the folder of records."""
+    """Return (warps, bytes of shared memory) from the JSON file `record` that Triton wrote for a kernel; None if the
+    file is not valid JSON or the numbers are impossible, because a candidate can write there."""
     try:
         fields = json.loads(record.read_bytes())
         warps, shared = fields["num_warps"], fields["shared"]

@@ -1,4 +1,4 @@
-"""Finds the machine's CUDA toolkit, and the files that a build with it must be able to read."""
+"""Find the machine's CUDA toolkit, and the files that a build with it must be able to read."""
 
 import functools
 import importlib.util
@@ -19,12 +19,14 @@ _TIMEOUT_S = 30
 
 
 class NoToolkit(toolchain.NoCompiler):
-    """The machine has no working CUDA toolkit; the message names the remedy."""
+    """Raised when the machine has no working CUDA toolkit. The message names what is missing and the remedy, such as
+    setting the variable NVCC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """The CUDA toolkit of this machine, with the files that the stages of a build read or execute."""
+    """The CUDA toolkit of this machine: paths of nvcc, disassemblers and static runtime, its version, and the files
+    that the stages of a build may execute or read. `toolkit` makes it."""
 
     nvcc: Path
     version: str
@@ -45,7 +47,8 @@ class Toolkit:
 
 
 def target(arch: str) -> str:
-    """Return nvcc's option for an architecture such as `sm_90a`: Hopper with wgmma, TMA and setmaxnreg.
+    """Return nvcc's option that compiles for exactly one architecture: for `sm_90a`, which is Hopper with all its
+    instructions, `-gencode=arch=compute_90a,code=sm_90a`.
 
     The shorthand -arch=sm_90a would also build for plain sm_90.
     """
@@ -58,13 +61,9 @@ ARCHITECTURE = (target(str(architecture("cuda"))),)
 
 @functools.cache
 def toolkit() -> Toolkit:
-    """Return the toolkit whose nvcc the variable NVCC names, or else the first found on PATH, in CUDA_HOME, or in
-    /usr/local/cuda.
-
-    Raises:
-        NoToolkit: no toolkit is found, or it does not run.
-        NoCompiler: the machine has no host compiler.
-    """
+    """Return the Toolkit whose nvcc is named by the environment variable NVCC or, without it, is first found on PATH,
+    in CUDA_HOME, in CUDA_PATH or in /usr/local/cuda. Raises NoToolkit if none is found or nvcc does not run, NoCompiler
+    if the machine has no host compiler."""
     driver = _find()
     dry_run = _output(driver, "--dryrun", "-x", "cu", "-c", os.devnull)
     nvcc_folder = re.search(r"^#\$ _HERE_=(\S+)", dry_run, re.MULTILINE)
@@ -112,8 +111,8 @@ def _static_runtimes(root: Path) -> Iterator[Path]:
 
 
 def _tool(folder: Path, name: str) -> Path | None:
-    """Return the path of a disassembler from the toolkit, from PATH, or from Triton's package; None if it is in none of
-    them."""
+    """Return the path of the disassembler `name` (cuobjdump or nvdisasm), looked for in the toolkit's `folder`, then on
+    PATH, then in Triton's package; None if it is in none of them."""
     spec = importlib.util.find_spec("triton")
     package = (
         [Path(location) / "backends" / "nvidia" / "bin" for location in (spec.submodule_search_locations or ())]

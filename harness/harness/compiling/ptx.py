@@ -1,4 +1,5 @@
-"""Rewrites the CUDA assembler's messages with the PTX that they refer to: lines of candidate.cu, plain kernel names.
+"""Rewrite the messages of the CUDA assembler (ptxas) with the help of the PTX, the GPU assembly that nvcc writes: lines
+of candidate.cu and plain kernel names.
 
 The compiler writes the PTX, but the PTX quotes assembly of the candidate; its content is not trusted.
 """
@@ -20,8 +21,9 @@ _MANGLED = re.compile(r"_Z[NLKVS]*(\d+\w+)")
 
 
 def located(messages: str, ptx: str) -> str:
-    """Return the assembler's messages with lines of candidate.cu in place of PTX lines, as far as the PTX has line
-    information."""
+    """Return the assembler's `messages` (a string of lines) with `candidate.cu(LINE)` in place of lines of the PTX, and
+    with plain kernel names. `ptx` is the text of the assembly; without line information in it, only `candidate.cu` is
+    named."""
     line_table = _line_table(ptx)
     messages = "\n".join(_errors(_ABORTED.sub("", messages).split("\n"), line_table))
     messages = _NEAR.sub(lambda m: f"{m[1]} {_source_line(line_table, int(m[2]))}", messages)
@@ -29,8 +31,9 @@ def located(messages: str, ptx: str) -> str:
 
 
 def _errors(lines: list[str], line_table: list[tuple[int, int]]) -> Iterator[str]:
-    """Merge errors of one line of candidate.cu into one message, because the first of them may not be the helpful
-    one."""
+    """Yield the assembler's message `lines` with errors placed in candidate.cu; further errors of the same source line
+    follow as indented lines, because the first one may not be the helpful one. `line_table` comes from
+    `_line_table`."""
     last = ""
     for line in lines:
         error = _PLACED.match(line)
@@ -40,7 +43,8 @@ def _errors(lines: list[str], line_table: list[tuple[int, int]]) -> Iterator[str
 
 
 def block_sizes(ptx: str) -> dict[str, int]:
-    """Return the largest block of each kernel with `__launch_bounds__`, in threads, by the kernel's mangled name."""
+    """Return a dict from the mangled name of each kernel with `__launch_bounds__` to its largest number of threads per
+    block. `ptx` is the text of the GPU assembly."""
     sizes, kernel = dict[str, int](), ""
     for line in ptx.splitlines():
         if entry := _ENTRY.search(line):
@@ -51,7 +55,8 @@ def block_sizes(ptx: str) -> dict[str, int]:
 
 
 def has_dynamic_shared(ptx: str) -> bool:
-    """Return whether any kernel uses shared memory whose size only the launch sets (`extern __shared__`).
+    """Return True if any kernel in `ptx`, the text of the GPU assembly, uses shared memory whose size is only set at
+    the launch (`extern __shared__`).
 
     nvcc leaves declarations that no kernel uses out of the PTX.
     """
@@ -59,7 +64,8 @@ def has_dynamic_shared(ptx: str) -> bool:
 
 
 def _line_table(ptx: str) -> list[tuple[int, int]]:
-    """Return (line of the PTX, line of candidate.cu) in order; lines that come from headers are left out."""
+    """Return a list of (line number in the PTX, line number in candidate.cu), in ascending order, from the text of the
+    PTX. Lines that come from headers are left out."""
     lines = ptx.splitlines()
     candidate_files = {file[1] for line in lines if (file := _FILE.match(line))}
     locations = ((number, _LOCATION.match(line)) for number, line in enumerate(lines, start=1))
@@ -67,14 +73,15 @@ def _line_table(ptx: str) -> list[tuple[int, int]]:
 
 
 def _source_line(line_table: list[tuple[int, int]], number: int) -> str:
-    """Return the line of candidate.cu that a line of the PTX belongs to, such as `candidate.cu(12)`."""
+    """Return the place in candidate.cu, such as `candidate.cu(12)`, of the PTX line with the given number; only
+    `candidate.cu` if `line_table`, from `_line_table`, has no line before it."""
     index = bisect.bisect(line_table, (number, 0))
     return f"candidate.cu({line_table[index - 1][1]})" if index else "candidate.cu"
 
 
 def _plain_name(encoded: str) -> str:
-    """Return the innermost plain name in a mangled name: `kernel` for `6kernelILi4EEvPf`. Other texts are returned
-    unchanged."""
+    """Return the innermost plain name in a mangled C++ name without its prefix: `kernel` for `6kernelILi4EEvPf`. Return
+    `encoded` unchanged if it contains no name."""
     name, rest = "", encoded
     while length := re.match(r"\d{1,4}", rest):
         end = length.end() + int(length[0])

@@ -1,5 +1,5 @@
-"""The program of a Triton build in its sandbox: calls the candidate's host code without a GPU, so that its kernels
-compile.
+"""The program of a Triton build in its sandbox: call the candidate's host code without a GPU, so that Triton compiles
+the kernels that it launches.
 
     python -I -S -B FOLDER PACKAGES    where FOLDER/__main__.py is a copy of this file
 
@@ -28,11 +28,13 @@ MARK = "\x01"
 
 
 class Refused(Exception):
-    """The candidate asks for something that is not supported."""
+    """Raised when the candidate asks for something that is not supported, such as `@triton.autotune`. The message names
+    the remedy; the verdict is `rejected`."""
 
 
 class RecordedLaunch:
-    """A kernel launch that does nothing; it has the attributes of driver.Launch."""
+    """A stand-in for driver.Launch during a build: it has the same slots for kernel parameters, and calling it launches
+    nothing. `RecordingDriver.prepare` makes it."""
 
     def __init__(self, slots: int) -> None:
         self.slots = [0] * slots
@@ -43,7 +45,8 @@ class RecordedLaunch:
 
 
 class RecordingDriver:
-    """A stand-in for driver.Driver that needs no GPU: it hands out addresses, loads no code, and counts launches."""
+    """A stand-in for driver.Driver during a build, which needs no GPU: it returns made-up device addresses and the
+    given device attributes, loads no code, and counts launches in `launches`."""
 
     def __init__(self, attributes: dict[str, int]) -> None:
         self._attributes = {int(number): value for number, value in attributes.items()}
@@ -85,7 +88,8 @@ class RecordingDriver:
 
 
 def refuse_autotune(triton: Any) -> None:
-    """Replace `triton.autotune` by a decorator that raises Refused. Tuning needs a clock, which only the judge has."""
+    """Replace `autotune` in the module `triton` by a decorator that raises Refused with the candidate's configurations
+    and the remedy; return nothing. Autotuning would need a clock, which only the judge has."""
 
     def autotune(configs: Sequence[Any], key: Sequence[str] = (), **_: Any) -> Any:
         names = sorted({name for config in configs for name in config.kwargs})
@@ -100,7 +104,9 @@ def refuse_autotune(triton: Any) -> None:
 
 
 def record(folder: Path) -> None:
-    """Import the candidate and call its entry in every case, so that Triton compiles its kernels.
+    """Import candidate.py from the path `folder` and call its entry once per case, so that Triton compiles its kernels
+    into `folder`/cache; return nothing. Raises whatever the candidate's code raises, and ValueError if no kernel is
+    launched. A failure in a hidden case ends the process.
 
     Raises whatever the candidate's code raises, and ValueError if the entry launches no kernel.
     """
@@ -128,8 +134,9 @@ def record(folder: Path) -> None:
 
 @contextlib.contextmanager
 def hidden(number: int) -> Any:
-    """End the process with a code that names only the case if the block raises, because details of a hidden case stay
-    secret."""
+    """Run the block for the hidden case with this `number`; if the block raises anything, end the process with the exit
+    code 10 + number and no message, because the details of a hidden case are secret from the candidate's author.
+    Otherwise yield None."""
     try:
         yield
     except BaseException:  # noqa: BLE001 (a candidate's code may raise anything)
@@ -137,7 +144,8 @@ def hidden(number: int) -> Any:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return an error in words, with its line of candidate.py if the error comes from there."""
+    """Return an exception as one string for the verdict: its line of candidate.py, if it comes from there, its type and
+    its message without the code that Triton quotes. The type is left out for compilation errors and for Refused."""
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith("candidate.py")
     ]
@@ -152,7 +160,9 @@ def describe_error(error: BaseException) -> str:
 
 
 def main() -> int:
-    """Record the candidate; return the exit code."""
+    """Compile the candidate's kernels and return the exit code: 0 for success, 2 if the candidate asks for something
+    unsupported, 1 if it raises anything else. The message is written to standard error. The folder of packages is the
+    program's first argument."""
     from worker import packages
 
     folder = Path(__file__).parent

@@ -1,4 +1,5 @@
-"""Facts about a kernel from Hopper's machine code (SASS): registers, spills, shared memory, instruction counts.
+"""Extract facts about a GPU kernel from what the assembler and the disassembler print about Hopper's machine code
+(SASS): registers, spills, shared memory, instruction counts.
 
 Instructions are counted as they appear in the code, not as they are executed. The input is what ptxas prints with -v
 and what cuobjdump or nvdisasm list; its content is not trusted.
@@ -38,8 +39,8 @@ _WARNING = re.compile(r"^ptxas \w+\s*: \((C75\d\d)\) (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Resources that kernels use, the largest of all kernels: bytes per thread, but shared memory in bytes per
-    block."""
+    """What the kernels of one build use, each figure the largest of all kernels: registers, stack bytes and spilled
+    bytes per thread, and shared memory in bytes per block. A figure is None if it was not printed."""
 
     registers: int | None
     stack_bytes: int | None
@@ -48,8 +49,8 @@ class Resources:
 
 
 def resources(messages: str) -> Resources:
-    """Return the resources in the messages of `ptxas -v`. Shared memory is only the static part, without what a launch
-    adds."""
+    """Return the Resources of all kernels in `messages`, the output of `ptxas -v`; figures that it does not contain are
+    None. Shared memory is only the static part, without what a launch adds."""
     used, frames = _USED.findall(messages), _FRAME.findall(messages)
     return Resources(
         max((int(registers) for registers, _ in used), default=None),
@@ -60,7 +61,9 @@ def resources(messages: str) -> Resources:
 
 
 def lowest_occupancy(messages: str, *, block_sizes: Mapping[str, int]) -> float | None:
-    """Return the lowest occupancy of all kernels in the messages of `ptxas -v`; None if no kernel is found.
+    """Return the lowest occupancy (a fraction, 0 to 1) of all kernels in `messages`, the output of `ptxas -v`; None if
+    it lists no kernel. `block_sizes` maps a kernel's mangled name to its threads per block; if a kernel is missing
+    there, only its registers count.
 
     `block_sizes` gives the largest block of a kernel in threads, by mangled name; without it only registers count.
     Dynamic shared memory is not in the messages, so the figure is too high for a kernel that uses it.
@@ -75,7 +78,8 @@ def lowest_occupancy(messages: str, *, block_sizes: Mapping[str, int]) -> float 
 
 
 def listed_resources(listing: str) -> Resources:
-    """Return the resources in the output of `cuobjdump -res-usage`; all None if it lists no kernel.
+    """Return the Resources of all kernels in `listing`, the output of `cuobjdump -res-usage`; all figures are None if
+    it lists no kernel.
 
     `spill_bytes` is all local memory, because the output does not say which part of it holds spills.
     """
@@ -87,22 +91,24 @@ def listed_resources(listing: str) -> Resources:
 
 
 def warnings(messages: str) -> list[str]:
-    """Return ptxas's warnings about wgmma and setmaxnreg, without repeats, the serious ones first: C7510 and C7520
-    halve the rate."""
+    """Return a list of the assembler's warnings in `messages` (a string of lines) about serialized tensor core
+    instructions (wgmma) and ignored register settings (setmaxnreg), without repeats, those that cost most speed
+    first."""
     numbered = sorted(_WARNING.findall(messages), key=lambda warning: warning[0] not in SERIOUS)
     return list(dict.fromkeys(f"{number}: {text.strip()}" for number, text in numbered))
 
 
 def count(lines: Iterable[str]) -> tuple[int, dict[str, int]]:
-    """Return (bytes of code, number of occurrences of each counted instruction) of a listing."""
+    """Return (bytes of machine code, dict from instruction name to number of occurrences) of a disassembly. `lines` are
+    its lines; only the instructions in COUNTED that occur are in the dict."""
     names = [instruction[1] for line in lines if (instruction := _INSTRUCTION.match(line))]
     counts = Counter(name for name in names if name in COUNTED)
     return INSTRUCTION_BYTES * len(names), {name: counts[name] for name in COUNTED if counts[name]}
 
 
 def occupancy(registers: int, *, threads: int | None = None, shared_bytes: int = 0) -> float:
-    """Return the occupancy: warps that fit on a multiprocessor at once, divided by 64. `threads` is the size of a
-    block.
+    """Return the occupancy, a fraction from 0 to 1: the warps that fit on one multiprocessor at once, divided by 64.
+    `registers` is the number per thread, `threads` the size of a block, `shared_bytes` the shared memory of a block.
 
     Each partition holds as many whole warps as its registers allow. A block needs all its warps and its shared memory
     on one multiprocessor at the same time. Without `threads`, only registers count. 0 means that not even one block

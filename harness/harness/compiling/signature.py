@@ -1,4 +1,5 @@
-"""Generates C, CUDA and Triton source text from a task's signature: declarations, shims, and trusted candidates."""
+"""Generate C, CUDA and Triton source text from a task's signature: prototypes, shims (C files through which the worker
+calls a candidate), and simple trusted candidates for calibration."""
 
 from harness.contract import ITEM_BYTES, type_names
 from harness.task import Task
@@ -8,15 +9,16 @@ C_TYPES = type_names("c")
 
 
 def declaration(task: Task) -> str:
-    """Return the C prototype of the entry, such as `void matmul(const float *A, float *C, int M);`"""
+    """Return the C prototype that a candidate's entry function must have for this task, one line such as `void
+    matmul(const float *A, float *C, int M);`."""
     types = {buffer.name: f"{'' if buffer.is_output else 'const '}{C_TYPES[buffer.dtype]} *" for buffer in task.buffers}
     arguments = ", ".join(types.get(name, "int ") + name for name, _ in task.arguments)
     return f"void {task.entry}({arguments});"
 
 
 def shim(task: Task) -> str:
-    """Return the text of a C file whose `ks_call(buffers, sizes)` calls the entry with the candidate's own
-    arguments."""
+    """Return the text of a C file that lets the worker call any C candidate: it defines `ks_call(buffers, sizes)`,
+    which takes two arrays and calls the task's entry function with their elements as arguments."""
     columns = {buffer.name: f"buffers[{i}]" for i, buffer in enumerate(task.buffers)}
     columns |= {name: f"(int)sizes[{i}]" for i, name in enumerate(task.size_names)}
     arguments = ", ".join(columns[name] for name, _ in task.arguments)
@@ -29,7 +31,8 @@ def shim(task: Task) -> str:
 
 
 def standard(task: Task) -> str:
-    """Return the text of a C candidate that does nothing; its time is the dispatch overhead."""
+    """Return the text of a C candidate for this task that does nothing. The judge times it to calibrate the dispatch
+    overhead, the time per batch that no kernel can avoid."""
     unused = " ".join(f"(void){name};" for name, _ in task.arguments)
     return f"{declaration(task).removesuffix(';')}\n{{\n    {unused}\n}}\n"
 
@@ -39,7 +42,8 @@ CUDA_TYPES = type_names("cuda")
 
 
 def cuda_declaration(task: Task) -> str:
-    """Return the CUDA headers and the prototype of the entry, which ends in `cudaStream_t stream`."""
+    """Return the `#include` lines and the prototype that a CUDA candidate's entry function must have for this task, as
+    one string. The last argument is `cudaStream_t stream`."""
     types = {
         buffer.name: f"{'' if buffer.is_output else 'const '}{CUDA_TYPES[buffer.dtype]} *" for buffer in task.buffers
     }
@@ -50,8 +54,9 @@ def cuda_declaration(task: Task) -> str:
 
 
 def cuda_shim(task: Task) -> str:
-    """Return the text of a C file whose `ks_call(buffers, sizes, stream)` calls the entry and returns the CUDA error
-    code.
+    """Return the text of a C file that lets the worker call any CUDA candidate: it defines `ks_call(buffers, sizes,
+    stream)`, which calls the task's entry function with the elements of two arrays and the stream, and returns the last
+    CUDA error code.
 
     The file includes no CUDA header, so that it compiles quickly.
     """
@@ -100,8 +105,8 @@ def wait(pointer, ns):
 
 
 def cuda_standard(task: Task, *, seconds: float) -> str:
-    """Return the text of a CUDA candidate that runs for `seconds` by the GPU's own timer; the rest of its time is
-    overhead.
+    """Return the text of a CUDA candidate for this task whose only kernel waits for `seconds` by the GPU's own timer.
+    The judge times it to calibrate the dispatch overhead: all further time is overhead.
 
     An empty kernel would not do: the host waits for the end of its launch, but not for that of a longer kernel.
     """
@@ -110,7 +115,8 @@ def cuda_standard(task: Task, *, seconds: float) -> str:
 
 
 def triton_standard(task: Task, *, seconds: float) -> str:
-    """Return the text of a Triton candidate that runs for `seconds`, as `cuda_standard` does."""
+    """Return the text of a Triton candidate for this task whose only kernel waits for `seconds` by the GPU's own timer.
+    The judge times it to calibrate the dispatch overhead: all further time is overhead."""
     names = ", ".join(buffer.name for buffer in task.buffers)
     launch = f"wait[(1,)]({task.buffers[0].name}, {_ns(seconds)}, num_warps=1)"
     return f"{TRITON_WAIT}def {task.entry}({names}, device):\n    {launch}\n"
@@ -121,8 +127,8 @@ def _ns(seconds: float) -> int:
 
 
 def cuda_copy(task: Task) -> str:
-    """Return the text of a trusted CUDA candidate that copies as many elements as the largest input and output have in
-    common."""
+    """Return the text of a CUDA candidate for this task that copies data from the largest input to the largest output,
+    as much as fits into both. The judge uses it as a kernel that it trusts to be honest."""
     source, target = (
         max((b for b in task.buffers if b.is_output == is_output), key=lambda b: len(b.shape))
         for is_output in (False, True)

@@ -1,5 +1,5 @@
-"""The cache of builds: each entry holds an artifact (a file or a folder) with its facts, under a digest of its
-sources."""
+"""Keep finished builds in a cache folder: each entry is a folder with an artifact (a file or a folder) and its facts,
+named by a digest of everything that the build depends on."""
 
 import fcntl
 import hashlib
@@ -28,7 +28,8 @@ one then waits for the other."""
 
 
 def key(*parts: bytes | str) -> str:
-    """Return the name of a cache entry: a digest of everything that the build depends on."""
+    """Return the name of a cache entry: the SHA-256 digest, in hexadecimal digits, of `parts`, the texts and bytes that
+    the build depends on, such as source, flags and compiler version."""
     digest = hashlib.sha256()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -37,7 +38,8 @@ def key(*parts: bytes | str) -> str:
 
 
 def stored(entry: Path) -> Built | None:
-    """Return the build in a cache entry; None if there is no entry. A damaged entry is removed, and None returned."""
+    """Return the Built that the cache folder `entry` holds, marked as cached; None if there is no such folder. If the
+    entry is damaged, remove it and return None."""
     if not entry.is_dir():
         return None
     try:
@@ -55,7 +57,8 @@ def stored(entry: Path) -> Built | None:
 
 @contextmanager
 def build_lock(entry: Path) -> Iterator[None]:
-    """Hold a lock while an entry is built, so that another process that builds the same waits and then finds the entry.
+    """Hold a lock on the cache folder `entry` during the block; yield None. Another process that builds the same
+    candidate waits at this point, and then finds the finished entry. Raises OSError if the lock file cannot be made.
 
     The system releases the lock if the process dies.
     """
@@ -70,12 +73,11 @@ def build_lock(entry: Path) -> Iterator[None]:
 
 
 def store(entry: Path, built: Built) -> Built:
-    """Copy a build's artifact and facts into the cache; return the build with the artifact's path in the cache.
+    """Copy the artifact and facts of `built` into the new cache folder `entry`; return a Built with the artifact's path
+    in the cache. If another process was faster, its entry is kept. Raises BuildFault if the artifact is too large or
+    holds something other than plain files and folders.
 
-    A single rename makes the entry visible. If two processes build the same, the entry of the first one is kept.
-
-    Raises:
-        BuildFault: the artifact holds something other than plain files and folders, or is too large.
+    A single rename makes the entry visible.
     """
     entry.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".unfinished-"))
@@ -92,7 +94,8 @@ def store(entry: Path, built: Built) -> Built:
 
 
 def add_facts(built: Built, facts: wire.Facts) -> wire.Facts:
-    """Store the facts that an inspection has found in the build's cache entry; return the facts."""
+    """Replace the facts in the cache entry of `built` by `facts`, mark the entry as inspected (disassembled), and
+    return `facts`. If another process has removed the entry, only return them."""
     record = built.artifact.parent / _RECORD
     with suppress(OSError, ValueError):  # another process removed the entry; the next build makes it again
         fields = json.loads(record.read_text(encoding="utf-8"))
@@ -103,11 +106,8 @@ def add_facts(built: Built, facts: wire.Facts) -> wire.Facts:
 
 
 def read_output(path: Path) -> bytes:
-    """Return the content of a file that a build wrote.
-
-    Raises:
-        BuildFault: the path is a link, a pipe or anything but a plain file, or the file is too large.
-    """
+    """Return the content, in bytes, of the file at `path` that a build wrote. Raises BuildFault if the path is missing,
+    a link, a pipe or anything but a plain file, or if the file has more than 16 MiB."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -134,7 +134,8 @@ def _copy(output: Path, artifact: Path) -> None:
 
 
 def _digest(artifact: Path) -> str:
-    """Return the digest of an artifact: of a file's content, or of the names and contents of all files in a folder."""
+    """Return the SHA-256 digest, in hexadecimal digits, of an artifact: of the content of a file, or of the relative
+    paths and contents of all files in a folder."""
     if not artifact.is_dir():
         return hashlib.sha256(artifact.read_bytes()).hexdigest()
     files = sorted(path for path in artifact.rglob("*") if path.is_file())
@@ -142,8 +143,9 @@ def _digest(artifact: Path) -> str:
 
 
 def _files(output: Path) -> list[Path]:
-    """Return everything below a path that is not a folder, links included. Raises BuildFault if there are too many or
-    too deep."""
+    """Return a list of the paths of all files and links in the folder `output` and below it, or of `output` itself if
+    it is a file. Raises BuildFault if there are more than 2,048, if folders are nested more than 8 deep, or one cannot
+    be read."""
     pending, files = [output], list[Path]()
     while pending:
         path = pending.pop()
@@ -167,8 +169,8 @@ def _inside(folder: Path) -> list[Path]:
 
 @contextmanager
 def _not_empty_is_exists() -> Iterator[None]:
-    """Raise FileExistsError in place of ENOTEMPTY: a rename onto a folder that is not empty fails with either of them,
-    depending on the file system."""
+    """Run the block and raise FileExistsError if it raises the OSError ENOTEMPTY, because a rename onto a folder with
+    content fails with either of the two, depending on the file system. Other errors are not changed."""
     try:
         yield
     except OSError as error:

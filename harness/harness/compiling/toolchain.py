@@ -1,4 +1,4 @@
-"""Finds the machine's C compiler, and the files that a build with it must be able to read.
+"""Find the machine's C compiler, and the files that a build with it must be able to read.
 
 Every stage has a list of its own. The stage that compiles a candidate's text can read headers but no library, because
 `.incbin` and `#include` embed whatever is readable; the linker can read libraries, but not the candidate's text.
@@ -25,12 +25,14 @@ _LONGEST_SHEBANG = 256
 
 
 class NoCompiler(MachineError):
-    """The machine has no working C compiler; the message names the remedy."""
+    """Raised when the machine has no working C compiler. The message names the reason and the remedy, such as
+    installing gcc or setting the variable CC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """A C compiler driver, such as gcc."""
+    """A C compiler, such as gcc, by its absolute path and the first line that its `--version` prints. `find_compiler`
+    makes it."""
 
     path: Path
     """Absolute path as it was found, links not resolved, because a driver may act on the name it is called by."""
@@ -40,7 +42,8 @@ class Compiler:
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """A C compiler with the files that the stages of a build read or execute."""
+    """A C compiler together with the files that the stages of a build may execute or read: programs, header folders,
+    library folders, the value of PATH, and objdump if there is one. `toolchain` makes it."""
 
     compiler: Compiler
     programs: tuple[Path, ...]
@@ -57,11 +60,8 @@ class Toolchain:
 
 
 def find_compiler() -> Compiler:
-    """Return the compiler that the variable CC names, or else the first of cc, gcc and clang on PATH.
-
-    Raises:
-        NoCompiler: no compiler is found, or it does not run.
-    """
+    """Return the Compiler that the environment variable CC names or, without it, the first of cc, gcc and clang on
+    PATH. Raises NoCompiler if none is found or it does not run."""
     named = os.environ.get("CC")
     program = next(filter(None, map(shutil.which, [named] if named else _NAMES)), None)
     if program is None:
@@ -83,11 +83,8 @@ def _describe(path: Path) -> Compiler:
 
 @functools.cache
 def toolchain(compiler: Compiler) -> Toolchain:
-    """Ask a compiler for its stages and folders; return the toolchain.
-
-    Raises:
-        NoCompiler: the compiler cannot preprocess an empty file, because its own stages are missing.
-    """
+    """Ask a compiler for its stages, header folders and library folders, and return its Toolchain. Raises NoCompiler if
+    the compiler cannot preprocess an empty file. The result is remembered for the process."""
     try:
         verbose = _output([compiler.path, "-march=native", "-E", "-v", "-x", "c", os.devnull])
         search = _output([compiler.path, "-print-search-dirs"])
@@ -112,8 +109,9 @@ def toolchain(compiler: Compiler) -> Toolchain:
 
 
 def _wrapped_programs(driver: Path, verbose: str) -> tuple[Path, ...]:
-    """Return what a compiler wrapper script starts: the interpreter in its first line, and the compiler that it
-    calls."""
+    """Return a tuple of the programs that `driver`, a compiler that is a script, starts: the interpreter in its first
+    line and the compiler that it calls, found in `verbose`, the compiler's output with -v. Return an empty tuple if
+    `driver` is no script."""
     with driver.open("rb") as file:
         first = file.readline(_LONGEST_SHEBANG)
     if not first.startswith(b"#!"):
@@ -124,15 +122,16 @@ def _wrapped_programs(driver: Path, verbose: str) -> tuple[Path, ...]:
 
 
 def _tool(compiler: Compiler, name: str) -> Path | None:
-    """Return the path of a stage of the compiler, such as cc1; None if the compiler has no such stage."""
+    """Return the path of the stage `name` of a compiler, such as cc1 or ld, as the compiler itself names it; None if it
+    has no such stage."""
     answer = _output([compiler.path, f"-print-prog-name={name}"]).strip()
     path = answer if os.path.isabs(answer) else shutil.which(answer)
     return Path(path) if path and Path(path).exists() else None
 
 
 def with_libraries(programs: Sequence[Path]) -> tuple[Path, ...]:
-    """Return programs together with the loader and the libraries that each is linked with, by the names they are found
-    by."""
+    """Return a tuple of the given program paths, followed by the paths of the dynamic loader and shared libraries that
+    `ldd` lists for them; paths that do not exist are left out."""
     linked = "\n".join(_output(["ldd", path], must_work=False) for path in programs)
     names = [*programs, *map(Path, re.findall(r"(?<=\s)(/\S+)", linked))]
     return _existing(map(str, names))
@@ -144,7 +143,8 @@ def _header_folders(verbose: str) -> tuple[Path, ...]:
 
 
 def _system_files() -> tuple[Path, ...]:
-    """Return system files that a compiler reads. -march=native reads /proc/cpuinfo on processors other than x86."""
+    """Return a tuple of the paths of system files that every compiler reads, such as /dev/null and the loader's cache;
+    on processors other than x86 also /proc/cpuinfo, which -march=native needs."""
     cpuinfo = () if platform.machine() == "x86_64" else ("/proc/cpuinfo",)
     return _existing((*_DEVICES, *cpuinfo, "/etc/ld.so.cache"))
 
@@ -155,8 +155,9 @@ def _existing(names: Iterable[str]) -> tuple[Path, ...]:
 
 
 def _output(command: Sequence[str | Path], *, must_work: bool = True) -> str:
-    """Run a trusted program; return its standard output and standard error together. Raises SubprocessError if it
-    fails."""
+    """Run a trusted program and return its standard output and standard error together as one string. If `must_work` is
+    true, raises SubprocessError if it exits with another code than 0. Always raises SubprocessError after 30 s, OSError
+    if it cannot be started."""
     done = subprocess.run(
         list(map(str, command)),
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,5 @@
-"""Builds Triton candidates: a folder with all kernels compiled ahead of time. No GPU is needed.
+"""Build Triton candidates: a folder with the candidate's text and all its kernels, compiled ahead of time. No GPU is
+needed.
 
 In the build's sandbox, record.py runs the candidate's host code without a device and compiles what it launches. The
 worker later finds all kernels in the folder and compiles nothing.
@@ -62,20 +63,18 @@ MARK = "\x01"
 
 
 class NoTriton(MachineError):
-    """The Python interpreter has no usable Triton; the message names the remedy."""
+    """Raised when this Python interpreter has no package triton, or cannot import it. The message names the remedy."""
 
 
 class _Refused(Exception):
-    """The candidate asks for something that is not supported."""
+    """Raised when the candidate asks for something that is not supported, such as `@triton.autotune`; the build then
+    ends with the status `rejected`. The message is the detail of the verdict."""
 
 
 def build_triton(source: Path, task: Task, *, context: BuildContext) -> Built | BuildFailure:
-    """Build a Triton candidate in the sandbox, or take the build from the cache.
-
-    Raises:
-        NoTriton: the interpreter lacks the package triton.
-        SandboxError: a guard could not be set up.
-    """
+    """Build the Triton candidate in the file `source` in the sandbox, or take it from the cache; no GPU is needed.
+    Return Built, or BuildFailure if the candidate fails, is not supported, or takes longer than the task's limit.
+    Raises NoTriton if the package triton is missing, SandboxError if the sandbox fails."""
     text, cases, signature = source.read_bytes(), _cases(task), _signature(task)
     entry = context.candidates / store.key(text, cases, signature, package_version(), *_own_texts())
     with store.build_lock(entry):
@@ -97,7 +96,8 @@ def build_triton(source: Path, task: Task, *, context: BuildContext) -> Built | 
 
 @functools.cache
 def package() -> Path:
-    """Return the folder of the package triton. Raises NoTriton if it is not installed."""
+    """Return the path of the folder in which the package triton is installed. Raises NoTriton if it is not
+    installed."""
     spec = importlib.util.find_spec("triton")
     if spec is None or not spec.submodule_search_locations:
         raise NoTriton("Triton candidates need the package triton 3.6 or later; install kernelsmith[triton]")
@@ -105,28 +105,30 @@ def package() -> Path:
 
 
 def tool(name: str) -> Path:
-    """Return the path of an NVIDIA program that comes with Triton, such as `ptxas`. Raises NoTriton if Triton is
-    missing."""
+    """Return the path of the NVIDIA program `name`, such as `ptxas`, in Triton's package; the file need not exist.
+    Raises NoTriton if Triton is not installed."""
     return package() / "backends" / "nvidia" / "bin" / name
 
 
 @functools.cache
 def tools() -> tuple[Path, ...]:
-    """Return all NVIDIA programs that come with Triton, and the libraries that they are linked with."""
+    """Return a tuple of the paths of all NVIDIA programs in Triton's package and of the libraries that they are linked
+    with. Raises NoTriton if Triton is not installed."""
     programs = sorted(tool("ptxas").parent.glob("*"))
     return tuple(dict.fromkeys(file for path in programs for file in (path, *libraries.linked(path))))
 
 
 @functools.cache
 def package_version() -> str:
-    """Return the version of Triton. Raises NoTriton if it is not installed."""
+    """Return the version of the installed package triton, such as `3.6.0`. Raises NoTriton if it is not installed."""
     package()
     return importlib.metadata.version("triton")
 
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """A folder from which Triton, and no other installed package, can be imported, with its compiled bytecode.
+    """A folder from which a sandboxed Python can import Triton but no other installed package, and a folder with the
+    compiled bytecode of this import. `packages` makes both, once per version of Triton and Python.
 
     The bytecode cuts the import from 0.4 s to 0.1 s.
     """
@@ -136,25 +138,26 @@ class Packages:
 
     @property
     def readable(self) -> tuple[Path, ...]:
-        """Paths that a sandbox must make readable, so that Triton can be imported."""
+        """Return a tuple of the paths that a sandbox must let a process read, so that it can import Triton: both
+        folders, Triton's package, and the libraries that it loads. Raises NoTriton if Triton is not installed."""
         modules = (package() / "_C").glob("*.so")
         linked = {library for path in modules for library in libraries.linked(path)}
         return (package(), self.folder, self.bytecode, *sorted(linked))
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Options of the Python interpreter that use this bytecode."""
+        """Return a tuple of command-line options for the Python interpreter, with which it imports Triton from the
+        prepared bytecode and no other installed package."""
         return ("-I", "-S", "-B", "-X", f"pycache_prefix={self.bytecode}")
 
 
 @functools.cache
 def packages(cache: Path) -> Packages:
-    """Return the import folder of this version of Triton and Python; make it first if the cache lacks it.
+    """Return the Packages (import folder and bytecode) of this version of Triton and Python in the folder `cache`; make
+    them first if they are missing, which takes some seconds. Raises NoTriton if Triton is not installed or cannot be
+    imported, TimeoutExpired if the import takes longer than 120 s.
 
     A trusted process imports what candidates will import, which compiles the bytecode.
-
-    Raises:
-        NoTriton: Triton is not installed, or cannot be imported.
     """
     version_folder = cache / f"triton-{package_version()}-{sys.implementation.cache_tag}"
     made = Packages(version_folder / "packages", version_folder / "bytecode")
@@ -185,15 +188,17 @@ def _runner(isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractConte
 
 
 def _signature(task: Task) -> str:
-    """Return the task's signature and the compute capability that kernels are compiled for, as JSON."""
+    """Return a JSON string with the entry and arguments of the task's signature and the GPU's compute capability (such
+    as 90), for which the build compiles kernels."""
     assert task.arch is not None, "a GPU task has an architecture"
     spec = tomllib.loads((task.folder / "task.toml").read_text(encoding="utf-8"))
     return json.dumps({**spec["signature"], "capability": capability(task.arch)})
 
 
 def _cases(task: Task) -> str:
-    """Return the task's cases for record.py, as JSON. Hidden cases come last, so that a fault that a visible case also
-    shows is reported in detail."""
+    """Return a JSON string that lists the task's cases (sizes, bytes per buffer, whether hidden) for record.py, the
+    program of the build. Hidden cases come last, so that a fault that a visible case also shows is reported in
+    detail."""
     ordered = sorted(task.cases, key=lambda case: case.hidden)
     cases = [
         {
@@ -207,7 +212,8 @@ def _cases(task: Task) -> str:
 
 
 def _own_texts() -> tuple[bytes, ...]:
-    """Return the contents of the harness's own files that a build depends on; they are part of the cache key."""
+    """Return a tuple with the contents, in bytes, of the harness's own files that take part in a Triton build. They
+    belong to the cache key, so that a changed harness builds again."""
     return tuple(_own_files().values())
 
 
@@ -247,7 +253,9 @@ _DEVICES = (Path("/dev/null"), Path("/dev/urandom"))
 
 
 def _collected(folder: Path, text: bytes, *, signature: str) -> Path:
-    """Move a worker's files into a new folder with a random name, and nothing else; return the folder.
+    """Move the compiled kernels of the build in `folder` into a new folder with a random name, write the candidate's
+    `text` and the `signature` beside them, and return the path of the new folder, which a worker needs and nothing
+    else.
 
     Of the build's files only compiled kernels are taken. A candidate can overwrite its own text in the build's folder,
     so the text and the signature are written anew: what runs must be what was admitted and digested.

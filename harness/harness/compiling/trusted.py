@@ -1,4 +1,4 @@
-"""Compiles the harness's own programs and kernels outside the sandbox, once per compiler, processor and source text."""
+"""Compile the harness's own programs and kernels outside the sandbox, once per compiler, processor and source text."""
 
 import hashlib
 import os
@@ -16,12 +16,9 @@ FLAGS = ("-std=gnu17", "-O3", "-march=native", "-Wall")
 
 
 def cubin(source: Path, *, cache: Path) -> Path:
-    """Compile a file of the judge's own CUDA kernels; return the path of the cubin. Compiled once per toolkit and text.
-
-    Raises:
-        MachineError: nvcc cannot compile the file.
-        NoToolkit, NoCompiler: the machine has no CUDA toolkit or no host compiler.
-    """
+    """Compile `source`, a file of the judge's own CUDA kernels, and return the path of the machine code (a cubin file)
+    in the folder `cache`. Reuse an earlier result for the same text and toolkit. Raises MachineError if nvcc cannot
+    compile it, NoToolkit or NoCompiler if nvcc or the host compiler is missing."""
     tools = nvcc.toolkit()
     identity = hashlib.sha256(source.read_bytes() + tools.version.encode()).hexdigest()[:16]
     compiled = cache / f"{source.stem}-{identity}.cubin"
@@ -38,20 +35,16 @@ def cubin(source: Path, *, cache: Path) -> Path:
 
 
 def cpu_name() -> str:
-    """Return the processor's model name from /proc/cpuinfo, or the machine type if there is none."""
+    """Return the processor's model name from /proc/cpuinfo; if the file names no model, the machine type, such as
+    `aarch64`. Raises FileNotFoundError if there is no such file."""
     model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     return model[1].strip() if model else platform.machine()
 
 
 def program(source: Path, cache: Path, *, options: tuple[str, ...] = ()) -> Path:
-    """Compile one of the harness's own C programs; return its path. `options` holds definitions and libraries.
-
-    The program is compiled once per compiler, processor, text and options.
-
-    Raises:
-        MachineError: the compiler cannot compile the program.
-        NoCompiler: the machine has no C compiler.
-    """
+    """Compile `source`, one of the harness's own C programs, and return the path of the program in the folder `cache`.
+    Reuse an earlier result for the same text, compiler, processor and `options` (further compiler options). Raises
+    MachineError if it cannot be compiled, NoCompiler if there is no C compiler."""
     compiler = toolchain.find_compiler()
     identity = "\0".join((source.read_text(encoding="utf-8"), compiler.version, cpu_name(), *FLAGS, *options))
     built = cache / f"{source.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"

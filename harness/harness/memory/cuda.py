@@ -1,5 +1,5 @@
-"""The memory of a GPU: allocations that workers open through CUDA IPC and that the judge's own kernels fill and
-examine.
+"""Implement the memory of a GPU's workers: device allocations of the judge, which workers open through CUDA IPC (a
+handle that lets another process map an allocation) and which the judge's own kernels fill and examine.
 
 CUDA IPC cannot map memory read-only, so workers map inputs writable. The judge therefore takes a keyed checksum of the
 inputs after filling them and compares it after the batch. References, keys, vectors and samples lie in memory that no
@@ -48,7 +48,8 @@ _NOT_SUPPORTED = 801
 
 @dataclass(frozen=True, slots=True)
 class _SealedInputs:
-    """The sets whose inputs were sealed last: their byte range in the inputs, and its checksum under a secret key."""
+    """What was recorded when inputs were last sealed: the operand sets, the begin and end of their inputs in bytes, a
+    secret 128-bit key, and the checksum of these bytes under the key (a device array of one element)."""
 
     sets: range
     begin: int
@@ -58,7 +59,9 @@ class _SealedInputs:
 
 
 class Allocation:
-    """One cudaMalloc allocation of the judge that workers can open by its IPC handle."""
+    """One allocation of device memory by the judge, with its size in bytes (rounded up to 2 MiB), its device address
+    `pointer`, and the IPC `handle` through which worker processes can map it. CudaMemory makes one for inputs and one
+    per slot for outputs."""
 
     def __init__(self, size: int) -> None:
         self.size = -(-size // BLOCK_BYTES) * BLOCK_BYTES
@@ -66,17 +69,21 @@ class Allocation:
         self.handle: bytes = cupy.cuda.runtime.ipcGetMemHandle(self.pointer)
 
     def array(self, begin: int, count: int, dtype: str) -> Any:
-        """Return a cupy array of `count` elements that starts `begin` bytes into the allocation."""
+        """Return a cupy array of `count` elements of type `dtype` (a numpy type name) over this device memory, starting
+        at byte `begin`. The data are not copied; the caller must stay within the allocation."""
         memory = cupy.cuda.UnownedMemory(self.pointer, self.size, self)
         return cupy.ndarray((count,), dtype, cupy.cuda.MemoryPointer(memory, begin))
 
     def close(self) -> None:
-        """Free the allocation. Workers that map it must have ended."""
+        """Free the device memory; return nothing. The workers that map it must have ended. Raises CUDARuntimeError if
+        CUDA refuses."""
         cupy.cuda.runtime.free(self.pointer)
 
 
 class CudaMemory:
-    """The memory that a GPU's workers open through CUDA IPC; see memory.Memory."""
+    """The device memory that the judge shares with the workers of a GPU, an implementation of the protocol Memory: one
+    allocation with the inputs of all operand sets, and one allocation of outputs per slot (the place of one worker's
+    outputs). Workers can write to both, so inputs are protected by checksums."""
 
     def __init__(self, kernels: Kernels, *, input_bytes: int, output_bytes: int, slots: int = 2) -> None:
         self.kernels = kernels
@@ -88,19 +95,23 @@ class CudaMemory:
 
     @property
     def mapped_bytes(self) -> int:
-        """Return 0: a GPU worker's address space is not limited."""
+        """Return 0, which means "no allowance needed": the address space of a GPU worker is not limited."""
         return 0
 
     def operands(self, task: Task, case: Case, *, sets: int) -> "CudaOperandSets":
-        """Lay out `sets` operand sets of a case; nothing is filled yet."""
+        """Return CudaOperandSets with a layout for `sets` operand sets (inputs and outputs of one call each) of a case.
+        Nothing is filled; the caller must ensure that they fit into this memory."""
         return CudaOperandSets(task, case, lay_out(task, case, sets=sets), self)
 
     def settle(self) -> None:
-        """Wait until the judge's CUDA stream is empty."""
+        """Wait until all work that the judge has queued on its current CUDA stream is complete; return nothing. Raises
+        CUDARuntimeError if that work failed."""
         cupy.cuda.get_current_stream().synchronize()
 
     def seal(self, sets: range, *, begin: int, end: int) -> None:
-        """Take a checksum, under a new secret key, of the input bytes from `begin` to `end`, which hold these sets."""
+        """Queue a checksum, under a new random key that workers do not know, of the input bytes from `begin` to `end`,
+        which hold the inputs of the operand sets in the range `sets` (a set is the buffers of one call). Keep it for
+        `tampered`, in place of any earlier checksum; return nothing."""
         key = (int.from_bytes(os.urandom(8), "little"), int.from_bytes(os.urandom(8), "little"))
         self._sealed = _SealedInputs(sets, begin, end, key, self._checksum(begin, end, key=key))
 
@@ -111,8 +122,9 @@ class CudaMemory:
         return total
 
     def tampered(self, *, sets: range) -> str:
-        """Return evidence that the checksum of these sets' inputs has changed; empty if not, or if other sets are
-        sealed."""
+        """Take the checksum of the sealed inputs again; return "the inputs were changed" if it differs from the one
+        that `seal` took, else an empty string. Also return an empty string if `sets` is not the range that was sealed
+        last, because then nothing can be compared."""
         sealed = self._sealed
         if sealed and sealed.sets == sets:
             now = self._checksum(sealed.begin, sealed.end, key=sealed.key)
@@ -121,14 +133,15 @@ class CudaMemory:
         return ""
 
     def busy(self) -> str:
-        """Return evidence that a worker's kernel still runs, which delays an empty kernel of the judge; empty if none
-        runs."""
+        """Return one sentence of evidence that a worker's kernel still runs, or an empty string. The evidence is that
+        the judge's own empty kernel takes longer than 1 ms, because another running kernel delays it."""
         if (seconds := self._empty_kernel_s()) <= RESIDENT_S:
             return ""
         return f"the GPU was still at work after the calls had returned (an empty kernel took {seconds * 1e3:.1f} ms)"
 
     def excess(self, task: Task) -> str:
-        """Return evidence that workers take more device memory than the task allows, or an empty string.
+        """Return one sentence that compares the device memory which workers take with the limit of `task`, if they take
+        more; otherwise return an empty string.
 
         The memory is compared with what was free when this object was made; the contexts of two workers are not
         counted.
@@ -143,7 +156,8 @@ class CudaMemory:
         )
 
     def _empty_kernel_s(self) -> float:
-        """Return the shortest of a few measured times of an empty kernel, in seconds: a single delay must not count."""
+        """Return the shortest of three measured times of the judge's empty kernel in seconds, launch and completion
+        included. The shortest is used so that a single delay is not mistaken for a worker's kernel."""
         times = []
         for _ in range(EMPTY_KERNEL_RUNS):
             start = time.perf_counter()
@@ -153,7 +167,8 @@ class CudaMemory:
         return min(times)
 
     def close(self) -> None:
-        """Free all allocations and the memory that cupy's pool keeps."""
+        """Free the allocations of inputs and outputs, and the device memory that cupy's pool keeps for reuse; return
+        nothing. The workers must have ended. Raises CUDARuntimeError if CUDA refuses."""
         for memory in (self.inputs, *self.outputs):
             memory.close()
         _guard_words.cache_clear()
@@ -162,7 +177,8 @@ class CudaMemory:
 
 @dataclass(frozen=True)
 class CudaOperandSets:
-    """The operand sets of one case on a GPU; see memory.OperandSets."""
+    """The operand sets of one case in a GPU's memory, an implementation of the protocol OperandSets. It holds task,
+    case, layout and memory; one operand set is the inputs and outputs of one call. `CudaMemory.operands` makes it."""
 
     task: Task
     case: Case
@@ -170,7 +186,9 @@ class CudaOperandSets:
     memory: CudaMemory
 
     def fill(self, sets: range, key: str) -> None:
-        """Fill the inputs on the device. The random numbers of each buffer depend on key, set and column."""
+        """Queue kernels that fill the inputs of the operand sets in the range `sets` (a set is the buffers of one call)
+        with random numbers; `key` (32 hexadecimal digits), the number of the set and the number of the buffer determine
+        them. Return nothing; `CudaMemory.settle` waits for the kernels. Workers must be suspended meanwhile."""
         for index in sets:
             if hasattr(self.task.benchmark, "inputs"):
                 self._fill_by_task(index, key)
@@ -202,11 +220,13 @@ class CudaOperandSets:
                 self.memory.kernels(encode, self.memory.kernels.full_grid, source, self._address(index, column), size)
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Return a function that fills these sets again: the same key gives the same inputs."""
+        """Return a function without arguments that calls `fill` again for the operand sets in the range `sets` (a set
+        is the buffers of one call); the same `key` gives the same inputs, so nothing is copied."""
         return lambda: self.fill(sets, key)
 
     def seal(self, sets: range) -> None:
-        """Take a checksum of the inputs of these sets under a secret key."""
+        """Queue a checksum of the inputs of the operand sets in the range `sets` (a set is the buffers of one call),
+        which `CudaMemory.tampered` compares after the batch. Return nothing."""
         buffers = self.task.buffers
         columns = [column for column, buffer in enumerate(buffers) if not buffer.is_output]
         offsets, sizes = self.layout.offsets, self.case.sizes
@@ -214,23 +234,29 @@ class CudaOperandSets:
         self.memory.seal(sets, begin=int(offsets[sets[0], columns[0]]), end=-(-last // 16) * 16)
 
     def region(self, sets: range, *, slot: int) -> "CudaRegion":
-        """Return the outputs of these sets at a slot."""
+        """Return the CudaRegion with the outputs of the operand sets in the range `sets` (a set is the buffers of one
+        call); `slot` is the index of the output allocation."""
         output_spans = spans(self.task, self.case, layout=self.layout, sets=sets)
         return CudaRegion(self.memory.kernels, self.memory.outputs[slot], output_spans)
 
     def examine(self, sets: range, check: OutputCheck) -> verify.WrongOutput | None:
-        """Examine the outputs on the device; return the first wrong output, or None. See memory/stored.py."""
+        """Check the outputs of the operand sets in the range `sets` (a set is the buffers of one call) on the GPU;
+        return a WrongOutput, whose `detail` describes the first error, or None. `check.full` compares every element
+        with the reference; otherwise products are checked by random vectors and independent rows by samples."""
         return self.stored(slot=check.slot).examine(sets, check)
 
     def stored(self, *, slot: int) -> Stored:
-        """Return an object that reads and checks the inputs and the outputs at a slot."""
+        """Return a Stored object, which reads and checks the inputs of these operand sets and the outputs in the
+        allocation with the index `slot`."""
         memory = self.memory
         addresses = memory.inputs.pointer, memory.outputs[slot].pointer
         return Stored(memory.examiner, self.task, self.case, self.layout, *addresses)
 
 
 class CudaRegion:
-    """The outputs of a range of operand sets on a GPU; see memory.Region."""
+    """The outputs of a range of operand sets in one slot of a GPU's memory, an implementation of the protocol Region,
+    made by `CudaOperandSets.region`. It holds a cupy array of the 32-bit words from the first guard band to the last
+    one, and the secret samples."""
 
     def __init__(self, kernels: Kernels, memory: Allocation, output_spans: Spans) -> None:
         self._kernels = kernels
@@ -239,7 +265,9 @@ class CudaRegion:
         self._samples: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def poison(self, word: int) -> None:
-        """Overwrite all outputs and guard bands of this region with a 32-bit word.
+        """Queue the overwriting of all outputs and guard bands (bytes that no call may write) of this region with the
+        32-bit integer `word`; return nothing. `CudaMemory.settle` waits for it. Raises CUDARuntimeError if the driver
+        reports an error.
 
         First make all lines of the L2 cache normal, so that nothing that a worker has set to persist stays in the
         cache.
@@ -251,18 +279,22 @@ class CudaRegion:
                     ctypes.c_size_t(self._words.size), stream)  # fmt: skip
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
-        """Choose secret words of the outputs as samples; their values will be written to pinned host memory."""
+        """Choose secret random positions of 32-bit words in the outputs, at least `at_least` in total and one in every
+        output, drawn from the numpy Generator `rng`. Copy them to the device and allocate pinned host memory for the
+        values; return nothing."""
         indices = self._spans.choose(rng, at_least=at_least)
         self._indices = cupy.asarray(indices, "uint64")
         self._pinned = cupy.cuda.alloc_pinned_memory(4 * len(indices))
         self._samples = np.frombuffer(self._pinned, np.uint32, len(indices))
 
     def read_samples(self) -> None:
-        """Copy the samples to the host with one small kernel and wait for it."""
+        """Copy the words at the sampled positions into pinned host memory with one small kernel, and wait for that
+        kernel; return nothing. Raises CUDARuntimeError if the kernel fails."""
         self._gather()
 
     def late_samples(self) -> tuple[int, int]:
-        """Read the samples again; return (samples that changed since `read_samples`, number of samples)."""
+        """Read the sampled words from the device again and return two integers: the number of samples that changed
+        since `read_samples`, and the number of samples."""
         before = self._samples.copy()
         self._gather()
         return int(np.count_nonzero(before != self._samples)), len(before)
@@ -274,14 +306,17 @@ class CudaRegion:
         cupy.cuda.get_current_stream().synchronize()
 
     def overrun(self, word: int) -> int:
-        """Return the number of bytes in guard bands and page padding that no longer hold the poison `word`."""
+        """Return the number of bytes in the guard bands (bytes that no call may write) and padding of this region that
+        changed, that is, 4 bytes for each 32-bit word outside the outputs that does not equal `word`, with which
+        `poison` filled it."""
         guard_words = self._words[_guard_words(self._spans.words, len(self._words))]
         return 4 * int(cupy.count_nonzero(guard_words != np.uint32(word)))
 
 
 @functools.lru_cache(maxsize=4)
 def _guard_words(outputs: tuple[tuple[int, int], ...], words: int) -> Any:
-    """Return, on the device, the indices of the words that belong to no output, for a region of `words` words.
+    """Return a cupy array with the indices of the words that belong to no output, in a region of `words` 32-bit words.
+    `outputs` lists one tuple (index of the first word, number of words) per output, in ascending order.
 
     `outputs` lists (first word, number of words). The result is cached, because the next batch has the same layout.
     """
@@ -292,29 +327,28 @@ def _guard_words(outputs: tuple[tuple[int, int], ...], words: int) -> Any:
 
 
 def _release_persisting_lines() -> None:
-    """Make every persisting line of the L2 cache normal. A worker can set lines to persist: it would find operands in
-    the cache, or leave less cache to others."""
+    """Set all lines of the GPU's L2 cache back to normal caching. A worker can mark lines as persisting: its calls
+    would then find operands in the cache, or other workers would have less cache. Raises CUDARuntimeError if the driver
+    reports an error."""
     _call_driver("cuCtxResetPersistingL2Cache", allowing=_NOT_SUPPORTED)
 
 
 def _call_driver(name: str, *arguments: Any, allowing: int = 0) -> None:
-    """Call a function of the CUDA driver that cupy does not offer.
-
-    Raises:
-        CUDARuntimeError: the driver returns an error other than `allowing`.
-    """
+    """Call the function `name` of the CUDA driver library, for functions that cupy does not offer; return nothing.
+    Raises CUDARuntimeError if the returned error code is neither 0 nor `allowing`."""
     if (error := getattr(ctypes.CDLL("libcuda.so.1"), name)(*arguments)) not in (0, allowing):
         raise cupy.cuda.runtime.CUDARuntimeError(error)
 
 
 def _free_bytes() -> int:
-    """Return the free memory of the device in bytes, counting what the judge's cupy pool holds as free."""
+    """Return the free memory of the current device in bytes, including what the judge's cupy pool keeps for reuse."""
     free, _ = cupy.cuda.runtime.memGetInfo()
     return int(free + cupy.get_default_memory_pool().total_bytes())
 
 
 def _buffer_key(key: str, index: int, column: int) -> tuple[int, int]:
-    """Return the 128-bit key of one buffer of one set as (low, high) words, derived from the batch's key.
+    """Return the 128-bit key of one input buffer as two integers (low and high 64 bits), computed from the batch's
+    `key` (32 hexadecimal digits), the number `index` of the operand set and the number `column` of the buffer.
 
     Different sets and columns of one key get different values, so that their random sequences do not overlap.
     """

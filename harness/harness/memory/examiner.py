@@ -1,4 +1,5 @@
-"""The rules of checking/verify.py on the GPU: comparison of outputs with a reference, and the product check.
+"""Check outputs on the GPU by the same rules as checking/verify.py on the CPU: comparison of elements with a reference,
+and the check of matrix products by random vectors.
 
 This module takes addresses and arrays; it does not know operand sets. References, vectors and samples lie in memory
 that no worker maps.
@@ -32,7 +33,8 @@ _M64 = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True)
 class Products:
-    """Matrix products C = A Bᵀ of one size, stored on the device. A is m x k, B is n x k, C is m x n."""
+    """A list of matrix products C = A Bᵀ of one size that are stored in device memory and are to be checked together:
+    device addresses, dtypes, and the sizes m, n and k. A is m x k, B is n x k, C is m x n."""
 
     addresses: NDArray[np.uint64]
     """Device addresses of A, B and C of each product, [products][3]."""
@@ -44,28 +46,31 @@ class Products:
 
 @dataclass(frozen=True, slots=True)
 class _Packs:
-    """How the kernels read a row of `count` elements: in packs of 16 bytes if rows are aligned to 16 bytes, else by
-    elements."""
+    """How a kernel reads a row of `count` elements of type `dtype`: 16 bytes at once if every row begins at a multiple
+    of 16 bytes, otherwise one element at once."""
 
     count: int
     dtype: str
 
     @property
     def pack(self) -> int:
-        """Number of elements that a thread reads at once."""
+        """Return the number of elements that one thread reads at once: as many as fit into 16 bytes, or 1 if rows are
+        not aligned to 16 bytes."""
         item = ITEM_BYTES[self.dtype]
         return PACK_BYTES // item if self.count * item % PACK_BYTES == 0 else 1
 
     @property
     def padded(self) -> int:
-        """Length of a vector that multiplies these rows, padded to whole tiles of one pack per thread of a warp."""
+        """Return the number of elements of a vector that multiplies such rows, rounded up to a multiple of what the 32
+        threads of a warp read at once."""
         tile = WARP * self.pack
         return -(-self.count // tile) * tile
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """One output of one or more calls, with the values it should have and the compare kernel's arguments."""
+    """One output buffer of one or more calls as the worker wrote it (`got`), the reference values (`expected`), and the
+    limits that the GPU kernel for comparing needs. `Examiner._comparisons` makes it."""
 
     buffer: Buffer
     got: Any
@@ -81,12 +86,14 @@ class _Comparison:
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """Return the compare kernel's arguments from `rows` to `poison`."""
+        """Return a tuple with the arguments of the kernel for comparing, from `rows` to `poison` in the order of
+        kernels.cu."""
         _, rows, *rest = self.expected.shape
         return (np.uint64(rows), np.uint64(math.prod(rest)), *self.lengths, self.rms, *self.limits)
 
     def of(self, call: int) -> "_Comparison":
-        """Return the comparison of one of its calls."""
+        """Return a new _Comparison that holds only the call with the number `call`, or this one if it holds a single
+        call."""
         if len(self.expected) == 1:
             return self
         part = slice(call, call + 1)
@@ -95,7 +102,9 @@ class _Comparison:
 
 
 class Examiner:
-    """Decodes, compares and checks data on the GPU, with the judge's kernels on the judge's stream."""
+    """A checker of data in device memory: decodes stored elements to float32, compares outputs with references, and
+    checks matrix products. It uses the judge's kernels on the judge's stream; CudaMemory makes one. A failing kernel
+    raises cupy's CUDARuntimeError."""
 
     def __init__(self, kernels: Kernels) -> None:
         self._kernels = kernels
@@ -103,7 +112,9 @@ class Examiner:
     # --- decoding and encoding ----------------------------------------------------------------------------------------
 
     def decoded(self, stored: Any, shape: tuple[int, ...], *, dtype: str) -> Any:
-        """Return stored elements of a dtype, at an address or in an array, as a float32 array of this shape."""
+        """Return a new cupy array of float32 with this shape, decoded from elements of type `dtype`, such as
+        `float8_e4m3fn`. `stored` is their device address or a cupy array of their raw words. The decoding is only
+        queued on the stream."""
         values = cupy.empty(shape, "float32")
         self._kernels(f"decode_{dtype}", self._kernels.full_grid, stored, values, np.uint64(values.size))
         return values
@@ -114,8 +125,9 @@ class Examiner:
         return self.decoded(stored, values.shape, dtype=dtype)
 
     def picked(self, rows: NDArray[np.uint64], length: int, *, dtype: str) -> Any:
-        """Return copies of stored rows, [rows][length]. `rows` holds their device addresses, `length` counts
-        elements."""
+        """Copy rows from device memory and return them as a cupy array of raw unsigned words, [rows][length]. `rows` is
+        an array of the device addresses of the rows, `length` the number of elements per row, `dtype` the type of an
+        element."""
         copies = cupy.empty((len(rows), length), f"uint{8 * ITEM_BYTES[dtype]}")
         self._kernels(f"pick_{dtype}", len(rows), cupy.asarray(rows), np.uint64(length), copies)
         return copies
@@ -124,7 +136,9 @@ class Examiner:
 
     def compare(self, task: Task, case: Case, *, inputs: Sequence[Mapping[str, Any]], outputs: Mapping[str, Any],
                 poison: int, calls: int) -> verify.WrongOutput | None:  # fmt: skip
-        """Compare every element of the outputs of `calls` calls; return the first wrong output, or None.
+        """Compare every element of the outputs of `calls` calls with the reference; return a WrongOutput that describes
+        the first error, or None. `inputs` is a list of decoded inputs by buffer name, `outputs` maps names to device
+        addresses or arrays, `poison` is the word that marks unwritten elements.
 
         `inputs` holds the decoded inputs of each call, or one mapping with the rows of all calls. `outputs` holds the
         outputs as the worker wrote them: addresses for one call, or arrays in which the calls follow each other. A
@@ -143,7 +157,9 @@ class Examiner:
     def measure(
         self, task: Task, case: Case, *, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
     ) -> dict[str, verify.Errors]:
-        """Return the errors of one call by output name, as verify.measure does."""
+        """Return the errors (largest, root mean square and others) of one call's outputs against the reference: a dict
+        from output name to verify.Errors. `inputs` maps buffer names to decoded arrays, `outputs` maps names to device
+        addresses. No limit is applied."""
         return {
             comparison.buffer.name: _errors(comparison, self._error_sums(comparison)[0])
             for comparison in self._comparisons(task, case, inputs=[inputs], outputs=outputs, poison=0, calls=1)
@@ -151,7 +167,9 @@ class Examiner:
 
     def _comparisons(self, task: Task, case: Case, *, inputs: Sequence[Mapping[str, Any]], outputs: Mapping[str, Any],
                      poison: int, calls: int) -> Iterator[_Comparison]:  # fmt: skip
-        """Compute the reference of every output; yield one comparison per output."""
+        """Compute the reference of every output from the decoded `inputs`, and yield one _Comparison per output.
+        `calls` is the number of calls that the outputs hold one after the other; `poison` is the word that marks
+        unwritten elements."""
         references = [task.reference(call_inputs, cupy) for call_inputs in inputs]
         for name in references[0]:
             buffer = task.buffer(name)
@@ -170,7 +188,9 @@ class Examiner:
             )  # fmt: skip
 
     def _error_sums(self, comparison: _Comparison, *, wrong: Any = NOTHING) -> Any:
-        """Run the compare kernel; return one ERRORS record per call. The array `wrong` receives a flag per element."""
+        """Run the kernel that compares outputs with the reference, wait for it, and return a numpy array with one
+        ERRORS record (sums of errors) per call. If `wrong`, a device array of booleans, is given, the kernel also marks
+        each wrong element in it."""
         errors = cupy.zeros(len(comparison.expected), ERRORS)
         # No more blocks than fill the device, because every block adds its sums to those of its call atomically.
         grid = (-(-self._kernels.full_grid // len(comparison.expected)), len(comparison.expected))
@@ -186,7 +206,9 @@ class Examiner:
         return errors.get()
 
     def _describe(self, comparison: _Comparison, sums: Any) -> verify.WrongOutput:
-        """Return a description of the wrong elements of a single call."""
+        """Return a WrongOutput whose text says how many elements of a single call are wrong, where, and how large the
+        worst error is. `comparison` holds the output and its reference; `sums` is the call's ERRORS record from
+        `_error_sums`."""
         expected = comparison.expected[0]
         wrong = cupy.empty(expected.shape, "bool")
         self._error_sums(comparison, wrong=wrong)
@@ -211,7 +233,9 @@ class Examiner:
     # --- products -----------------------------------------------------------------------------------------------------
 
     def residuals(self, products: Products, *, rng: np.random.Generator) -> list[verify.Residuals]:
-        """Return the residuals of every product, as verify.residuals does, with four Gaussian vectors drawn from `rng`.
+        """Check products by multiplying them with four random Gaussian vectors drawn from the numpy Generator `rng`:
+        return a list with one verify.Residuals per product (number, largest and root mean square of the residuals). It
+        applies no limit; `verify.judge_residuals` does.
 
         All products are checked by the same four kernel launches.
         """
@@ -244,7 +268,8 @@ class Examiner:
 
 
 def _errors(comparison: _Comparison, sums: Any) -> verify.Errors:
-    """Return the errors of one call, from its ERRORS record, as verify.measure would return them."""
+    """Return the verify.Errors of one call's output, computed from `sums`, the ERRORS record that the kernel for
+    comparing returned for this call."""
     count, small = int(comparison.expected[0].size), int(sums["small"])
     largest, rms = float(sums["largest"]), math.sqrt(float(sums["squares"]) / count)
     if comparison.buffer.dtype not in NARROW:
@@ -260,12 +285,14 @@ def _errors(comparison: _Comparison, sums: Any) -> verify.Errors:
 
 
 def _squared_lengths(task: Task, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the squared lengths of the rows of the left and of the right factor of a product."""
+    """Return two cupy arrays with the squared Euclidean lengths of the rows of the left factor and of the right factor
+    of the task's product. `inputs` maps buffer names to decoded arrays."""
     left, right = (cupy.square(inputs[side]).sum(axis=1) for side in (task.check.left, task.check.right))
     return left, right
 
 
 def _rms_of_calls(values: Any) -> Any:
-    """Return the root mean square of each call's values, [calls]."""
+    """Return a cupy array, [calls], with the root mean square of each call's values. `values` is an array
+    [calls][rows]..."""
     calls, rows, *_ = values.shape
     return cupy.sqrt(cupy.square(values).reshape(calls, rows, -1).mean(axis=2).mean(axis=1))

@@ -1,4 +1,4 @@
-"""The launcher of the judge's own CUDA kernels, which are written in kernels.cu."""
+"""Load and launch the judge's own CUDA kernels, which are written in kernels.cu."""
 
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,21 @@ ROWS_IN_A_BLOCK, SLAB, COLUMN_PACK, PACK_BYTES = 32, 256, 8, 16
 
 
 class Kernels:
-    """The judge's CUDA kernels, loaded from a cubin and launched by name on the judge's stream."""
+    """The judge's CUDA kernels, loaded from one file of machine code. Calling the object launches a kernel by its name
+    on the judge's current stream. The CUDA device makes one; `full_grid` is a number of blocks that keeps the whole GPU
+    busy."""
 
     def __init__(self, cubin: Path) -> None:
-        """Load the kernels. Set `full_grid` to a number of blocks that keeps every multiprocessor busy."""
+        """Load the kernels from `cubin`, the path of a file of compiled GPU machine code, and set `full_grid` to eight
+        blocks per multiprocessor. Raises a cupy CUDA exception if the file cannot be loaded."""
         self._module = cupy.RawModule(path=str(cubin))
         self._functions: dict[str, Any] = {}
         self.full_grid: int = cupy.cuda.Device().attributes["MultiProcessorCount"] * 8
 
     def __call__(self, name: str, blocks: int | tuple[int, ...], *arguments: Any, threads: int = THREADS) -> None:
-        """Launch the kernel `name` on `blocks` blocks of `threads` threads each; return before it has run."""
+        """Queue a launch of the kernel `name` with `blocks` blocks (a number or a tuple per dimension) of `threads`
+        threads each, and with `arguments` as kernel parameters. Return without waiting for the kernel. Raises
+        CUDADriverError if no kernel has this name or the launch fails."""
         if name not in self._functions:
             self._functions[name] = self._module.get_function(name)
         grid = blocks if isinstance(blocks, tuple) else (blocks,)

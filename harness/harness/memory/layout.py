@@ -1,4 +1,5 @@
-"""The layout of the operand sets of one case: byte offsets of all buffers, with guard bands around every output."""
+"""Compute where the buffers of a case's operand sets (inputs and outputs of one call each) lie in memory, as byte
+offsets, with guard bands (bytes that no call may write) around every output."""
 
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ GUARD_BYTES = PAGE
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the buffers of all operand sets lie, and how many bytes of inputs and of outputs they need together."""
+    """The byte offset of each buffer of each operand set, and the total bytes of inputs and of outputs. `lay_out` makes
+    it; all devices use the same layout."""
 
     offsets: NDArray[np.uint64]
     """Byte offset of every buffer, [sets][buffers]: into the inputs for an input, into the outputs for an output."""
@@ -22,7 +24,8 @@ class Layout:
 
 
 def lay_out(task: Task, case: Case, *, sets: int) -> Layout:
-    """Return the layout of `sets` operand sets. Buffers start on pages; every output lies between two guard bands."""
+    """Return the Layout of `sets` operand sets of a case: every buffer starts on a page of 4,096 bytes, and one page of
+    guard band lies before and after every output."""
     offsets = np.zeros((sets, len(task.buffers)), np.uint64)
     ends = {False: 0, True: GUARD_BYTES}
     for index in range(sets):
@@ -34,15 +37,16 @@ def lay_out(task: Task, case: Case, *, sets: int) -> Layout:
 
 
 def sets_that_fit(task: Task, case: Case, *, max_bytes: int) -> int:
-    """Return how many operand sets of a case fit into `max_bytes`; at least 1."""
+    """Return how many operand sets of a case fit into `max_bytes` bytes of inputs and outputs together; return 1 even
+    if not a single one fits."""
     single = lay_out(task, case, sets=1)
     return max(1, max_bytes // (single.input_bytes + single.output_bytes))
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """The part of the output memory that a range of operand sets takes, as 32-bit words from its first guard band
-    on."""
+    """The positions of the outputs of a range of operand sets within the output memory: begin and end in bytes, guard
+    bands included, and the first 32-bit word and length of each output. `spans` makes it."""
 
     begin: int
     end: int
@@ -51,13 +55,15 @@ class Spans:
     """(first word, number of words) of each output; its last word may reach into the guard band behind the output."""
 
     def choose(self, rng: np.random.Generator, *, at_least: int) -> NDArray[np.intp]:
-        """Return random indices of 32-bit words: some in every output, at least `at_least` in total."""
+        """Return a numpy array of random word indices, counted from `begin`: the same number in every output, at least
+        one in each, and at least `at_least` in total. `rng` is the numpy Generator that draws them."""
         each = max(1, -(-at_least // len(self.words)))
         return np.concatenate([first + rng.integers(0, count, each) for first, count in self.words])
 
 
 def spans(task: Task, case: Case, *, layout: Layout, sets: range) -> Spans:
-    """Return where the outputs of these operand sets lie in the output memory."""
+    """Return the Spans (positions of outputs and guard bands in the output memory) of the operand sets in the range
+    `sets` (a set is the buffers of one call). `layout` is the layout of all sets of the case."""
     columns = [c for c, buffer in enumerate(task.buffers) if buffer.is_output]
     sizes = [task.buffers[c].bytes_in(case.sizes) for c in columns]
     places = [(int(layout.offsets[s, c]), size) for s in sets for c, size in zip(columns, sizes, strict=True)]

@@ -1,4 +1,5 @@
-"""The memory of a scripted device: it stores no data and reports after each batch what the script says."""
+"""Implement the memory of a scripted device, which tests use: it stores no data, and its checks return what a script
+says."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,14 +14,18 @@ from harness.task import Case, Task
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
-    """What the judge finds in scripted memory after one batch. The defaults describe an honest batch."""
+    """What the judge's checks of scripted memory shall return after one batch: a wrong output, changed inputs, running
+    work, excess memory, late samples, and bytes written outside outputs. The scripted worker makes one per batch; the
+    defaults describe an honest batch."""
 
     mistake: str = ""
     """Detail of the first wrong output; empty if the outputs are right."""
     tampered: str = ""
-    """Evidence that inputs were changed; empty if they were not. `busy` and `excess` are as in memory.Memory."""
+    """Evidence that inputs were changed; empty if they were not."""
     busy: str = ""
+    """Evidence that a worker still computes; empty if none does."""
     excess: str = ""
+    """Evidence that the worker takes too much memory; empty if it does not."""
     late_samples: int = 0
     """Number of samples that changed after the clock had stopped."""
     overrun: int = 0
@@ -29,7 +34,8 @@ class BatchOutcome:
 
 @dataclass
 class ScriptedMemory:
-    """Memory without data, whose checks return outcomes from a script; see memory.Memory."""
+    """Memory without data for a scripted device, an implementation of the protocol Memory. Its checks return the
+    BatchOutcome that the scripted worker recorded last, and filling advances a simulated clock."""
 
     pass_s: Callable[[float], None]
     """Advances the simulated clock by a number of seconds."""
@@ -43,40 +49,45 @@ class ScriptedMemory:
 
     @property
     def mapped_bytes(self) -> int:
-        """Return 0: scripted workers map no memory."""
+        """Return 0, which means "no allowance needed": a scripted worker maps no memory."""
         return 0
 
     def record_outcome(self, slot: int, outcome: BatchOutcome) -> None:
-        """Set what the judge will find after a batch at this slot."""
+        """Keep `outcome`, which the judge's checks shall return for the last batch at the slot with the number `slot`;
+        it replaces the outcome of the slot's earlier batch. The scripted worker calls this. Return nothing."""
         self.outcomes[slot], self.last = outcome, outcome
 
     def operands(self, task: Task, case: Case, *, sets: int) -> "ScriptedOperandSets":
-        """Return `sets` operand sets of a case, with a layout but without data."""
+        """Return ScriptedOperandSets for `sets` operand sets of a case, with a layout but without data."""
         return ScriptedOperandSets(task, case, lay_out(task, case, sets=sets), self)
 
     def settle(self) -> None:
-        """Return at once: nothing is queued on scripted memory."""
+        """Do nothing and return at once: scripted memory queues no work."""
 
     def tampered(self, *, sets: range) -> str:
-        """Return the script's evidence that inputs were changed in the last batch; empty if they were not."""
+        """Return the script's sentence of evidence that inputs were changed in the last batch of any slot, or an empty
+        string. `sets` is not used."""
         return self.last.tampered
 
     def busy(self) -> str:
-        """Return the script's evidence that a worker still computes; empty if none does."""
+        """Return the script's sentence of evidence that a worker still computes after the last batch of any slot, or an
+        empty string."""
         return self.last.busy
 
     def excess(self, task: Task) -> str:
-        """Return the script's evidence that the worker takes too much memory; empty if it does not."""
+        """Return the script's sentence of evidence that the worker of the last batch takes too much memory, or an empty
+        string. `task` is not used."""
         return self.last.excess
 
     def close(self) -> None:
-        """Note in `is_closed` that the judge freed this memory."""
+        """Set `is_closed` to True, so that a test can see that the judge freed this memory; return nothing."""
         self.is_closed = True
 
 
 @dataclass(frozen=True)
 class ScriptedOperandSets:
-    """Operand sets without data in scripted memory; see memory.OperandSets."""
+    """The operand sets of one case without data, an implementation of the protocol OperandSets. It holds task, case,
+    layout and memory. `ScriptedMemory.operands` makes it."""
 
     task: Task
     case: Case
@@ -84,51 +95,60 @@ class ScriptedOperandSets:
     memory: ScriptedMemory
 
     def fill(self, sets: range, key: str) -> None:
-        """Advance the simulated clock by the time that filling these sets takes."""
+        """Advance the simulated clock by the time that filling the operand sets in the range `sets` (a set is the
+        buffers of one call) takes, `set_s` seconds per set; nothing is written and `key` is not used."""
         self.memory.pass_s(self.memory.set_s * len(sets))
 
     def seal(self, sets: range) -> None:
-        """Do nothing: the script says whether the inputs were changed."""
+        """Do nothing: whether the inputs count as changed is decided by the script, through
+        `ScriptedMemory.tampered`."""
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Return a function that does nothing, because there is no data to write again."""
+        """Return a function that does nothing, because scripted memory has no data that could be written again; `sets`
+        and `key` are not used."""
         return lambda: None
 
     def region(self, sets: range, *, slot: int) -> "ScriptedRegion":
-        """Return the outputs at a slot."""
+        """Return a ScriptedRegion for the slot with the number `slot`; `sets` is not used."""
         return ScriptedRegion(self.memory, slot)
 
     def examine(self, sets: range, check: OutputCheck) -> WrongOutput | None:
-        """Return the wrong output that the script names for the slot's last batch, or None."""
+        """Return a WrongOutput with the text that the script names for the last batch at `check.slot`, or None if the
+        script names none. `sets` is not used."""
         outcome = self.memory.outcomes.get(check.slot, BatchOutcome())
         return WrongOutput(outcome.mistake) if outcome.mistake else None
 
 
 @dataclass
 class ScriptedRegion:
-    """The outputs of one slot without data; see memory.Region."""
+    """The outputs of one slot without data, an implementation of the protocol Region, made by
+    `ScriptedOperandSets.region`. It holds the number of the slot and the number of samples."""
 
     memory: ScriptedMemory
     slot: int
     samples: int = 0
 
     def poison(self, word: int) -> None:
-        """Discard the outcome of the slot's last batch."""
+        """Forget the outcome that the script recorded for the last batch at this slot, so that an honest batch is
+        assumed next; nothing is written and `word` is not used."""
         self.memory.outcomes.pop(self.slot, None)
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
-        """Set the number of samples to `at_least`; no words are chosen."""
+        """Set the number of samples of this region to `at_least`; no positions are chosen and `rng` is not used. Return
+        nothing."""
         self.samples = at_least
 
     def read_samples(self) -> None:
-        """Do nothing: scripted outputs hold no values."""
+        """Do nothing: scripted outputs hold no values that could be read."""
 
     def late_samples(self) -> tuple[int, int]:
-        """Return (samples that changed late according to the script, number of samples)."""
+        """Return two integers: the number of samples that changed late in the slot's last batch, which the script
+        names, and the number of samples."""
         return self._outcome.late_samples, self.samples
 
     def overrun(self, word: int) -> int:
-        """Return how many bytes outside the outputs changed, according to the script."""
+        """Return the number of bytes outside the outputs that changed in the slot's last batch, which the script names;
+        `word` is not used."""
         return self._outcome.overrun
 
     @property

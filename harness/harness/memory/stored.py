@@ -1,4 +1,4 @@
-"""The operand sets of one case on a GPU: reads their data, whole or by secret samples, and checks their outputs."""
+"""Read the operand sets of one case from a GPU's memory, whole or by secret samples, and check their outputs."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,9 @@ Operands = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The operand sets of one case on a GPU, at one slot; `inputs_at` and `outputs_at` are device addresses."""
+    """A reader and checker of one case's operand sets (inputs and outputs of one call each) in device memory. It holds
+    the task, the case, the layout, and the device addresses of the inputs and of one slot's outputs.
+    `CudaOperandSets.stored` makes it."""
 
     examiner: Examiner
     task: Task
@@ -36,7 +38,9 @@ class Stored:
     # --- checking outputs ------------------------------------------------------------------------------------
 
     def examine(self, sets: range, check: OutputCheck) -> verify.WrongOutput | None:
-        """Return the first wrong output of these sets, or None, by the rules of verify.check_timed.
+        """Check the outputs of the operand sets in the range `sets` (a set is the buffers of one call); return a
+        WrongOutput, whose `detail` describes the first error, or None. `check` holds the word that marks unwritten
+        elements, the generator of secret samples, and whether every element is compared.
 
         Products are all checked by random vectors, and one secretly chosen product by samples of its elements.
         Independent rows are checked by samples of every call. Everything else, and everything if `check.full`, is
@@ -53,12 +57,15 @@ class Stored:
         return None
 
     def measure(self, index: int) -> dict[str, verify.Errors]:
-        """Return the errors of one set's outputs against the reference, by output name."""
+        """Return the errors (largest, root mean square and others) of the outputs of the operand set with the number
+        `index` against the reference: a dict from output name to verify.Errors. No limit is applied."""
         inputs, outputs = self.operands(index)
         return self.examiner.measure(self.task, self.case, inputs=inputs, outputs=outputs)
 
     def residuals(self, sets: range, *, rng: np.random.Generator) -> list[verify.Residuals]:
-        """Return the residuals of each of these sets: the errors of its product when multiplied with random vectors."""
+        """Return a list with one verify.Residuals per operand set in the range `sets`: by how much the product C,
+        multiplied with random vectors, differs from A (Bᵀ x). `rng` is the numpy Generator that draws the vectors. For
+        tasks whose rule is `product`."""
         factors = left, right, output = self._factors()
         (m, k), (n, _) = self._shape(left), self._shape(right)
         addresses = np.stack([self._addresses(buffer, sets) for buffer in factors], axis=1)
@@ -75,7 +82,9 @@ class Stored:
         return verify.of_sample(self._compare([inputs], outputs, poison=poison, calls=1))
 
     def _check_rows(self, sets: range, *, poison: int, rng: np.random.Generator) -> verify.WrongOutput | None:
-        """Compare secretly sampled rows of every call with the reference; return the first wrong output, or None.
+        """Compare secretly sampled rows of every call of the operand sets in the range `sets` (a set is the buffers of
+        one call) with the reference; return a WrongOutput that describes the first error, or None. `poison` is the word
+        that marks unwritten elements, `rng` draws the rows.
 
         Memory limits how many calls are compared at once: inputs without independent rows are not cut and may be large.
         If the task accepts rows of several calls at once, one reference is computed for all of these calls first,
@@ -103,7 +112,8 @@ class Stored:
         return self.examiner.compare(self.task, self.case, inputs=inputs, outputs=outputs, poison=poison, calls=calls)
 
     def _of_call(self, inputs: Operands, call: int) -> Operands:
-        """Return the inputs of one call's own reference, from the inputs of all calls as `_cut` returns them.
+        """Return the inputs, by buffer name, for the reference of the single call with the number `call`; `inputs`
+        holds the sampled inputs of all calls, [calls] first, as `_cut` returns them.
 
         An input that `_cut` repeats for every row is passed once.
         """
@@ -116,12 +126,13 @@ class Stored:
     # --- reading operand sets -----------------------------------------------------------------------------------------
 
     def operands(self, index: int) -> tuple[Operands, Operands]:
-        """Return (decoded inputs of one set, device addresses of its outputs), each by buffer name."""
+        """Return two dicts by buffer name for the operand set with the number `index`: its inputs as float32 arrays on
+        the device, and the device addresses of its outputs."""
         inputs = {buffer.name: self._whole(buffer, index) for buffer in self._inputs()}
         return inputs, {buffer.name: self._address(buffer, index) for buffer in self._outputs()}
 
     def _addresses(self, buffer: Buffer, sets: range) -> NDArray[np.uint64]:
-        """Return the device address of a buffer in each of these sets, [sets]."""
+        """Return a numpy array, [sets], with the device address of `buffer` in each operand set of the range `sets`."""
         begin = np.uint64(self.outputs_at if buffer.is_output else self.inputs_at)
         return begin + self.layout.offsets[sets.start : sets.stop, self.task.buffers.index(buffer)]
 
@@ -130,8 +141,9 @@ class Stored:
         return address
 
     def _sampled_product(self, index: int, *, rng: np.random.Generator) -> tuple[Operands, Operands]:
-        """Return inputs and output of a smaller product: random rows of A, random rows of B, and their products in
-        C."""
+        """Return two dicts by buffer name, inputs and output, of a smaller product taken from the operand set with the
+        number `index`: random rows of A, random rows of B (drawn from `rng`), and the elements of C at which they
+        meet."""
         (left, right, output), one_set = self._factors(), range(index, index + 1)
         rows = verify.sample(rng, there=self._shape(left)[0], most=verify.SAMPLED_ROWS)
         columns = verify.sample(rng, there=self._shape(right)[0], most=verify.SAMPLED_COLUMNS)
@@ -143,7 +155,8 @@ class Stored:
         return inputs, {output.name: cupy.ascontiguousarray(outputs)}
 
     def _sampled_rows(self, sets: range, *, rng: np.random.Generator) -> tuple[Operands, Operands]:
-        """Return inputs and outputs of the sampled rows, [sets][rows]...; every set has a random sample of its own."""
+        """Return two dicts by buffer name, decoded inputs and raw outputs, restricted to randomly sampled rows,
+        [sets][rows]...; `rng` draws other rows for every operand set in the range `sets`."""
         row_count = self.case.sizes[self.task.check.independent]
         rows = verify.sample(rng, there=row_count, most=verify.SAMPLED_ROWS, calls=len(sets))
         outputs = {buffer.name: self._picked(buffer, rows, sets=sets) for buffer in self._outputs()}
@@ -151,8 +164,9 @@ class Stored:
         return inputs, outputs
 
     def _cut(self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range) -> Any:
-        """Return one input of each set, decoded, [sets]...: only the sampled rows if rows are independent, else the
-        whole buffer.
+        """Return the input `buffer` of each operand set in the range `sets`, decoded to float32, [sets]...: only the
+        sampled rows if its rows are independent of each other, otherwise the whole buffer. `rows` holds the sampled row
+        numbers, [sets][rows].
 
         If the task accepts rows of several calls at once, a whole buffer is repeated for every sampled row.
         """
@@ -164,7 +178,7 @@ class Stored:
         return [self._whole(buffer, index) for index in sets]
 
     def _cut_shape(self, buffer: Buffer) -> tuple[int, ...]:
-        """Return the shape that `_cut` returns for one set."""
+        """Return the shape, a tuple, of the array that `_cut` returns for `buffer` and one operand set."""
         shape, row_count = self._shape(buffer), self.case.sizes[self.task.check.independent]
         rows = min(row_count, verify.SAMPLED_ROWS)
         if verify.is_cut(self.task, buffer):
@@ -177,7 +191,8 @@ class Stored:
     def _picked(
         self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range, row: tuple[int, ...] | None = None
     ) -> Any:
-        """Return rows of a buffer as they are stored, [sets][rows][row]; `rows` holds row indices, [sets][rows].
+        """Return a cupy array, [sets][rows][row], of raw elements of `buffer`, one row for each row number in `rows`,
+        an array [sets][rows]. If `row` is given, a block of that shape is read at each place instead of one row.
 
         A `row` gives the shape to read at each index, in place of one row of the buffer.
         """
@@ -194,7 +209,7 @@ class Stored:
         return buffer.shape_in(self.case.sizes)
 
     def _factors(self) -> tuple[Buffer, Buffer, Buffer]:
-        """Return the left factor, the right factor and the output of the task's product."""
+        """Return three Buffers: the left factor, the right factor and the output of the task's matrix product."""
         check = self.task.check
         return self.task.buffer(check.left), self.task.buffer(check.right), self.task.buffer(check.output)
 

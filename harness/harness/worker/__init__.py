@@ -1,4 +1,4 @@
-"""The worker protocol: what the judge can ask of the sandboxed process that runs one candidate."""
+"""Define the worker protocol: how the judge controls a worker, the sandboxed process that runs one candidate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,19 @@ from harness.worker.batch_request import BatchRequest
 
 
 class WorkerDied(Exception):
-    """The worker process ended; the message says how."""
+    """Raised when the judge waits for a worker process that has ended or was killed for exceeding a limit. The message
+    says how it ended, such as `killed by SIGSEGV`; the judge turns it into a `crashed` verdict."""
 
 
 class WorkerOverdue(Exception):
-    """The worker did not answer before its deadline."""
+    """Raised when a worker has not loaded its candidate, or not run its batch, before the deadline. The message names
+    the deadline in seconds; the judge turns it into a `timed_out` verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The memory limit, extra readable files and environment of one worker. Only the vendor's worker may read its
-    library."""
+    """What one worker is granted in addition to the rules for every worker: its memory limit in bytes, extra files that
+    it may read, and extra environment variables. Only the worker that runs the vendor's library gets extra files."""
 
     memory_bytes: int
     readable: tuple[Path, ...] = ()
@@ -27,41 +29,50 @@ class Profile:
 
 
 class Worker(Protocol):
-    """The judge's handle of one worker process. Every method except `kill` raises WorkerDied if the process ends, and
-    WorkerOverdue if the process misses a deadline."""
+    """The judge's handle of one worker process, in which one candidate runs batches of calls. A device makes it.
+    `wait_ready`, `wait_done` and `stop` raise WorkerDied if the process has ended; the first two raise WorkerOverdue
+    after their deadline."""
 
     @property
     def language(self) -> str:
-        """Language of the candidate. Dispatch overhead depends on the language, because each language has a runtime of
-        its own."""
+        """Return the language of the candidate (`c`, `cuda` or `triton`). The constant dispatch overhead that is
+        deducted from a batch's time depends on it, because each language has a runtime of its own."""
 
     @property
     def pid(self) -> int:
-        """Process id of the worker."""
+        """Return the operating system's process id of the worker; 0 for a scripted worker."""
 
     def wait_ready(self) -> None:
-        """Wait until the worker has loaded the candidate."""
+        """Wait until the worker reports that it has loaded the candidate; return nothing. Raises WorkerDied if the
+        process ends, for example because loading fails, and WorkerOverdue after the device's deadline for loading."""
 
     def send_batch(self, request: BatchRequest) -> None:
-        """Write the request for the next batch into the shared memory. The worker must be stopped."""
+        """Write `request`, a BatchRequest for the next batch, into memory that the worker reads; return nothing. The
+        worker must be suspended and starts the batch only after `start_batch`."""
 
     def start_batch(self) -> None:
-        """Let the stopped worker continue; it then runs the batch that was sent."""
+        """Resume the suspended worker, which then runs the batch that was sent; return without waiting. If the process
+        has ended, `wait_done` raises WorkerDied, not this method."""
 
     @property
     def is_done(self) -> bool:
-        """Return whether the worker reports that it has run the batch that was sent."""
+        """Return True if the worker reports that it has run the batch that was sent. The report may be a lie and only
+        says when the judge may read the outputs. Does not raise if the process has ended."""
 
     @property
     def has_captured(self) -> bool:
-        """Return whether the worker reports that it captured the batch's calls as a graph; after a false report,
-        outputs stay poisoned."""
+        """Return True if the worker reports that it recorded the calls of the batch as a CUDA graph, which later
+        batches launch as a whole. If the report is a lie, later outputs are not written and the check fails. Does not
+        raise if the process has ended."""
 
     def wait_done(self, deadline_s: float) -> None:
-        """Wait, at most `deadline_s` seconds, until the worker reports that it has run the batch."""
+        """Wait, at most `deadline_s` seconds, until the worker reports that it has run the batch; return nothing.
+        Raises WorkerDied if the process ends, and WorkerOverdue after the deadline."""
 
     def stop(self) -> None:
-        """Stop every thread of the worker; return when none of them runs."""
+        """Suspend every thread of the worker (SIGSTOP) and return when none of them runs. Raises WorkerDied if the
+        process has ended, or had to be killed because it could not be suspended."""
 
     def kill(self) -> None:
-        """Kill the worker and collect its exit status. Afterwards the worker can write to no memory."""
+        """Terminate the worker process with SIGKILL, if it still runs, and collect its exit status; return nothing.
+        Afterwards the worker can write to no memory. Never raises WorkerDied."""

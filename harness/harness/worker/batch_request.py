@@ -1,4 +1,4 @@
-"""The judge's request to a worker to run one batch."""
+"""Define the judge's request to a worker to run one batch of calls."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,9 @@ from harness.worker.runtime.layout import CALL, CAPTURE, REPLAY
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """The calls of one batch: size arguments, buffers of every call, and how the calls are made."""
+    """All that a worker must know to run one batch: the size arguments, the byte offsets of every call's buffers, which
+    buffers are outputs, and the manner (call the candidate, capture a CUDA graph, or launch it). The timing session
+    makes it; `Worker.send_batch` transmits it."""
 
     sizes: tuple[int, ...]
     """Size arguments of the entry function, the same for every call."""

@@ -1,4 +1,4 @@
-"""Copies the runtime's files into a private folder, from where the worker's Python interpreter runs them."""
+"""Copy files of the worker's program into a private folder, from which the sandboxed Python interpreter runs them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,12 +23,14 @@ GPU_PROGRAM = b"from worker.gpu import main\n\nmain()\n"
 
 
 def texts(names: Iterable[str]) -> dict[str, bytes]:
-    """Read runtime files by name. Return their contents by their path relative to the private folder."""
+    """Read the files with these `names` (file names in worker/runtime) and return a dict from relative path (the folder
+    `worker`, then the name) to content in bytes. Raises FileNotFoundError if a file is missing."""
     return {f"{PACKAGE}/{name}": (runtime.FOLDER / name).read_bytes() for name in names}
 
 
 def lay_out(folder: Path, files: dict[str, bytes]) -> None:
-    """Write `files` (contents by relative path) into a folder, readable by every user."""
+    """Write files into `folder` so that every user can read them; return nothing. `files` maps relative paths, at most
+    one folder deep, to contents in bytes. Raises OSError if a file cannot be written."""
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(mode=0o755, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Starts, stops and kills one worker process, sends it batch requests, and waits for its answers.
+"""Start and control one worker process: suspend, resume and terminate it, send it batch requests, and wait for its
+answers.
 
 Requests lie in shared memory ("orders") that the worker can only read. The worker writes its progress into other shared
 memory ("status"). The judge reads the status, but no result depends on its truth.
@@ -48,7 +49,9 @@ runs."""
 
 @dataclass(frozen=True, slots=True)
 class WorkerTraits:
-    """How the judge waits for one kind of worker, limits it, and describes its end."""
+    """What the judge must know to control one kind of worker: the deadline for loading in seconds, whether both share
+    the only core, the limit on host memory, the words for fault numbers, and the candidate's language. The device makes
+    it."""
 
     ready_s: float
     """Deadline in seconds for loading a candidate, which runs its static constructors or its Python module."""
@@ -64,7 +67,9 @@ class WorkerTraits:
 
 
 class WorkerProcess:
-    """The judge's handle of a worker that runs as a real process; see worker.Worker."""
+    """The judge's handle of a worker that is a real process, an implementation of the protocol Worker. It holds the
+    process, the memory with requests to the worker ("orders") and the memory with the worker's progress ("status").
+    `started` makes it."""
 
     def __init__(
         self, process: sandbox.Process, *, orders: SealedMemory, status: SealedMemory, traits: WorkerTraits
@@ -79,21 +84,24 @@ class WorkerProcess:
 
     @property
     def language(self) -> str:
-        """Language of the candidate."""
+        """Return the language of the candidate (`c`, `cuda` or `triton`)."""
         return self._traits.language
 
     @property
     def pid(self) -> int:
-        """Process id of the worker."""
+        """Return the operating system's process id of the worker."""
         return self._process.pid
 
     def wait_ready(self) -> None:
-        """Wait until the worker has loaded the candidate, at most `WorkerTraits.ready_s` seconds."""
+        """Wait until the worker reports that it has loaded the candidate; return nothing. Raises WorkerDied if the
+        process ends (the message contains the loader's message, if any) or exceeds a limit, and WorkerOverdue after
+        `WorkerTraits.ready_s` seconds."""
         self._await(READY, 1, deadline_s=self._traits.ready_s)
         self._was_ready = True
 
     def send_batch(self, request: BatchRequest) -> None:
-        """Write the request for the next batch into the shared memory. The worker must be stopped."""
+        """Write `request`, a BatchRequest for the next batch, into the shared memory "orders"; return nothing. The
+        worker must be suspended. Does not notice if the process has ended; `wait_done` does."""
         (calls, buffers), words = request.offsets.shape, self._orders
         words[CALLS], words[N_BUFFERS], words[MANNER] = calls, buffers, request.manner
         words[IS_OUTPUT : IS_OUTPUT + buffers] = request.outputs
@@ -103,30 +111,37 @@ class WorkerProcess:
         words[SEQUENCE] = self._sequence
 
     def start_batch(self) -> None:
-        """Let the stopped worker continue; it then runs the batch that was sent."""
+        """Resume the suspended worker (SIGCONT), which then runs the batch that was sent; return without waiting. Does
+        not raise if the process has ended; `wait_done` does."""
         self._process.cont()
 
     @property
     def is_done(self) -> bool:
-        """Return whether the worker reports that it has run the batch that was sent."""
+        """Return True if the worker's status says that it has run the batch that was sent. Reads shared memory only, so
+        it does not raise if the process has ended."""
         return bool(self._status[DONE] == self._sequence)
 
     @property
     def has_captured(self) -> bool:
-        """Return whether the worker reports that it captured the batch's calls as a graph; see Worker."""
+        """Return True if the worker's status says that it recorded the calls of the batch as a CUDA graph. Reads shared
+        memory only, so it does not raise if the process has ended."""
         return bool(self._status[CAPTURED] == self._sequence)
 
     def wait_done(self, deadline_s: float) -> None:
-        """Poll the status until the worker reports the end of the batch, at most `deadline_s` seconds."""
+        """Wait, at most `deadline_s` seconds, until the worker's status says that the batch was run; return nothing.
+        Raises WorkerDied if the process ends or exceeds a limit on memory or threads (it is then killed), and
+        WorkerOverdue after the deadline."""
         self._await(DONE, self._sequence, deadline_s=deadline_s)
 
     def stop(self) -> None:
-        """Stop every thread of the worker; return when none of them runs."""
+        """Suspend every thread of the worker (SIGSTOP) and return when none of them runs. Raises WorkerDied if the
+        process has ended, or was killed because it did not suspend within one second."""
         if not self._process.stop():
             raise WorkerDied(self._describe_end())
 
     def kill(self) -> None:
-        """Kill the worker and collect its exit status. Afterwards the worker can write to no memory."""
+        """Terminate the worker process with SIGKILL, if it still runs, and collect its exit status; return nothing.
+        Afterwards the worker can write to no memory."""
         self._process.kill()
 
     def _await(self, word: int, value: int, *, deadline_s: float) -> None:
@@ -144,7 +159,8 @@ class WorkerProcess:
                 time.sleep(50e-6)
 
     def _check_limits(self) -> None:
-        """Kill the worker and raise WorkerDied if it takes too much host memory or has too many threads.
+        """Kill the worker and raise WorkerDied if it takes more resident host memory than `WorkerTraits.host_bytes` or
+        has more than 256 threads; otherwise return nothing. If `host_bytes` is None, check nothing.
 
         The system's limits do not cover these: CUDA reserves more address space than the machine has memory, and the
         limit on processes does not bind root.
@@ -162,7 +178,8 @@ class WorkerProcess:
             raise WorkerDied(f"killed: the worker had {threads} threads, and {MAX_THREADS} are allowed")
 
     def _describe_end(self) -> str:
-        """Return how the process ended, with the loader's message if the candidate could not be loaded.
+        """Return one sentence that says how the process ended: the words for the fault number that the worker wrote, if
+        any, otherwise the exit code or signal, followed by the loader's message if the candidate was never loaded.
 
         Once loaded, a candidate could write a message of its own, which the next reader, perhaps a model, would read.
         After loading, only a fault number is read, for which the judge has the words.
@@ -177,7 +194,7 @@ class WorkerProcess:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process in bytes; 0 if the process has just ended."""
+    """Return the resident memory in bytes of the process with the id `pid`; 0 if the process no longer exists."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
     except (OSError, IndexError):
@@ -185,7 +202,7 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _thread_count(pid: int) -> int:
-    """Return the number of threads of a process; 0 if the process has just ended."""
+    """Return the number of threads of the process with the id `pid`; 0 if the process no longer exists."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[17])
     except (OSError, IndexError):
@@ -199,7 +216,9 @@ status."""
 
 @contextmanager
 def started(launch: Launch, *, isolation: sandbox.Isolation, traits: WorkerTraits) -> Iterator[WorkerProcess]:
-    """Start a worker in a new private folder and yield its handle; kill the worker at the end of the block."""
+    """Start a worker in a new private folder and yield its WorkerProcess, which may not have loaded its candidate yet.
+    At the end of the block, kill the worker and remove the folder. `launch` starts the program; `isolation` says how it
+    is confined. Raises SandboxError if the sandbox fails."""
     orders = SealedMemory("orders", ORDERS_BYTES, read_only_elsewhere=True)
     status = SealedMemory("status", STATUS_BYTES, read_only_elsewhere=False)
     try:

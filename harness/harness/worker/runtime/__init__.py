@@ -1,4 +1,5 @@
-"""The untrusted part of the harness: the programs and modules that run in the sandbox together with a candidate.
+"""The programs and modules that run in the sandbox together with a candidate; the judge trusts nothing that they
+report.
 
 These files import nothing else of the harness, because they are copied into the private folder of a worker or a build.
 """

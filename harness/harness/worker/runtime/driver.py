@@ -1,4 +1,5 @@
-"""The CUDA driver through ctypes: opens the judge's memory, loads code and launches kernels, inside a worker.
+"""Call the CUDA driver library through ctypes, inside a worker: map the judge's memory, load machine code and launch
+kernels.
 
 Only the standard library is used, and the result of every call is checked. Names and numbers are those of cuda.h of
 CUDA 13.
@@ -32,7 +33,8 @@ _CAPTURE_RELAXED = 2
 
 
 class DriverError(Exception):
-    """A driver call returned an error; `code` is the CUresult."""
+    """Raised when a function of the CUDA driver returns an error. `code` is the CUresult, an integer; the message names
+    the function and the code."""
 
     def __init__(self, code: int, call: str) -> None:
         super().__init__(f"{call}: CUDA error {code}")
@@ -63,10 +65,13 @@ class _LaunchConfig(ctypes.Structure):
 
 
 class Driver:
-    """One GPU, through its primary CUDA context. Every method raises DriverError if the driver returns an error."""
+    """One GPU, used through its primary CUDA context and the driver library. Device addresses and handles (streams,
+    graphs, modules, kernels) are plain integers. The worker makes one. Every method except `end_capture` raises
+    DriverError if the driver returns an error."""
 
     def __init__(self, ordinal: int) -> None:
-        """Retain the primary context of the GPU `ordinal` and make the context current in the calling thread."""
+        """Initialise CUDA, retain the primary context of the GPU with the number `ordinal`, and make it current in this
+        thread. Raises OSError if the driver library is missing, DriverError if the driver returns an error."""
         self._cuda = ctypes.CDLL("libcuda.so.1")
         self.call("cuInit", 0)
         device, context = c_int(), c_void_p()
@@ -76,13 +81,15 @@ class Driver:
         self.call("cuCtxSetCurrent", context)
 
     def call(self, name: str, *arguments: object) -> None:
-        """Call one function of the driver by name. Raises DriverError if the function returns an error."""
+        """Call the function `name` of the driver library with `arguments` (ctypes values); return nothing. Raises
+        DriverError, with the returned code, if the code is not 0."""
         code = getattr(self._cuda, name)(*arguments)
         if code:
             raise DriverError(code, name)
 
     def attribute(self, number: int) -> int:
-        """Return the value of a device attribute, by its CUdevice_attribute number."""
+        """Return the value, an integer, of the device attribute with the CUdevice_attribute number `number`. Raises
+        DriverError if there is no such attribute."""
         value = c_int()
         self.call("cuDeviceGetAttribute", byref(value), c_int(number), self._device)
         return value.value
@@ -90,7 +97,8 @@ class Driver:
     # --- memory -----------------------------------------------------------------------------------------------------
 
     def open_ipc(self, handle: bytes) -> int:
-        """Map another process's allocation by its IPC handle; return the address in this process."""
+        """Map an allocation of another process (the judge) by its 64-byte IPC `handle`; return its device address in
+        this process. Raises DriverError if it cannot be mapped."""
         pointer = c_uint64()
         self.call(
             "cuIpcOpenMemHandle_v2", byref(pointer), _IpcHandle.from_buffer_copy(handle), c_uint(_IPC_LAZY_PEER_ACCESS)
@@ -98,36 +106,41 @@ class Driver:
         return pointer.value
 
     def mem_alloc(self, size: int) -> int:
-        """Allocate `size` bytes of device memory, at least one; return the address."""
+        """Allocate `size` bytes of device memory, at least one, and return the device address. The memory is freed when
+        the process ends. Raises DriverError if there is too little memory."""
         pointer = c_uint64()
         self.call("cuMemAlloc_v2", byref(pointer), c_size_t(max(size, 1)))
         return pointer.value
 
     def zero(self, pointer: int, size: int, *, stream: int) -> None:
-        """Set `size` bytes at an address to zero, in the order of the stream."""
+        """Queue, on the stream with the handle `stream`, the setting of `size` bytes at the device address `pointer` to
+        zero; return without waiting. Raises DriverError if the driver refuses."""
         self.call("cuMemsetD8Async", c_uint64(pointer), ctypes.c_ubyte(0), c_size_t(size), c_void_p(stream))
 
     # --- streams ----------------------------------------------------------------------------------------------------
 
     def stream_create(self) -> int:
-        """Create a stream that does not wait for the default stream; return its handle."""
+        """Create a CUDA stream that does not wait for the default stream; return its handle. Raises DriverError if the
+        driver refuses."""
         stream = c_void_p()
         self.call("cuStreamCreate", byref(stream), c_uint(1))
         return int(stream.value or 0)
 
     def synchronize(self) -> None:
-        """Wait until all work in the context is complete, on every stream."""
+        """Wait until all work of this process on the GPU is complete, on every stream; return nothing. Raises
+        DriverError if a kernel failed."""
         self.call("cuCtxSynchronize")
 
     # --- graphs -----------------------------------------------------------------------------------------------------
 
     def begin_capture(self, stream: int) -> None:
-        """Start to capture the launches on a stream into a graph; they do not run."""
+        """Begin to record the launches on the stream with the handle `stream` into a CUDA graph; from now on they do
+        not run. Return nothing. Raises DriverError if the driver refuses."""
         self.call("cuStreamBeginCapture_v2", c_void_p(stream), c_int(_CAPTURE_RELAXED))
 
     def end_capture(self, stream: int) -> int:
-        """End the capture on a stream; return the graph, or 0 if the stream was used in a way that cannot be
-        captured."""
+        """End the recording on the stream with the handle `stream`; return the handle of the recorded CUDA graph, or 0
+        if the driver reports that something could not be recorded. Does not raise DriverError."""
         graph = c_void_p()
         try:
             self.call("cuStreamEndCapture", c_void_p(stream), byref(graph))
@@ -136,38 +149,44 @@ class Driver:
         return int(graph.value or 0)
 
     def graph_nodes(self, graph: int) -> int:
-        """Return the number of nodes of a captured CUDA graph."""
+        """Return the number of nodes (kernel launches, copies and others) of the CUDA graph with the handle `graph`.
+        Raises DriverError if the handle is not valid."""
         count = c_size_t()
         self.call("cuGraphGetNodes", c_void_p(graph), None, byref(count))
         return count.value
 
     def instantiate(self, graph: int, stream: int) -> int:
-        """Return an executable form of a graph, uploaded to the device."""
+        """Make an executable graph from the recorded graph with the handle `graph`, queue its upload to the device on
+        `stream`, and return its handle. Raises DriverError if the driver refuses."""
         ready = c_void_p()
         self.call("cuGraphInstantiateWithFlags", byref(ready), c_void_p(graph), c_uint64(0))
         self.call("cuGraphUpload", ready, c_void_p(stream))
         return int(ready.value or 0)
 
     def launch_graph(self, graph: int, stream: int) -> None:
-        """Launch an executable graph on a stream."""
+        """Queue a launch of the executable graph with the handle `graph` on the stream with the handle `stream`; return
+        without waiting. Raises DriverError if the launch fails."""
         self.call("cuGraphLaunch", c_void_p(graph), c_void_p(stream))
 
     # --- code -------------------------------------------------------------------------------------------------------
 
     def load_module(self, cubin: bytes) -> int:
-        """Load machine code from the bytes of a cubin; return the module."""
+        """Load GPU machine code into this process and return the handle of the module. `cubin` is the content of a
+        compiled file in bytes. Raises DriverError if it is not valid for this GPU."""
         module = c_void_p()
         self.call("cuModuleLoadData", byref(module), cubin)
         return int(module.value or 0)
 
     def function(self, module: int, name: str) -> int:
-        """Return the kernel of a module by name."""
+        """Return the handle of the kernel that is called `name` in the module with the handle `module`. Raises
+        DriverError if the module has no such kernel."""
         function = c_void_p()
         self.call("cuModuleGetFunction", byref(function), c_void_p(module), c_char_p(name.encode()))
         return int(function.value or 0)
 
     def function_attributes(self, function: int) -> tuple[int, int, int]:
-        """Return (registers per thread, bytes of local memory per thread, most threads per block) of a kernel."""
+        """Return three integers for the kernel with the handle `function`: registers per thread, bytes of local memory
+        per thread, and the largest number of threads per block. Raises DriverError if the handle is not valid."""
         values = []
         for number in (_REGISTERS, _LOCAL_BYTES, _MAX_THREADS):
             value = c_int()
@@ -176,15 +195,19 @@ class Driver:
         return values[0], values[1], values[2]
 
     def allow_shared(self, function: int, size: int) -> None:
-        """Allow launches of a kernel with up to `size` bytes of dynamic shared memory."""
+        """Permit launches of the kernel with the handle `function` to use up to `size` bytes of dynamic shared memory
+        per block; return nothing. Raises DriverError if the GPU has less."""
         self.call("cuFuncSetAttribute", c_void_p(function), c_int(_MAX_DYNAMIC_SHARED), c_int(size))
 
     def allow_large_clusters(self, function: int) -> None:
-        """Allow launches of a kernel in clusters of more than eight blocks."""
+        """Permit launches of the kernel with the handle `function` in clusters of more than eight blocks; return
+        nothing. Raises DriverError if the driver refuses."""
         self.call("cuFuncSetAttribute", c_void_p(function), c_int(_NON_PORTABLE_CLUSTER), c_int(1))
 
     def prepare(self, function: int, shape: "Shape") -> "Launch":
-        """Return a launch of a kernel with a fixed shape; grid, stream and arguments are set for each launch."""
+        """Return a Launch object for the kernel with the handle `function`. `shape`, a Shape, fixes threads per block,
+        shared memory, cluster size and number of parameters; grid, stream and parameter values are set at each
+        launch."""
         return Launch(self, function, shape)
 
     def encode_tiled(
@@ -198,7 +221,9 @@ class Driver:
         swizzle: int,
         fill: int = 0,
     ) -> ctypes.Array[ctypes.c_char]:
-        """Return a tensor map for the copy engine (TMA). All dimensions are listed innermost first.
+        """Return a tensor map: 128 bytes that describe a tensor in device memory to the GPU's copy engine (TMA).
+        `pointer` is the tensor's device address; `data_type` and `swizzle` are numbers of cuda.h. Dimensions are listed
+        innermost first. Raises DriverError if the driver refuses the description.
 
         `strides_bytes` leaves out the innermost dimension. `box` is the size of a tile in elements. Elements outside
         the tensor are read as zeros if `fill` is 0, and as NaN if it is 1.
@@ -216,7 +241,8 @@ class Driver:
 
 
 class Shape(NamedTuple):
-    """The properties that all launches of a kernel share, whatever their grid and arguments."""
+    """The properties that all launches of a kernel have in common: threads and dynamic shared memory per block, number
+    of parameters, blocks per cluster, and two launch modes. The Triton launcher makes it for `Driver.prepare`."""
 
     threads: int
     """Threads per block."""
@@ -232,7 +258,8 @@ class Shape(NamedTuple):
 
     @property
     def attributes(self) -> list[tuple[int, tuple[int, int, int]]]:
-        """The launch attributes that this shape needs, as (CUlaunchAttributeID, values)."""
+        """Return the launch attributes that the driver needs for this shape, as a list of tuples (CUlaunchAttributeID,
+        three integers); empty for a plain launch."""
         possible = (
             (self.is_cooperative, _COOPERATIVE, (1, 0, 0)),
             (self.is_programmatic, _PROGRAMMATIC, (1, 0, 0)),
@@ -243,8 +270,9 @@ class Shape(NamedTuple):
 
 
 class Launch:
-    """A prepared launch of one kernel: a caller writes the parameters into slots of eight bytes, then calls this
-    object."""
+    """A prepared launch of one kernel, made by `Driver.prepare`. The caller writes the parameter values into `slots`
+    (eight bytes per parameter) or their addresses into `addresses`, and then calls the object with a grid and a
+    stream."""
 
     def __init__(self, driver: Driver, function: int, shape: Shape) -> None:
         self._driver = driver
@@ -264,7 +292,8 @@ class Launch:
         self._config = _LaunchConfig((c_uint * 3)(), block, shape.shared_bytes, 0, self._attributes, len(attributes))
 
     def __call__(self, grid: Sequence[int], stream: int) -> None:
-        """Launch the kernel with the parameters in the slots. Raises DriverError if the launch fails."""
+        """Queue the kernel on the stream with the handle `stream`, with a `grid` of three block counts and the
+        parameter values written before; return without waiting. Raises DriverError if the launch fails."""
         self._config.grid[:] = grid
         self._config.stream = stream
         self._driver.call("cuLaunchKernelEx", byref(self._config), self._function, self.addresses, None)

@@ -1,4 +1,5 @@
-"""The fault numbers that a GPU worker reports, and the Python exceptions that they stand for.
+"""List the fault numbers that a GPU worker can report when its candidate fails, and the Python exceptions that they
+stand for.
 
 The worker and the judge both use this module. A candidate can choose the number that is reported, but not the words.
 """
@@ -13,13 +14,15 @@ EXCEPTIONS = (
 
 
 def of_exception(error: BaseException) -> int:
-    """Return the fault number of an exception: that of the nearest base class in EXCEPTIONS."""
+    """Return the fault number of an exception: PYTHON_FAULT plus the index, in EXCEPTIONS, of its class or of its
+    nearest base class that is listed; PYTHON_FAULT itself if none is."""
     names = [kind.__name__ for kind in type(error).__mro__]
     known = next((name for name in names if name in EXCEPTIONS), EXCEPTIONS[0])
     return PYTHON_FAULT + EXCEPTIONS.index(known)
 
 
 def exception_name(fault: int) -> str | None:
-    """Return the name of the exception that a fault number stands for, or None if it stands for no exception."""
+    """Return the name of the Python exception that the fault number `fault` stands for, such as `ValueError`; None if
+    it stands for none, for example because it is a CUDA error code."""
     place = fault - PYTHON_FAULT
     return EXCEPTIONS[place] if 0 <= place < len(EXCEPTIONS) else None

@@ -1,5 +1,5 @@
-"""The program of a GPU worker: opens the judge's memory, loads one candidate, and runs the batches that the judge
-requests.
+"""The program of a GPU worker: map the judge's device memory, load one candidate, and run the batches that the judge
+requests until the judge kills the process.
 
     python -I -S -B FOLDER ORDERS_FD STATUS_FD INPUTS_HANDLE OUTPUTS_HANDLE CANDIDATE [PACKAGES]
 
@@ -45,27 +45,31 @@ success."""
 
 
 def map_orders(descriptor: int) -> memoryview:
-    """Return the judge's orders as 64-bit words, mapped read-only from a file descriptor, which is closed."""
+    """Map the memory with the judge's requests ("orders") for reading, close its file descriptor `descriptor`, and
+    return a memoryview of its 64-bit words. Raises OSError if it cannot be mapped."""
     memory = mmap.mmap(descriptor, os.fstat(descriptor).st_size, prot=mmap.PROT_READ)
     os.close(descriptor)
     return memoryview(memory).cast("Q")
 
 
 def map_status(descriptor: int) -> mmap.mmap:
-    """Return the status memory, mapped writable from a file descriptor, which is closed."""
+    """Map the memory in which the worker reports its progress ("status") for writing, close its file descriptor
+    `descriptor`, and return the mmap object. Raises OSError if it cannot be mapped."""
     memory = mmap.mmap(descriptor, STATUS_BYTES)
     os.close(descriptor)
     return memory
 
 
 def set_status(status: mmap.mmap, word: int, value: int) -> None:
-    """Write one 64-bit word of the status."""
+    """Write the integer `value` as the 64-bit word with the index `word` (such as READY or DONE) into the status
+    memory, which the judge reads; return nothing."""
     struct.pack_into("<Q", status, 8 * word, value)
 
 
 def shared_object(path: str) -> Call:
-    """Load a CUDA candidate; return a function that calls its `ks_call`. Raises OSError or AttributeError if loading
-    fails."""
+    """Load a CUDA candidate from the shared object at `path`; return a function (buffer addresses, sizes, stream) that
+    calls its `ks_call` once and returns a CUDA error code, 0 for success. Raises OSError if loading fails,
+    AttributeError if it has no `ks_call`."""
     entry = ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_LOCAL).ks_call
     entry.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
     entry.restype = ctypes.c_int
@@ -77,7 +81,9 @@ def shared_object(path: str) -> Call:
 
 
 def triton_module(folder: str, package_folder: str, driver: cuda.Driver, stream: int) -> Call:
-    """Load a Triton candidate from the folder of its build; return a function that calls its entry once."""
+    """Load a Triton candidate from `folder`, the result of its build; return a function (buffer addresses, sizes,
+    stream) that calls its entry once and returns 0. `package_folder` is where Triton is imported from. Raises whatever
+    the candidate's module raises on import."""
     packages.offer(package_folder)
     from . import triton_driver
 
@@ -85,7 +91,8 @@ def triton_module(folder: str, package_folder: str, driver: cuda.Driver, stream:
 
 
 def calls_of(orders: memoryview, *, inputs: int, outputs: int) -> Iterator[list[int]]:
-    """Yield the buffer addresses of each call of the batch. `inputs` and `outputs` are base addresses.
+    """Yield, for each call of the requested batch, a list with the device addresses of its buffers. `orders` holds the
+    request with byte offsets; `inputs` and `outputs` are the device addresses that the offsets are added to.
 
     The addresses are read one call at a time, while the device works on the call before.
     """
@@ -96,14 +103,16 @@ def calls_of(orders: memoryview, *, inputs: int, outputs: int) -> Iterator[list[
 
 
 def sizes_of(orders: memoryview) -> list[int]:
-    """Return the size arguments, padded to MAX_SIZES values."""
+    """Return a list of MAX_SIZES integers: the size arguments of the requested batch, followed by words that are not
+    used."""
     return [orders[SIZES + i] for i in range(MAX_SIZES)]
 
 
 def serve(orders: memoryview, status: mmap.mmap, *, call: Call, driver: cuda.Driver, stream: int,
           memory: tuple[int, int]) -> None:  # fmt: skip
-    """Run the requested batches one after the other, until the judge kills the process. `memory` is (inputs,
-    outputs)."""
+    """Run one requested batch after the other, and report each in the status memory; never return, because the judge
+    kills the process. `call` calls the candidate once; `memory` is the tuple of the device addresses of inputs and
+    outputs. Raises DriverError and whatever the candidate raises."""
     done_sequence, graph = 0, 0
     while True:
         sequence = orders[SEQUENCE]
@@ -123,14 +132,17 @@ def serve(orders: memoryview, status: mmap.mmap, *, call: Call, driver: cuda.Dri
 
 
 def run_calls(calls: Iterator[list[int]], sizes: list[int], *, status: mmap.mmap, call: Call, stream: int) -> None:
-    """Call the candidate once per list of buffers. End the process with a fault number if a call fails."""
+    """Call the candidate with `call` once per list of buffer addresses that `calls` yields; return nothing. If a call
+    returns an error code, write it to the status memory as fault number and end the process."""
     for buffers in calls:
         if code := call(buffers, sizes, stream):
             exit_with_fault(status, code)
 
 
 def capture_calls(calls: Iterator[list[int]], sizes: list[int], *, call: Call, driver: cuda.Driver, stream: int) -> int:
-    """Capture the calls as a CUDA graph; return the executable graph, or 0 if the calls cannot be captured.
+    """Record all calls as a CUDA graph instead of running them; return the handle of the executable graph, or 0 if a
+    call fails, cannot be recorded, or leaves no node in the graph. `calls` yields lists of buffer addresses; `call`
+    calls the candidate once.
 
     A graph with fewer nodes than calls is refused, because a call then launched on another stream than its own.
     """
@@ -147,18 +159,22 @@ def capture_calls(calls: Iterator[list[int]], sizes: list[int], *, call: Call, d
 
 
 def exit_with_fault(status: mmap.mmap, fault: int) -> None:
-    """Write a fault number to the status and end the process."""
+    """Write the integer `fault` to the status memory and end the process at once with the exit code 70; never
+    return."""
     set_status(status, FAULT, fault)
     os._exit(EXIT_FAULT)
 
 
 def fault_of(error: BaseException) -> int:
-    """Return the fault number of an exception: the code of a DriverError, or the number of any other exception."""
+    """Return the fault number (an integer that the judge can put into words) of an exception: the CUDA error code of a
+    DriverError, otherwise the number of the Python exception in faults.py."""
     return error.code if isinstance(error, cuda.DriverError) else faults.of_exception(error)
 
 
 def main() -> None:
-    """Run the worker: load the candidate, report that it is ready, and run the requested batches until it is killed."""
+    """Load the candidate, report that it is ready, and run the requested batches until the judge kills the process. If
+    loading raises OSError or AttributeError, write the message to the status memory and exit with 71; other exceptions
+    of loading are not caught. If the candidate raises later, write a fault number and exit with 70."""
     orders, status = map_orders(int(sys.argv[1])), map_status(int(sys.argv[2]))
     try:
         driver = cuda.Driver(0)

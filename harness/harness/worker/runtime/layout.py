@@ -1,4 +1,5 @@
-"""The layout of the memory words that the judge and a worker share. The compiler checks cpu.c against these numbers.
+"""Define the positions of the 64-bit words in the memory that the judge and a worker share. The compiler checks cpu.c,
+the CPU worker, against these numbers.
 
 The judge writes `orders`, which the worker can only read. The worker writes `status`; no result depends on its truth.
 """
@@ -26,5 +27,5 @@ C_NAMES = (
 
 
 def c_definitions() -> tuple[str, ...]:
-    """Return the compiler options that define these numbers for cpu.c, such as `-DLAYOUT_CALLS=1`."""
+    """Return a tuple of compiler options that define these numbers as macros for cpu.c, such as `-DLAYOUT_CALLS=1`."""
     return tuple(f"-DLAYOUT_{name}={globals()[name]}" for name in C_NAMES)

@@ -1,5 +1,5 @@
-"""The objects that a Triton candidate receives instead of torch's: tensors (handles of device memory) and the
-device."""
+"""Define the objects that a Triton candidate receives instead of those of torch: tensors (handles of device memory) and
+the device."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ ALIGNMENT = 256
 
 
 class DType:
-    """The type of an element. Triton reads the name from `str()`."""
+    """The type of a tensor's elements: its name, its size in bytes, and whether it is a floating-point type. DTYPES
+    lists all; Triton reads the name with `str()`."""
 
     def __init__(self, name: str, itemsize: int, *, is_floating_point: bool) -> None:
         self.name = name
@@ -34,7 +35,8 @@ DTYPES = {
 
 
 class Tensor:
-    """A handle of dense, row-major device memory with a shape and a dtype."""
+    """A handle of device memory that a candidate passes to Triton kernels: a device address, a shape and an element
+    type, always dense and row-major. It has some methods of a torch tensor, but no access to the values."""
 
     def __init__(self, pointer: int, shape: Sequence[int], dtype: DType) -> None:
         self._pointer = pointer
@@ -44,19 +46,21 @@ class Tensor:
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions."""
+        """Return the number of dimensions."""
         return len(self.shape)
 
     def data_ptr(self) -> int:
-        """Return the address on the device."""
+        """Return the device address of the first element, an integer."""
         return self._pointer
 
     def stride(self, axis: int | None = None) -> tuple[int, ...] | int:
-        """Return the stride of one axis in elements, or the strides of all axes."""
+        """Return the distance, in elements, between neighbours along the dimension `axis`; for None, return the tuple
+        of the distances of all dimensions. Raises IndexError if there is no such dimension."""
         return self._stride if axis is None else self._stride[axis]
 
     def size(self, axis: int | None = None) -> tuple[int, ...] | int:
-        """Return the length of one axis, or the whole shape."""
+        """Return the length of the dimension `axis`; for None, return the shape as a tuple. Raises IndexError if there
+        is no such dimension."""
         return self.shape if axis is None else self.shape[axis]
 
     def dim(self) -> int:
@@ -68,16 +72,18 @@ class Tensor:
         return math.prod(self.shape)
 
     def element_size(self) -> int:
-        """Return the bytes of one element."""
+        """Return the size of one element in bytes."""
         return self.dtype.itemsize
 
     def is_contiguous(self) -> bool:
-        """Return True: every tensor is dense and row-major."""
+        """Return True: every tensor of this class is dense and row-major."""
         return True
 
 
 class Device:
-    """The device as a candidate's host code sees it: `sm_count`, `max_shared_bytes`, and scratch memory.
+    """The GPU as a candidate's host code sees it: the number of multiprocessors, the largest shared memory per block in
+    bytes, and temporary ("scratch") device memory for one call of the entry. The worker makes one and passes it to
+    every call.
 
     Scratch memory returns to a pool when the call that took it has returned. The next call may reuse it, because the
     next call's work runs later on the same stream.
@@ -92,19 +98,25 @@ class Device:
         self.max_shared_bytes = driver.attribute(cuda.MAX_SHARED_OPTIN)
 
     def empty(self, shape: Sequence[int] | int, dtype: DType | str) -> Tensor:
-        """Return an uninitialized tensor, which is valid until the call returns."""
+        """Return a Tensor in uninitialized scratch memory, which the candidate may use until its entry returns. `shape`
+        is a tuple or one length, `dtype` a DType or its name. Raises KeyError for an unknown type, DriverError if
+        memory is short."""
         lengths = (shape,) if isinstance(shape, int) else tuple(shape)
         kind = DTYPES[str(dtype).rpartition(".")[2]]
         return Tensor(self.take(math.prod(lengths) * kind.itemsize), lengths, kind)
 
     def zeros(self, shape: Sequence[int] | int, dtype: DType | str) -> Tensor:
-        """Return a tensor that is set to zero on the stream; it is valid until the call returns."""
+        """Return a Tensor in scratch memory, set to zero in the order of the worker's stream, which the candidate may
+        use until its entry returns. `shape` is a tuple or one length, `dtype` a DType or its name. Raises KeyError for
+        an unknown type, DriverError if memory is short."""
         tensor = self.empty(shape, dtype)
         self._driver.zero(tensor.data_ptr(), tensor.numel() * tensor.element_size(), stream=self._stream)
         return tensor
 
     def take(self, size: int) -> int:
-        """Return the address of `size` bytes of scratch memory, valid until the call returns."""
+        """Return the device address of `size` bytes of scratch memory, aligned to 256 bytes, which may be used until
+        the candidate's entry returns. Reuses memory of earlier calls if the size fits. Raises DriverError if memory is
+        short."""
         size = -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
         free = self._free.setdefault(size, [])
         pointer = free.pop() if free else self._driver.mem_alloc(size)
@@ -112,11 +124,14 @@ class Device:
         return pointer
 
     def take_back(self) -> None:
-        """Return the scratch memory of the call that has just returned to the pool."""
+        """Mark all scratch memory of the call that has just returned as free, so that the next call can reuse it;
+        return nothing. Nothing is given back to the driver."""
         for size, pointer in self._taken:
             self._free[size].append(pointer)
         self._taken.clear()
 
     def allocate(self, size: int, alignment: int, stream: int | None) -> Tensor:
-        """Return scratch memory for Triton, which stores descriptors in it that a kernel makes on the device."""
+        """Return a Tensor of `size` bytes of scratch memory for Triton's runtime, in which kernels build tensor
+        descriptors. Triton calls this as its allocator; `alignment` and `stream` are ignored, because all scratch
+        memory is aligned to 256 bytes. Raises DriverError if memory is short."""
         return Tensor(self.take(size), (size,), DTYPES["uint8"])

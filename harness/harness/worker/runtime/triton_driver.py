@@ -1,4 +1,5 @@
-"""Runs Triton without torch: a Triton driver on the functions of the CUDA driver, and the calls of one candidate.
+"""Run Triton without torch: a driver object for Triton that uses the CUDA driver library, and the calls of one
+candidate.
 
 The build compiled the kernels ahead of time (compiling/record.py uses this module too); a worker only finds, loads and
 launches them. Launches and tensor maps are made with ctypes, so that no compiler is needed where a candidate runs.
@@ -32,21 +33,25 @@ cache."""
 
 
 class NotCompiled(Exception):
-    """The candidate launched a kernel, or a specialisation of a kernel, that was not launched during the build."""
+    """Raised when the candidate launches a kernel, or a variant of a kernel for other argument types or values, that
+    was not compiled during the build. The message says so."""
 
 
 # --- Triton's driver ------------------------------------------------------------------------------------------------
 
 
 class Utils:
-    """The functions of Triton's compiled helper module, on the CUDA driver."""
+    """A replacement for the compiled helper module that Triton's driver uses for loading kernels, reading device
+    properties and making tensor maps. TorchlessDriver and Launcher make it. Its methods raise DriverError if the CUDA
+    driver returns an error."""
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
 
     def load_binary(self, name: str, cubin: bytes, shared: int, device: int) -> tuple[int, int, int, int, int]:
-        """Load a kernel from a cubin; return (module, function, registers, 32-bit words of local memory, most threads
-        per block)."""
+        """Load the kernel `name` from `cubin` (GPU machine code in bytes), permit `shared` bytes of shared memory if
+        these are more than 48 KiB, and return (module handle, kernel handle, registers, 32-bit words of local memory,
+        largest block). `device` is ignored, because a worker has one GPU. Raises DriverError if loading fails."""
         module = self._driver.load_module(cubin)
         function = self._driver.function(module, name)
         registers, local_bytes, most_threads = self._driver.function_attributes(function)
@@ -55,7 +60,8 @@ class Utils:
         return module, function, registers, local_bytes // 4, most_threads
 
     def get_device_properties(self, device: int) -> dict[str, int]:
-        """Return the device properties that Triton reads, by Triton's names."""
+        """Return a dict from Triton's names of device properties, such as `max_shared_mem`, to integers. `device` is
+        ignored, because a worker has one GPU. Raises DriverError if the driver returns an error."""
         return {
             "max_shared_mem": self._driver.attribute(cuda.MAX_SHARED_OPTIN),
             "max_num_regs": self._driver.attribute(cuda.MAX_REGISTERS),
@@ -68,7 +74,9 @@ class Utils:
 
     def fill_tma_descriptor(self, pointer: int, swizzle: int, elem_size: int, elem_type: int, block: Sequence[int],
                             shape: Sequence[int], strides: Sequence[int], padding: int) -> Any:  # fmt: skip
-        """Return the tensor map of a host-side descriptor. Triton lists dimensions outermost first."""
+        """Return a tensor map: 128 bytes that describe the tensor at the device address `pointer` to the GPU's copy
+        engine (TMA). `block` is the tile in elements, `padding` 1 for NaN outside the tensor. Dimensions are listed
+        outermost first. Raises DriverError if the driver refuses the description."""
         return self._driver.encode_tiled(
             data_type=elem_type,
             pointer=pointer,
@@ -81,8 +89,9 @@ class Utils:
 
 
 class Launcher:
-    """Launches one compiled kernel: converts the bound arguments to kernel parameters, according to the kernel's
-    signature."""
+    """A function object with which Triton launches one compiled kernel. It converts the candidate's arguments to kernel
+    parameters by the kernel's signature (`source`) and its compiled properties (`metadata`). Triton makes one per
+    compiled kernel."""
 
     def __init__(self, source: Any, metadata: Any, *, driver: Any) -> None:
         self._driver = driver
@@ -92,10 +101,9 @@ class Launcher:
         self._launch: Any = None
 
     def __call__(self, x: int, y: int, z: int, stream: int, function: int, *rest: Any) -> None:
-        """Launch the kernel on a grid of x * y * z programs, with the arguments that Triton passes to its launchers.
-
-        `rest` holds packed metadata, launch metadata, two hooks, and then the kernel's arguments.
-        """
+        """Queue the kernel with the handle `function` on a grid of x, y and z programs; return without waiting. `rest`
+        holds four values of Triton that are ignored (packed metadata, launch metadata and two hooks), and then the
+        kernel's arguments. Raises DriverError if the launch fails."""
         values = self._values(rest[4:])
         blocks = x * y * z * self._metadata.num_ctas
         scratch = (self._metadata.global_scratch_size, self._metadata.global_scratch_align)
@@ -121,8 +129,9 @@ class Launcher:
         return self._driver.prepare(function, shape)
 
     def _scratch(self, blocks: int, size: int, alignment: int, *, stream: int) -> int:
-        """Return the address of memory in which the kernel stores the descriptors that it makes on the device; 0 if it
-        makes none."""
+        """Return the device address of memory in which the kernel can build tensor descriptors, `size` bytes for each
+        of `blocks` blocks, from the allocator that Triton was given, which also gets `alignment` and `stream`; return 0
+        if `size` is 0, because then the kernel builds none."""
         if not size:
             return 0
         from triton.runtime import _allocation
@@ -140,8 +149,9 @@ class Launcher:
         return values
 
     def _descriptor(self, argument: Any, map_format: Any) -> list[tuple[str, Any]]:
-        """Return the kernel parameters of a host-side descriptor: a tensor map if the kernel uses the copy engine, else
-        a pointer, each followed by shape and strides."""
+        """Return the kernel parameters of a tensor descriptor that the candidate made in Python, as a list of (kind,
+        value): a tensor map, shape and strides if `map_format` describes one; if it is None, the device pointer, shape,
+        strides and padding, then shape and strides again."""
         shape = [("i32", length) for length in argument.shape]
         strides = [("i64", stride) for stride in argument.strides]
         is_nan = argument.padding == "nan"
@@ -158,14 +168,16 @@ class Launcher:
 
 
 def _flat(kind: Any, argument: Any) -> list[tuple[str, Any]]:
-    """Return (kind, value) of an argument: one per member of a tuple, none for a compile-time constant."""
+    """Return a list of (kind, value), one per kernel parameter that `argument` becomes: one for a plain value, one per
+    member of a tuple, none for a compile-time constant. `kind` is the argument's type in the kernel's signature."""
     if isinstance(kind, tuple):
         return [value for k, a in zip(kind, argument, strict=True) for value in _flat(k, a)]
     return [] if kind == "constexpr" else [(kind, argument)]
 
 
 def _word(kind: str, value: Any) -> int:
-    """Return a parameter as a 64-bit word; a shorter value takes the low bytes."""
+    """Return one kernel parameter as an integer of 64 bits. `kind` is its Triton type, such as `*fp32`, `i32` or
+    `fp16`; a shorter value takes the low bytes. A pointer may be a Tensor or an integer."""
     if kind[0] == "*":
         return int(value.data_ptr()) if hasattr(value, "data_ptr") else int(value or 0)
     if kind == "bf16":
@@ -182,7 +194,9 @@ def _address(tensor_map: Any) -> int:
 
 
 def install(driver: Any, *, stream: int, capability: int) -> None:
-    """Make `driver` Triton's active driver in this process, for a stream and a compute capability such as 90."""
+    """Make an object on top of `driver` (a Driver, or a stand-in during the build) the driver that Triton uses in this
+    process; return nothing. `stream` is the handle of the stream for all launches, `capability` the GPU's compute
+    capability, such as 90."""
     from triton.backends.compiler import GPUTarget
     from triton.backends.driver import DriverBase
     from triton.backends.nvidia import compiler
@@ -195,7 +209,8 @@ def install(driver: Any, *, stream: int, capability: int) -> None:
     cache.triton_key = lambda: "as the build found it"
 
     class TorchlessDriver(DriverBase):  # type: ignore[misc]
-        """Triton's driver without torch: see triton.backends.driver.DriverBase."""
+        """The driver object that Triton asks for its target, device, stream and launcher, an implementation of Triton's
+        DriverBase without torch. It refuses torch devices with ImportError and benchmarks with RuntimeError."""
 
         def __init__(self) -> None:
             self.utils = Utils(driver)
@@ -230,7 +245,8 @@ def install(driver: Any, *, stream: int, capability: int) -> None:
 
 
 class _NoTorch:
-    """An import hook that answers `import torch` with an ImportError that says what to use instead."""
+    """An import hook: `import torch` in the candidate raises an ImportError whose message names tensor handles as the
+    replacement; other imports are not affected."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         if name.partition(".")[0] == "torch":
@@ -238,7 +254,8 @@ class _NoTorch:
 
 
 def import_candidate(folder: Path) -> types.ModuleType:
-    """Import the candidate from a folder and return its module. Raises whatever the candidate's code raises."""
+    """Import candidate.py from the path `folder` and return its module. `import torch` fails from now on in this
+    process. Raises whatever the candidate's code raises, and FileNotFoundError if the file is missing."""
     sys.meta_path.insert(0, _NoTorch())
     spec = importlib.util.spec_from_file_location("candidate", folder / CANDIDATE)
     assert spec is not None
@@ -250,7 +267,9 @@ def import_candidate(folder: Path) -> types.ModuleType:
 
 
 class Entry:
-    """The candidate's entry function, called with addresses, which it receives as tensors."""
+    """The candidate's entry function, callable with device addresses, which it passes on as Tensors with the shapes of
+    the task's signature. It holds the function, the signature and the device. Raises AttributeError when made if the
+    module has no such function."""
 
     def __init__(self, module: types.ModuleType, signature: dict[str, Any], device: Device) -> None:
         self._function = getattr(module, signature["entry"])
@@ -259,7 +278,8 @@ class Entry:
         self._device = device
 
     def __call__(self, pointers: Sequence[int], sizes: Sequence[int]) -> None:
-        """Call the entry once, with the addresses of its buffers. Raises whatever the candidate's code raises."""
+        """Call the candidate's entry once; return nothing. `pointers` holds the device addresses of its buffers,
+        `sizes` the size arguments, from which the shapes follow. Raises whatever the candidate's code raises."""
         lengths = dict(zip(self._sizes, sizes, strict=False))
         handles = [
             Tensor(pointer, [lengths[name] for name in argument["shape"]], DTYPES[argument["dtype"]])
@@ -270,7 +290,9 @@ class Entry:
 
 
 def load(folder: str, driver: cuda.Driver, stream: int) -> Callable[[list[int], list[int], int], int]:
-    """Load a Triton candidate from the folder of its build; return a function that calls its entry.
+    """Load a Triton candidate from `folder`, the result of its build; return a function (buffer addresses, sizes,
+    stream) that calls its entry once on the given `stream` handle and returns 0. Raises whatever the candidate's code
+    raises on import, AttributeError if its entry is missing.
 
     The function takes addresses of the buffers, sizes, and a stream, which is ignored; it returns 0.
     """
@@ -293,13 +315,14 @@ def load(folder: str, driver: cuda.Driver, stream: int) -> Callable[[list[int], 
 
 
 def set_environment(folder: Path) -> None:
-    """Set Triton's environment variables for a folder with a cache of kernels. Call this before Triton is imported."""
+    """Set the environment variables by which Triton finds its cache of compiled kernels in the path `folder`, in this
+    process; return nothing. Must be called before Triton is imported."""
     os.environ |= ENVIRONMENT | {"TRITON_HOME": str(folder), "TRITON_CACHE_DIR": str(folder / CACHE)}
 
 
 def _built_cache() -> type:
-    """Return a class for Triton's cache that reads the kernels of the build, wherever the folder lies now, and stores
-    nothing."""
+    """Return a class that Triton uses as its kernel cache: it reads the kernels that the build compiled and stores
+    nothing. Its `get_group` raises NotCompiled if the build did not compile the kernel."""
     from triton.runtime.cache import FileCacheManager
 
     class BuiltCache(FileCacheManager):  # type: ignore[misc]
