@@ -51,7 +51,9 @@ class Device(Protocol):
 
     @property
     def random_source(self) -> random.Random:
-        """Return the random generator from which the judge draws its secrets, such as samples and numbers of batches."""
+        """Return the random generator from which the judge draws its secrets, such as output samples and the number of
+        batches.
+        """
 
     @property
     def name(self) -> str:
@@ -70,32 +72,32 @@ class Device(Protocol):
         """
 
     def pace(self, task: Task) -> Pace:
-        """Return the constants by which candidates of a task are timed on this device: length and number of batches,
-        idle times, score quantile, and so on. Raises MachineError if the task is for another architecture than the
+        """Return the constants by which candidates of `task` are timed on this device: length and number of batches,
+        idle times, score quantile, and so on. Raises MachineError if the task is for another GPU architecture than the
         device has.
         """
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Measure the peak rate of a unit (such as `fp32` or `dram`) for `seconds` seconds, or look it up in a table;
-        `peak` returns it afterwards. Raises MachineError if the device cannot measure now, and TaskFault if the unit
-        has no peak on this device.
+        """Measure the peak rate of `unit` (`fp32`, `bf16`, ... operations, or `dram` bytes) for `seconds` seconds, or
+        look it up in a table; `peak` returns it afterwards. Raises MachineError if the device cannot measure now, and
+        TaskFault if the unit has no peak on this device.
         """
 
     def peak(self, unit: str) -> float:
-        """Return the peak rate of a unit, in operations per second, or in bytes per second for `dram`. Call `calibrate`
-        for the unit first. Raises TaskFault if the unit has no peak on this device.
+        """Return the peak rate of `unit`: operations per second for `fp32`, `bf16` and so on, or bytes per second for
+        `dram`. Call `calibrate` for the unit first. Raises TaskFault if the unit has no peak on this device.
         """
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the highest rate of a unit that an honest candidate can reach, in operations or bytes per second. If
-        the candidate's rate `suspected` is above it, the device may measure its peak again first; MachineError if that
-        fails.
+        """Return the highest rate of `unit` that an honest candidate can reach, in operations or bytes per second.
+        `suspected` is the candidate's rate; if it is above the ceiling, the device may measure its peak again first,
+        and raises MachineError if that fails.
         """
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """Compile a source file of a task in the sandbox, or take an earlier build from the cache. Return Built with
-        the artifact's path, or BuildFailure with the compiler's reason if the candidate does not build. Raises
-        MachineError if the compiler is missing or the sandbox cannot be set up.
+        """Compile the file `source` of a task's candidate in the sandbox, or take an earlier build from the cache;
+        `language` is `c`, `cuda` or `triton`. Return Built with the artifact's path, or BuildFailure with the reason if
+        it does not build. Raises MachineError if the compiler is missing or the sandbox cannot be set up.
         """
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
@@ -136,14 +138,14 @@ class Device(Protocol):
         """
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Return the fraction of a unit's peak that the device can reach if its clock runs at `clock_mhz`; None if the
-        peak does not depend on the clock or the clock is not known.
+        """Return the fraction of the peak of `unit` that the device can reach if its clock runs at `clock_mhz`; None if
+        the peak does not depend on the clock or the clock is not known.
         """
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Measure the peak of a unit in `processes` new processes and return a list with one rate each, in operations
-        or bytes per second. Devices without a trusted kernel use this for the spread between processes. Raises
-        MachineError if the device cannot be probed.
+        """Measure the peak of `unit` in `processes` new processes, one after another, and return a list with one rate
+        each, in operations or bytes per second. Devices without a trusted kernel use this for the spread between
+        processes. Raises MachineError if the device cannot be probed.
         """
 
     def observe(self) -> Mapping[str, float]:

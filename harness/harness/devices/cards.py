@@ -52,7 +52,7 @@ class Sku:
     """Words that say why a card was identified as this product; empty in the table."""
 
     def peak(self, unit: str) -> float:
-        """Return the dense peak rate of a unit, in operations per second, or in bytes per second for `dram`. Raises
+        """Return the dense peak rate of `unit`, in operations per second, or in bytes per second for `dram`. Raises
         TaskFault if the table has no peak for the unit.
         """
         if unit not in self.peaks:
@@ -62,17 +62,17 @@ class Sku:
         return self.peaks[unit]
 
     def ceiling(self, unit: str) -> float:
-        """Return the highest rate of a unit that the hardware allows, in operations per second at the highest clock, or
+        """Return the highest rate of `unit` that the hardware allows, in operations per second at the highest clock, or
         for `dram` in bytes per second of all memory pins. A higher measured rate is refused. Raises TaskFault or
-        KeyError if the unit is unknown.
+        KeyError if the table has no figures for the unit.
         """
         if unit == "dram":
             return max(self.wire_rate, self.peak(unit))
         return max(self.sm_count * self.per_clock[unit] * self.max_mhz * 1e6, self.peak(unit))
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Return the fraction of a unit's peak that all multiprocessors can reach at a clock of `clock_mhz`; None for
-        `dram`, because memory has its own clock. Raises KeyError if the unit is unknown.
+        """Return the fraction of the peak of `unit` that all multiprocessors can reach at a clock of `clock_mhz`; None
+        for `dram`, because memory has its own clock. Raises KeyError if the table has no figures for the unit.
         """
         if unit == "dram":
             return None
@@ -100,8 +100,9 @@ class UnknownPeak(MachineError):
 def _sku(name: str, *, sms: int, clocks: tuple[float, float], dram: float, memory: tuple[int, float, int], watts: float,
          source: str, measured: tuple[str, ...] = (), per_clock: Mapping[str, int] = PER_CLOCK) -> Sku:  # fmt: skip
     """Return one product of the table. `sms` is the number of multiprocessors, `clocks` (boost, highest) in MHz, `dram`
-    the data sheet's bandwidth in TB/s, `memory` (GiB, clock in MHz, width in bits), `watts` the power limit, `source`
-    the data sheet, `measured` the units confirmed by measurement.
+    the bandwidth in TB/s, `memory` (GiB, clock in MHz, width in bits), `watts` the power limit, `source` the data
+    sheet, `measured` the units confirmed by measurement, `per_clock` the operations per clock of one multiprocessor by
+    unit.
     """
     boost, top = clocks
     peaks = {unit: sms * each * (top if unit in PLAIN else boost) * 1e6 for unit, each in per_clock.items()}
@@ -155,8 +156,8 @@ _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def pick(name: str, *, power_limit_w: float, memory_bytes: int, sm_count: int) -> Sku:
     """Return the product that a card is, with the reason in words. `name` is the driver's name of the card; if several
-    products share it, the number of multiprocessors decides, then memory size, then power limit. Raises UnknownPeak if
-    the name is not in the table.
+    products share it, the card's number of multiprocessors (`sm_count`) decides, then its memory size, then its power
+    limit in watts. Raises UnknownPeak if the name is not in the table.
     """
     gib = memory_bytes / (1 << 30)
     for driver_name, variants in _NAMES:
@@ -173,8 +174,9 @@ def pick(name: str, *, power_limit_w: float, memory_bytes: int, sm_count: int) -
 
 
 def _with_reason(sku: Sku, name: str, *, power_limit_w: float, gib: float, sm_count: int) -> Sku:
-    """Return a copy of the product whose `reason` names the card's name, power limit, memory and multiprocessors; it
-    says so if the card has fewer multiprocessors than the product, as a part of a card (MIG) has.
+    """Return a copy of the product `sku` with the field `reason`: a text that names the card's `name`, power limit in
+    watts, memory (`gib`) and number of multiprocessors, and says so if the card has fewer multiprocessors than the
+    product, as a part of a card (MIG) has.
     """
     power = f"{power_limit_w:g} W" + (f" of {sku.power_w:g}" if power_limit_w < sku.power_w else "")
     reason = f"named {name}, {power}, {gib:.0f} GiB, {sm_count} SMs"

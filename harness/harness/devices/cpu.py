@@ -80,9 +80,9 @@ class CpuDevice:
         return replace(PACE, max_bytes=min(PACE.max_bytes, room.free_bytes() // SHARE_OF_FREE))
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Measure the peak rate of a unit on the candidates' core for `seconds` seconds; the fastest probe so far is
-        the peak. Raises TaskFault if the unit is not `fp32` or `dram`, and MachineError if the probe program cannot be
-        built or fails.
+        """Measure the peak rate of `unit` (`fp32` operations or `dram` bytes) on the candidates' core for `seconds`
+        seconds; the fastest probe so far is the peak. Raises TaskFault for any other unit, and MachineError if the
+        probe program cannot be built or fails.
         """
         if unit not in machine.PROBES:
             raise TaskFault(f"task.toml: unit {unit}: a cpu is measured in {', '.join(machine.PROBES)} so far")
@@ -90,24 +90,24 @@ class CpuDevice:
         self._peaks.setdefault(unit, []).extend(probes)
 
     def peak(self, unit: str) -> float:
-        """Return the rate of the fastest probe of a unit so far, in operations per second, or in bytes per second for
+        """Return the rate of the fastest probe of `unit` so far, in operations per second, or in bytes per second for
         `dram`. Raises KeyError if `calibrate` has not measured the unit.
         """
         return max(self._peaks[unit])
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the highest rate of a unit that is believed: the peak times PHYSICS. If `suspected` is above it and
-        the judge has cores of its own, measure the peak for one more second first; raises MachineError if that fails,
-        and KeyError if `calibrate` has not run.
+        """Return the highest rate of `unit` that is believed: the peak times PHYSICS, a factor slightly above 1. If
+        `suspected`, the candidate's rate, is above it and the judge has cores of its own, first measure the peak for
+        one more second. Raises MachineError if that fails, and KeyError if `calibrate` has not run.
         """
         if suspected > PHYSICS * self.peak(unit) and not self._cores.shared:
             self.calibrate(unit, seconds=1.0)
         return PHYSICS * self.peak(unit)
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """Compile a C source file in the sandbox, or take an earlier build from the cache. Return Built with the path
-        of a shared object, or BuildFailure with the compiler's reason. `language` is always `c`. Raises MachineError if
-        the compiler is missing or the sandbox cannot be set up.
+        """Compile the C file `source` of a task's candidate in the sandbox, or take an earlier build from the cache;
+        `language` is always `c`. Return Built with the path of a shared object, or BuildFailure with the compiler's
+        reason. Raises MachineError if the compiler is missing or the sandbox cannot be set up.
         """
         interface = c_builder.Interface(signature.shim(task), signature.declaration(task))
         context = BuildContext(self._cache, self.isolation)
@@ -188,7 +188,7 @@ class CpuDevice:
         """Return None for every unit and clock, because the clock of a CPU is not sampled."""
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Measure the peak of a unit in `processes` new processes, 0.3 s each, and return a list with the fastest probe
+        """Measure the peak of `unit` in `processes` new processes, 0.3 s each, and return a list with the fastest probe
         of each, in operations or bytes per second. Raises MachineError if the probe program cannot be built or fails.
         """
         core = self._cores.worker
@@ -199,8 +199,8 @@ class CpuDevice:
         return {}
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Do nothing and never raise, because other processes always run on a CPU. Low quantiles and duels tolerate
-        them, and the monitor reports when they disturb too much.
+        """Do nothing and never raise, whatever `workers` is, because other processes always run on a CPU. Low quantiles
+        and duels tolerate them, and the monitor reports when they disturb too much.
         """
 
     def monitor(self, *workers: Worker) -> CpuMonitor:

@@ -116,28 +116,28 @@ class CudaDevice:
         return replace(task_pace, max_bytes=min(task_pace.max_bytes, share))
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Check that no other process computes on the GPU, and raise MachineError if one does. Unit and seconds are not
-        used, because the peak comes from a table.
+        """Check that no other process computes on the GPU, and raise MachineError if one does. Nothing is measured,
+        because the peak comes from a table: `unit` and `seconds` are not used.
         """
         self.require_no_other_processes()
 
     def peak(self, unit: str) -> float:
-        """Return the dense peak rate of a unit from the table of products, in operations per second, or in bytes per
-        second for `dram`. Raises TaskFault if the table has no peak for the unit.
+        """Return the dense peak rate of `unit` (such as `fp8`) from the table of products, in operations per second, or
+        in bytes per second for `dram`. Raises TaskFault if the table has no peak for the unit.
         """
         return self.sku.peak(unit)
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the highest rate of a unit that the hardware allows: of all multiprocessors at the highest clock, in
+        """Return the highest rate of `unit` that the hardware allows: of all multiprocessors at the highest clock, in
         operations per second, or of all memory pins for `dram`, in bytes per second. `suspected` is not used, because
         nothing is measured again.
         """
         return self.sku.ceiling(unit)
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """Compile a CUDA source with nvcc, or a Triton source to machine code, in the sandbox, or take an earlier build
-        from the cache. Return Built with the artifact's path, or BuildFailure with the compiler's reason. Raises
-        MachineError if the compiler is missing or the sandbox cannot be set up.
+        """Compile the file `source` in the sandbox, with nvcc or to machine code with Triton as `language` says, or
+        take an earlier build from the cache. Return Built with the artifact's path, or BuildFailure with the reason.
+        Raises MachineError if the compiler is missing or the sandbox cannot be set up.
         """
         return gpu.build(source, task, language=language, context=BuildContext(self._cache, self.isolation))
 
@@ -170,9 +170,9 @@ class CudaDevice:
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
-        """Start the Python worker program on a candidate's shared object, or on the folder of a Triton build, and yield
-        its handle; kill it when the block ends. It writes into area `slot` of `memory`. Raises MachineError if the
-        sandbox cannot be set up; `wait_ready` reports a failed loading.
+        """Start the Python worker program on `artifact`, a shared object or the folder of a Triton build, and yield its
+        handle; kill it when the block ends. It writes into area `slot` of `memory`; `profile` adds readable files and
+        environment. Raises MachineError if the sandbox cannot be set up; `wait_ready` reports a failed loading.
         """
         assert isinstance(memory, CudaMemory)
         handles = (memory.inputs.handle.hex(), memory.outputs[slot].handle.hex())
@@ -230,14 +230,14 @@ class CudaDevice:
         return signature.cuda_copy(task), "cuda"
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Return the fraction of a unit's peak that all multiprocessors can reach at a clock of `clock_mhz`; None for
-        `dram`, because memory has its own clock.
+        """Return the fraction of the peak of `unit` that all multiprocessors can reach at a clock of `clock_mhz`; None
+        for `dram`, because memory has its own clock.
         """
         return self.sku.share_at(unit, clock_mhz=clock_mhz)
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Always raise MachineError: a GPU has no probe of its peak, and its trusted kernel measures the spread between
-        processes instead.
+        """Always raise MachineError, whatever `unit` and `processes` are: a GPU has no probe of its peak, and its
+        trusted kernel measures the spread between processes instead.
         """
         raise MachineError("a GPU is not probed: its trusted kernel measures the process spread")
 

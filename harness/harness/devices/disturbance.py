@@ -91,9 +91,9 @@ def count(cores: Collection[int], *, workers: Collection[int]) -> Counts:
 
 
 def disturbance(before: Counts, now: Counts, *, batches: int, siblings: Collection[int]) -> str:
-    """Return what disturbed `batches` batches between two readings of the time counters, as text for a note; an empty
-    string if nothing exceeded its bound. `siblings` are the logical cores (hardware threads) that share the candidate's
-    physical core.
+    """Return what disturbed `batches` batches between the readings `before` and `now` of the time counters, as text for
+    a note; an empty string if nothing exceeded its bound. `siblings` are the logical cores (hardware threads) that
+    share the candidate's physical core.
     """
     elapsed_s = now.at_s - before.at_s
     ran_s, judge_ran_s = now.worker_ran_s - before.worker_ran_s, now.judge_ran_s - before.judge_ran_s

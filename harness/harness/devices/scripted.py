@@ -123,13 +123,13 @@ class ScriptedDevice:
         return self.script.peak
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the highest rate that is believed, in units per second: the script's peak times PHYSICS, whatever
-        `unit` and `suspected` are.
+        """Return the highest rate that is believed, in units per second: the script's peak times PHYSICS, a factor
+        slightly above 1. `unit` and `suspected` are not used.
         """
         return PHYSICS * self.script.peak
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """Remember the source text and return Built with the source file itself as the artifact, or return the
+        """Remember the text of the file `source` and return Built with that file as the artifact, or return the
         BuildFailure that the script sets for this text. Advances the clock by the script's build time. Raises OSError
         if the file cannot be read, and TaskFault if no entry of the script matches.
         """
@@ -197,7 +197,9 @@ class ScriptedDevice:
         return [Vendor(vendor.name, artifact, Profile(memory_bytes, environment=AS_VENDOR))] if vendor else []
 
     def trusted_kernel(self, task: Task) -> None:
-        """Return None: on a scripted device the spread between processes comes from `probe_rates`, not from a kernel."""
+        """Return None: on a scripted device the spread between processes comes from the method `probe_rates`, not from
+        a kernel.
+        """
 
     def share_at(self, unit: str, *, clock_mhz: float) -> None:
         """Return None for every unit and clock, because a scripted device has no clock readings."""

@@ -47,7 +47,9 @@ def openblas_variants(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
 
 
 def _openblas_libraries() -> Iterator[Path]:
-    """Yield the paths of the OpenBLAS libraries that belong to the installed numpy; none if numpy uses another library."""
+    """Yield the paths of the OpenBLAS libraries that came with the installed numpy; none if numpy uses another
+    library.
+    """
     folder = Path(np.__file__).resolve().parent
     for place in (folder.parent / "numpy.libs", folder / ".libs"):
         yield from sorted(place.glob("*openblas*"))

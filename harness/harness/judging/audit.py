@@ -25,10 +25,10 @@ nothing smaller."""
 
 
 def single_call_s(session: TimingSession, *, look_again_from_s: float = math.inf, is_verified: bool = True) -> float:
-    """Return the seconds of one call that runs in a batch of its own: the QUANTILE of SINGLE_CALLS calls. A result
-    above `look_again_from_s` is measured again with the call as a CUDA graph, and the smaller result counts.
-    `is_verified` checks every output: CandidateFailed if one is wrong. Raises WorkerDied if the worker ended,
-    WorkerOverdue if it missed its deadline.
+    """Return the seconds of one call in a batch of its own: a low quantile of SINGLE_CALLS calls. A result above
+    `look_again_from_s` is measured again with the call as a CUDA graph, and the smaller one counts. `is_verified`
+    checks every output: CandidateFailed if one is wrong. Raises WorkerDied if the worker ended, WorkerOverdue if it
+    missed its deadline.
 
     A batch hides the time that the host takes to launch, and a single call does not; a graph removes it. The low
     quantile is right on every device: other programs only make single calls slower, and a call that needs other calls
@@ -42,7 +42,7 @@ def single_call_s(session: TimingSession, *, look_again_from_s: float = math.inf
 
 
 def _low_s(session: TimingSession, *, is_verified: bool) -> float:
-    """Time SINGLE_CALLS calls, each on fresh inputs and in a batch of its own, and return the QUANTILE of their
+    """Time SINGLE_CALLS calls, each on fresh inputs and in a batch of its own, and return a low quantile of their
     seconds. With `is_verified`, check every output. Raises CandidateFailed if an output is wrong, WorkerDied if the
     worker ended, and WorkerOverdue if it missed its deadline.
     """

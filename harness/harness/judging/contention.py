@@ -63,7 +63,9 @@ class Contention:
 
     @property
     def findings(self) -> Findings:
-        """Return the findings (notes, facts and durations so far) from which the verdict is made; stages add to them."""
+        """Return the findings (notes, facts and durations so far) from which the verdict is made. Stages add to
+        them.
+        """
         return self.judgement.findings
 
     @property

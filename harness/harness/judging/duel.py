@@ -61,13 +61,15 @@ class Duel:
 
     @property
     def won(self) -> bool:
-        """Return True if all planned quads were run and the low end of the speedup's 95 % interval is above MARGIN;
-        False if the duel was given up.
+        """Return True if all planned quads were run and the low end of the speedup's 95 % interval is above MARGIN, a
+        ratio slightly above 1; False otherwise, also if the duel was given up early.
         """
         return len(self.ratios) == self.planned and self.interval[0] > MARGIN
 
     def on_wire(self) -> wire.Duel:
-        """Return the speedup, its interval and the number of quads as the message that an answer to the agent carries."""
+        """Return the speedup, its interval and the number of quads as a wire message, which the judge sends to the
+        agent.
+        """
         return wire.Duel(self.speedup, wire.Interval(*self.interval), len(self.ratios))
 
 
@@ -165,8 +167,8 @@ class _RunningDuel:
 
 
 def _is_lost(logs: list[float]) -> bool:
-    """Return whether the 95 % interval of the speedup lies below MARGIN so far, so that the duel can be given up.
-    `logs` holds the natural logarithm of each quad's ratio; an empty list is not lost.
+    """Return whether the 95 % interval of the speedup so far lies below MARGIN, the ratio that a win needs, so that the
+    duel can be given up. `logs` holds the natural logarithm of each quad's ratio; False if it is empty.
     """
     return bool(logs) and Duel(np.exp(np.array(logs)), len(logs)).interval[1] < MARGIN
 

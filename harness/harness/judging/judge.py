@@ -52,8 +52,8 @@ CONTEND = (
 
 
 def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire.Verdict:
-    """Build, check and time one candidate and return the verdict; a bad candidate gives a failed verdict, not an
-    exception, and no candidate is promoted here. `progress` is called with each stage. Raises OSError if the source
+    """Build, check and time the request's candidate and return the verdict; a bad candidate gives a failed verdict, not
+    an exception, and no candidate is promoted here. `progress` is called with each stage. Raises OSError if the source
     cannot be read, and MachineError if the machine fails or another process computes on the device.
     """
     judgement = _judgement(opened, request.candidate, progress)
@@ -70,9 +70,10 @@ def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire
 
 
 def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire.Verdict:
-    """Compare a candidate that passed `measure` with the opponent of the request, and return the verdict; its promotion
-    is set if the candidate becomes the incumbent, the run's best. Raises CandidateFailed if the source is no longer
-    admitted, OSError if it cannot be read, and MachineError if the machine fails.
+    """Compare the request's candidate, which passed `measure`, with its opponent and return the verdict; its promotion
+    is set if the candidate becomes the incumbent, the run's best. `progress` is called with each stage. Raises
+    CandidateFailed if the source is no longer admitted, OSError if it cannot be read, MachineError if the machine
+    fails.
 
     The verdict does not repeat the facts and batches of the measurement.
     """
@@ -92,9 +93,9 @@ def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire
 
 
 def _contend(state: Contention) -> None:
-    """Build the candidate, usually from the cache, and run the stages of CONTEND; their results are stored in `state`.
-    Raises CandidateFailed if the candidate does not build or fails in a stage, and MachineError if it failed while
-    another process computed on the device.
+    """Build the candidate, usually from the cache, and run the stages audit, duel, comparison with the vendor's library
+    and sustained run, as far as they apply; results are stored in `state`. Raises CandidateFailed if the candidate does
+    not build or fails in a stage, and MachineError if it failed while another process computed on the device.
     """
     opened, judgement = state.opened, state.judgement
     with check_device_on_failure(opened, workers=0), state.workers:
@@ -115,9 +116,9 @@ def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Jud
 
 
 def compare(opened: OpenTask, request: wire.DuelRequest, progress: Progress) -> duel.Duel | wire.Verdict:
-    """Build and check two candidates and run a duel between them, or with the vendor's library if the request names one
-    candidate. Return the duel; if a candidate failed, return a verdict with its status. Raises OSError if a source
-    cannot be read, and MachineError if the kernel cannot be compared with a library or the machine fails.
+    """Build and check the request's two candidates and run a duel between them, or with the vendor's library if there
+    is only one. Return the duel, or a verdict if a candidate failed. `progress` is called with each stage. Raises
+    OSError if a source cannot be read, MachineError if there is no library to compare with or the machine fails.
     """
     checked: list[tuple[Path, float]] = []
     for side, source in (("A", request.candidate), ("B", request.incumbent)):
@@ -170,9 +171,9 @@ def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
 
 
 def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
-    """Run one recorded batch again on the inputs that its key generates, without a score. Return (whether every output
-    is right, a sentence that says what was found); a candidate that fails gives False. Raises OSError if the source
-    cannot be read, and MachineError if the machine fails.
+    """Run one batch again on the inputs that the key in `request` generates, without a score, to see whether a recorded
+    failure repeats. Return (whether every output is right, a sentence that says what was found); a candidate that fails
+    gives False. Raises OSError if the source cannot be read, MachineError if the machine fails.
     """
     judgement, sets = _judgement(opened, request.candidate, no_progress), range(request.calls)
     try:

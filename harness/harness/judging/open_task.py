@@ -48,17 +48,18 @@ class OpenTask:
         return self.task.work(case) / call_s / self.calibration.peak
 
     def build(self, source: Path, *, language: str) -> Built | BuildFailure:
-        """Compile a source file in the sandbox, or take an earlier build from the cache. Return the artifact with its
-        facts, or a BuildFailure with the compiler's reason if the candidate does not build. Raises MachineError if the
-        compiler is missing or the sandbox cannot be set up.
+        """Compile the file `source` (`language` is `c`, `cuda` or `triton`) in the sandbox, or take an earlier build
+        from the cache. Return Built with the artifact's path, or BuildFailure with the reason if it does not build.
+        Raises MachineError if the compiler is missing or the sandbox cannot be set up.
         """
         return self.device.build(source, self.task, language=language)
 
     @contextmanager
     def worker(self, artifact: Path, *, slot: int = 0, profile: Profile | None = None) -> Iterator[Worker]:
-        """Start a worker on a built artifact, wait until it has loaded the candidate, and yield it suspended; kill it
-        when the block ends. `slot` (0 or 1) is the output area that it writes. Raises WorkerDied if the worker ends
-        while it loads, WorkerOverdue if loading exceeds its deadline, MachineError if the sandbox fails.
+        """Start a worker on a built `artifact`, wait until it has loaded the candidate, and yield it suspended; kill it
+        when the block ends. It writes output area `slot` (0 or 1) under the limits `profile` (None = a candidate's).
+        Raises WorkerDied if it ends while it loads, WorkerOverdue if loading exceeds its deadline, MachineError if the
+        sandbox fails.
         """
         profile = profile or self.profile
         with self.device.worker(artifact, memory=self.memory, slot=slot, profile=profile) as worker:
@@ -67,8 +68,8 @@ class OpenTask:
             yield worker
 
     def session(self, worker: Worker, case: Case, *, sets: int = 1, slot: int = 0) -> TimingSession:
-        """Return a timing session, which runs a worker's calls on `sets` operand sets (inputs and outputs of one call
-        each) of a case. `slot` (0 or 1) is the output area that the worker was started with. Nothing runs yet.
+        """Return a timing session, with which the judge times `worker` on `sets` operand sets (inputs and outputs of
+        one call each) of `case`. `slot` (0 or 1) is the output area that the worker was started with. Nothing runs yet.
         """
         device, calibration = self.device, self.calibration
         resources = TimingResources(

@@ -231,9 +231,9 @@ class Calibrator:
 
 
 def overhead(session: TimingSession, pace: Pace) -> Overhead:
-    """Time batches of the candidate of known duration in this session and return the dispatch overhead: the score
-    quantile of the batch times minus that duration, at least 0, and its scatter, in seconds. Raises WorkerDied if the
-    worker ended, and WorkerOverdue if it missed its deadline.
+    """Time batches of the candidate of known duration (`Pace.standard_s`) in this session and return the dispatch
+    overhead in seconds: the quantile of the batch times that makes a score (`Pace.quantile`) minus that duration, at
+    least 0, and its scatter. Raises WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
 
     Inputs are refreshed before each batch, as they are for candidates, because a worker that was stopped resumes
     slowly.

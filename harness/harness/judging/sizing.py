@@ -79,8 +79,9 @@ class Sizing:
 
 
 def _refresh_s(operands: OperandSets, sets: range, *, memory: Memory, clock: Clock) -> float:
-    """Return the seconds by `clock` to fill the inputs of these operand sets (inputs and outputs of one call each),
-    take checksums if the device needs them, and examine the outputs. `memory` is waited for until all of it is done.
+    """Return the seconds by `clock` to fill the inputs of the operand sets numbered `sets` (inputs and outputs of one
+    call each), to take checksums if the device needs them, and to examine the outputs. Waits until the device has
+    finished its work on `memory`.
     """
     start = clock.now_ns()
     operands.fill(sets, inputs.fresh_key())

@@ -61,7 +61,7 @@ class _TimedCase:
 
     def batches(self) -> list[BatchTime]:
         """Plan and time the case, plan again while batches are much faster than the plan expected, and return the
-        batches of the last plan. Seconds per call are raised to at least the pilot (expected time) divided by
+        batches of the last plan. No batch counts as faster than the plan's expected seconds per call divided by
         REPLAN_FACTOR. Raises CandidateFailed if an output is wrong, memory was tampered with, or the worker crashed or
         timed out.
         """
@@ -150,7 +150,7 @@ class _CaseTiming:
 
 
 def time_batch(session: TimingSession, plan: Plan, *, index: int, is_last: bool = False) -> BatchTime:
-    """Run batch number `index` of a plan on fresh inputs, verify its outputs, and return its time. With `is_last`, kill
+    """Run batch number `index` of `plan` on fresh inputs, verify its outputs, and return its time. With `is_last`, kill
     the worker before outputs are examined, so that no late write arrives. Raises CandidateFailed if an output is wrong
     or memory was tampered with, WorkerDied if the worker ended, WorkerOverdue if it missed its deadline.
     """

@@ -18,7 +18,9 @@ class Clock(Protocol):
         """
 
     def sleep(self, seconds: float) -> None:
-        """Wait for `seconds` seconds of this clock, then return. A simulated clock moves forward and returns at once."""
+        """Wait for `seconds` seconds of this clock, then return. A simulated clock only moves forward and returns at
+        once.
+        """
 
     def wait_until(self, moment_ns: int, *, or_until: Callable[[], bool]) -> None:
         """Wait until the moment `moment_ns` (nanoseconds, as `now_ns` counts), or until the callback `or_until` returns

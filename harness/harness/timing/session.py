@@ -98,9 +98,9 @@ class TimingSession:
         return replace(self, idle_s=idle_s)
 
     def refresh(self, sets: range, key: str) -> None:
-        """Fill the inputs of the operand sets with these numbers with data that `key` (hexadecimal digits) generates,
-        and take checksums of them if a worker could write them. Every worker must be suspended. Returns when the device
-        has finished.
+        """Fill the inputs of the operand sets (inputs and outputs of one call each) numbered `sets` with data that
+        `key`, hexadecimal digits, generates; take checksums of them if a worker could write them. Every worker must be
+        suspended. Returns when the device has finished.
         """
         self.operands.fill(sets, key)
         self.resources.memory.settle()
@@ -109,15 +109,15 @@ class TimingSession:
             self.resources.memory.settle()
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Return a function without arguments that writes the inputs of these operand sets again with the values that
-        `key` generated. Call `keep` after `refresh` with the same key and before the worker runs.
+        """Return a function without arguments that writes the inputs of the operand sets numbered `sets` again, with
+        the values that `key` generated. Call `keep` after `refresh` with the same arguments and before the worker runs.
         """
         return self.operands.keep(sets, key)
 
     def capture(self, sets: range) -> "TimingSession":
-        """Let the worker capture its calls over these operand sets as a CUDA graph, and return a session whose batches
-        launch the graph; return this session if the calls cannot be captured. Nothing is timed. Raises WorkerDied if
-        the worker ended, and WorkerOverdue if it missed its deadline.
+        """Let the worker capture its calls over the operand sets numbered `sets` as a CUDA graph, and return a session
+        whose batches launch the graph; return this session if the calls cannot be captured. Nothing is timed. Raises
+        WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
 
         Call this before inputs are filled, because the candidate's code runs during the capture.
         """
@@ -131,16 +131,13 @@ class TimingSession:
         return replace(self, is_captured=True, overheads_s=self.graph_overheads_s)
 
     def run(self, sets: range, key: str, *, expected_s: float = 0.0, calls: int | None = None) -> "TimedBatch":
-        """Run and time one batch over these operand sets, whose inputs `key` generated, and return it unverified; the
-        worker is suspended afterwards. `calls` above the number of sets reuses sets; `expected_s` above 0 reads
+        """Run and time one batch over the operand sets numbered `sets`, whose inputs `key` generated, and return it
+        unverified, with the worker suspended. `calls` (None = one per set) may reuse sets; `expected_s` above 0 reads
         telemetry in mid-batch. Raises WorkerDied if the worker ended, WorkerOverdue if it missed its deadline,
         CandidateFailed if it takes too much memory.
 
-        Before the batch the outputs are overwritten with a secret word, and the device is idle for `idle_s` seconds. A
-        batch with reused sets is never scored.
-
-        If `expected_s`, the expected length of the batch in seconds, is not 0, telemetry is read in the middle of the
-        batch. The worker is stopped when this returns.
+        Before the batch the outputs are overwritten with a secret word, and the device is idle for `idle_s` seconds.
+        `expected_s` is the expected length of the batch in seconds. A batch with reused sets is never scored.
         """
         memory = self.resources.memory
         memory.settle()
@@ -163,8 +160,8 @@ class TimingSession:
         return max(elapsed_s - self.overheads_s.get(self.idle_s, 0.0), elapsed_s * LEAST_LEFT) / calls
 
     def _poisoned(self, sets: range) -> tuple[Region, int]:
-        """Overwrite the outputs of these operand sets with a secret word, which is NaN as an output element, and choose
-        secret samples of them. Return (the outputs' memory, the 32-bit word).
+        """Overwrite the outputs of the operand sets numbered `sets` with a secret word, which is NaN as an output
+        element, and choose secret samples of them. Return (the outputs' memory, the 32-bit word).
         """
         rng = self.resources.generator()
         region = self.operands.region(sets, slot=self.slot)
@@ -175,9 +172,9 @@ class TimingSession:
         return region, word
 
     def _request_batch(self, sets: range, *, calls: int, manner: int) -> None:
-        """Write the request for a batch of `calls` calls over these operand sets into the memory that the suspended
-        worker reads. `manner` is CALL, CAPTURE (record the calls as a CUDA graph) or REPLAY (launch that graph). The
-        worker does not run yet.
+        """Write the request for a batch of `calls` calls over the operand sets numbered `sets` into the memory that the
+        suspended worker reads. `manner` is CALL, CAPTURE (record the calls as a CUDA graph) or REPLAY (launch that
+        graph). The worker does not run yet.
         """
         task = self.task
         self.worker.send_batch(
@@ -252,9 +249,8 @@ class TimedBatch:
         self._examine(range(index, index + 1), full=True)
 
     def _examine(self, sets: range, *, full: bool) -> None:
-        """Check the outputs of the operand sets with these numbers: each element with `full`, otherwise by random
-        products and sampled rows. Raises CandidateFailed with status `incorrect` and the first mistake if an output is
-        wrong.
+        """Check the outputs of the operand sets numbered `sets`: each element with `full`, otherwise by random products
+        and sampled rows. Raises CandidateFailed with status `incorrect` and the first mistake if an output is wrong.
         """
         session = self.session
         with guard("verification"):
