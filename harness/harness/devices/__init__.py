@@ -108,8 +108,8 @@ class Device(Protocol):
 
     def standards(self, task: Task) -> dict[str, str]:
         """Return a dict from language to source text, the language of the judge's own kernels first. Each text is a
-        trusted candidate that takes `Pace.standard_s` seconds per call; it measures the dispatch overhead of its
-        language.
+        trusted candidate that takes `Pace.standard_s` seconds per call, with which the dispatch overhead of its
+        language (seconds of a batch beyond the candidate's work) is measured.
         """
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> Memory:

@@ -121,7 +121,7 @@ class CpuDevice:
 
     def standards(self, task: Task) -> dict[str, str]:
         """Return {"c": source text of a C candidate that does nothing}. The time of its batches is the dispatch
-        overhead.
+        overhead, the seconds of a batch beyond a candidate's own work. The text fits the entry function of `task`.
         """
         return {"c": signature.standard(task)}
 

@@ -153,8 +153,8 @@ class CudaDevice:
 
     def standards(self, task: Task) -> dict[str, str]:
         """Return a dict from language to source text, `cuda` first, then the task's languages. Each text is a trusted
-        candidate that computes for `Pace.standard_s` seconds per call; each language has a dispatch overhead of its
-        own.
+        candidate that computes for `Pace.standard_s` seconds per call, with which the dispatch overhead of its language
+        (seconds of a batch beyond the candidate's work) is measured.
         """
         by_language = {
             "cuda": signature.cuda_standard(task, seconds=PACE.standard_s),

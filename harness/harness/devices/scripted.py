@@ -147,8 +147,9 @@ class ScriptedDevice:
         return nullcontext(lambda: built.facts)
 
     def standards(self, task: Task) -> dict[str, str]:
-        """Return a dict from each language of the task to the placeholder text by which this device recognizes the
-        candidate of known duration, which measures the dispatch overhead.
+        """Return a dict from each language of `task` to a placeholder text, by which this device recognizes the trusted
+        candidate of known duration. That candidate measures the dispatch overhead, the seconds of a batch beyond the
+        candidate's work.
         """
         self._standard_s = self.pace(task).standard_s
         return dict.fromkeys(task.languages, STANDARD)
@@ -285,7 +286,9 @@ class ScriptedWorker:
 
     @property
     def language(self) -> str:
-        """Return the language of the candidate, as it was given to the build; the dispatch overhead depends on it."""
+        """Return the language of the candidate, as it was given to the build: `c`, `cuda` or `triton`. The constant
+        that is deducted from its batches depends on it.
+        """
         return self._role.language
 
     @property

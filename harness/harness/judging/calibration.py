@@ -1,4 +1,6 @@
-"""Dataclasses for the calibration: the constants that are measured once when a task is opened on a device."""
+"""Dataclasses for the calibration: peak rate, overheads and other constants that are measured once when a task is
+opened on a device.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -58,7 +58,9 @@ class Contention:
 
     @property
     def opened(self) -> OpenTask:
-        """Return the task that is open on a device, with its memory, calibration and timing constants."""
+        """Return the task that is open on a device, with its memory, calibration (constants measured at opening) and
+        timing constants.
+        """
         return self.judgement.opened
 
     @property

@@ -81,7 +81,7 @@ def _pilot(opened: OpenTask, worker: Worker) -> float:
 def _inspected(judgement: Judgement) -> Iterator[None]:
     """Let a disassembler read the candidate's machine code while the `with` block runs. When the block ends, even with
     an exception, wait for the result and store the facts (registers, instruction counts) in the findings, with notes on
-    suspicious instructions. Yields None.
+    instructions that do not fit the task. Yields None.
     """
     findings, opened = judgement.findings, judgement.opened
     with opened.device.inspected(judgement.built) as facts:

@@ -43,8 +43,8 @@ class Duel:
 
     @property
     def speedup(self) -> float:
-        """Return the median of the quads' ratios of opponent's to contender's time; above 1 the contender is faster.
-        NaN if the duel has no ratios.
+        """Return the median ratio of the opponent's time to the contender's time over all quads (four turns A B B A);
+        above 1 the contender is faster. NaN if the duel has no ratios.
         """
         return float(np.median(self.ratios))
 
@@ -61,14 +61,14 @@ class Duel:
 
     @property
     def won(self) -> bool:
-        """Return True if all planned quads were run and the low end of the speedup's 95 % interval is above MARGIN, a
-        ratio slightly above 1; False otherwise, also if the duel was given up early.
+        """Return True if all planned quads (four turns A B B A) were run and the low end of the speedup's 95 % interval
+        is above MARGIN, a ratio slightly above 1; False otherwise, also if the duel was given up early.
         """
         return len(self.ratios) == self.planned and self.interval[0] > MARGIN
 
     def on_wire(self) -> wire.Duel:
-        """Return the speedup, its interval and the number of quads as a wire message, which the judge sends to the
-        agent.
+        """Return the speedup, its interval and the number of quads (four turns A B B A) as a wire message, which the
+        judge sends to the agent.
         """
         return wire.Duel(self.speedup, wire.Interval(*self.interval), len(self.ratios))
 
@@ -89,9 +89,10 @@ class DuelTerms:
 
 
 def fight(contender: TimingSession, opponent: TimingSession, terms: DuelTerms, *, monitor: Monitor) -> Duel:
-    """Run the quads of a duel, verify every output of both sides, and return the result. `monitor` looks for other work
-    after every quad. Raises CandidateFailed if an output of the contender is wrong, WorkerDied if its worker ended,
-    WorkerOverdue if it missed a deadline, and IncumbentFailed if any of these happens to the opponent.
+    """Run the quads (four turns A B B A) of a duel, verify every output of both sides, and return the result. `monitor`
+    looks for other work after every quad. Raises CandidateFailed if an output of the contender is wrong, WorkerDied if
+    its worker ended, WorkerOverdue if it missed a deadline, and IncumbentFailed if any of these happens to the
+    opponent.
 
     One turn of each side runs first and is not counted, because the first turn also loads code.
     """
@@ -124,8 +125,8 @@ class _RunningDuel:
     monitor: Monitor
 
     def fought(self) -> Duel:
-        """Run all quads of the duel, or fewer if it cannot be won any more, and return the result. Raises
-        CandidateFailed, WorkerDied (worker ended) or WorkerOverdue (deadline missed) if the contender fails, and
+        """Run all quads (four turns A B B A) of the duel, or fewer if it cannot be won any more, and return the result.
+        Raises CandidateFailed, WorkerDied (worker ended) or WorkerOverdue (deadline missed) if the contender fails, and
         IncumbentFailed if the opponent fails.
         """
         logs, contender_s = list[float](), list[float]()
@@ -168,7 +169,8 @@ class _RunningDuel:
 
 def _is_lost(logs: list[float]) -> bool:
     """Return whether the 95 % interval of the speedup so far lies below MARGIN, the ratio that a win needs, so that the
-    duel can be given up. `logs` holds the natural logarithm of each quad's ratio; False if it is empty.
+    duel can be given up. `logs` holds the natural logarithm of the ratio of each quad (four turns A B B A); False if it
+    is empty.
     """
     return bool(logs) and Duel(np.exp(np.array(logs)), len(logs)).interval[1] < MARGIN
 

@@ -15,7 +15,7 @@ from harness.worker import Worker
 
 
 class Progress(Protocol):
-    """Callback of a judgement: called with the name of each stage when it begins, and in long stages also with the
+    """Callback of a judgement: it receives the name of each stage when the stage begins, and in long stages also the
     current step, such as `correctness` and `case odd, 2 of 5`. It returns nothing.
     """
 

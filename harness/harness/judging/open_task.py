@@ -82,9 +82,9 @@ class OpenTask:
         )  # fmt: skip
 
     def plan(self, case: Case, *, pilot_s: float) -> Plan:
-        """Return the plan (calls per batch, number of batches) of a timed case for calls that take `pilot_s` seconds. A
-        pilot that is shorter than the device's highest rate allows counts as the shortest possible time. Raises
-        KeyError if the case is not timed.
+        """Return the plan (calls per batch, number of batches) of a timed case for calls that take `pilot_s` seconds,
+        as its first calls did. A pilot that is shorter than the device's highest rate allows counts as the shortest
+        possible time. Raises KeyError if the case is not timed.
         """
         fastest_s = self.task.work(case) / self.device.ceiling(self.task.unit, suspected=0.0)
         set_s, cache_bytes = self.calibration.set_s[case.name], self.device.cache_bytes

@@ -1,4 +1,5 @@
-"""Open a task: size its memory and measure its calibration before the first candidate is judged.
+"""Open a task on a device: allocate its memory and measure its calibration (peak, overheads, spread between processes)
+before the first candidate is judged.
 
 Everything is measured through the same workers that candidates get.
 """

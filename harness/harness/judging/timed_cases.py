@@ -52,8 +52,8 @@ def as_wire(case: Case, batch: BatchTime) -> wire.Batch:
 
 @dataclass(frozen=True)
 class _TimedCase:
-    """One timed case of one candidate's judgement. Its method `batches` plans the batches from the first calls' time
-    and plans again if those calls were not typical.
+    """One timed case of one candidate's judgement, with the method `batches` that times it: the number of calls per
+    batch is planned from the first calls' time, and planned again if those calls were not typical.
     """
 
     judgement: Judgement

@@ -13,8 +13,9 @@ RESAMPLES: int = TIMING["batches"]["resamples"]
 
 @dataclass(frozen=True, slots=True)
 class BatchTime:
-    """The time of one batch by the judge's clock: seconds per call after the dispatch overhead was deducted, number of
-    calls, the key that generates its inputs again, and telemetry. `TimingSession.run` makes it.
+    """The time of one batch by the judge's clock: seconds per call without the dispatch overhead (the calibrated
+    seconds that are not the candidate's work), number of calls, the key that generates its inputs again, and telemetry.
+    `TimingSession.run` makes it.
     """
 
     call_s: float

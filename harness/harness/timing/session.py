@@ -92,8 +92,8 @@ class TimingSession:
         return self.task.limits.call_s
 
     def after(self, idle_s: float) -> "TimingSession":
-        """Return a copy of this session that waits `idle_s` seconds before each batch. The dispatch overhead for that
-        idle time is deducted from its batches; nothing is deducted if none was measured.
+        """Return a copy of this session that waits `idle_s` seconds before each batch. The overhead that was calibrated
+        for that idle time is deducted from its batches; nothing is deducted if none was measured.
         """
         return replace(self, idle_s=idle_s)
 
@@ -154,8 +154,9 @@ class TimingSession:
         return TimedBatch(BatchTime(self._call_s(elapsed_s, calls), calls, key, telemetry), self, sets, region, word)
 
     def _call_s(self, elapsed_s: float, calls: int) -> float:
-        """Return the seconds per call of a batch: `elapsed_s` minus the dispatch overhead, divided by `calls`. At least
-        the fraction LEAST_LEFT of the elapsed time counts, because a smaller remainder would be mostly noise.
+        """Return the seconds per call of a batch: `elapsed_s` minus the dispatch overhead (the calibrated seconds that
+        are not the candidate's work), divided by `calls`. At least the fraction LEAST_LEFT of the elapsed time counts,
+        because a smaller remainder would be mostly noise.
         """
         return max(elapsed_s - self.overheads_s.get(self.idle_s, 0.0), elapsed_s * LEAST_LEFT) / calls
 
