@@ -1,4 +1,4 @@
-"""Count the seconds that each guard takes while a candidate is judged; the verdict reports them by guard.
+"""Count the seconds that each guard takes while a candidate is judged; the verdict reports them by name of the guard.
 
 A guard is work that the judge does only because a candidate may cheat or be wrong; a benchmark of trusted kernels would
 leave the guard out. These names are counted:
@@ -24,7 +24,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class _Ledger:
-    """Seconds by guard in one judgement, and the clock that reads them."""
+    """The seconds that guards took in one judgement, `spent_s` by name of the guard, and `now_ns`, the clock in
+    nanoseconds that measures them. `counted` makes it.
+    """
 
     now_ns: Callable[[], int]
     spent_s: dict[str, float] = field(default_factory=dict)
@@ -36,8 +38,8 @@ _ledger: ContextVar[_Ledger | None] = ContextVar("ledger", default=None)
 
 @contextmanager
 def counted(now_ns: Callable[[], int] = time.perf_counter_ns) -> Iterator[dict[str, float]]:
-    """Collect the seconds of every guard that runs inside the `with` block; `now_ns` is the clock in nanoseconds. The
-    block receives a dict from guard name to seconds, which fills while the block runs.
+    """Count the seconds of every guard that runs inside the `with` block on this thread. Yields a dict of seconds by
+    name of the guard, which fills while the block runs. `now_ns` returns the current moment in nanoseconds.
     """
     ledger = _Ledger(now_ns)
     token = _ledger.set(ledger)
@@ -49,8 +51,8 @@ def counted(now_ns: Callable[[], int] = time.perf_counter_ns) -> Iterator[dict[s
 
 @contextmanager
 def guard(name: str) -> Iterator[None]:
-    """Add the seconds of the `with` block to the guard `name`, if a block of `counted` is open. Guards must not be
-    nested.
+    """Run the `with` block and add its seconds to the guard called `name` in the dict of the enclosing `counted` block;
+    without such a block, count nothing. Guards must not be nested, or seconds count twice. Yields None.
     """
     ledger = _ledger.get()
     if ledger is None:

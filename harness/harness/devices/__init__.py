@@ -1,4 +1,6 @@
-"""The interface between the judge and a device: builds, workers, memory, clock, peak, and monitors for other work."""
+"""The interfaces between the judge and a device: `Device` (builds, workers, memory, clock, peak) and `Monitor` (looks
+for work of other processes).
+"""
 
 import random
 from collections.abc import Callable, Mapping
@@ -18,18 +20,24 @@ from harness.worker import Profile, Worker
 
 
 class Monitor(Protocol):
-    """Watches a device for work of other processes while batches are timed."""
+    """Protocol of an object that watches a device for work of other processes while batches are timed. `Device.monitor`
+    makes one for each measurement, and its memory of disturbances begins then.
+    """
 
     def look(self, *, batches: int = 1) -> None:
-        """Look for other work once more. `batches` is the number of batches that were timed since the last look."""
+        """Look once for work of other processes on the device and remember what is found. `batches` is the number of
+        batches that were timed since the last look.
+        """
 
     def disturbance(self) -> str:
-        """Return what disturbed the batches since the monitor was made, in words; an empty string if nothing did."""
+        """Return what disturbed the batches since the monitor was made, as text for a note; an empty string if nothing
+        did.
+        """
 
 
 class Device(Protocol):
-    """A device on which candidates are built and judged: it starts workers, allocates memory, and has a clock and a
-    peak.
+    """Protocol of a device on which candidates are built and judged: it builds them, starts workers, allocates memory,
+    has a clock, and knows its peak rates. The kinds are a CPU core, an NVIDIA GPU, and a scripted device.
     """
 
     isolation: sandbox.Isolation
@@ -39,102 +47,123 @@ class Device(Protocol):
 
     @property
     def clock(self) -> Clock:
-        """Return the clock that times batches."""
+        """Return the clock by which the judge times batches on this device."""
 
     @property
     def random_source(self) -> random.Random:
-        """Return the generator of the judge's secrets."""
+        """Return the random generator from which the judge draws its secrets, such as output samples and the number of
+        batches.
+        """
 
     @property
     def name(self) -> str:
-        """Return the name of the device, such as the processor's or the card's."""
+        """Return the name of the device for people, such as the processor's model or the card's product name."""
 
     @property
     def kind(self) -> str:
-        """Return the kind of the device: `cpu`, `cuda` or `scripted`."""
+        """Return the kind of the device: `cpu`, `cuda` or `scripted` (a device that follows a script and measures
+        nothing).
+        """
 
     @property
     def worker_core(self) -> int | None:
-        """Return the number of the CPU core that is reserved for candidates, or None if no core is reserved."""
+        """Return the number of the CPU core on which only candidates' workers run, or None if no core is reserved for
+        them.
+        """
 
     def pace(self, task: Task) -> Pace:
-        """Return the timing constants (length and number of batches, idle times, ...) of a task on this device."""
+        """Return the constants by which candidates of `task` are timed on this device: length and number of batches,
+        idle times, score quantile, and so on. Raises MachineError if the task is for another GPU architecture than the
+        device has.
+        """
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Measure the peak of a unit for `seconds` seconds, or look it up. Raises MachineError if the device cannot
-        measure now, TaskFault if the unit has no peak on this device.
+        """Measure the peak rate of `unit` (`fp32`, `bf16`, ... operations, or `dram` bytes) for `seconds` seconds, or
+        look it up in a table; `peak` returns it afterwards. Raises MachineError if the device cannot measure now, and
+        TaskFault if the unit has no peak on this device.
         """
 
     def peak(self, unit: str) -> float:
-        """Return the peak of a unit, in units per second. Raises TaskFault if the unit has no peak on this device."""
+        """Return the peak rate of `unit`: operations per second for `fp32`, `bf16` and so on, or bytes per second for
+        `dram`. Call `calibrate` for the unit first. Raises TaskFault if the unit has no peak on this device.
+        """
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the highest rate of a unit that an honest candidate can reach, in units per second. If the rate
-        `suspected` is above it, the device may measure its peak again first.
+        """Return the highest rate of `unit` that an honest candidate can reach, in operations or bytes per second.
+        `suspected` is the candidate's rate; if it is above the ceiling, the device may measure its peak again first,
+        and raises MachineError if that fails.
         """
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """Build a candidate in the sandbox, or take the build from the cache; return the artifact, or the reason for
-        the failure.
+        """Compile the file `source` of a task's candidate in the sandbox, or take an earlier build from the cache;
+        `language` is `c`, `cuda` or `triton`. Return Built with the artifact's path, or BuildFailure with the reason if
+        it does not build. Raises MachineError if the compiler is missing or the sandbox cannot be set up.
         """
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """Read the machine code of a build while the `with` block runs. The block receives a function that waits for
-        the facts (registers, spills, instruction counts) and returns them.
+        """Read the machine code of a build while the `with` block runs. Yields a function without arguments that waits
+        for the facts (registers, spilled bytes, instruction counts) and returns them; facts that cannot be read are
+        missing.
         """
 
     def standards(self, task: Task) -> dict[str, str]:
-        """Return source texts by language, the trusted language first: for each language a trusted candidate that takes
-        `Pace.standard_s` seconds per call.
+        """Return a dict from language to source text, the language of the judge's own kernels first. Each text is a
+        trusted candidate that takes `Pace.standard_s` seconds per call, with which the dispatch overhead of its
+        language (seconds of a batch beyond the candidate's work) is measured.
         """
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> Memory:
-        """Allocate memory that workers of this device can map: `input_bytes` of inputs, and `output_bytes` of outputs
-        for each slot.
+        """Allocate memory that this device's workers can map: `input_bytes` of inputs, and `slots` output areas of
+        `output_bytes` each, one for each worker that runs in turn. Raises MemoryError, OSError or an exception of CUDA
+        if there is not enough.
         """
 
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> AbstractContextManager[Worker]:
-        """Start a worker on an artifact and give it to the `with` block, which kills it at its end. The worker writes
-        outputs into slot `slot` of `memory`; `profile` holds its memory limit, readable files and environment.
+        """Start a worker process on a built artifact and yield its handle; kill the process when the block ends. It
+        reads and writes `memory`, with outputs in area `slot`; `profile` sets its memory limit, readable files and
+        environment. Raises MachineError if the sandbox cannot be set up; `wait_ready` reports a failed loading.
         """
 
     def vendor_source(self, task: Task) -> Path:
-        """Return the path of the task's source file that calls the vendor's library."""
+        """Return the path of the file in the task folder that calls the vendor's library; the file may be missing."""
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Return the ways to run a built vendor file, one for each kernel of the library that is worth trying; empty if
-        the library is not installed. `memory_bytes` limits the memory of the worker.
+        """Return a list with one Vendor for each kernel of the vendor's library that is worth trying with the built
+        vendor file `artifact`; empty if the library is not installed. `memory_bytes` limits the worker's memory.
         """
 
     def trusted_kernel(self, task: Task) -> tuple[str, str] | None:
-        """Return (source, language) of a trusted kernel that takes about as long as a good candidate, for tasks without
-        a vendor line; None if the device has none.
+        """Return (source text, language) of a kernel of the judge's own that takes about as long as a good candidate;
+        None if the device has none. It measures the spread between processes for tasks without a vendor's library.
         """
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Return the fraction of a unit's peak that the device can reach at a clock; None if the peak does not depend
-        on the clock.
+        """Return the fraction of the peak of `unit` that the device can reach if its clock runs at `clock_mhz`; None if
+        the peak does not depend on the clock or the clock is not known.
         """
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Return the rate of a trusted probe of the unit in each of `processes` processes, in units per second. This is
-        used on devices without a trusted kernel.
+        """Measure the peak of `unit` in `processes` new processes, one after another, and return a list with one rate
+        each, in operations or bytes per second. Devices without a trusted kernel use this for the spread between
+        processes. Raises MachineError if the device cannot be probed.
         """
 
     def observe(self) -> Mapping[str, float]:
-        """Return the current telemetry by name with unit; empty if the device has none."""
+        """Return the device's current telemetry (clocks, power, temperature): a mapping of readings by name with unit,
+        such as `power_w`; empty if the device has none.
+        """
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Raise MachineError if another process computes on the device. The judge and up to `workers` of its worker
-        processes are not counted as others.
+        """Raise MachineError if another process computes on the device and would disturb the timing; return None
+        otherwise. The judge itself and up to `workers` worker processes are not counted as others.
         """
 
     def monitor(self, *workers: Worker) -> Monitor:
-        """Return a monitor that watches for processes other than these workers from now on."""
+        """Return a new monitor that watches from now on for processes other than the judge and these workers."""
 
     def details(self) -> dict[str, str]:
-        """Return further facts about the device for readers of its figures, such as driver and compiler versions, as
-        text by name.
+        """Return further facts about the device for readers of its figures, such as driver and compiler versions: a
+        dict from name to text.
         """
 
 

@@ -1,4 +1,4 @@
-"""Table of GPU products with their dense peaks by unit, which are the denominators of utilization.
+"""A table of GPU products with their dense peak rates by unit, which are the denominators of utilization.
 
 Peaks are the vendor's dense figures; the sparse figures on the same data sheets are twice as high and are not used. A
 peak is SMs x operations per clock x clock: the boost clock for tensor cores, and the highest clock for plain fp32, as
@@ -23,7 +23,10 @@ PLAIN = ("fp32",)
 
 @dataclass(frozen=True, slots=True)
 class Sku:
-    """One GPU product: its name, its peaks, and the figures from which the peaks follow."""
+    """One GPU product: its name, its peak rates by unit, and the figures from which they follow (number of
+    multiprocessors, clocks, operations per clock, memory bandwidth, power limit). The table SKUS holds all known ones,
+    and `pick` chooses one for a card.
+    """
 
     name: str
     """Name under which the product is sold."""
@@ -49,8 +52,8 @@ class Sku:
     """Words that say why a card was identified as this product; empty in the table."""
 
     def peak(self, unit: str) -> float:
-        """Return the peak of a unit, in operations or bytes per second. Raises TaskFault if the table has no peak for
-        the unit.
+        """Return the dense peak rate of `unit`, in operations per second, or in bytes per second for `dram`. Raises
+        TaskFault if the table has no peak for the unit.
         """
         if unit not in self.peaks:
             raise TaskFault(
@@ -59,16 +62,17 @@ class Sku:
         return self.peaks[unit]
 
     def ceiling(self, unit: str) -> float:
-        """Return the highest rate of a unit that the hardware allows: all SMs at the highest clock, or all memory pins
-        at the memory's clock. A measured rate above this is refused.
+        """Return the highest rate of `unit` that the hardware allows, in operations per second at the highest clock, or
+        for `dram` in bytes per second of all memory pins. A higher measured rate is refused. Raises TaskFault or
+        KeyError if the table has no figures for the unit.
         """
         if unit == "dram":
             return max(self.wire_rate, self.peak(unit))
         return max(self.sm_count * self.per_clock[unit] * self.max_mhz * 1e6, self.peak(unit))
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Return the fraction of a unit's peak that all SMs can reach at an SM clock; None for `dram`, because memory
-        has its own clock.
+        """Return the fraction of the peak of `unit` that all multiprocessors can reach at a clock of `clock_mhz`; None
+        for `dram`, because memory has its own clock. Raises KeyError if the table has no figures for the unit.
         """
         if unit == "dram":
             return None
@@ -76,11 +80,8 @@ class Sku:
 
 
 def check_architecture(arch: str, *, name: str, major: int, minor: int) -> None:
-    """Refuse a card that the task's candidates are not built for. `arch` is the task's architecture, such as `sm_90a`;
-    `major` and `minor` are the card's compute capability.
-
-    Raises:
-        MachineError: the architecture has another compute capability than the card.
+    """Raise MachineError if the card `name` cannot run what is built for `arch`, the task's architecture such as
+    `sm_90a`: the compute capability `major`.`minor` of the card is another one. Return None otherwise.
     """
     needed = divmod(capability(arch), 10)
     if needed != (major, minor):
@@ -91,13 +92,17 @@ def check_architecture(arch: str, *, name: str, major: int, minor: int) -> None:
 
 
 class UnknownPeak(MachineError):
-    """The table has no peak for this card; the message names the card and the file to extend."""
+    """Exception: the table has no peak rates for this card, so no utilization can be computed. The message names the
+    card and the source file to extend. `pick` raises it.
+    """
 
 
 def _sku(name: str, *, sms: int, clocks: tuple[float, float], dram: float, memory: tuple[int, float, int], watts: float,
          source: str, measured: tuple[str, ...] = (), per_clock: Mapping[str, int] = PER_CLOCK) -> Sku:  # fmt: skip
-    """Return a product. `clocks` are the boost and the highest clock in MHz, `dram` is the memory bandwidth of the data
-    sheet in TB/s, `memory` is size in GiB, clock in MHz and width in bits; memory moves two bits per clock and pin.
+    """Return one product of the table. `sms` is the number of multiprocessors, `clocks` (boost, highest) in MHz, `dram`
+    the bandwidth in TB/s, `memory` (GiB, clock in MHz, width in bits), `watts` the power limit, `source` the data
+    sheet, `measured` the units confirmed by measurement, `per_clock` the operations per clock of one multiprocessor by
+    unit.
     """
     boost, top = clocks
     peaks = {unit: sms * each * (top if unit in PLAIN else boost) * 1e6 for unit, each in per_clock.items()}
@@ -150,11 +155,9 @@ _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def pick(name: str, *, power_limit_w: float, memory_bytes: int, sm_count: int) -> Sku:
-    """Return the product that a card is, with the reason in words. `name` is the driver's name of the card. If several
-    products have that name, the number of SMs decides, then memory size, then power limit, which any user may lower.
-
-    Raises:
-        UnknownPeak: the name is not in the table.
+    """Return the product that a card is, with the reason in words. `name` is the driver's name of the card; if several
+    products share it, the card's number of multiprocessors (`sm_count`) decides, then its memory size, then its power
+    limit in watts. Raises UnknownPeak if the name is not in the table.
     """
     gib = memory_bytes / (1 << 30)
     for driver_name, variants in _NAMES:
@@ -171,8 +174,9 @@ def pick(name: str, *, power_limit_w: float, memory_bytes: int, sm_count: int) -
 
 
 def _with_reason(sku: Sku, name: str, *, power_limit_w: float, gib: float, sm_count: int) -> Sku:
-    """Return the product with the reason for its choice in words, and a note if the card has fewer SMs than the
-    product.
+    """Return a copy of the product `sku` with the field `reason`: a text that names the card's `name`, power limit in
+    watts, memory (`gib`) and number of multiprocessors, and says so if the card has fewer multiprocessors than the
+    product, as a part of a card (MIG) has.
     """
     power = f"{power_limit_w:g} W" + (f" of {sku.power_w:g}" if power_limit_w < sku.power_w else "")
     reason = f"named {name}, {power}, {gib:.0f} GiB, {sm_count} SMs"

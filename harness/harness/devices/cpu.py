@@ -1,4 +1,4 @@
-"""A CPU core on which C candidates are judged: its measured peak, its compiled worker, its shared memory."""
+"""A CPU core as a device: C candidates are built and judged on it, and its peak rates are measured."""
 
 import secrets
 import shutil
@@ -42,7 +42,10 @@ additional."""
 
 
 class CpuDevice:
-    """A core of the CPU that runs candidates, and the cores of the judge; see Device."""
+    """A device that runs candidates on one core of the CPU, while the judge uses the others. It holds the cache folder,
+    the sandbox level, the measured peaks and the compiled worker program. Making one raises MachineError if the worker
+    program cannot be compiled.
+    """
 
     kind = "cpu"
 
@@ -58,21 +61,28 @@ class CpuDevice:
 
     @property
     def name(self) -> str:
-        """Return the name of the processor."""
+        """Return the model name of the processor; the machine type, such as `aarch64`, if the system does not report a
+        model.
+        """
         return trusted.cpu_name()
 
     @property
     def worker_core(self) -> int | None:
-        """Return the core that runs candidates, or None if the judge shares the only core."""
+        """Return the number of the core that runs only candidates, or None if the process may use one core and the
+        judge shares it.
+        """
         return None if self._cores.shared else self._cores.worker
 
     def pace(self, task: Task) -> Pace:
-        """Return the CPU's timing constants, with fewer bytes of operand sets if free memory is short."""
+        """Return the constants by which candidates are timed on a CPU, the same for every task, except that operand
+        sets get fewer bytes if free memory is short.
+        """
         return replace(PACE, max_bytes=min(PACE.max_bytes, room.free_bytes() // SHARE_OF_FREE))
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Probe the peak of a unit on the candidates' core for `seconds` seconds. The fastest probe so far is the peak.
-        Raises TaskFault if the unit cannot be measured on a CPU.
+        """Measure the peak rate of `unit` (`fp32` operations or `dram` bytes) on the candidates' core for `seconds`
+        seconds; the fastest probe so far is the peak. Raises TaskFault for any other unit, and MachineError if the
+        probe program cannot be built or fails.
         """
         if unit not in machine.PROBES:
             raise TaskFault(f"task.toml: unit {unit}: a cpu is measured in {', '.join(machine.PROBES)} so far")
@@ -80,43 +90,54 @@ class CpuDevice:
         self._peaks.setdefault(unit, []).extend(probes)
 
     def peak(self, unit: str) -> float:
-        """Return the rate of the fastest probe of a unit on the candidates' core, in FLOP/s, or in bytes per second for
-        `dram`.
+        """Return the rate of the fastest probe of `unit` so far, in operations per second, or in bytes per second for
+        `dram`. Raises KeyError if `calibrate` has not measured the unit.
         """
         return max(self._peaks[unit])
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the highest honest rate of a unit. The peak is measured again before a suspected rate is refused,
-        unless judge and candidates share the only core.
+        """Return the highest rate of `unit` that is believed: the peak times PHYSICS, a factor slightly above 1. If
+        `suspected`, the candidate's rate, is above it and the judge has cores of its own, first measure the peak for
+        one more second. Raises MachineError if that fails, and KeyError if `calibrate` has not run.
         """
         if suspected > PHYSICS * self.peak(unit) and not self._cores.shared:
             self.calibrate(unit, seconds=1.0)
         return PHYSICS * self.peak(unit)
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """Build a C candidate, or take the build from the cache; C is the only language of a CPU."""
+        """Compile the C file `source` of a task's candidate in the sandbox, or take an earlier build from the cache;
+        `language` is always `c`. Return Built with the path of a shared object, or BuildFailure with the compiler's
+        reason. Raises MachineError if the compiler is missing or the sandbox cannot be set up.
+        """
         interface = c_builder.Interface(signature.shim(task), signature.declaration(task))
         context = BuildContext(self._cache, self.isolation)
         return c_builder.build_c(source, interface, context=context, deadline_s=task.limits.build_s)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """Give the `with` block a function that returns the facts of the build; the C builder has already read the
-        machine code.
+        """Yield a function that returns the build's facts (instruction counts, spilled bytes, ...) at once, because the
+        C builder has already read the machine code.
         """
         return nullcontext(lambda: built.facts)
 
     def standards(self, task: Task) -> dict[str, str]:
-        """Return the source text of a C candidate that does nothing, under the key `c`."""
+        """Return {"c": source text of a C candidate that does nothing}. The time of its batches is the dispatch
+        overhead, the seconds of a batch beyond a candidate's own work. The text fits the entry function of `task`.
+        """
         return {"c": signature.standard(task)}
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> CpuMemory:
-        """Allocate shared memory whose inputs workers can only read; see Device."""
+        """Allocate host memory shared with workers: `input_bytes` of inputs, which workers can only read, and `slots`
+        output areas of `output_bytes` each. Raises MemoryError or OSError if there is not enough.
+        """
         cache_flush = CacheFlush(self.cache_bytes)
         return CpuMemory(input_bytes=input_bytes, output_bytes=output_bytes, slots=slots, cache_flush=cache_flush)
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
-        """Start the compiled worker program on a candidate's shared object; see Device."""
+        """Start the compiled worker program on a candidate's shared object and yield its handle; kill it when the block
+        ends. It writes outputs into area `slot` of `memory`; `profile` sets its memory limit, readable files and
+        environment. Raises MachineError if the sandbox cannot be set up; `wait_ready` reports a failed loading.
+        """
         assert isinstance(memory, CpuMemory)
         buffer_fds = (memory.inputs.fd, memory.outputs[slot].fd)
 
@@ -149,44 +170,50 @@ class CpuDevice:
         return sandbox.launch(program, policy, isolation=self.isolation, folder=folder)
 
     def vendor_source(self, task: Task) -> Path:
-        """Return the path of the task's vendor.c."""
+        """Return the path of `vendor.c` in the task folder, which calls OpenBLAS; the file may be missing."""
         return task.folder / "vendor.c"
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Return one way to run vendor.c for each kernel of OpenBLAS that is worth trying; empty if numpy comes without
-        OpenBLAS.
+        """Return a list with one Vendor for each OpenBLAS kernel worth trying with the built vendor.c (`artifact`);
+        empty if numpy comes without OpenBLAS. `memory_bytes` limits the worker's memory.
         """
         return openblas_variants(artifact, memory_bytes=memory_bytes)
 
     def trusted_kernel(self, task: Task) -> None:
-        """Return None: a CPU uses the probe of its peak instead."""
+        """Return None: on a CPU the spread between processes is measured with the probe of the peak (`probe_rates`),
+        not with a kernel.
+        """
 
     def share_at(self, unit: str, *, clock_mhz: float) -> None:
-        """Return None: the clock of a CPU is not sampled."""
+        """Return None for every unit and clock, because the clock of a CPU is not sampled."""
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Return the fastest probe of a unit's peak in each of several processes, in units per second."""
+        """Measure the peak of `unit` in `processes` new processes, 0.3 s each, and return a list with the fastest probe
+        of each, in operations or bytes per second. Raises MachineError if the probe program cannot be built or fails.
+        """
         core = self._cores.worker
         return [max(machine.measure_peak(unit, self._cache, core=core, seconds=0.3)) for _ in range(processes)]
 
     def observe(self) -> Mapping[str, float]:
-        """Return an empty mapping: a CPU has no telemetry."""
+        """Return an empty dict, because clocks and power of a CPU are not read."""
         return {}
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Do nothing: other processes always run on a CPU. Low quantiles and duels tolerate them, and `monitor` reports
-        when they disturb too much.
+        """Do nothing and never raise, whatever `workers` is, because other processes always run on a CPU. Low quantiles
+        and duels tolerate them, and the monitor reports when they disturb too much.
         """
 
     def monitor(self, *workers: Worker) -> CpuMonitor:
-        """Return a monitor of the kernel's time counters for the cores of judge and candidates. With only one core the
-        monitor cannot see other processes.
+        """Return a monitor that compares the operating system kernel's time counters of the judge's and candidates'
+        cores from now on, without the time of these workers. If there is only one core, it cannot see other processes.
         """
         cores = () if self._cores.shared else (self._cores.worker, *self._cores.judge)
         return CpuMonitor(cores, workers=[worker.pid for worker in workers], core=self._cores.worker)
 
     def details(self) -> dict[str, str]:
-        """Return compiler, flags, cores, cache size and peak probes as text by name."""
+        """Return a dict from name to text: compiler version, compiler flags, cores of candidates and judge, cache size,
+        and peak probes. Raises MachineError if no C compiler is found.
+        """
         cores = self._cores
         return {
             "compiler": toolchain.find_compiler().version,
@@ -202,8 +229,8 @@ def _describe_probes(unit: str, probes: list[float]) -> str:
 
 
 def _math_library(runtime: Path) -> tuple[Path, ...]:
-    """Return the paths of libm, which lies in the folder of the C library. Candidates are linked with it, but the
-    worker program is not.
+    """Return the paths of the math library libm, found in the folder of the C library that the program `runtime` is
+    linked with; an empty tuple if it is not there. Candidates need it, and the worker program is not linked with it.
     """
     math_libraries = [path.with_name("libm.so.6") for path in libraries.linked(runtime) if path.name == "libc.so.6"]
     return tuple(path for library in math_libraries for path in (library, library.resolve()) if path.exists())

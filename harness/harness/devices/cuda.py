@@ -1,4 +1,6 @@
-"""An NVIDIA GPU on which CUDA C++ and Triton candidates are judged: its peak from a table, its memory, its workers."""
+"""An NVIDIA GPU as a device: CUDA C++ and Triton candidates are built and judged on it, and its peak rates come from a
+table.
+"""
 
 import os
 import secrets
@@ -59,8 +61,9 @@ HOST_BYTES = 8 << 30
 
 
 class CudaDevice:
-    """An NVIDIA GPU; see Device. Raises MachineError when it is made, if the sandbox level is not 3 or 0, another
-    process computes on the GPU, or its peak is unknown.
+    """One NVIDIA GPU, with its product data, telemetry, sandbox level and the judge's own kernels. Making one raises
+    MachineError if the sandbox level is neither 3 nor 0, another process computes on the GPU, its peak is unknown, or
+    nvcc or the driver's NVML library is missing.
     """
 
     kind = "cuda"
@@ -91,20 +94,20 @@ class CudaDevice:
 
     @property
     def name(self) -> str:
-        """Return the name of the card."""
+        """Return the driver's name of the card, such as `NVIDIA H100 80GB HBM3`."""
         return self.telemetry.name
 
     @property
     def worker_core(self) -> int | None:
-        """Return the CPU core that runs the worker's host code, or None if judge and worker share the only core."""
+        """Return the number of the CPU core on which only the worker's host code runs, or None if judge and worker
+        share the only core.
+        """
         return None if self._cores.shared else self._cores.worker
 
     def pace(self, task: Task) -> Pace:
-        """Return the timing constants of a task: shorter batches if its unit is `dram`, fewer bytes of operand sets on
-        a small card.
-
-        Raises:
-            MachineError: the task's architecture is not that of this card.
+        """Return the constants by which a task's candidates are timed on this GPU: shorter batches if the task's unit
+        is `dram`, and fewer bytes of operand sets on a card with little memory. Raises MachineError if the task is for
+        another architecture than this card's.
         """
         cards.check_architecture(task.arch or "", name=self.name, major=self._properties["major"],
                                   minor=self._properties["minor"])  # fmt: skip
@@ -113,35 +116,45 @@ class CudaDevice:
         return replace(task_pace, max_bytes=min(task_pace.max_bytes, share))
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Check that no other process computes on the GPU. The peak comes from a table and is not measured. Raises
-        MachineError if another process computes.
+        """Check that no other process computes on the GPU, and raise MachineError if one does. Nothing is measured,
+        because the peak comes from a table: `unit` and `seconds` are not used.
         """
         self.require_no_other_processes()
 
     def peak(self, unit: str) -> float:
-        """Return the dense peak of a unit from the table of products, in operations or bytes per second."""
+        """Return the dense peak rate of `unit` (such as `fp8`) from the table of products, in operations per second, or
+        in bytes per second for `dram`. Raises TaskFault if the table has no peak for the unit.
+        """
         return self.sku.peak(unit)
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the rate of all multiprocessors at the highest clock, or of all memory pins for `dram`."""
+        """Return the highest rate of `unit` that the hardware allows: of all multiprocessors at the highest clock, in
+        operations per second, or of all memory pins for `dram`, in bytes per second. `suspected` is not used, because
+        nothing is measured again.
+        """
         return self.sku.ceiling(unit)
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """Build a CUDA candidate with nvcc, or a Triton candidate ahead of time; see Device."""
+        """Compile the file `source` in the sandbox, with nvcc or to machine code with Triton as `language` says, or
+        take an earlier build from the cache. Return Built with the artifact's path, or BuildFailure with the reason.
+        Raises MachineError if the compiler is missing or the sandbox cannot be set up.
+        """
         return gpu.build(source, task, language=language, context=BuildContext(self._cache, self.isolation))
 
     @contextmanager
     def inspected(self, built: Built) -> Iterator[Callable[[], wire.Facts]]:
-        """Disassemble a build while the `with` block runs if enough cores are free, and before the block otherwise; see
-        Device.
+        """Disassemble a build while the `with` block runs, or before the block if too few cores are free. Yields a
+        function that waits for the facts (registers, spilled bytes, instruction counts) and returns them; facts that
+        cannot be read are missing.
         """
         with inspection.inspected(built, isolation=self.isolation) as facts:
             known_facts = None if len(self._cores.judge) > BUSY_JUDGE_CORES else facts()
             yield facts if known_facts is None else lambda: known_facts
 
     def standards(self, task: Task) -> dict[str, str]:
-        """Return source texts by language, CUDA first: a trusted candidate of known duration in CUDA and in each
-        language of the task, because each language has a dispatch overhead of its own.
+        """Return a dict from language to source text, `cuda` first, then the task's languages. Each text is a trusted
+        candidate that computes for `Pace.standard_s` seconds per call, with which the dispatch overhead of its language
+        (seconds of a batch beyond the candidate's work) is measured.
         """
         by_language = {
             "cuda": signature.cuda_standard(task, seconds=PACE.standard_s),
@@ -150,13 +163,16 @@ class CudaDevice:
         return {language: by_language[language] for language in dict.fromkeys(("cuda", *task.languages))}
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> CudaMemory:
-        """Allocate GPU memory that workers open through CUDA IPC; see Device."""
+        """Allocate GPU memory that workers open through CUDA IPC: `input_bytes` of inputs, and `slots` output areas of
+        `output_bytes` each. Raises CUDARuntimeError of cupy if the GPU has not enough free memory.
+        """
         return CudaMemory(self._kernels, input_bytes=input_bytes, output_bytes=output_bytes, slots=slots)
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
-        """Start the Python worker program on a candidate's shared object or on the folder of a Triton build; see
-        Device.
+        """Start the Python worker program on `artifact`, a shared object or the folder of a Triton build, and yield its
+        handle; kill it when the block ends. It writes into area `slot` of `memory`; `profile` adds readable files and
+        environment. Raises MachineError if the sandbox cannot be set up; `wait_ready` reports a failed loading.
         """
         assert isinstance(memory, CudaMemory)
         handles = (memory.inputs.handle.hex(), memory.outputs[slot].handle.hex())
@@ -198,36 +214,43 @@ class CudaDevice:
         return kept | {"CUDA_VISIBLE_DEVICES": self.uuid, "CUDA_CACHE_DISABLE": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
     def vendor_source(self, task: Task) -> Path:
-        """Return the path of the task's vendor.cu."""
+        """Return the path of `vendor.cu` in the task folder, which calls cuBLASLt; the file may be missing."""
         return task.folder / "vendor.cu"
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Return one way to run vendor.cu for each of the first algorithms of cuBLASLt; empty if the library is not
-        installed.
+        """Return a list with one Vendor for each of the first algorithms that cuBLASLt proposes, to run with the built
+        vendor.cu (`artifact`); empty if the library is not installed. `memory_bytes` limits the worker's memory.
         """
         return cublaslt(artifact, memory_bytes=memory_bytes)
 
     def trusted_kernel(self, task: Task) -> tuple[str, str]:
-        """Return a CUDA candidate that copies as many bytes as the smaller of the largest input and the largest output
-        holds.
+        """Return (source text, `cuda`) of the judge's own copy kernel, which measures the spread between processes. It
+        copies as many elements as the task's largest input and largest output both have.
         """
         return signature.cuda_copy(task), "cuda"
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Return the fraction of a unit's peak that the SMs can reach at a clock; None for `dram`."""
+        """Return the fraction of the peak of `unit` that all multiprocessors can reach at a clock of `clock_mhz`; None
+        for `dram`, because memory has its own clock.
+        """
         return self.sku.share_at(unit, clock_mhz=clock_mhz)
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Raise MachineError: a GPU has a trusted kernel, which measures the process spread instead."""
+        """Always raise MachineError, whatever `unit` and `processes` are: a GPU has no probe of its peak, and its
+        trusted kernel measures the spread between processes instead.
+        """
         raise MachineError("a GPU is not probed: its trusted kernel measures the process spread")
 
     def observe(self) -> Mapping[str, float]:
-        """Return clocks, power, temperature and throttle reasons by name with unit."""
+        """Return the GPU's current clocks in MHz, power in W, temperature in °C and throttle reasons: a dict by name
+        with unit, without readings that the card does not offer.
+        """
         return self.telemetry.sample()
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Raise MachineError if another process computes on the GPU, because it would disturb the timing. The judge and
-        up to `workers` of its worker processes are not counted as others.
+        """Raise MachineError that lists the processes if more than `workers` processes besides the judge compute on the
+        GPU, also after a wait of half a second in which ended processes leave the driver's list. Return None otherwise.
+        `workers` is the number of the judge's own workers.
         """
         if len(self._others()) > workers:
             time.sleep(LIST_DELAY_S)
@@ -237,16 +260,20 @@ class CudaDevice:
             raise MachineError(f"another process computes on {self.name}: {listed}; {remedy}")
 
     def monitor(self, *workers: Worker) -> "GpuMonitor":
-        """Return a monitor that reads the driver's list of processes on the GPU."""
+        """Return a monitor that counts, at each look, the processes on the GPU beyond the judge and as many as
+        `workers`. Its looks raise NoTelemetry if the driver's list cannot be read.
+        """
         return GpuMonitor(lambda: len(self._others()) - len(workers))
 
     def _others(self) -> dict[int, str]:
-        """Return the processes that compute on the GPU except the judge: names by process number."""
+        """Return the processes other than the judge that compute on the GPU, workers included: a dict from process
+        number to name. Raises NoTelemetry if the driver's list cannot be read.
+        """
         return {pid: name for pid, name in self.telemetry.processes().items() if pid not in self._own}
 
     def details(self) -> dict[str, str]:
-        """Return the product with the reason for its choice, the source of its peak, and driver and compiler versions,
-        as text by name.
+        """Return a dict from name to text: the product and why it was chosen, the source of its peak, power limit,
+        driver version, UUID, and versions of nvcc and cupy. Raises MachineError if nvcc is missing.
         """
         return {
             "sku": f"{self.sku.name}: {self.sku.reason}",
@@ -264,8 +291,8 @@ class CudaDevice:
 
 
 class GpuMonitor:
-    """Counts the processes on a GPU beyond the judge and its workers. Process numbers are not compared, because inside
-    a container the driver lists different ones.
+    """Counts processes on a GPU beyond the judge and its workers, and remembers the highest count. `CudaDevice.monitor`
+    makes one with a function that returns the current count.
     """
 
     def __init__(self, others: Callable[[], int]) -> None:
@@ -273,17 +300,21 @@ class GpuMonitor:
         self._most = 0
 
     def look(self, *, batches: int = 1) -> None:
-        """Count the processes now. A process that starts and ends between two looks is not seen."""
+        """Count the other processes on the GPU now; a process that starts and ends between two looks is not seen.
+        `batches` is not used. Raises NoTelemetry if the driver's list cannot be read.
+        """
         self._most = max(self._most, self._others())
 
     def disturbance(self) -> str:
-        """Return a sentence if a look found another process, and an empty string otherwise."""
+        """Return the sentence that another process computed on the GPU if any look since the monitor was made has found
+        one, and an empty string otherwise.
+        """
         return "another process computed on the GPU" if self._most > 0 else ""
 
 
 def fault_words(number: int) -> str:
-    """Return the meaning of a number that a worker reported as its fault: a Python exception of the candidate, or a
-    CUDA error.
+    """Return a sentence for the fault number that a GPU worker reported before it ended: the Python exception that the
+    candidate's host code raised, or the CUDA error of that number.
     """
     if name := faults.exception_name(number):
         return f"the candidate's host code raised {name}"
@@ -291,8 +322,8 @@ def fault_words(number: int) -> str:
 
 
 def _copy_programs(artifact: Path, folder: Path) -> Path:
-    """Copy the worker program and the candidate into a worker's private folder; return the path of the candidate's
-    copy.
+    """Copy the worker program and the candidate's `artifact` (a shared object or a folder) into a worker's private
+    `folder`, readable for every user. Return the path of the candidate's copy. Raises OSError if a copy fails.
     """
     copies.lay_out(folder, {"__main__.py": copies.GPU_PROGRAM, **copies.texts(copies.GPU_FILES)})
     if artifact.is_dir():

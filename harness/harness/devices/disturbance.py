@@ -1,4 +1,4 @@
-"""Detect other work on a CPU while a candidate was timed, from the kernel's time counters.
+"""Detect other work on a CPU while a candidate was timed, by the operating system kernel's time counters.
 
 /proc/stat counts what each core did; schedstat counts how long a thread ran and how long it was ready but had to wait.
 Figures that the kernel does not count are taken as undisturbed. Low quantiles and duels tolerate some noise; beyond the
@@ -34,7 +34,9 @@ _BUSY = (0, 1, 2, 5, 6, 7)
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Time counters of the kernel at one moment, in seconds; the workers' counters are summed."""
+    """The operating system kernel's time counters at one moment, in seconds: how long each core was busy, and how long
+    the threads of the workers and of the judge ran and waited for a core. `count` makes it.
+    """
 
     at_s: float
     """Moment of reading, in seconds of the monotonic clock."""
@@ -51,8 +53,9 @@ class Counts:
 
 
 class CpuMonitor:
-    """Compares the kernel's time counters before and after batches of workers that use one core in turn; see
-    devices.Monitor.
+    """Finds out whether other processes disturbed batches on a CPU: it reads the operating system kernel's time
+    counters when it is made and again in `disturbance`. `cores` are the cores to watch, `workers` the process numbers
+    of the workers, `core` the core on which they run.
     """
 
     def __init__(self, cores: Collection[int], *, workers: Collection[int], core: int) -> None:
@@ -62,12 +65,14 @@ class CpuMonitor:
         self._before = count(cores, workers=workers)
 
     def look(self, *, batches: int = 1) -> None:
-        """Add to the number of batches that were timed; counters are read only at the end."""
+        """Add `batches` to the number of batches that were timed since the monitor was made. Nothing else is read here,
+        because the kernel's counters cover the whole time.
+        """
         self._batches += batches
 
     def disturbance(self) -> str:
-        """Return what disturbed the batches since the monitor was made, in words; an empty string if nothing did or no
-        batch was timed.
+        """Read the time counters again and return what disturbed the batches since the monitor was made, as text for a
+        note; an empty string if nothing exceeded its bound or no batch was timed.
         """
         if not self._batches:
             return ""
@@ -76,15 +81,19 @@ class CpuMonitor:
 
 
 def count(cores: Collection[int], *, workers: Collection[int]) -> Counts:
-    """Read the kernel's time counters now, for core numbers `cores` and the process numbers of the workers."""
+    """Read the operating system kernel's time counters now and return them: busy seconds of the cores numbered `cores`,
+    and running and waiting seconds of the judge and of the processes numbered `workers`. Raises OSError if /proc/stat
+    cannot be read; counters of ended processes are 0.
+    """
     workers_times, judge_times = [_thread_times(pid) for pid in workers], _thread_times(os.getpid())
     ran_s, waited_s = (sum(times[column] for times in workers_times) for column in (0, 1))
     return Counts(time.monotonic(), _busy(cores), ran_s, waited_s, judge_times[0], judge_times[1])
 
 
 def disturbance(before: Counts, now: Counts, *, batches: int, siblings: Collection[int]) -> str:
-    """Return what disturbed a number of batches between two readings, in words; an empty string if nothing did.
-    `siblings` holds the logical cores on the candidate's physical core.
+    """Return what disturbed `batches` batches between the readings `before` and `now` of the time counters, as text for
+    a note; an empty string if nothing exceeded its bound. `siblings` are the logical cores (hardware threads) that
+    share the candidate's physical core.
     """
     elapsed_s = now.at_s - before.at_s
     ran_s, judge_ran_s = now.worker_ran_s - before.worker_ran_s, now.judge_ran_s - before.judge_ran_s
@@ -110,7 +119,9 @@ def disturbance(before: Counts, now: Counts, *, batches: int, siblings: Collecti
 
 
 def _threads_of_core(core: int) -> frozenset[int]:
-    """Return the numbers of the logical cores that share a physical core with this one, itself included."""
+    """Return the numbers of the logical cores (hardware threads) on the same physical core as `core`, itself included;
+    only `core` if the operating system does not say.
+    """
     path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
     try:
         text = path.read_text(encoding="ascii").strip()
@@ -121,7 +132,9 @@ def _threads_of_core(core: int) -> frozenset[int]:
 
 
 def _busy(cores: Collection[int]) -> dict[int, float]:
-    """Return the seconds that each of these cores has been busy since boot, by core number."""
+    """Return a dict from core number to the seconds that the core has been busy with any process since boot, for those
+    of `cores` that /proc/stat lists. Raises OSError if that file cannot be read.
+    """
     busy_s = {}
     for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
         name, *ticks = line.split()
@@ -131,8 +144,8 @@ def _busy(cores: Collection[int]) -> dict[int, float]:
 
 
 def _thread_times(pid: int) -> tuple[float, float]:
-    """Return the seconds that a process's threads have run, and the seconds that they have waited for a core. Both are
-    0 if the kernel does not count them.
+    """Return (seconds that all threads of the process `pid` have run, seconds that they have waited for a core). Both
+    are 0.0 if the process has ended or the operating system kernel does not count them.
     """
     ran_ns = waited_ns = 0
     for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):

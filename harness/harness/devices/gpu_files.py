@@ -1,5 +1,5 @@
-"""Find the files that a sandboxed process needs to compute on a GPU: device nodes, the driver's libraries, parts of
-/proc.
+"""Find the files that a sandboxed process needs to compute on a GPU (device nodes, the driver's libraries, parts of
+/proc), and ask the driver for a GPU's UUID and size.
 """
 
 import ctypes
@@ -19,15 +19,17 @@ _LIBRARIES = ("libcuda.so*", "libnvidia-*.so*", "libcudadebugger.so*")
 
 @functools.cache
 def devices() -> tuple[Path, ...]:
-    """Return the device nodes of all GPUs. The environment variable CUDA_VISIBLE_DEVICES selects the GPU in use."""
+    """Return the paths of the device nodes of all GPUs, such as /dev/nvidia0, as a sorted tuple; empty if there are
+    none. A process needs them all: the variable CUDA_VISIBLE_DEVICES selects the GPU in use.
+    """
     nodes = (*Path("/dev").glob("nvidia*"), *Path("/dev/nvidia-caps").glob("*"))
     return tuple(node for node in sorted(nodes) if not node.is_dir())
 
 
 @functools.cache
 def readable() -> tuple[Path, ...]:
-    """Return the files that a process must be able to read to use CUDA: the driver's libraries, the libraries they are
-    linked with, /sys, and parts of /proc.
+    """Return the paths of existing files and folders that a process must be able to read to use CUDA: the driver's
+    libraries and the libraries they are linked with, /sys, and parts of /proc. Raises OSError if libcuda is missing.
     """
     places = [*(Path("/proc") / name for name in _PROC), Path("/sys"), Path("/dev/null"), Path("/dev/urandom")]
     driver = driver_library()
@@ -39,7 +41,9 @@ def readable() -> tuple[Path, ...]:
 
 @functools.cache
 def driver_library() -> Path:
-    """Return the path of libcuda as the dynamic loader finds it. Raises OSError if the library is missing."""
+    """Return the path of the driver's library libcuda.so.1 that the dynamic loader finds. Loads the library into this
+    process. Raises OSError if it is missing.
+    """
     ctypes.CDLL("libcuda.so.1")
     mapped = re.search(r"(/\S*libcuda\.so\S*)", Path("/proc/self/maps").read_text(encoding="utf-8"))
     if mapped is None:
@@ -48,10 +52,9 @@ def driver_library() -> Path:
 
 
 def uuid(ordinal: int) -> str:
-    """Return the UUID of a GPU, `GPU-...`, as NVML and CUDA_VISIBLE_DEVICES name it. `ordinal` counts the GPUs from 0.
-
-    Raises:
-        MachineError: the driver has no GPU of this number.
+    """Return the UUID of a GPU as text, `GPU-` and hexadecimal digits; NVML and CUDA_VISIBLE_DEVICES use it too.
+    `ordinal` is the number of the GPU, from 0. Raises MachineError if the driver has no such GPU, and OSError if
+    libcuda is missing.
     """
     driver = ctypes.CDLL("libcuda.so.1")
     device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
@@ -68,7 +71,9 @@ def uuid(ordinal: int) -> str:
 
 
 def size(ordinal: int) -> tuple[int, int]:
-    """Return the memory of a GPU in bytes and its number of multiprocessors. No CUDA context is created."""
+    """Return (memory in bytes, number of multiprocessors) of the GPU number `ordinal`, from 0, without a CUDA context;
+    both are 0 if the driver has no such GPU. Raises OSError if libcuda is missing.
+    """
     driver = ctypes.CDLL("libcuda.so.1")
     device, memory, count = ctypes.c_int(), ctypes.c_size_t(), ctypes.c_int()
     driver.cuInit(0)
@@ -79,7 +84,9 @@ def size(ordinal: int) -> tuple[int, int]:
 
 
 def error_words(number: int) -> str:
-    """Return the CUDA driver's name and description of an error number, or `unknown`."""
+    """Return the CUDA driver's name and description of the error `number` as one text, or `unknown` if the driver does
+    not know it. Raises OSError if libcuda is missing.
+    """
     driver = ctypes.CDLL("libcuda.so.1")
     words = []
     for function in (driver.cuGetErrorName, driver.cuGetErrorString):

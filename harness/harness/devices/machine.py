@@ -1,5 +1,5 @@
-"""The CPU of this machine: which cores the judge and the candidates use, the last-level cache, and the peak of one
-core.
+"""The CPU of this machine: divide its cores between judge and candidates, read its cache size, and measure the peak
+rates of one core.
 """
 
 import os
@@ -26,7 +26,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The core that runs candidates and the cores that run the judge; they are the same core if there is only one."""
+    """The numbers of the core that runs candidates (`worker`) and of the cores that run the judge and its builds
+    (`judge`); they are the same core if the process may use only one. `split_cores` makes it.
+    """
 
     worker: int
     """Number of the core that runs candidates."""
@@ -35,13 +37,13 @@ class Cores:
 
     @property
     def shared(self) -> bool:
-        """Return whether the judge and the candidates share one core, because the process may use only one."""
+        """Return True if the judge and the candidates share the only core that this process may use."""
         return self.judge == (self.worker,)
 
 
 def split_cores() -> Cores:
-    """Return the division of the cores that this process may use: the last core for candidates, all others for the
-    judge.
+    """Divide the cores that this process may use: the one with the highest number for candidates, all others for the
+    judge. If there is only one, both get it.
     """
     allowed = sorted(os.sched_getaffinity(0))
     return Cores(allowed[-1], tuple(allowed[:-1]) or (allowed[-1],))
@@ -49,7 +51,9 @@ def split_cores() -> Cores:
 
 @contextmanager
 def pin_judge(cores: Cores) -> Iterator[None]:
-    """Pin the judge, and every build that it starts, to the judge's cores while the `with` block runs."""
+    """Restrict this thread, and every process that it starts, to the judge's cores while the `with` block runs; restore
+    the former cores when it ends. Yields None. Raises OSError if the system does not allow these cores.
+    """
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores.judge)
     try:
@@ -59,8 +63,9 @@ def pin_judge(cores: Cores) -> Iterator[None]:
 
 
 def at_low_priority(work: Callable[[], T], *, nice: int) -> T:
-    """Call `work` at a lower priority, which the programs that it starts inherit; return its result or raise its
-    exception. `nice` is the smallest nice value that the call gets, 0 to 19; a higher value is a lower priority.
+    """Call `work`, a function without arguments, in a new thread with the nice value `nice` (0 to 19, higher = lower
+    priority) or a higher one that it already has. Programs that it starts inherit the priority. Return its result, or
+    raise its exception.
 
     Linux sets the priority per thread, and only root may raise it again (setpriority(2)), so `work` runs in a new
     thread.
@@ -74,7 +79,9 @@ def _lower_priority(nice: int) -> None:
 
 
 def last_level_cache_bytes() -> int:
-    """Return the size in bytes of the largest cache of core 0, or 32 MiB if the kernel does not report sizes."""
+    """Return the size in bytes of the largest cache of core 0, or 32 MiB if the operating system does not report cache
+    sizes.
+    """
     sizes = [
         int(path.read_text().strip().removesuffix("K")) << 10
         for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
@@ -83,11 +90,9 @@ def last_level_cache_bytes() -> int:
 
 
 def measure_peak(unit: str, cache: Path, *, core: int, seconds: float) -> list[float]:
-    """Return the rate of each probe of a unit's peak on one core: FLOP/s, or bytes per second for `dram`. `cache` is
-    the folder of built programs, `seconds` is the time over which probes are spread.
-
-    Raises:
-        MachineError: the probe program cannot be built or run.
+    """Run a peak probe program of a unit on the core numbered `core` and return a list of its rates: operations per
+    second, or bytes per second for `dram`. Probes are spread over `seconds` seconds; `cache` is the folder of compiled
+    programs. Raises MachineError if the program cannot be built or fails.
     """
     program = trusted.program(PROBES[unit], cache)
     arguments = (max(10, round(PROBES_PER_S * seconds)), seconds, last_level_cache_bytes())

@@ -1,4 +1,5 @@
-"""A script: what a scripted device does with each candidate, as Python values or as a TOML file.
+"""A script says what a scripted (simulated) device does with each candidate. It is made from Python values or read from
+a TOML file like this one:
 
 peak = 1.0e12            # units per second
 jitter = 0.002           # standard deviation of a batch's time, as a fraction of that time
@@ -32,7 +33,10 @@ from harness.errors import TaskFault
 
 @dataclass(frozen=True, slots=True)
 class ScriptedEvent:
-    """What happens in one batch of one worker of a candidate. Workers and batches are counted from 0."""
+    """What happens in one batch of one worker on a scripted device: the worker ends or is late, outputs are wrong,
+    memory changes, other work disturbs, or the time differs. `worker` and `batch` count from 0; a field with its
+    default value has no effect.
+    """
 
     worker: int = 0
     batch: int = 0
@@ -61,7 +65,9 @@ class ScriptedEvent:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedBuildFailure:
-    """The failure of a candidate that does not build: the detail and the status of its verdict."""
+    """The build failure that a script sets for a candidate: `detail`, the sentence of the verdict, and `status`,
+    `build_failed` or `rejected`.
+    """
 
     detail: str
     status: str = "build_failed"
@@ -70,7 +76,10 @@ class ScriptedBuildFailure:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a candidate does if its source matches a regular expression: times, build, and events in its batches."""
+    """What a scripted device does with candidates whose source matches the regular expression `match`: seconds per
+    call, whether calls can be captured as a graph, how the build fails (None = it succeeds), and events in single
+    batches.
+    """
 
     match: str = ""
     """Regular expression that is searched in the source. An empty one matches every source."""
@@ -85,14 +94,18 @@ class Behaviour:
     events: tuple[ScriptedEvent, ...] = ()
 
     def event(self, *, worker: int, batch: int) -> ScriptedEvent:
-        """Return what happens in a batch of a worker; an event without effects if the script lists none for it."""
+        """Return what happens in batch number `batch` of worker number `worker`, both from 0 (batch -1 = loading); an
+        event without effects if the script lists none for them.
+        """
         happens = (event for event in self.events if (event.worker, event.batch) == (worker, batch))
         return next(happens, ScriptedEvent(worker, batch))
 
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A factor on the time of a call, for every source in which the regular expression `match` is found."""
+    """One entry of a script: the time of every candidate whose source contains a match of the regular expression
+    `match` is multiplied by `factor`.
+    """
 
     match: str
     factor: float
@@ -100,7 +113,9 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class VendorScript:
-    """The vendor line of a scripted device: seconds per call and the library's name."""
+    """The vendor's library on a scripted device, which takes part as a candidate for comparison: `call_s`, its seconds
+    per call, and `name`, its name in reports.
+    """
 
     call_s: float
     name: str = "scripted library"
@@ -108,7 +123,10 @@ class VendorScript:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A complete script: what a scripted device does with each candidate, and the device's constants."""
+    """Everything that a scripted device does: peak rate, name, jitter of times, dispatch overhead, times of builds and
+    refreshes, vendor's library, behaviours of candidates, and when another process appears. `read` makes it from a TOML
+    file.
+    """
 
     peak: float = 1e12
     """Units per second, the same for every unit."""
@@ -133,22 +151,24 @@ class Script:
     """Numbers, counted from 0, of the checks for other processes that find one."""
 
     def behaviour(self, source: str) -> Behaviour:
-        """Return the first behaviour whose `match` is found in a source. Raises TaskFault if there is no match."""
+        """Return the first behaviour whose regular expression `match` is found in the text `source`. Raises TaskFault
+        if none matches.
+        """
         for behaviour in self.candidates:
             if re.search(behaviour.match, source):
                 return behaviour
         raise TaskFault(f"script: no candidate matches this source: {source[:60]!r}; add one with an empty match")
 
     def factor(self, source: str) -> float:
-        """Return the product of all factors whose `match` is found in a source."""
+        """Return the product of all factors whose regular expression `match` is found in the text `source`; 1 if none
+        is found.
+        """
         return math.prod(each.factor for each in self.factors if re.search(each.match, source))
 
 
 def read(path: Path) -> Script:
-    """Read a script from a TOML file.
-
-    Raises:
-        TaskFault: the file cannot be read, is not TOML, or holds an unknown key or a wrong value.
+    """Read a script from the TOML file at `path` and return it. Raises TaskFault, with the path and the key, if the
+    file cannot be read, is not TOML, or holds an unknown key or a wrong value.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -170,11 +190,9 @@ _NESTED: Mapping[tuple[type, str], type] = {
 
 
 def _parsed(kind: type, table: Any, *, place: str) -> Any:
-    """Return a dataclass of type `kind` from a TOML table that holds some of its fields. `place` names the table in
-    messages.
-
-    Raises:
-        TaskFault: a key is unknown or missing, or a value is wrong.
+    """Return an instance of the dataclass `kind` with the values of a TOML table; fields that the table leaves out keep
+    their defaults. `place` names the table in messages. Raises TaskFault if a key is unknown or missing, or a value is
+    wrong.
     """
     if not isinstance(table, dict):
         raise TaskFault(f"{place}: a table is wanted, not {table!r}")

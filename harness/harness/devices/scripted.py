@@ -1,5 +1,5 @@
-"""A device that follows a script: times, failures, disturbances and ends of workers come from a file, and the clock is
-simulated.
+"""A simulated device that follows a script: times, failures, disturbances and ends of workers come from a file or from
+Python values, and its clock is simulated.
 
 Nothing is built or run, so whole judgements and searches take milliseconds, and the same script always gives the same
 numbers. Its kind is `scripted` wherever its numbers appear, because they are not measurements.
@@ -36,7 +36,9 @@ PHYSICS: float = TIMING["calibration"]["physics"]
 
 
 class ScriptedClock:
-    """A simulated clock: time passes only when a method advances it; see timing.clock.Clock."""
+    """A simulated clock: its time in nanoseconds starts at 0 and passes only when a method advances it. Also holds the
+    moment at which the running worker finishes its batch. ScriptedDevice makes one.
+    """
 
     def __init__(self) -> None:
         self._now_ns = 0
@@ -44,16 +46,16 @@ class ScriptedClock:
         """Moment in nanoseconds at which the running worker finishes its batch."""
 
     def now_ns(self) -> int:
-        """Return the nanoseconds since the clock was made."""
+        """Return the simulated nanoseconds since the clock was made."""
         return self._now_ns
 
     def sleep(self, seconds: float) -> None:
-        """Advance the clock by a number of seconds."""
+        """Advance the simulated clock by `seconds` seconds and return at once."""
         self._now_ns += round(seconds * 1e9)
 
     def wait_until(self, moment_ns: int, *, or_until: Callable[[], bool]) -> None:
-        """Advance the clock to a moment, or to the end of the running batch if that comes first and `or_until()` is
-        then True.
+        """Advance the simulated clock to the moment `moment_ns` (nanoseconds), or to the end of the running batch if
+        that is earlier and the callback `or_until` then returns True. Return at once.
         """
         if self._now_ns < self.next_ns <= moment_ns:
             self._now_ns = self.next_ns
@@ -62,7 +64,9 @@ class ScriptedClock:
 
 
 class ScriptedDevice:
-    """A device whose times and failures come from a script; see Device."""
+    """A simulated device that builds and runs nothing: the script (a Script) sets the times and failures of every
+    candidate. It holds a simulated clock and seeded random generators, so the same script gives the same numbers.
+    """
 
     kind = "scripted"
 
@@ -87,40 +91,47 @@ class ScriptedDevice:
 
     @classmethod
     def of_file(cls, path: Path, *, isolation: sandbox.Isolation) -> "ScriptedDevice":
-        """Return the device that a script in a TOML file describes. Raises TaskFault if the file cannot be read or
-        holds a wrong key or value.
+        """Read a script from the TOML file at `path` and return a device that follows it; `isolation` is the sandbox
+        level that verdicts report. Raises TaskFault if the file cannot be read or holds a wrong key or value.
         """
         return cls(script.read(path), isolation=isolation)
 
     @property
     def name(self) -> str:
-        """Return the device's name from the script."""
+        """Return the device's name, which the script sets."""
         return self.script.name
 
     @property
     def worker_core(self) -> int | None:
-        """Return None: no core is reserved, because no candidate runs."""
+        """Return None: no core is reserved for candidates, because none of them runs."""
         return None
 
     def pace(self, task: Task) -> Pace:
-        """Return the timing constants that the script names, or those of the task's kind of device."""
+        """Return the constants by which candidates are timed: those of the kind of device that the script names (`cpu`
+        or `cuda`), or else of the task's kind.
+        """
         return Pace(**pace(self.script.pace or task.device))
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Advance the clock by the seconds that a real calibration takes."""
+        """Advance the simulated clock by `seconds` seconds, as a real calibration would take. Nothing is measured and
+        nothing is raised.
+        """
         self.clock.sleep(seconds)
 
     def peak(self, unit: str) -> float:
-        """Return the script's peak in units per second, the same for every unit."""
+        """Return the script's peak rate in units per second, which is the same for every unit."""
         return self.script.peak
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the highest honest rate: the script's peak times a constant."""
+        """Return the highest rate that is believed, in units per second: the script's peak times PHYSICS, a factor
+        slightly above 1. `unit` and `suspected` are not used.
+        """
         return PHYSICS * self.script.peak
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
-        """Store the source text and return the source file as the artifact, or return the failure that the script sets
-        for this source.
+        """Remember the text of the file `source` and return Built with that file as the artifact, or return the
+        BuildFailure that the script sets for this text. Advances the clock by the script's build time. Raises OSError
+        if the file cannot be read, and TaskFault if no entry of the script matches.
         """
         text = source.read_text(encoding="utf-8")
         failure = None if text == STANDARD else self.script.behaviour(text).build
@@ -132,21 +143,29 @@ class ScriptedDevice:
         return Built(source, wire.Facts(), self.script.build_s, is_cached)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """Give the `with` block a function that returns the facts of the build; there is no machine code to read."""
+        """Yield a function that returns the build's facts at once; they are empty, because there is no machine code."""
         return nullcontext(lambda: built.facts)
 
     def standards(self, task: Task) -> dict[str, str]:
-        """Return the placeholder text of the trusted candidate of known duration, for every language of the task."""
+        """Return a dict from each language of `task` to a placeholder text, by which this device recognizes the trusted
+        candidate of known duration. That candidate measures the dispatch overhead, the seconds of a batch beyond the
+        candidate's work.
+        """
         self._standard_s = self.pace(task).standard_s
         return dict.fromkeys(task.languages, STANDARD)
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> ScriptedMemory:
-        """Return memory that holds no bytes and answers as the script says."""
+        """Return simulated memory, which holds no bytes and whose checks return what the script says. The sizes and the
+        number of output areas are not used.
+        """
         return ScriptedMemory(self.clock.sleep, self.script.set_s)
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
-        """Start a worker that behaves as the script says for its source text; see Device."""
+        """Yield a simulated worker that behaves as the script says for the source text of `artifact`, with outputs in
+        area `slot` of `memory`. No process starts; `profile` only marks the vendor's worker. Raises KeyError if the
+        artifact was not built, and TaskFault if no entry of the script matches.
+        """
         assert isinstance(memory, ScriptedMemory)
         is_vendor = profile.environment == AS_VENDOR
         text, language = self._sources[artifact]
@@ -155,8 +174,8 @@ class ScriptedDevice:
         yield ScriptedWorker(self, memory, _Role(language, self._behaviour(text, is_vendor=is_vendor), slot, number))
 
     def _behaviour(self, text: str, *, is_vendor: bool) -> Behaviour:
-        """Return the behaviour of a source text: its entry in the script, with all matching factors on its times, or
-        the time of the vendor line if `is_vendor`.
+        """Return the behaviour of a source text: its entry in the script, with times multiplied by all matching
+        factors, or, with `is_vendor`, the vendor library's time. Raises TaskFault if no entry matches.
         """
         if text == STANDARD:
             return Behaviour(call_s=self._standard_s)
@@ -166,65 +185,83 @@ class ScriptedDevice:
         return replace(behaviour, call_s=behaviour.call_s * factor, single_s=behaviour.single_s * factor)
 
     def vendor_source(self, task: Task) -> Path:
-        """Return the path of the vendor file for the task's kind of device: vendor.c or vendor.cu."""
+        """Return the path of the vendor file in the task folder: vendor.c if the task is for a CPU, and vendor.cu
+        otherwise.
+        """
         return task.folder / ("vendor.c" if task.device == "cpu" else "vendor.cu")
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Return the script's vendor line as a list of one; empty if the script has none."""
+        """Return a list with the one Vendor that the script describes, with `artifact` as its vendor file; empty if the
+        script describes none. `memory_bytes` is only stored in its profile.
+        """
         vendor = self.script.vendor
         return [Vendor(vendor.name, artifact, Profile(memory_bytes, environment=AS_VENDOR))] if vendor else []
 
     def trusted_kernel(self, task: Task) -> None:
-        """Return None: the process spread comes from `probe_rates`."""
+        """Return None: on a scripted device the spread between processes comes from the method `probe_rates`, not from
+        a kernel.
+        """
 
     def share_at(self, unit: str, *, clock_mhz: float) -> None:
-        """Return None: a scripted device has no clock readings."""
+        """Return None for every unit and clock, because a scripted device has no clock readings."""
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
-        """Return the script's peak for each process, varied by the script's jitter."""
+        """Return a list of `processes` rates in units per second: the script's peak, each varied at random by the
+        script's jitter.
+        """
         return [self.script.peak * self.scattered(1.0) for _ in range(processes)]
 
     def scattered(self, seconds: float) -> float:
-        """Return a number of seconds varied by the script's jitter, but at least a tenth of it."""
+        """Return `seconds` varied at random by the script's jitter (a standard deviation, as a fraction), but at least
+        a tenth of `seconds`.
+        """
         return seconds * max(0.1, 1 + self.noise.gauss(0, self.script.jitter))
 
     def observe(self) -> Mapping[str, float]:
-        """Return an empty mapping: a scripted device has no telemetry."""
+        """Return an empty dict, because a scripted device has no clocks, power or temperature to read."""
         return {}
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Raise MachineError at the checks that the script lists in `other_processes_at`."""
+        """Count this check, and raise MachineError if the script lists its number (from 0) in `other_processes_at`;
+        return None otherwise. `workers` is not used.
+        """
         check, self._checks = self._checks, self._checks + 1
         if check in self.script.other_processes_at:
             raise MachineError(f"another process computes on {self.name}, as its script says")
 
     def monitor(self, *workers: Worker) -> "ScriptedMonitor":
-        """Forget earlier disturbances and return a monitor that reports those from now on."""
+        """Forget the disturbances so far and return a monitor that reports those that the script sets from now on."""
         self.disturbances.clear()
         return ScriptedMonitor(self)
 
     def details(self) -> dict[str, str]:
-        """Return a description of the script as text by name."""
+        """Return a dict with one entry, `script`: a text with the number of scripted candidates and the jitter."""
         return {"script": f"{len(self.script.candidates)} candidates, jitter {self.script.jitter:g}; nothing is run"}
 
 
 @dataclass(frozen=True)
 class ScriptedMonitor:
-    """Reports the disturbances that the script sets; see devices.Monitor."""
+    """Reports the disturbances that the script sets for batches. It holds the scripted device, whose workers record
+    them; `ScriptedDevice.monitor` makes one.
+    """
 
     device: ScriptedDevice
 
     def look(self, *, batches: int = 1) -> None:
-        """Do nothing: the worker stores each disturbance when it happens."""
+        """Do nothing, because scripted workers record each disturbance when it happens."""
 
     def disturbance(self) -> str:
-        """Return what disturbed the batches since the monitor was made, in words; an empty string if nothing did."""
+        """Return the script's descriptions of what disturbed the batches since the monitor was made, joined to one
+        text; an empty string if there are none.
+        """
         return "; ".join(self.device.disturbances)
 
 
 @dataclass(frozen=True, slots=True)
 class _Role:
-    """What one scripted worker does: its language, behaviour, slot and number."""
+    """What one scripted worker does: the candidate's language, its behaviour from the script, the output area (`slot`)
+    that it writes, and its number among the workers of this candidate, from 0.
+    """
 
     language: str
     behaviour: Behaviour
@@ -234,7 +271,10 @@ class _Role:
 
 
 class ScriptedWorker:
-    """A worker that runs nothing and behaves as the script says; see worker.Worker."""
+    """A simulated worker without a process: batches take the time, and end in the way, that the script says. It holds
+    the device, whose clock it advances, and the memory, in which it records outcomes. `ScriptedDevice.worker` makes
+    one.
+    """
 
     def __init__(self, device: ScriptedDevice, memory: ScriptedMemory, role: _Role) -> None:
         self._device, self._memory, self._role = device, memory, role
@@ -246,25 +286,33 @@ class ScriptedWorker:
 
     @property
     def language(self) -> str:
-        """Return the language of the candidate."""
+        """Return the language of the candidate, as it was given to the build: `c`, `cuda` or `triton`. The constant
+        that is deducted from its batches depends on it.
+        """
         return self._role.language
 
     @property
     def pid(self) -> int:
-        """Return 0: there is no process."""
+        """Return 0, because a scripted worker is no process."""
         return 0
 
     def wait_ready(self) -> None:
-        """Return at once, or raise WorkerDied or WorkerOverdue if the script says so for loading."""
+        """Return at once, as if the candidate were loaded. Raises WorkerDied or WorkerOverdue if the script says that
+        the worker ends, or is late, while it loads.
+        """
         self._raise(self._event)
 
     def send_batch(self, orders: BatchRequest) -> None:
-        """Store the request for the next batch."""
+        """Remember `orders`, the request for the next batch, and count the batch unless it only captures calls as a
+        CUDA graph.
+        """
         self._orders = orders
         self._batch += orders.manner != CAPTURE
 
     def start_batch(self) -> None:
-        """Begin the requested batch and compute when it ends, or capture the calls."""
+        """Begin the requested batch: compute the moment of the simulated clock at which it ends, or note whether its
+        calls can be captured as a graph. Raises AssertionError if no batch was requested or the worker was killed.
+        """
         assert self._orders is not None
         assert self._is_alive
         if self._orders.manner == CAPTURE:
@@ -276,17 +324,20 @@ class ScriptedWorker:
 
     @property
     def is_done(self) -> bool:
-        """Return whether the batch is over."""
+        """Return whether the simulated clock has reached the end of the batch that was started last."""
         return self._device.clock.now_ns() >= self._done_ns
 
     @property
     def has_captured(self) -> bool:
-        """Return whether the calls were captured as a graph."""
+        """Return whether the last request to capture calls as a CUDA graph succeeded, which the script decides; False
+        before any.
+        """
         return self._captured
 
     def wait_done(self, deadline_s: float) -> None:
-        """Advance the clock to the end of the batch and store its outcome, or raise WorkerDied or WorkerOverdue if the
-        script says so.
+        """Advance the simulated clock to the end of the batch and record its outcome in the memory. Raises WorkerDied
+        if the script ends the worker in this batch, and WorkerOverdue, after `deadline_s` seconds of simulated time, if
+        the script makes it late.
         """
         assert self._orders is not None
         if self._orders.manner == CAPTURE:
@@ -299,10 +350,10 @@ class ScriptedWorker:
             self._device.disturbances.append(event.disturbed)
 
     def stop(self) -> None:
-        """Do nothing: no process runs."""
+        """Do nothing and never raise: there is no process to suspend."""
 
     def kill(self) -> None:
-        """Mark the worker as ended; it starts no further batch."""
+        """Mark the worker as ended; `start_batch` fails from then on."""
         self._is_alive = False
 
     @property

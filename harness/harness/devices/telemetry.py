@@ -1,4 +1,5 @@
-"""Read a GPU's clocks, power, temperature and throttling, and list the processes that compute on it.
+"""Read a GPU's clocks, power, temperature and throttle reasons, and list the processes that compute on it, through
+NVML, NVIDIA's monitoring library.
 
 NVML is called through ctypes, so no package is needed. Names and numbers are those of nvml.h of driver 580. A sample
 leaves out readings that this card or driver does not offer. Calls that the judge cannot do without raise NoTelemetry.
@@ -27,7 +28,9 @@ _REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClock
 
 
 class NoTelemetry(MachineError):
-    """NVML cannot be loaded, or a call of it failed; the message says why."""
+    """Exception: NVML, NVIDIA's monitoring library, cannot be loaded, or one of its functions failed. The message names
+    the function and the reason.
+    """
 
 
 class _ProcessInfo(ctypes.Structure):
@@ -52,8 +55,9 @@ class _FieldValue(ctypes.Structure):
 
 
 class Telemetry:
-    """The NVML handle of one GPU, found by its UUID. Raises NoTelemetry when it is made and from `processes`, if NVML
-    fails.
+    """The NVML handle of one GPU, found by its UUID, with the card's name, driver version and power limit in watts.
+    NVML is NVIDIA's monitoring library. Making one raises NoTelemetry if NVML is missing or fails, or the GPU is a MIG
+    slice.
     """
 
     def __init__(self, uuid: str, *, library: str = LIBRARY) -> None:
@@ -69,8 +73,9 @@ class Telemetry:
         self.power_limit_w = self._number("nvmlDeviceGetEnforcedPowerLimit") / 1000
 
     def sample(self) -> dict[str, float]:
-        """Return the current readings by name: `sm_clock_mhz`, `mem_clock_mhz`, `power_w`, `temperature_c`, and
-        `throttle_reasons`, a bit mask. Readings that the card does not offer are left out.
+        """Return the GPU's current readings as a dict: `sm_clock_mhz`, `mem_clock_mhz`, `power_w`, `temperature_c`, and
+        `throttle_reasons`, NVML's bit mask. Readings that the card or driver does not offer are left out; nothing is
+        raised.
         """
         readings = {
             "sm_clock_mhz": self._read("nvmlDeviceGetClockInfo", c_int(_SM)),
@@ -82,9 +87,9 @@ class Telemetry:
         return {name: value for name, value in readings.items() if value is not None}
 
     def processes(self) -> dict[int, str]:
-        """Return the processes that compute on the GPU: names by process number. Inside a container the numbers are the
-        host's and the names are empty. A process that the driver hides from the container is missing. Raises
-        NoTelemetry if NVML fails.
+        """Return the processes that compute on the GPU: a dict from process number to name. Inside a container the
+        numbers are the host's, names are empty, and processes that the driver hides are missing. Raises NoTelemetry if
+        NVML cannot list them.
         """
         for length in _LIST_LENGTHS:
             infos, count = (_ProcessInfo * length)(), c_uint(length)
@@ -95,7 +100,9 @@ class Telemetry:
         return {info.pid: _process_name(info.pid) for info in infos[: count.value]}
 
     def _find(self, uuid: str) -> None:
-        """Store the handle of the GPU with this UUID. Raises NoTelemetry if the GPU is a MIG slice or is not found."""
+        """Store NVML's handle of the GPU with this UUID. Raises NoTelemetry if NVML does not find the GPU, or if it is
+        a MIG slice, a part of a GPU that has no peak of its own.
+        """
         code = self._code("nvmlDeviceGetHandleByUUID", c_char_p(uuid.encode()), byref(self._handle))
         slice_uuid = uuid.replace("GPU-", "MIG-", 1).encode()
         if code == _NOT_FOUND and not self._code("nvmlDeviceGetHandleByUUID", c_char_p(slice_uuid), byref(c_void_p())):
@@ -136,15 +143,17 @@ class Telemetry:
         self._check_code(function, self._code(function, *arguments))
 
     def _check_code(self, function: str, code: int) -> None:
-        """Raise NoTelemetry with function name and NVML's message if `code` is not 0."""
+        """Raise NoTelemetry with the name of the NVML function and NVML's message if the return code `code` is not 0.
+        Return None otherwise.
+        """
         if code == _FUNCTION_MISSING:
             raise NoTelemetry(f"{function}: this driver's NVML lacks the function; install driver 535 or later")
         if code:
             raise NoTelemetry(f"{function}: NVML error {code}: {self._words(code)}")
 
     def _code(self, function: str, *arguments: object) -> int:
-        """Call an NVML function and return its code; 0 means success. If the library lacks the function, return the
-        code for a missing function.
+        """Call the NVML function named `function` with these arguments and return its code; 0 means success. Returns
+        the code for a missing function, and does not raise, if the library lacks it.
         """
         try:
             called = getattr(self._nvml, function)

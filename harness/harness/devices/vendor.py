@@ -1,4 +1,6 @@
-"""The vendor line: a candidate that calls the vendor's library, in a worker that may read that library."""
+"""The vendor line: a trusted candidate that calls the vendor's library (OpenBLAS or cuBLASLt) for comparison, in a
+worker that may read the library.
+"""
 
 import ctypes
 import os
@@ -25,7 +27,9 @@ CORE_NAME = "scipy_openblas_get_corename64_"
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """One way to run the vendor line: its name for reports, the built vendor file, and the profile of its worker."""
+    """One way to run the vendor's library as a candidate: `name` for reports, `artifact`, the path of the built vendor
+    file, and `profile`, the worker's memory limit, readable library files and environment.
+    """
 
     name: str
     artifact: Path
@@ -33,8 +37,8 @@ class Vendor:
 
 
 def openblas_variants(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-    """Return one vendor for each kernel of OpenBLAS that is worth trying on this processor. The list is empty if numpy
-    comes without OpenBLAS. `memory_bytes` limits the worker's memory.
+    """Return a list with one Vendor for each OpenBLAS kernel worth trying on this processor, all with the built vendor
+    file `artifact`; empty if numpy comes without OpenBLAS. `memory_bytes` limits the worker's memory.
     """
     library = next(_openblas_libraries(), None)
     if library is None:
@@ -43,21 +47,25 @@ def openblas_variants(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
 
 
 def _openblas_libraries() -> Iterator[Path]:
-    """Yield the paths of the OpenBLAS libraries that numpy's wheel brings."""
+    """Yield the paths of the OpenBLAS libraries that came with the installed numpy; none if numpy uses another
+    library.
+    """
     folder = Path(np.__file__).resolve().parent
     for place in (folder.parent / "numpy.libs", folder / ".libs"):
         yield from sorted(place.glob("*openblas*"))
 
 
 def _kernels() -> tuple[str, ...]:
-    """Return the names of the kernels to try: the library's own choice as an empty string, and kernels that are faster
-    on some processors (Haswell's on Zen).
+    """Return the names of the OpenBLAS kernels to try: an empty string, which leaves the choice to the library, and on
+    x86-64 also `Haswell` and `Zen`, because on some processors another kernel is faster.
     """
     return ("", "Haswell", "Zen") if platform.machine() == "x86_64" else ("",)
 
 
 def _variant(artifact: Path, library: Path, *, kernel: str, memory_bytes: int) -> Vendor:
-    """Return the vendor that runs OpenBLAS with one kernel; an empty name leaves the choice to the library."""
+    """Return a Vendor that runs the file `artifact` with the OpenBLAS `library` and its kernel named `kernel`; an empty
+    name leaves the choice to the library. `memory_bytes` limits the worker's memory.
+    """
     environment = {LIBRARY_VARIABLE: str(library), "OPENBLAS_NUM_THREADS": "1"}
     if kernel:
         environment["OPENBLAS_CORETYPE"] = kernel
@@ -68,8 +76,8 @@ def _variant(artifact: Path, library: Path, *, kernel: str, memory_bytes: int) -
 
 
 def _own_choice(library: Path) -> str:
-    """Return the name of the kernel that OpenBLAS chooses on this processor, or `its own choice` if the library cannot
-    say.
+    """Return the name of the kernel that the OpenBLAS library at this path chooses on this processor, or `its own
+    choice` if it has no function for that. Loads the library; raises OSError if it cannot be loaded.
     """
     ask = getattr(ctypes.CDLL(str(library)), CORE_NAME, None)
     if ask is None:
@@ -79,8 +87,9 @@ def _own_choice(library: Path) -> str:
 
 
 def cublaslt(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-    """Return one vendor for each of the first algorithms of cuBLASLt's heuristic, with the newest library in the
-    toolkit or Python's packages. The list is empty if there is no library. `memory_bytes` limits the worker's memory.
+    """Return a list with one Vendor for each of the first CHOICES algorithms that cuBLASLt proposes, with the newest
+    installed library and the built vendor file `artifact`; empty if there is no library. `memory_bytes` limits the
+    worker's memory.
 
     Each vendor uses one algorithm, because a library that chooses in its own process would not always choose the same,
     and would be warm from choosing.
@@ -97,7 +106,9 @@ def cublaslt(artifact: Path, *, memory_bytes: int) -> list[Vendor]:
 
 
 def _cublaslt_libraries() -> Iterator[Path]:
-    """Yield the paths of the cuBLASLt libraries in Python's packages and the CUDA toolkit."""
+    """Yield the paths of the cuBLASLt libraries in Python's packages and in the CUDA toolkit (CUDA_HOME, or
+    /usr/local/cuda); none if it is not installed.
+    """
     site = Path(np.__file__).resolve().parent.parent
     for place in (site / "nvidia", Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))):
         yield from (path.resolve() for path in place.glob("**/libcublasLt.so.[0-9][0-9]"))

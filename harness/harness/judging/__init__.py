@@ -1,1 +1,3 @@
-"""The stages that turn a candidate into a verdict; read judge.py first."""
+"""Judge a candidate kernel in stages (admit, build, check, time, compare) and make its verdict. The module judge.py
+lists the stages in order; read it first.
+"""

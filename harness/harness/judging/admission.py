@@ -1,4 +1,6 @@
-"""The stages before a candidate runs: refuse sources that the task does not take, then build."""
+"""The first two stages of a judgement, before a candidate runs: `admit` refuses sources that break the task's rules,
+and `build` compiles the source in the sandbox.
+"""
 
 import hashlib
 import re
@@ -13,23 +15,17 @@ from harness.wire import messages as wire
 
 
 def admit(judgement: Judgement) -> None:
-    """Raise CandidateFailed with status `rejected` if the task does not take the source: wrong language, too large, not
-    UTF-8 text, no entry function, or a forbidden word. Store the source's digest in the findings.
-
-    Raises:
-        CandidateFailed: the task does not take the source; the status is `rejected`.
-        OSError: the source cannot be read.
+    """Check the candidate's source and store its SHA-256 digest in the findings. Raises CandidateFailed with status
+    `rejected` if the task does not take the source: wrong language, too large, not UTF-8 text, no entry function, or a
+    forbidden word. Raises OSError if the file cannot be read.
     """
     admit_source(judgement.opened.task, judgement.source, judgement.findings)
 
 
 def admit_source(task: Task, source: wire.Source, findings: Findings) -> None:
-    """Store the digest of a source file in the findings, and raise CandidateFailed with status `rejected` if the task
-    does not take the source; see `admit`.
-
-    Raises:
-        CandidateFailed: the task does not take the source; the status is `rejected`.
-        OSError: the source cannot be read.
+    """Store the SHA-256 digest of a source file in `findings` and check the file. Raises CandidateFailed with status
+    `rejected` if the task does not take it: wrong language, too large, not UTF-8 text, no entry function, or a
+    forbidden word. Raises OSError if the file cannot be read.
     """
     path = Path(source.path)
     size = _digest(path, language=source.language, findings=findings)
@@ -48,8 +44,9 @@ def admit_source(task: Task, source: wire.Source, findings: Findings) -> None:
 
 
 def _digest(path: Path, *, language: str, findings: Findings) -> int:
-    """Store the SHA-256 digest of a language and a file of any size in the findings, and return the file's size in
-    bytes.
+    """Store the SHA-256 digest of a language name and a file's content in `findings`, and return the file's size in
+    bytes. The file is read in pieces, so it may be of any size. Raises FileNotFoundError if `path` is not a file, and
+    OSError if the file cannot be read.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file")
@@ -63,8 +60,8 @@ def _digest(path: Path, *, language: str, findings: Findings) -> int:
 
 
 def _admit_text(task: Task, text: str) -> None:
-    """Raise CandidateFailed with status `rejected` if a source text lacks the task's entry function or contains a
-    forbidden word.
+    """Raise CandidateFailed with status `rejected` if a source text does not call or define the task's entry function,
+    or contains a word that the task forbids. Return None otherwise.
     """
     if not re.search(rf"\b{re.escape(task.entry)}\s*\(", text):
         raise CandidateFailed("rejected", f"no function {task.entry}: the entry point is missing")
@@ -74,12 +71,10 @@ def _admit_text(task: Task, text: str) -> None:
 
 
 def build(judgement: Judgement) -> None:
-    """Build the candidate in the sandbox, or take the build from the cache; store the build in the judgement and its
-    facts in the findings.
-
-    Raises:
-        CandidateFailed: the build failed (status `build_failed`), or the source asks for something that this judge does
-            not run (`rejected`).
+    """Compile the candidate in the sandbox, or take an earlier build from the cache. Store the build in the judgement,
+    and its facts about the machine code and the sandbox level in the findings. Raises CandidateFailed with status
+    `build_failed` or `rejected` (the source needs something unsupported), and MachineError if there is no working
+    compiler or sandbox.
     """
     opened, findings = judgement.opened, judgement.findings
     findings.isolation = int(opened.device.isolation.level)

@@ -1,4 +1,4 @@
-"""The single-call audit: a candidate that is fast only in batches is scored by its single calls.
+"""The audit: time calls one by one, because a candidate that is fast only in batches is scored by its single calls.
 
 Each call's inputs are revealed only after the outputs of the previous call were complete, so a candidate can neither
 merge nor overlap calls nor work in advance.
@@ -25,16 +25,14 @@ nothing smaller."""
 
 
 def single_call_s(session: TimingSession, *, look_again_from_s: float = math.inf, is_verified: bool = True) -> float:
-    """Return the seconds of one call that runs in a batch of its own, as a low quantile over several calls. With
-    `is_verified`, every output is verified. If the result exceeds `look_again_from_s`, the calls are timed again as
-    CUDA graphs of one call, and the smaller result counts.
+    """Return the seconds of one call in a batch of its own: a low quantile of SINGLE_CALLS calls. A result above
+    `look_again_from_s` is measured again with the call as a CUDA graph, and the smaller one counts. `is_verified`
+    checks every output: CandidateFailed if one is wrong. Raises WorkerDied if the worker ended, WorkerOverdue if it
+    missed its deadline.
 
     A batch hides the time that the host takes to launch, and a single call does not; a graph removes it. The low
     quantile is right on every device: other programs only make single calls slower, and a call that needs other calls
     to be fast gains nothing from it.
-
-    Raises:
-        CandidateFailed, WorkerDied, WorkerOverdue: an output is wrong, or the worker ended or was late.
     """
     single_s = _low_s(session, is_verified=is_verified)
     if single_s <= look_again_from_s:
@@ -44,7 +42,10 @@ def single_call_s(session: TimingSession, *, look_again_from_s: float = math.inf
 
 
 def _low_s(session: TimingSession, *, is_verified: bool) -> float:
-    """Return the low quantile of the seconds of SINGLE_CALLS single calls, each on fresh inputs."""
+    """Time SINGLE_CALLS calls, each on fresh inputs and in a batch of its own, and return a low quantile of their
+    seconds. With `is_verified`, check every output. Raises CandidateFailed if an output is wrong, WorkerDied if the
+    worker ended, and WorkerOverdue if it missed its deadline.
+    """
     times: list[BatchTime] = []
     for _ in range(SINGLE_CALLS):
         key = inputs.fresh_key()
@@ -57,8 +58,8 @@ def _low_s(session: TimingSession, *, is_verified: bool) -> float:
 
 
 def allowed_s(batch_s: float, *, vendor_ratio: float, scatter_s: float) -> float:
-    """Return the longest seconds of a single call that `batch_s` seconds per call in batches justify; never less than
-    `batch_s`. `vendor_ratio` is the vendor line's ratio of single-call to batch time, `scatter_s` the scatter of the
-    dispatch overhead.
+    """Return the longest seconds that a single call may take if calls in batches take `batch_s` seconds each:
+    `batch_s`, times `vendor_ratio` (a trusted kernel's single-call time divided by its batch time, at least 1), times a
+    tolerance, plus some `scatter_s` (scatter of the dispatch overhead in seconds).
     """
     return batch_s * max(1.0, vendor_ratio) * ALLOWED + SCATTERS * scatter_s

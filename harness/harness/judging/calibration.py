@@ -1,4 +1,6 @@
-"""Calibration: the constants that are measured once when a task is opened on a device."""
+"""Dataclasses for the calibration: peak rate, overheads and other constants that are measured once when a task is
+opened on a device.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +12,9 @@ from harness.timing.session import Overheads
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
-    """The dispatch overhead of one language after one idle time: seconds from the start of a batch to the read of its
-    output samples that the candidate's own work does not take.
+    """The dispatch overhead of one language after one idle time: `seconds` that every batch takes in addition to the
+    candidate's own work (start of the worker, reading of output samples), and `scatter_s`, how much that varies.
+    `opening.overhead` measures it.
     """
 
     seconds: float
@@ -23,7 +26,10 @@ class Overhead:
 
 @dataclass(frozen=True, slots=True)
 class VendorTime:
-    """The measured vendor line: which library kernel runs, and its seconds per call of the main case."""
+    """The measured vendor line: the vendor's library (OpenBLAS or cuBLASLt), run as a candidate for comparison. Holds
+    `vendor`, the library kernel that runs, and `call_s`, its seconds per call of the main case, the task's first timed
+    case.
+    """
 
     vendor: Vendor
     call_s: float
@@ -31,7 +37,10 @@ class VendorTime:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Constants measured once per task and device: peak, dispatch overheads, process spread, vendor line."""
+    """Constants measured once per task and device by `opening.open_task`: peak rate, dispatch overheads (seconds of a
+    batch beyond the candidate's work), spread between processes, time of the vendor's library, and cost of refreshing
+    inputs. Later stages add to a partial calibration with `dataclasses.replace`.
+    """
 
     device: str
     measured_at: datetime
@@ -51,11 +60,13 @@ class Calibration:
 
     @property
     def trusted_language(self) -> str:
-        """Return the language of the judge's own kernels, or an empty string before dispatch overheads are measured."""
+        """Return the language in which the judge's own kernels are written, `c`, `cuda` or `triton`; an empty string as
+        long as no dispatch overhead is measured.
+        """
         return next(iter(self.overheads), "")
 
     def overheads_s(self, language: str) -> Overheads:
-        """Return the dispatch overheads of a language in seconds, by the idle time in seconds before a batch. The
-        mapping is empty before overheads are measured.
+        """Return the dispatch overheads of candidates in a language: seconds that a batch takes beyond the candidate's
+        work, by the idle seconds before the batch. Returns an empty dict if the language has not been measured.
         """
         return {idle_s: overhead.seconds for idle_s, overhead in self.overheads.get(language, {}).items()}

@@ -1,5 +1,5 @@
-"""Paired comparison of two built candidates on the main case: number of quads, calls per turn, slots, and the vendor
-line.
+"""Compare two built candidates, or a candidate and the vendor's library, in paired turns on the main case. This file
+chooses the number of turns and of calls per turn; duel.py runs them.
 """
 
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ MIN_VENDOR_QUADS: int = TIMING["vendor"]["fewest_quads"]
 
 @dataclass(frozen=True, slots=True)
 class OpponentKernel:
-    """The artifact that runs against the contender, and the profile of its worker; None = the profile of every
-    candidate.
+    """The kernel that runs against a contender in a duel: `artifact`, the path of its build, and `profile`, the memory
+    limit, readable files and environment of its worker; None = the profile that every candidate's worker has.
     """
 
     artifact: Path
@@ -35,15 +35,18 @@ class OpponentKernel:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """A contender's running worker and the rival kernel that it is compared with on the main case."""
+    """Two kernels to compare on the main case, the task's first timed case: the contender's running worker, and the
+    rival's build, whose worker `fight` starts. Judging stages make one per comparison.
+    """
 
     opened: OpenTask
     contender: Worker
     rival: OpponentKernel
 
     def terms(self, calls_s: float, *, most_quads: int | None = None, give_up: bool = True) -> duel.DuelTerms:
-        """Return the terms of a duel: its quads, at most `most_quads`, and the calls of a turn. `calls_s` is the sum of
-        one call of each side in seconds. With `give_up`, a duel that can no longer be won ends early.
+        """Return the terms of a duel: calls per turn, and number of quads (four turns in the order A B B A), at most
+        `most_quads` and few enough for DUEL_S seconds. `calls_s` is the sum of one call of each side in seconds. With
+        `give_up`, a duel that cannot be won any more ends early.
         """
         pace = self.opened.pace
         calls = self.calls_in_a_turn(calls_s, turn_s=pace.turn_s)
@@ -52,18 +55,17 @@ class PairedComparison:
         return duel.DuelTerms(quads, calls, calls_s / 2 < pace.graph_below_s, pace.futility_every if give_up else quads)
 
     def calls_in_a_turn(self, calls_s: float, *, turn_s: float) -> int:
-        """Return the number of calls in a turn of `turn_s` seconds: one for slow kernels, more for short calls, so that
-        the deducted overhead does not decide the duel. `calls_s` is the sum of one call of each side in seconds.
+        """Return the number of calls in a turn (one batch of one side) of `turn_s` seconds: at least 1, and at most
+        what a scored batch holds. Short calls get many, so that the deducted overhead does not decide. `calls_s` is the
+        sum of one call of each side in seconds.
         """
         most = self.opened.plan(self.opened.main, pilot_s=calls_s / 2).calls
         return int(np.clip(turn_s / (calls_s / 2), 1, most))
 
     def fight(self, terms: duel.DuelTerms) -> duel.Duel:
-        """Start the rival's worker and fight a duel; return its result.
-
-        Raises:
-            CandidateFailed, WorkerDied, WorkerOverdue: the contender fails.
-            IncumbentFailed: the rival fails.
+        """Start the rival's worker, run the duel on these terms and return its result; the rival's worker is killed at
+        the end. Raises CandidateFailed if an output of the contender is wrong, WorkerDied if its worker ended,
+        WorkerOverdue if it missed a deadline, and IncumbentFailed if any of these happens to the rival.
         """
         opened = self.opened
         with self._rivals_worker() as rival:
@@ -77,8 +79,9 @@ class PairedComparison:
 
     @contextmanager
     def _rivals_worker(self) -> Iterator[Worker]:
-        """Start the rival's worker in slot 1 and give it to the `with` block. Raises IncumbentFailed if the worker does
-        not start.
+        """Start the rival's worker and yield it to the `with` block, with its outputs in slot 1 (the second of the two
+        output areas). The worker is killed when the block ends. Raises IncumbentFailed if the worker ends or misses its
+        deadline while it loads.
         """
         with ExitStack() as stack:
             try:
@@ -91,14 +94,12 @@ class PairedComparison:
 
 
 def fight_vendor(opened: OpenTask, contender: Worker, *, call_s: float) -> duel.Duel | None:
-    """Run the contender and the vendor line in turn and return the duel, or None if the calibration has no vendor line
-    or too few quads fit into the time limit. `call_s` is the contender's seconds per call.
+    """Run the contender's worker and the vendor's library in turn, and return the duel; None if the task has no
+    vendor's library or its time limit allows too few quads (four turns A B B A). `call_s` is the contender's seconds
+    per call. Raises CandidateFailed, WorkerDied or WorkerOverdue if the contender fails, IncumbentFailed if the library
+    fails.
 
     On a GPU a turn is as long as a scored batch.
-
-    Raises:
-        CandidateFailed, WorkerDied, WorkerOverdue: the candidate fails.
-        IncumbentFailed: the vendor line fails.
     """
     pace, measured = opened.pace, opened.calibration.vendor
     if measured is None:

@@ -1,4 +1,5 @@
-"""Compare a measured candidate with its opponent: audit, duel, vendor line, sustained run.
+"""Compare a measured candidate with its opponent in four stages: audit of single calls, duel, comparison with the
+vendor's library, and a sustained run without idle gaps.
 
 Only a candidate that is about as fast as the incumbent, or faster, is a contender, and only a duel with the incumbent
 promotes it. Two candidates are promoted without a duel: the first that passes, and one whose slowest batch beats the
@@ -36,7 +37,10 @@ LINE_QUADS: int = TIMING["duel"]["line_quads"]
 
 @dataclass
 class Contention:
-    """The state of one contention: a candidate that passed, its opponent, and the results so far."""
+    """The state of comparing one passed candidate with its opponent: the judgement with source and build, the
+    measurement, the main case's batches, the opponent, and the results so far (duel, promotion). `judge.contend` makes
+    it, and the stages in this file change it.
+    """
 
     judgement: Judgement
     """The judgement of the same candidate, admitted and built again; the cache holds its artifact."""
@@ -54,39 +58,51 @@ class Contention:
 
     @property
     def opened(self) -> OpenTask:
-        """Return the open task."""
+        """Return the task that is open on a device, with its memory, calibration (constants measured at opening) and
+        timing constants.
+        """
         return self.judgement.opened
 
     @property
     def findings(self) -> Findings:
-        """Return the findings from which the verdict is made."""
+        """Return the findings (notes, facts and durations so far) from which the verdict is made. Stages add to
+        them.
+        """
         return self.judgement.findings
 
     @property
     def progress(self) -> Progress:
-        """Return the callback that receives each stage when it begins."""
+        """Return the callback to call with the name of each stage when the stage begins."""
         return self.judgement.progress
 
     @cached_property
     def worker(self) -> Worker:
-        """Return the contender's worker; it is started when a stage first needs it."""
+        """Return the contender's worker, suspended and with the candidate loaded; the first use starts it, and it is
+        killed when the contention ends. Raises WorkerDied if the worker ends while it loads, WorkerOverdue if loading
+        exceeds its deadline, and MachineError if the sandbox cannot be set up.
+        """
         return self.workers.enter_context(self.opened.worker(self.judgement.built.artifact))
 
     @property
     def call_s(self) -> float:
-        """Return the contender's score in the main case, in seconds per call."""
+        """Return the contender's score in the main case (the first timed case), in seconds per call: the device's score
+        quantile of its batches.
+        """
         quantile = self.opened.pace.quantile
         return score(self.batches, quantile=quantile, rng=np.random.default_rng(0)).call_s
 
     @property
     def is_in_line(self) -> bool:
-        """Return whether the opponent is the head of the contender's own line."""
+        """Return True if the opponent is the head of the contender's own line, the best earlier attempt that the
+        contender descends from; False if it is the incumbent (the run's best candidate) or there is none.
+        """
         return self.opponent is not None and self.opponent.role is wire.OpponentRole.LINE
 
     @property
     def is_contender(self) -> bool:
-        """Return whether the candidate is fast enough to be compared with its opponent: about as fast or faster, or in
-        the same line.
+        """Return whether the candidate is compared with its opponent at all: True if there is no opponent, if the
+        opponent is the head of its own line, or if its time exceeds the opponent's by no more than the noise of the
+        device.
         """
         if self.opponent is None or self.is_in_line:
             return True
@@ -94,8 +110,9 @@ class Contention:
         return self.measurement.time_us <= self.opponent.time_us * (1 + margin)
 
     def allowed_single_s(self, call_s: float) -> float:
-        """Return the longest seconds of a single call that the audit allows a candidate with `call_s` seconds per call
-        in batches.
+        """Return the longest seconds that a single call of the candidate may take, given that its calls in batches take
+        `call_s` seconds each. Longer single calls mean that the candidate is fast only in batches. Starts the worker if
+        it does not run yet, with its exceptions.
         """
         calibration = self.opened.calibration
         scatter_s = calibration.overheads[self.worker.language][0.0].scatter_s
@@ -106,17 +123,16 @@ class Contention:
 
 
 def is_audited(contention: Contention) -> bool:
-    """Return whether single calls of the candidate are timed, which is so if it may become the incumbent."""
+    """Return whether single calls of the candidate are timed: True if it may become the incumbent, the run's best
+    candidate. False for a slow candidate or one that is compared with the head of its own line.
+    """
     return contention.is_contender and not contention.is_in_line
 
 
 def audit_calls(contention: Contention) -> None:
-    """Time single calls, and score the candidate by them if they take longer than its time in batches justifies. A
-    candidate whose batches hold one call each is not audited.
-
-    Raises:
-        CandidateFailed: the outputs of a single call are wrong, or memory was tampered with.
-        WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
+    """Time single calls and store the result in the measurement; slow the whole measurement if they take longer than
+    its time in batches justifies. Does nothing if each batch holds one call. Raises CandidateFailed if an output is
+    wrong or memory changed, WorkerDied if the worker ended, WorkerOverdue if it missed its deadline.
     """
     worker = contention.worker
     if all(batch.calls == 1 for batch in contention.batches):
@@ -134,8 +150,9 @@ def audit_calls(contention: Contention) -> None:
 
 
 def _single_call_s(contention: Contention, worker: Worker, *, allowed_s: float) -> float:
-    """Return the seconds of a single call, measured once more if other work disturbed the audit and the result exceeds
-    `allowed_s`.
+    """Return the measured seconds of a single call. If other work disturbed the device and the result exceeds
+    `allowed_s` seconds, measure once more and return the second result. Raises CandidateFailed if an output is wrong,
+    WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
     """
     opened = contention.opened
     session = opened.session(worker, opened.main).after(0.0)
@@ -161,18 +178,17 @@ def _single_call_s(contention: Contention, worker: Worker, *, allowed_s: float) 
 
 
 def is_contender(contention: Contention) -> bool:
-    """Return whether the candidate is still fast enough for a duel after the audit, which may have slowed it."""
+    """Return whether the candidate is compared with its opponent. This is asked again after the audit, which may have
+    made the candidate's measured time longer.
+    """
     return contention.is_contender
 
 
 def fight(contention: Contention) -> None:
-    """Decide whether the contender becomes the incumbent. A duel decides, unless the contender is the first candidate
-    that passes or its slowest batch beats the incumbent's fastest by CLEAR_FACTOR. A duel within the contender's own
-    line promotes nobody.
-
-    Raises:
-        CandidateFailed, WorkerDied, WorkerOverdue: the contender fails in the duel.
-        MachineError: a side failed while another process computed on the device.
+    """Set `contention.promotion` to the reason if the contender becomes the incumbent: it is the first to pass, its
+    slowest batch beats the incumbent's fastest by CLEAR_FACTOR, or it wins a duel. Raises CandidateFailed, WorkerDied
+    or WorkerOverdue if the contender fails, and MachineError if a side failed while another process computed on the
+    device.
     """
     opponent = contention.opponent
     if opponent is None:
@@ -184,13 +200,18 @@ def fight(contention: Contention) -> None:
 
 
 def _is_clear(contention: Contention, opponent: wire.Opponent) -> bool:
-    """Return whether the contender's slowest batch is faster than the opponent's fastest by more than CLEAR_FACTOR."""
+    """Return whether the contender's slowest batch is faster than the opponent's fastest batch by more than
+    CLEAR_FACTOR, so that no duel is needed.
+    """
     slowest_us = 1e6 * max(batch.call_s for batch in contention.batches)
     return slowest_us * CLEAR_FACTOR < opponent.fastest_us
 
 
 def _fight_opponent(contention: Contention, opponent: wire.Opponent) -> None:
-    """Fight the duel and store its result. The contender is promoted if it wins, or if an incumbent fails."""
+    """Run a duel with the opponent, store its result, and promote the contender if the opponent is the incumbent and
+    the contender wins or the incumbent fails. Raises CandidateFailed, WorkerDied or WorkerOverdue if the contender
+    fails, and MachineError if a side failed while another process computed on the device.
+    """
     findings = contention.findings
     try:
         with check_device_on_failure(contention.opened, workers=1):
@@ -212,16 +233,17 @@ def _fight_opponent(contention: Contention, opponent: wire.Opponent) -> None:
 
 
 def is_faster_than_audit_allows(contention: Contention, result: duel.Duel) -> bool:
-    """Return whether an audited candidate was faster in the duel than its single calls in the audit justify; False if
-    it was not audited.
+    """Return True if the candidate's calls in the duel `result` were faster than its single calls in the audit justify,
+    so that the win must not count. Returns False if the candidate was not audited.
     """
     single_us = contention.measurement.single_us
     return single_us is not None and single_us * 1e-6 > contention.allowed_single_s(result.contender_s)
 
 
 def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
-    """Fight the duel with the opponent and return the result. The opponent is built again if the cache no longer holds
-    it.
+    """Build the opponent, normally from the cache, run the duel and return its result. Raises IncumbentFailed if the
+    opponent does not build, gives a wrong output or misses a deadline; CandidateFailed, WorkerDied (worker ended) or
+    WorkerOverdue (deadline missed) if the contender fails.
     """
     opened = contention.opened
     built = opened.build(Path(opponent.source.path), language=opponent.source.language)
@@ -237,8 +259,8 @@ def _duel(contention: Contention, opponent: wire.Opponent) -> duel.Duel:
 
 
 def is_compared_with_vendor(contention: Contention) -> bool:
-    """Return whether the candidate is run in turn with the vendor line: only if it is promoted and not much slower than
-    the vendor line.
+    """Return whether the candidate runs in turn with the vendor's library: True if it is promoted and reaches more than
+    the fraction `Pace.vendor_from` of the library's speed.
     """
     return (
         bool(contention.promotion) and (contention.measurement.vendor_ratio or 0.0) > contention.opened.pace.vendor_from
@@ -246,11 +268,9 @@ def is_compared_with_vendor(contention: Contention) -> bool:
 
 
 def compare_with_vendor(contention: Contention) -> None:
-    """Run the candidate and the vendor line in turn, and replace the measurement's vendor ratio by the median ratio of
-    the quads. The ratio is left as it is if too few quads fit into the time limit or the vendor line fails.
-
-    Raises:
-        CandidateFailed, WorkerDied, WorkerOverdue: the candidate fails.
+    """Run the candidate and the vendor's library in turn, and store the median ratio of their times as the
+    measurement's vendor ratio. The ratio stays unchanged if the time limit allows too few turns or the library fails.
+    Raises CandidateFailed, WorkerDied (worker ended) or WorkerOverdue (deadline missed) if the candidate fails.
     """
     opened, findings, vendor = contention.opened, contention.findings, contention.opened.calibration.vendor
     try:
@@ -273,18 +293,16 @@ def compare_with_vendor(contention: Contention) -> None:
 
 
 def is_sustained(contention: Contention) -> bool:
-    """Return whether the candidate also runs without idle gaps: only if it is promoted and heat slows this kind of
-    device.
+    """Return whether the candidate also runs for some seconds without idle gaps: True if it is promoted and the device
+    slows down when it is hot, as GPUs do.
     """
     return bool(contention.promotion and contention.opened.pace.sustained_s)
 
 
 def sustain(contention: Contention) -> None:
-    """Run calls of the main case for some seconds without idle gaps, verify the outputs, and store the seconds per call
-    in the measurement.
-
-    Raises:
-        CandidateFailed, WorkerDied, WorkerOverdue: the candidate fails.
+    """Run calls of the main case for some seconds without idle gaps, verify the outputs, and store the microseconds per
+    call as `sustained_us` in the measurement. Raises CandidateFailed if an output is wrong, WorkerDied if the worker
+    ended, and WorkerOverdue if it missed its deadline.
     """
     opened, call_s = contention.opened, contention.measurement.time_us * 1e-6
     plan = opened.plan(opened.main, pilot_s=call_s)

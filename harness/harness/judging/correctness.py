@@ -1,4 +1,6 @@
-"""The stage `correctness`: call every case once, also hidden ones, and compare outputs in full with the reference."""
+"""The stage `correctness`: call every case of the task once, hidden ones included, and compare every output element
+with the reference.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +23,9 @@ as a CUDA graph."""
 
 
 def check(judgement: Judgement) -> None:
-    """Start the candidate's worker, call every case once, and store the seconds of each call as the pilot of its case.
-
-    Raises:
-        CandidateFailed: an output is wrong, memory was tampered with, or the worker crashed or timed out.
+    """Start the candidate's worker, call every case once and check its outputs; store the worker, and each case's pilot
+    (seconds per call, from which batches are planned) in the judgement. Raises CandidateFailed if an output is wrong,
+    memory was tampered with, or the worker crashed or timed out.
     """
     judgement.workers.enter_context(_inspected(judgement))
     with deaths_are_verdicts(None):
@@ -33,11 +34,9 @@ def check(judgement: Judgement) -> None:
 
 
 def check_all(opened: OpenTask, worker: Worker, judgement: Judgement) -> dict[str, float]:
-    """Call every case once, compare each output in full with the reference, and return the seconds per call by case.
-    The judgement's progress callback receives each case.
-
-    Raises:
-        CandidateFailed: an output is wrong, memory was tampered with, or the worker crashed or timed out in a case.
+    """Call every case once, compare each output in full with the reference, and return a dict of seconds per call by
+    case name. Before each case, `judgement.progress` is called with its name. Raises CandidateFailed if an output is
+    wrong, memory was tampered with, or the worker crashed or timed out.
     """
     pilots_s, cases = {}, opened.task.cases
     for number, case in enumerate(cases, 1):
@@ -50,7 +49,10 @@ def check_all(opened: OpenTask, worker: Worker, judgement: Judgement) -> dict[st
 
 
 def _check(opened: OpenTask, worker: Worker, case: Case) -> float:
-    """Call one case once, compare its outputs in full, and return the seconds of the call."""
+    """Call one case once on fresh inputs, compare every output element with the reference, and return the seconds of
+    the call. Raises CandidateFailed if an output is wrong, memory was tampered with, or the worker crashed or timed
+    out.
+    """
     session, key = opened.session(worker, case).after(0.0), inputs.fresh_key()
     with deaths_are_verdicts(case):
         session.refresh(range(1), key)
@@ -60,8 +62,9 @@ def _check(opened: OpenTask, worker: Worker, case: Case) -> float:
 
 
 def _pilot(opened: OpenTask, worker: Worker) -> float:
-    """Return the seconds per call of a short batch of the main case. A first call also loads code, and one call without
-    others is mostly latency.
+    """Time a short batch of the main case and return its seconds per call; one call by itself is mostly latency, and a
+    first call also loads code. A very short time is measured again as a CUDA graph. Raises CandidateFailed if an output
+    is wrong, or the worker crashed or timed out.
     """
     case = opened.main
     calls = opened.plan(case, pilot_s=opened.pace.target_s / opened.pace.pilot_calls).calls
@@ -76,8 +79,9 @@ def _pilot(opened: OpenTask, worker: Worker) -> float:
 
 @contextmanager
 def _inspected(judgement: Judgement) -> Iterator[None]:
-    """Read the candidate's machine code while the `with` block runs, on free cores, and add the facts to the findings
-    when the block ends.
+    """Let a disassembler read the candidate's machine code while the `with` block runs. When the block ends, even with
+    an exception, wait for the result and store the facts (registers, instruction counts) in the findings, with notes on
+    instructions that do not fit the task. Yields None.
     """
     findings, opened = judgement.findings, judgement.opened
     with opened.device.inspected(judgement.built) as facts:
@@ -89,8 +93,9 @@ def _inspected(judgement: Judgement) -> Iterator[None]:
 
 
 def flags(task: Task, facts: wire.Facts) -> list[str]:
-    """Return notes on machine code that does not fit the task's arithmetic, such as fp8 instructions in a bf16 task.
-    They are only shown to readers and decide nothing.
+    """Return notes, one string each, on machine code that does not fit the task's arithmetic, such as fp8 instructions
+    in a bf16 task; an empty list for a CPU task or without facts. Readers of the verdict see the notes, and no decision
+    depends on them.
     """
     if task.device != "cuda" or facts.text_bytes is None:
         return []

@@ -1,4 +1,6 @@
-"""The duel: two workers run in turn (A B B A) on the same secret inputs. No other comparison makes a new incumbent."""
+"""The duel: two workers run in turn (A B B A) on the same secret inputs. Only a duel decides which of two similar
+candidates is faster.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +28,10 @@ TURNS = 4
 
 @dataclass(frozen=True)
 class Duel:
-    """The result of a duel: one paired ratio per quad, each the opponent's time divided by the contender's time."""
+    """The result of a duel: `ratios`, one per quad (four turns A B B A), each the opponent's time divided by the
+    contender's time; the number of planned quads; what disturbed the device; and the contender's seconds per call.
+    `fight` makes it.
+    """
 
     ratios: NDArray[np.float64]
     planned: int
@@ -38,13 +43,16 @@ class Duel:
 
     @property
     def speedup(self) -> float:
-        """Return the median of the paired ratios; above 1 the contender is faster."""
+        """Return the median ratio of the opponent's time to the contender's time over all quads (four turns A B B A);
+        above 1 the contender is faster. NaN if the duel has no ratios.
+        """
         return float(np.median(self.ratios))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return the bootstrap 95 % interval of the median. The seed of the resampling is fixed, so the same ratios
-        always give the same interval.
+        """Return (low, high), the bootstrap 95 % interval of the median ratio of opponent's to contender's time. The
+        seed of the resampling is fixed, so the same ratios always give the same interval. Raises ValueError if the duel
+        has no ratios.
         """
         rng = np.random.default_rng(len(self.ratios))
         medians = np.median(rng.choice(self.ratios, size=(RESAMPLES, len(self.ratios))), axis=1)
@@ -53,17 +61,23 @@ class Duel:
 
     @property
     def won(self) -> bool:
-        """Return whether all planned quads were run and the contender is faster by more than the margin."""
+        """Return True if all planned quads (four turns A B B A) were run and the low end of the speedup's 95 % interval
+        is above MARGIN, a ratio slightly above 1; False otherwise, also if the duel was given up early.
+        """
         return len(self.ratios) == self.planned and self.interval[0] > MARGIN
 
     def on_wire(self) -> wire.Duel:
-        """Return the result as a message of the wire protocol."""
+        """Return the speedup, its interval and the number of quads (four turns A B B A) as a wire message, which the
+        judge sends to the agent.
+        """
         return wire.Duel(self.speedup, wire.Interval(*self.interval), len(self.ratios))
 
 
 @dataclass(frozen=True, slots=True)
 class DuelTerms:
-    """The number of quads of a duel, and how the calls of each turn run."""
+    """How a duel is run: the number of quads (four turns A B B A), the calls of each turn, whether a turn runs as a
+    CUDA graph, and how often a hopeless duel is checked for. `PairedComparison.terms` chooses the values.
+    """
 
     quads: int
     calls: int = 1
@@ -75,12 +89,12 @@ class DuelTerms:
 
 
 def fight(contender: TimingSession, opponent: TimingSession, terms: DuelTerms, *, monitor: Monitor) -> Duel:
-    """Run the quads of a duel, verify every output of both sides, and return the result. One turn of each side runs
-    first and is not counted, because the first turn also loads code. `monitor` looks for other work after every quad.
+    """Run the quads (four turns A B B A) of a duel, verify every output of both sides, and return the result. `monitor`
+    looks for other work after every quad. Raises CandidateFailed if an output of the contender is wrong, WorkerDied if
+    its worker ended, WorkerOverdue if it missed a deadline, and IncumbentFailed if any of these happens to the
+    opponent.
 
-    Raises:
-        CandidateFailed, WorkerDied, WorkerOverdue: the contender gave a wrong output, ended or was late.
-        IncumbentFailed: the opponent gave a wrong output, ended or was late.
+    One turn of each side runs first and is not counted, because the first turn also loads code.
     """
     return _RunningDuel(*_captured(contender, opponent, terms), terms, monitor).fought()
 
@@ -88,8 +102,9 @@ def fight(contender: TimingSession, opponent: TimingSession, terms: DuelTerms, *
 def _captured(
     contender: TimingSession, opponent: TimingSession, terms: DuelTerms
 ) -> tuple[TimingSession, TimingSession]:
-    """Return both sessions, with the calls of a turn captured as CUDA graphs if the terms ask for graphs. Raises
-    IncumbentFailed if the opponent fails meanwhile.
+    """Return (contender, opponent): the given sessions, or sessions that run a turn as one CUDA graph if the terms ask
+    for graphs. Raises WorkerDied if the contender's worker ended, WorkerOverdue if it missed its deadline, and
+    IncumbentFailed if either happens to the opponent's.
     """
     if not terms.as_graph:
         return contender, opponent
@@ -100,7 +115,9 @@ def _captured(
 
 @dataclass(frozen=True)
 class _RunningDuel:
-    """A duel that is running: both sessions, the terms and the monitor."""
+    """A duel while it runs: the timing sessions of contender and opponent, the terms, and the monitor that looks for
+    other work on the device. `fight` makes it and returns what `fought` returns.
+    """
 
     contender: TimingSession
     opponent: TimingSession
@@ -108,7 +125,10 @@ class _RunningDuel:
     monitor: Monitor
 
     def fought(self) -> Duel:
-        """Run all quads, or give up early, and return the result."""
+        """Run all quads (four turns A B B A) of the duel, or fewer if it cannot be won any more, and return the result.
+        Raises CandidateFailed, WorkerDied (worker ended) or WorkerOverdue (deadline missed) if the contender fails, and
+        IncumbentFailed if the opponent fails.
+        """
         logs, contender_s = list[float](), list[float]()
         self._pair(self.contender, self.opponent)
         self.monitor.look(batches=TURNS // 2)
@@ -122,8 +142,9 @@ class _RunningDuel:
         return Duel(np.exp(np.array(logs)), self.terms.quads, self.monitor.disturbance(), float(np.median(contender_s)))
 
     def _pair(self, *sides: TimingSession) -> tuple[float, float]:
-        """Run one turn of each side, in the order of the arguments, on the same fresh inputs. Return (contender's,
-        opponent's) seconds per call.
+        """Run one turn of each side, in the order of `sides`, on the same fresh inputs. Return (contender's,
+        opponent's) seconds per call, whatever the order was. Raises CandidateFailed, WorkerDied or WorkerOverdue if the
+        contender fails, and IncumbentFailed if the opponent fails.
         """
         key, sets = inputs.fresh_key(), range(self.terms.calls)
         self.contender.refresh(sets, key)
@@ -136,7 +157,10 @@ class _RunningDuel:
         return seconds[True], seconds[False]
 
     def _turn(self, side: TimingSession, key: str) -> TimedBatch:
-        """Run and verify one turn of one side; `key` is the key from which its inputs were generated."""
+        """Run one turn (one batch) of `side`, verify every output, and return the timed batch. `key` is the hexadecimal
+        key from which its inputs were generated. Raises CandidateFailed, WorkerDied or WorkerOverdue if the side is the
+        contender and fails, and IncumbentFailed if the opponent fails.
+        """
         with _attribute_failure(is_opponent=side is not self.contender):
             batch = side.run(range(self.terms.calls), key)
             batch.verify()
@@ -144,16 +168,17 @@ class _RunningDuel:
 
 
 def _is_lost(logs: list[float]) -> bool:
-    """Return whether the interval of the speedup already lies below the margin; `logs` holds the logarithms of the
-    ratios.
+    """Return whether the 95 % interval of the speedup so far lies below MARGIN, the ratio that a win needs, so that the
+    duel can be given up. `logs` holds the natural logarithm of the ratio of each quad (four turns A B B A); False if it
+    is empty.
     """
     return bool(logs) and Duel(np.exp(np.array(logs)), len(logs)).interval[1] < MARGIN
 
 
 @contextmanager
 def _attribute_failure(*, is_opponent: bool) -> Iterator[None]:
-    """Turn a failure in the `with` block into IncumbentFailed if the opponent caused it; leave the contender's failures
-    unchanged.
+    """Run the `with` block for one side of a duel. If `is_opponent`, a CandidateFailed, WorkerDied or WorkerOverdue
+    from the block becomes IncumbentFailed; otherwise it passes through unchanged. Yields None.
     """
     try:
         yield
@@ -164,8 +189,8 @@ def _attribute_failure(*, is_opponent: bool) -> Iterator[None]:
 
 
 def failed_incumbent(failure: CandidateFailed | WorkerDied | WorkerOverdue) -> IncumbentFailed:
-    """Return an IncumbentFailed exception for a failure of the opponent in a duel, with the status that the failure
-    means.
+    """Return (not raise) the IncumbentFailed exception for a failure of the opponent in a duel. Its status is that of a
+    CandidateFailed, `timed_out` for WorkerOverdue (deadline missed), and `crashed` for WorkerDied.
     """
     status_of_end = "timed_out" if isinstance(failure, WorkerOverdue) else "crashed"
     return IncumbentFailed(failure, status=failure.status if isinstance(failure, CandidateFailed) else status_of_end)

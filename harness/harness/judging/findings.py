@@ -1,4 +1,6 @@
-"""Findings: everything that the stages learn about a candidate, whatever its status will be."""
+"""Collect everything that the stages learn about a candidate: facts, batches, notes, durations and disturbed figures.
+The verdict is made from them, whatever its status is.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +18,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DisturbableFigure(Generic[T]):
-    """A figure that other work on the device can disturb, with the functions that measure and monitor it."""
+    """A figure of a verdict, such as a case's times, that other work on the device can disturb: its name, a function
+    that measures it, a function that makes a monitor for other work, and a function that says whether a disturbed
+    result is kept. `Findings.undisturbed` uses it.
+    """
 
     figure: wire.Figure
     name: str
@@ -31,7 +36,10 @@ class DisturbableFigure(Generic[T]):
 
 @dataclass
 class Findings:
-    """Facts, batches, notes and durations that the stages have collected about one candidate so far."""
+    """What the stages have collected about one candidate so far: digest of the source, facts about the machine code,
+    timed batches, seconds by stage and by guard, notes, and disturbed figures. `judge.py` makes one per request and
+    turns it into the verdict.
+    """
 
     clock: Clock = field(default_factory=SystemClock)
     source_digest: str = ""
@@ -50,7 +58,9 @@ class Findings:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Add the seconds of the `with` block to the duration of a stage."""
+        """Time the `with` block and add its seconds to the duration of the stage named `stage`, also if the block
+        raises an exception. Yields None.
+        """
         start = self.clock.now_ns()
         try:
             yield
@@ -59,8 +69,11 @@ class Findings:
             self.durations_s[stage] = self.durations_s.get(stage, 0.0) + seconds
 
     def undisturbed(self, measurable: DisturbableFigure[T]) -> T:
-        """Measure a figure and return it. If other work disturbed the measurement and the result is not settled,
-        measure once more and return the second result.
+        """Measure a figure and return the result. If other work disturbed the measurement and `measurable.is_settled`
+        rejects the result, measure once more and return the second result; a note says what disturbed it. Raises
+        whatever `measurable.measure` raises.
+
+        If the second measurement was disturbed too, the verdict names the figure as disturbed.
 
         A note says what disturbed the first measurement. If the second was disturbed too, the verdict names the figure.
         """
@@ -75,13 +88,18 @@ class Findings:
         return result
 
     def disturb(self, figure: wire.Figure, note: str) -> None:
-        """Mark a figure as disturbed in the verdict, and add the note that says by what."""
+        """Add a figure to those that the verdict reports as disturbed by other work, and add `note`, a sentence that
+        says what disturbed it.
+        """
         self.notes.append(note)
         if figure not in self.disturbed:
             self.disturbed.append(figure)
 
     def verdict(self, status: str, detail: str = "", **fields: object) -> wire.Verdict:
-        """Return a verdict with this status and detail, all findings, and further fields of the verdict as keywords."""
+        """Return the verdict message with this status and detail (a sentence for the reader; empty for a pass), all
+        findings, and further verdict fields as keyword arguments, such as `measurement`. Raises TypeError if the
+        verdict has no field of that name.
+        """
         return wire.Verdict(
             status=status,
             detail=detail,
@@ -98,8 +116,9 @@ class Findings:
 
 
 def _monitored(measurable: DisturbableFigure[T]) -> tuple[T, str]:
-    """Measure a figure once; return the result, and what disturbed it in words. The words are empty if nothing did or
-    the result is settled.
+    """Measure a figure once while a monitor looks for other work. Return (result, disturbance in words); the words are
+    empty if nothing disturbed or `measurable.is_settled` accepts the result anyway. Raises whatever
+    `measurable.measure` raises.
     """
     monitor = measurable.monitor()
     result = measurable.measure(monitor)

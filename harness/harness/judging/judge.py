@@ -52,10 +52,9 @@ CONTEND = (
 
 
 def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire.Verdict:
-    """Build, check and time one candidate and return the verdict. This never promotes the candidate.
-
-    Raises:
-        OSError, MachineError: the harness failed, and nothing is known about the candidate.
+    """Build, check and time the request's candidate and return the verdict; a bad candidate gives a failed verdict, not
+    an exception, and no candidate is promoted here. `progress` is called with each stage. Raises OSError if the source
+    cannot be read, and MachineError if the machine fails or another process computes on the device.
     """
     judgement = _judgement(opened, request.candidate, progress)
     judgement.racing_above_s = request.racing_above_s
@@ -72,11 +71,12 @@ def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire
 
 
 def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire.Verdict:
-    """Compare a measured candidate with its opponent and return the verdict, with a promotion if the candidate becomes
-    the incumbent. The verdict does not repeat the facts and batches of the measurement.
+    """Compare the request's candidate, which passed `measure`, with its opponent and return the verdict; its promotion
+    is set if the candidate becomes the incumbent, the run's best. `progress` is called with each stage. Raises
+    CandidateFailed if the source is no longer admitted, OSError if it cannot be read, MachineError if the machine
+    fails.
 
-    Raises:
-        OSError, MachineError: the harness failed, and nothing is known about the candidate.
+    The verdict does not repeat the facts and batches of the measurement.
     """
     judgement = _judgement(opened, request.candidate, progress)
     batches = [BatchTime(batch.time_us * 1e-6, batch.calls, batch.key) for batch in request.batches]
@@ -94,7 +94,10 @@ def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire
 
 
 def _contend(state: Contention) -> None:
-    """Build the candidate and run the stages of its contention."""
+    """Build the candidate, usually from the cache, and run the stages audit, duel, comparison with the vendor's library
+    and sustained run, as far as they apply; results are stored in `state`. Raises CandidateFailed if the candidate does
+    not build or fails in a stage, and MachineError if it failed while another process computed on the device.
+    """
     opened, judgement = state.opened, state.judgement
     with check_device_on_failure(opened, workers=0), state.workers:
         # The build comes from the cache unless another machine measured the candidate.
@@ -104,7 +107,9 @@ def _contend(state: Contention) -> None:
 
 
 def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Judgement:
-    """Return a new judgement of a source, without findings."""
+    """Return a new judgement of a source file: no stage has run, and its findings are empty. `progress` is the callback
+    for the names of stages.
+    """
     return Judgement(opened, source, progress, Findings(opened.device.clock))
 
 
@@ -112,11 +117,9 @@ def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Jud
 
 
 def compare(opened: OpenTask, request: wire.DuelRequest, progress: Progress) -> duel.Duel | wire.Verdict:
-    """Fight a duel on request: build and check both candidates, then run them in turn. Return the duel, or the verdict
-    on the candidate that failed. A request without an incumbent compares with the vendor line.
-
-    Raises:
-        MachineError: the calibration has no vendor line, or the kernels are too slow to be compared with it.
+    """Build and check the request's two candidates and run a duel between them, or with the vendor's library if there
+    is only one. Return the duel, or a verdict if a candidate failed. `progress` is called with each stage. Raises
+    OSError if a source cannot be read, MachineError if there is no library to compare with or the machine fails.
     """
     checked: list[tuple[Path, float]] = []
     for side, source in (("A", request.candidate), ("B", request.incumbent)):
@@ -137,10 +140,9 @@ def compare(opened: OpenTask, request: wire.DuelRequest, progress: Progress) -> 
 
 
 def _checked(judgement: Judgement) -> tuple[Path, float]:
-    """Build a candidate and check every case; return the artifact and the pilot of the main case in seconds per call.
-
-    Raises:
-        CandidateFailed: the candidate is refused, does not build, or fails in a case.
+    """Build a candidate and call every case once. Return (path of the artifact, seconds per call of the main case).
+    Raises CandidateFailed if the source is refused, does not build or fails in a case, and OSError if the source cannot
+    be read.
     """
     opened = judgement.opened
     run_stages(PREPARE, judgement)
@@ -150,8 +152,9 @@ def _checked(judgement: Judgement) -> tuple[Path, float]:
 
 
 def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
-    """Fight the duel between two checked candidates, or between one and the vendor line. `checked` holds each artifact
-    with its seconds per call.
+    """Run a duel between two checked candidates, or between one and the vendor's library, and return it. `checked`
+    holds (artifact, seconds per call) of each. Raises CandidateFailed if the first fails, IncumbentFailed if the
+    opponent fails, and MachineError if there is no library or the kernel is too slow for it.
     """
     (artifact, call_s), *others = checked
     with (
@@ -169,8 +172,9 @@ def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
 
 
 def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
-    """Run one recorded batch again on the inputs of its key, without a score. Return whether every output is right, and
-    a sentence that says what was found.
+    """Run one batch again on the inputs that the key in `request` generates, without a score, to see whether a recorded
+    failure repeats. Return (whether every output is right, a sentence that says what was found); a candidate that fails
+    gives False. Raises OSError if the source cannot be read, MachineError if the machine fails.
     """
     judgement, sets = _judgement(opened, request.candidate, no_progress), range(request.calls)
     try:
@@ -189,8 +193,8 @@ def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
 
 
 def _recorded_case(opened: OpenTask, *, name: str, calls: int) -> Case:
-    """Return the task's case of this name. Raises CandidateFailed if the task has no case of this name, or if `calls`
-    operand sets of the case do not fit into memory.
+    """Return the task's case of this name. Raises CandidateFailed with status `rejected` if the task has no such case,
+    or if a batch of `calls` calls, each with its own inputs and outputs, does not fit into memory.
     """
     case = next((case for case in opened.task.cases if case.name == name), None)
     if case is None or calls > sets_that_fit(opened.task, case, max_bytes=opened.pace.max_bytes):

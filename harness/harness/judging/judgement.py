@@ -1,4 +1,4 @@
-"""The state of one judgement, the definition of a stage, and the function that runs stages in order."""
+"""Define the state of one judgement, define a stage of it, and run stages in order."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,15 +15,17 @@ from harness.worker import Worker
 
 
 class Progress(Protocol):
-    """Callback that receives the name of each stage when it begins, and each step of a long stage, such as
-    `correctness` with `case odd, 2 of 5`.
+    """Callback of a judgement: it receives the name of each stage when the stage begins, and in long stages also the
+    current step, such as `correctness` and `case odd, 2 of 5`. It returns nothing.
     """
 
     def __call__(self, stage: str, step: str = "") -> None: ...
 
 
 def no_progress(stage: str, step: str = "") -> None:
-    """Do nothing with a stage or step: the progress callback for requests without progress answers."""
+    """Ignore a stage and a step. This is the progress callback for requests, such as `reproduce`, that send no progress
+    answers.
+    """
 
 
 STATUSES_OTHERS_CAN_CAUSE = ("crashed", "timed_out", "tampered")
@@ -32,7 +34,9 @@ STATUSES_OTHERS_CAN_CAUSE = ("crashed", "timed_out", "tampered")
 
 @dataclass(frozen=True)
 class Timed:
-    """The batches and the score of every timed case by name, and the seconds per call of the main case's pilot."""
+    """The result of the stage `timing`: a dict of batches and a dict of scores, each by name of the timed case, and
+    `pilot_s`, the seconds per call that the main case took before its batches were planned.
+    """
 
     batches: dict[str, list[BatchTime]]
     scores: dict[str, Score]
@@ -41,7 +45,10 @@ class Timed:
 
 @dataclass
 class Judgement:
-    """One candidate on its way to a verdict. The stages set the fields that have no initial value."""
+    """The state of judging one candidate: the open task, the source, the findings, and what the stages produce (build,
+    worker, seconds per case, timed batches, measurement). `judge.py` makes one per candidate. Reading a field before
+    its stage has run raises AttributeError.
+    """
 
     opened: OpenTask
     source: wire.Source
@@ -60,7 +67,9 @@ class Judgement:
 
 
 class _HasFindings(Protocol):
-    """A state that stages can work on: it has findings and a progress callback."""
+    """What `run_stages` needs of a state object: its findings, where durations are stored, and its progress callback.
+    Judgement and Contention satisfy it.
+    """
 
     @property
     def findings(self) -> Findings: ...
@@ -73,13 +82,15 @@ S = TypeVar("S", bound=_HasFindings)
 
 
 def always(state: object) -> bool:
-    """Return True: the stage runs for every candidate."""
+    """Return True for any state: the condition of a stage that runs for every candidate."""
     return True
 
 
 @dataclass(frozen=True)
 class Stage(Generic[S]):
-    """One step of a judgement: a name, a function that runs the step, and a condition for running it."""
+    """One step of a judgement: its name, the function that runs it, a condition on the state for running it, and
+    whether its time is reported. The tuples in judge.py list the stages of each request.
+    """
 
     name: str
     """Name of the stage in progress answers and in the durations of the verdict."""
@@ -93,7 +104,10 @@ class Stage(Generic[S]):
 
 
 def run_stages(stages: Iterable[Stage[S]], state: S) -> None:
-    """Run the stages that apply to the state, in order. Raises CandidateFailed if the candidate fails in a stage."""
+    """Run in order the stages whose condition accepts `state`, announce each by the progress callback, and store its
+    seconds in the findings. Raises CandidateFailed, and runs no further stage, if the candidate fails; other exceptions
+    of a stage pass through.
+    """
     for stage in stages:
         if not stage.applies(state):
             continue
@@ -106,7 +120,10 @@ def run_stages(stages: Iterable[Stage[S]], state: S) -> None:
 
 
 class IncumbentFailed(Exception):
-    """The opponent in a duel gave a wrong output, ended or was late. It loses, whatever the contender's time."""
+    """Exception: the opponent in a duel (the incumbent, the head of the line, or the vendor's library) gave a wrong
+    output, ended or missed a deadline. `status` is the verdict's word for that, such as `crashed`. The caller decides
+    what the contender gains.
+    """
 
     def __init__(self, failure: Exception, *, status: str) -> None:
         super().__init__(str(failure))
@@ -115,12 +132,9 @@ class IncumbentFailed(Exception):
 
 @contextmanager
 def check_device_on_failure(opened: OpenTask, *, workers: int) -> Iterator[None]:
-    """Guard a `with` block that judges: if it fails with a status that other processes can cause, such as `crashed`,
-    and another process computes on the device, raise MachineError in its place. `workers` is the number of the judge's
-    own workers that may still run then.
-
-    Raises:
-        MachineError: a side failed while another process computed, so nothing is known about the candidate.
+    """Guard a `with` block that judges. If it raises CandidateFailed or IncumbentFailed with a status that other
+    processes can cause, and more than `workers` processes besides the judge compute on the device, raise MachineError
+    instead, because nothing is known about the candidate. Otherwise the exception passes through. Yields None.
     """
     try:
         yield

@@ -1,4 +1,6 @@
-"""The stage `floor`: refuse impossible rates, and make the measurement of a candidate that is not refused."""
+"""The stage `floor`: refuse rates that the device cannot reach, and make the measurement (score, interval, utilization)
+of a candidate that is not refused.
+"""
 
 import math
 import statistics
@@ -15,11 +17,9 @@ Z95 = 1.96
 
 
 def check_physics_floor(judgement: Judgement) -> None:
-    """Compare the rate of every timed case with the device's ceiling, and store the candidate's measurement in the
-    judgement.
-
-    Raises:
-        CandidateFailed: a rate is above the ceiling, which no honest work reaches; the status is `tampered`.
+    """Compare the rate of every timed case with the device's highest possible rate, and store the candidate's
+    measurement in the judgement. Raises CandidateFailed with status `tampered` if a rate is higher, because no honest
+    work reaches it.
     """
     opened, timed = judgement.opened, judgement.timed
     refuse_impossible_rates(opened, timed)
@@ -27,7 +27,9 @@ def check_physics_floor(judgement: Judgement) -> None:
 
 
 def refuse_impossible_rates(opened: OpenTask, timed: Timed) -> None:
-    """Raise CandidateFailed with status `tampered` if the rate of a timed case is above the device's ceiling."""
+    """Raise CandidateFailed with status `tampered` if the rate (operations or bytes per second) of a timed case is
+    above the device's highest possible rate. Return None otherwise.
+    """
     for case in opened.task.timed:
         moved = opened.task.work(case) - unwritten_bytes(opened, case, timed)
         rate = moved / timed.scores[case.name].call_s
@@ -39,8 +41,8 @@ def refuse_impossible_rates(opened: OpenTask, timed: Timed) -> None:
 
 
 def unwritten_bytes(opened: OpenTask, case: Case, timed: Timed) -> float:
-    """Return the number of bytes of one call's outputs that may still be in a cache, not in memory, when a batch ends.
-    Returns 0 if the task's unit is not `dram`.
+    """Return the bytes of one call's outputs that may still be in a cache when a batch ends, so that memory traffic is
+    not counted too high. Returns 0 if the task does not measure memory traffic (its unit is not `dram`).
     """
     if opened.task.unit != "dram":
         return 0.0
@@ -50,8 +52,9 @@ def unwritten_bytes(opened: OpenTask, case: Case, timed: Timed) -> float:
 
 
 def measurement_of(opened: OpenTask, timed: Timed) -> wire.Measurement:
-    """Return the measurement: the weighted geometric mean of the timed cases, with an interval that includes the
-    process spread.
+    """Return the measurement of a candidate: microseconds per call (weighted geometric mean of the timed cases) with a
+    95 % interval that includes the spread between processes, utilization of the peak, rate, and the ratio to the
+    vendor's library (None without one).
     """
     task, calibration = opened.task, opened.calibration
     time_s = weighted_mean(task, {name: score.call_s for name, score in timed.scores.items()})
@@ -71,8 +74,8 @@ def measurement_of(opened: OpenTask, timed: Timed) -> wire.Measurement:
 
 
 def _interval_us(task: Task, timed: Timed, *, time_s: float, spread: float) -> wire.Interval:
-    """Return the 95 % interval of `time_s` in microseconds. It combines the batches' intervals with `spread`, the
-    process spread as a fraction.
+    """Return the 95 % interval of `time_s` in microseconds. It combines the intervals of the cases' batches with
+    `spread`, the standard deviation between processes as a fraction of the time.
     """
     low_s = weighted_mean(task, {name: score.low_s for name, score in timed.scores.items()})
     high_s = weighted_mean(task, {name: score.high_s for name, score in timed.scores.items()})
@@ -82,8 +85,9 @@ def _interval_us(task: Task, timed: Timed, *, time_s: float, spread: float) -> w
 
 
 def _at_clock(opened: OpenTask, timed: Timed, utilization: float) -> float | None:
-    """Return the utilization relative to the peak at the SM clock that was sampled during the batches. Returns None
-    without samples, or if the peak does not depend on the clock.
+    """Return the utilization relative to the peak that the device has at the median SM clock (multiprocessor clock) of
+    the main case's batches; `utilization` is relative to the nominal peak. Returns None without clock readings, or if
+    the peak does not depend on the clock.
     """
     batches = timed.batches[opened.main.name]
     clocks = [clock for batch in batches if (clock := batch.telemetry.get("sm_clock_mhz"))]
@@ -94,13 +98,17 @@ def _at_clock(opened: OpenTask, timed: Timed, utilization: float) -> float | Non
 
 
 def weighted_mean(task: Task, values: dict[str, float]) -> float:
-    """Return the geometric mean of values by timed case, weighted by the cases' weights."""
+    """Return the geometric mean of `values`, a dict by name of the timed case, weighted by the cases' weights in
+    task.toml. Raises KeyError if a timed case is missing, and ValueError if a value is not positive.
+    """
     weight = sum(case.timed for case in task.timed)
     return math.exp(sum(case.timed * math.log(values[case.name]) for case in task.timed) / weight)
 
 
 def slowed(measurement: wire.Measurement, factor: float) -> wire.Measurement:
-    """Return the measurement that a candidate would have if each of its calls had taken `factor` times as long."""
+    """Return a copy of the measurement as if each call had taken `factor` times as long: time and interval are
+    multiplied, and utilization, rate and vendor ratio divided by it.
+    """
     interval = measurement.interval_us
     return replace(
         measurement,

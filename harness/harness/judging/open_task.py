@@ -1,4 +1,4 @@
-"""A task that is open on a device: its memory and calibration, its workers and timing sessions."""
+"""A task that is open on a device: it holds the memory and the calibration, and starts workers and timing sessions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,9 @@ from harness.worker import Profile, Worker
 
 @dataclass(frozen=True)
 class OpenTask:
-    """A task with its device, memory, pace and calibration, which every judgement of the task uses."""
+    """A task together with its device, its allocated memory, the device's timing constants (`pace`) and the measured
+    calibration. `opening.open_task` makes one, every judgement of the task uses it, and `close` frees its memory.
+    """
 
     task: Task
     device: Device
@@ -27,32 +29,37 @@ class OpenTask:
 
     @property
     def main(self) -> Case:
-        """Return the first timed case; duel, audit and vendor line run on this case."""
+        """Return the main case, which is the task's first timed case. Audits, duels and comparisons with the vendor's
+        library run only on this case.
+        """
         return self.task.timed[0]
 
     @property
     def profile(self) -> Profile:
-        """Return the resources of a candidate's worker: the task's memory limit plus the bytes of the buffers that the
-        worker maps.
+        """Return the limits of a candidate's worker. Its memory limit is that of the task plus the bytes of the buffers
+        that the worker maps; it gets no extra files or environment.
         """
         return Profile(memory_bytes=self.task.limits.memory_bytes + self.memory.mapped_bytes)
 
     def utilization(self, case: Case, call_s: float) -> float:
-        """Return the achieved rate divided by the peak, as a fraction, for calls of a case that take `call_s` seconds
-        each.
+        """Return the rate of a case divided by the device's peak rate, as a fraction (1.0 = peak), if its calls take
+        `call_s` seconds each.
         """
         return self.task.work(case) / call_s / self.calibration.peak
 
     def build(self, source: Path, *, language: str) -> Built | BuildFailure:
-        """Build a candidate in the sandbox, or take the build from the cache; return the artifact, or the reason for
-        the failure.
+        """Compile the file `source` (`language` is `c`, `cuda` or `triton`) in the sandbox, or take an earlier build
+        from the cache. Return Built with the artifact's path, or BuildFailure with the reason if it does not build.
+        Raises MachineError if the compiler is missing or the sandbox cannot be set up.
         """
         return self.device.build(source, self.task, language=language)
 
     @contextmanager
     def worker(self, artifact: Path, *, slot: int = 0, profile: Profile | None = None) -> Iterator[Worker]:
-        """Start a worker on an artifact, wait until the candidate is loaded, and give the stopped worker to the `with`
-        block. The worker is killed when the block ends. `slot` is the place in memory for its outputs.
+        """Start a worker on a built `artifact`, wait until it has loaded the candidate, and yield it suspended; kill it
+        when the block ends. It writes output area `slot` (0 or 1) under the limits `profile` (None = a candidate's).
+        Raises WorkerDied if it ends while it loads, WorkerOverdue if loading exceeds its deadline, MachineError if the
+        sandbox fails.
         """
         profile = profile or self.profile
         with self.device.worker(artifact, memory=self.memory, slot=slot, profile=profile) as worker:
@@ -61,8 +68,8 @@ class OpenTask:
             yield worker
 
     def session(self, worker: Worker, case: Case, *, sets: int = 1, slot: int = 0) -> TimingSession:
-        """Return a timing session of a worker on `sets` operand sets of a case, with the pace's idle time before each
-        batch. `slot` is the place in memory for the worker's outputs.
+        """Return a timing session, with which the judge times `worker` on `sets` operand sets (inputs and outputs of
+        one call each) of `case`. `slot` (0 or 1) is the output area that the worker was started with. Nothing runs yet.
         """
         device, calibration = self.device, self.calibration
         resources = TimingResources(
@@ -75,8 +82,9 @@ class OpenTask:
         )  # fmt: skip
 
     def plan(self, case: Case, *, pilot_s: float) -> Plan:
-        """Return the plan of a case for calls that take `pilot_s` seconds. A pilot below the time that the device's
-        ceiling allows counts as that time.
+        """Return the plan (calls per batch, number of batches) of a timed case for calls that take `pilot_s` seconds,
+        as its first calls did. A pilot that is shorter than the device's highest rate allows counts as the shortest
+        possible time. Raises KeyError if the case is not timed.
         """
         fastest_s = self.task.work(case) / self.device.ceiling(self.task.unit, suspected=0.0)
         set_s, cache_bytes = self.calibration.set_s[case.name], self.device.cache_bytes
@@ -84,5 +92,5 @@ class OpenTask:
         return planner.plan(max(pilot_s, fastest_s), random_source=self.device.random_source)
 
     def close(self) -> None:
-        """Release the memory."""
+        """Free the memory for inputs and outputs. All workers must have ended; the object cannot be used afterwards."""
         self.memory.close()

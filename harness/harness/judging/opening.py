@@ -1,4 +1,5 @@
-"""Open a task: size its memory and measure its calibration before the first candidate is judged.
+"""Open a task on a device: allocate its memory and measure its calibration (peak, overheads, spread between processes)
+before the first candidate is judged.
 
 Everything is measured through the same workers that candidates get.
 """
@@ -45,17 +46,15 @@ Announce = Callable[[str], object]
 
 
 class OpeningError(Exception):
-    """A trusted program that the harness ships does not build or run."""
+    """Exception: a trusted program of the harness, such as the candidate of known duration, does not build or gives
+    wrong outputs. The message says which program and why.
+    """
 
 
 def open_task(task: Task, *, device: Device, calibration_s: float, progress: Announce = lambda step: None) -> OpenTask:
-    """Return the task opened on a device: size its memory and measure its whole calibration. Probes of the peak take
-    `calibration_s` seconds.
-
-    Raises:
-        OpeningError: a trusted program of the harness does not build, or fails.
-        TaskFault: the task's vendor file does not build or gives wrong outputs, or the device has no peak for its unit.
-        MachineError: the compiler or the peak is missing, or a worker ended before it answered.
+    """Open a task on a device: allocate its memory, measure its calibration (peak probes take `calibration_s` seconds),
+    and return it. `progress` is called with each step's name. Raises OpeningError if a trusted program fails, TaskFault
+    if the vendor file or the task's unit is unusable, MachineError if the machine cannot judge or a worker dies.
     """
     progress("peak")
     device.calibrate(task.unit, seconds=calibration_s)
@@ -72,8 +71,9 @@ def open_task(task: Task, *, device: Device, calibration_s: float, progress: Ann
 
 
 def _fault(error: Exception) -> Exception:
-    """Return the exception that `open_task` raises for a failure during calibration, without the traceback of the
-    failure. A failed trusted candidate becomes an OpeningError, a worker that ended or was late a MachineError.
+    """Return (not raise) the exception that `open_task` raises for a failure during calibration: OpeningError for
+    CandidateFailed, MachineError for a worker that ended or was late, and otherwise the same type. The new exception
+    has no traceback, which would keep memory alive.
     """
     if isinstance(error, CandidateFailed):
         return OpeningError(f"a trusted program failed during calibration: {error}")
@@ -83,19 +83,19 @@ def _fault(error: Exception) -> Exception:
 
 
 class Calibrator:
-    """Measures the calibration of a task step by step, through the same workers that candidates get."""
+    """Measures the calibration of an open task step by step and adds each result to `opened`. It uses the same workers
+    that candidates get. `open_task` makes one.
+    """
 
     def __init__(self, opened: OpenTask) -> None:
         self.opened = opened
         """The task, with the part of its calibration that is measured so far."""
 
     def calibrate(self, progress: Announce) -> OpenTask:
-        """Measure dispatch overheads, vendor line and process spread, and return the task with its complete
-        calibration. `progress` receives the name of each step.
-
-        Raises:
-            CandidateFailed, WorkerDied, WorkerOverdue, OpeningError: a trusted program failed.
-            TaskFault: the task's vendor file does not build or gives wrong outputs.
+        """Measure dispatch overheads, the vendor's library and the spread between processes, and return the task with
+        its complete calibration. `progress` is called with each step's name. Raises CandidateFailed, OpeningError,
+        WorkerDied (worker ended) or WorkerOverdue (deadline missed) if a trusted program fails, and TaskFault if the
+        vendor file does.
         """
         progress("dispatch overhead")
         self._add(overheads=self._overheads())
@@ -111,8 +111,9 @@ class Calibrator:
     # --- dispatch overhead ------------------------------------------------------------------------------------------
 
     def _overheads(self) -> dict[str, dict[float, Overhead]]:
-        """Measure the dispatch overheads with trusted candidates of known duration; return them by language, then by
-        the idle time in seconds before a batch.
+        """Measure the dispatch overheads (seconds of a batch beyond the candidate's work) with trusted candidates of
+        known duration. Return a dict by language of dicts by the idle seconds before a batch. Raises OpeningError if a
+        trusted candidate does not build, and WorkerDied or WorkerOverdue if its worker ended or missed its deadline.
         """
         opened, pace = self.opened, self.opened.pace
         idle_times_s = sorted({0.0, pace.turn_idle_s, pace.idle_s})
@@ -136,8 +137,9 @@ class Calibrator:
     # --- vendor line and process spread -----------------------------------------------------------------------------
 
     def _fastest_vendor(self) -> Vendor | None:
-        """Return the fastest way to run the vendor's candidate, or None if the task has no vendor file or the library
-        is not installed.
+        """Time every kernel of the vendor's library and return the fastest; None if the task has no vendor file or the
+        library is not installed. Raises TaskFault if the vendor file does not build or gives wrong outputs, WorkerDied
+        if its worker ended, and WorkerOverdue if it missed its deadline.
         """
         variants = self._vendors()
         if len(variants) < 2:
@@ -145,8 +147,9 @@ class Calibrator:
         return min(variants, key=lambda variant: self._time_of(variant, batches=VENDOR_TRIALS, is_vendor=True))
 
     def _vendors(self) -> list[Vendor]:
-        """Build the task's vendor file and return the ways to run it; the list is empty if the task has no vendor file
-        or the library is not installed.
+        """Build the task's vendor file and return a list with one Vendor for each kernel of the library to try; empty
+        if the task has no vendor file or the library is not installed. Raises TaskFault if the vendor file is missing
+        or does not build.
         """
         opened = self.opened
         if opened.task.vendor is None:
@@ -158,8 +161,12 @@ class Calibrator:
         return opened.device.vendors(artifact, memory_bytes=opened.profile.memory_bytes)
 
     def _add_spread(self, vendor: Vendor | None) -> None:
-        """Measure the process spread, the single-call ratio and the vendor's seconds per call, and add them to the
-        calibration.
+        """Time a trusted kernel in several processes and add to the calibration the spread between processes, the ratio
+        of single calls to batches, and, if `vendor` is not None, its seconds per call. Raises TaskFault if an output is
+        wrong, OpeningError if the kernel does not build, WorkerDied or WorkerOverdue if a worker fails.
+
+        The kernel is the vendor's library; without one, another trusted kernel of the device; without either, the probe
+        of the peak, which gives only the spread.
 
         They are measured on the vendor line; without one on another trusted kernel; without either on the probe of the
         peak, which gives only the spread.
@@ -177,8 +184,9 @@ class Calibrator:
         self._add(spread=spread_of(times), single_ratio=ratio, vendor=measured)
 
     def _trusted_kernel(self) -> Vendor | None:
-        """Build the device's trusted kernel, which takes about as long as a good candidate, and return it; None if the
-        device has none. Its outputs need not be right.
+        """Build the device's trusted kernel, which is the judge's own and takes about as long as a good candidate, and
+        return it as a Vendor; None if the device has none. Its outputs need not be right. Raises OpeningError if it
+        does not build.
         """
         opened = self.opened
         if (kernel := opened.device.trusted_kernel(opened.task)) is None:
@@ -189,8 +197,9 @@ class Calibrator:
         )
 
     def _time_of(self, vendor: Vendor, *, batches: int, is_vendor: bool) -> float:
-        """Return the seconds per call of a trusted kernel in the main case, measured in a new process over a number of
-        batches. With `is_vendor`, every output is verified.
+        """Return the score of a trusted kernel in the main case, in seconds per call, from `batches` batches in a new
+        process. With `is_vendor`, every output is verified, and TaskFault is raised if one is wrong. Raises WorkerDied
+        if the worker ended, and WorkerOverdue if it missed its deadline.
         """
         opened, times = self.opened, list[BatchTime]()
         plan = opened.plan(opened.main, pilot_s=FASTEST_PILOT_S)
@@ -210,8 +219,9 @@ class Calibrator:
         return score(times[1:], quantile=opened.pace.quantile, rng=np.random.default_rng(0)).call_s
 
     def _single_ratio(self, vendor: Vendor, *, batch_s: float, is_vendor: bool) -> float:
-        """Return the time of a single call divided by `batch_s`, the seconds per call in batches. Returns 1.0 without a
-        measurement if a batch holds only one call.
+        """Return the seconds of a trusted kernel's single call divided by `batch_s`, its seconds per call in batches;
+        1.0 if a batch holds only one call. With `is_vendor`, outputs are verified. Raises CandidateFailed if one is
+        wrong, WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
         """
         opened = self.opened
         if opened.plan(opened.main, pilot_s=batch_s).calls == 1:
@@ -222,8 +232,9 @@ class Calibrator:
 
 
 def overhead(session: TimingSession, pace: Pace) -> Overhead:
-    """Return dispatch overhead and scatter of a session whose worker runs the candidate of known duration. The overhead
-    is the score quantile of the batch times minus that duration.
+    """Time batches of the candidate of known duration (`Pace.standard_s`) in this session and return the dispatch
+    overhead in seconds: the quantile of the batch times that makes a score (`Pace.quantile`) minus that duration, at
+    least 0, and its scatter. Raises WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
 
     Inputs are refreshed before each batch, as they are for candidates, because a worker that was stopped resumes
     slowly.
@@ -239,7 +250,9 @@ def overhead(session: TimingSession, pace: Pace) -> Overhead:
 
 @contextmanager
 def _as_task_fault(source: Path) -> Iterator[None]:
-    """Turn a failure of the task's vendor file into a TaskFault that names the file."""
+    """Run the `with` block, which builds or runs the task's vendor file; a CandidateFailed, OpeningError or OSError
+    from the block becomes a TaskFault with the name of the file. Yields None.
+    """
     try:
         yield
     except (CandidateFailed, OpeningError, OSError) as error:
@@ -247,16 +260,17 @@ def _as_task_fault(source: Path) -> Iterator[None]:
 
 
 def spread_of(values: Sequence[float]) -> float:
-    """Return the standard deviation of the values as a fraction of their median, estimated from the median absolute
-    deviation, so that one disturbed process of five does not widen every interval of the run.
+    """Return the standard deviation of the values as a fraction of their median. It is estimated from the median
+    absolute deviation, so one outlier of five hardly changes it. Raises statistics.StatisticsError if there are no
+    values.
     """
     middle = statistics.median(values)
     return NORMAL_MAD * statistics.median(abs(value - middle) for value in values) / middle
 
 
 def describe(opened: OpenTask) -> wire.Device:
-    """Return what the answer to an `open` request says of the device: name, peak, process spread, dispatch overhead,
-    vendor line and details.
+    """Return the wire message that describes a device in the answer to an `open` request: name, kind, peak and unit,
+    sandbox level, spread between processes, dispatch overhead, vendor's library, and further details as text.
     """
     calibration, device = opened.calibration, opened.device
     vendor = calibration.vendor

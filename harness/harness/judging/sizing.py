@@ -1,4 +1,6 @@
-"""Size the memory of an open task for the fastest kernel that physics allows, and time one operand set."""
+"""Allocate the memory of a task, large enough for the fastest kernel that physics allows, and measure the cost of one
+operand set (the inputs and outputs of one call).
+"""
 
 import math
 from collections.abc import Mapping
@@ -28,15 +30,18 @@ allows."""
 
 
 class Sizing:
-    """Allocates the memory of a task, large enough for the fastest kernel that physics allows."""
+    """Works out how much memory the cases of one task need on one device, for the fastest kernel that physics allows,
+    and allocates it. `opening.open_task` makes one and calls `opened`.
+    """
 
     def __init__(self, task: Task, device: Device) -> None:
         self._task, self._device = task, device
         self._pace = device.pace(task)
 
     def opened(self) -> OpenTask:
-        """Allocate the memory and return the open task. Its calibration holds only the peak and the seconds per operand
-        set.
+        """Allocate the memory and return the open task. Its calibration holds only the peak and, by case, the seconds
+        to refresh one operand set (inputs and outputs of one call). Raises MemoryError, OSError or an exception of CUDA
+        if the memory cannot be allocated.
         """
         task, device = self._task, self._device
         set_s = {case.name: self._set_s(replace(case, data="normal")) for case in task.timed}
@@ -50,15 +55,15 @@ class Sizing:
         return OpenTask(task, device, memory, self._pace, calibration)
 
     def _most_sets(self, case: Case, set_s: float) -> int:
-        """Return the number of operand sets that a plan for the fastest possible kernel uses, when one set costs
-        `set_s` seconds.
+        """Return how many operand sets (inputs and outputs of one call each) a timed case needs for the fastest
+        possible kernel. `set_s` is the time in seconds to refresh and verify one set; a costly set lowers the number.
         """
         planner = Planner(self._task, case, self._pace, set_s, self._device.cache_bytes)
         return planner.plan(FASTEST_PILOT_S, random_source=self._device.random_source).sets
 
     def _set_s(self, case: Case) -> float:
-        """Return the seconds to refresh one operand set of a case and to verify it in the way that timed calls are
-        verified.
+        """Measure and return the seconds to fill one operand set (inputs and outputs of one call) of a case with new
+        inputs and to verify its outputs as after a timed call. Allocates memory for this and frees it again.
         """
         # The outputs are arbitrary, and describing their errors would take longer than verifying right outputs.
         device, task = self._device, replace(self._task, benchmark=AcceptAnyOutput(self._task.benchmark))
@@ -74,7 +79,10 @@ class Sizing:
 
 
 def _refresh_s(operands: OperandSets, sets: range, *, memory: Memory, clock: Clock) -> float:
-    """Return the seconds to fill, seal and examine these operand sets, read from `clock`."""
+    """Return the seconds by `clock` to fill the inputs of the operand sets numbered `sets` (inputs and outputs of one
+    call each), to take checksums if the device needs them, and to examine the outputs. Waits until the device has
+    finished its work on `memory`.
+    """
     start = clock.now_ns()
     operands.fill(sets, inputs.fresh_key())
     operands.seal(sets)
@@ -84,7 +92,9 @@ def _refresh_s(operands: OperandSets, sets: range, *, memory: Memory, clock: Clo
 
 
 class AcceptAnyOutput:
-    """Wraps a task's benchmark module so that every output counts as right."""
+    """Stands in for a task's benchmark module and passes every use on to it, except that its tolerance accepts every
+    output. Sizing uses it to time the verification of outputs that no kernel has computed.
+    """
 
     def __init__(self, benchmark: Any) -> None:
         self._benchmark = benchmark
@@ -93,5 +103,7 @@ class AcceptAnyOutput:
         return getattr(self._benchmark, name)
 
     def tolerance(self, sizes: Mapping[str, int]) -> dict[str, float]:
-        """Return a tolerance that no error exceeds, for any sizes of a case."""
+        """Return a dict of error bounds by kind of error, each so high that every output is accepted, whatever the
+        sizes of the case are.
+        """
         return {"max_element": math.inf, "rms": math.inf, "mismatch": 1.0, "coarse": 1.0}

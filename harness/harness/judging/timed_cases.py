@@ -1,4 +1,4 @@
-"""The stage `timing`: time batches of every timed case on rotating operand sets, with fresh inputs, and verify them."""
+"""The stage `timing`: time batches of every timed case with fresh inputs, and verify the outputs of every batch."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,11 +26,9 @@ AS_GRAPH = "calls are short, so each batch runs as a CUDA graph if its calls can
 
 
 def time_cases(judgement: Judgement) -> None:
-    """Time every timed case and store batches, scores and the main case's pilot in the judgement. The worker is killed
-    after the last batch, before the outputs of that batch are examined.
-
-    Raises:
-        CandidateFailed: an output is wrong, memory was tampered with, or the worker crashed or timed out.
+    """Time every timed case, and store batches, scores and the main case's pilot (seconds of its first calls) in the
+    judgement. The worker is killed after the last batch, before that batch's outputs are examined. Raises
+    CandidateFailed if an output is wrong, memory was tampered with, or the worker crashed or timed out.
     """
     opened, batches = judgement.opened, {}
     for case in opened.task.timed:
@@ -46,20 +44,26 @@ def time_cases(judgement: Judgement) -> None:
 
 
 def as_wire(case: Case, batch: BatchTime) -> wire.Batch:
-    """Return a batch in the form that a verdict reports, with microseconds per call."""
+    """Return the batch as the wire message that verdicts carry: name of the case, calls, microseconds per call, key of
+    the inputs, and telemetry.
+    """
     return wire.Batch(case.name, batch.calls, batch.call_s * 1e6, batch.key, batch.telemetry)
 
 
 @dataclass(frozen=True)
 class _TimedCase:
-    """Times one case of one candidate, with a new plan if the pilot was not typical."""
+    """One timed case of one candidate's judgement, with the method `batches` that times it: the number of calls per
+    batch is planned from the first calls' time, and planned again if those calls were not typical.
+    """
 
     judgement: Judgement
     case: Case
 
     def batches(self) -> list[BatchTime]:
-        """Return the timed batches of the first plan whose pilot was typical, or of the last plan. Seconds per call are
-        at least the pilot divided by REPLAN_FACTOR.
+        """Plan and time the case, plan again while batches are much faster than the plan expected, and return the
+        batches of the last plan. No batch counts as faster than the plan's expected seconds per call divided by
+        REPLAN_FACTOR. Raises CandidateFailed if an output is wrong, memory was tampered with, or the worker crashed or
+        timed out.
         """
         case, findings = self.case, self.judgement.findings
         pilot_s = self.judgement.pilots_s[case.name]
@@ -93,7 +97,9 @@ class _TimedCase:
         return _CaseTiming(session, plan, replan_below_s, racing_above_s)
 
     def _measurable(self, timing: "_CaseTiming") -> DisturbableFigure[list[BatchTime]]:
-        """Return all batches but the last as a figure that other work can disturb and that may be measured again."""
+        """Return all batches of this case but the last as a figure that is measured once more if other work on the
+        device disturbs it. `timing` holds the session and the plan by which the batches are timed.
+        """
         return DisturbableFigure(
             wire.Figure.TIMING,
             f"case {self.case.name}",
@@ -105,7 +111,10 @@ class _TimedCase:
 
 @dataclass(frozen=True)
 class _CaseTiming:
-    """The timing session, the plan and the time bounds by which the batches of one case are timed."""
+    """How the batches of one case are timed: the session, the plan (calls per batch, number of batches), a bound in
+    seconds per call below which the plan was wrong, and a bound above which the candidate is too slow for more batches.
+    `_TimedCase` makes it.
+    """
 
     session: TimingSession
     plan: Plan
@@ -115,8 +124,9 @@ class _CaseTiming:
     """A candidate whose first batches all take more than this many seconds per call is scored from those batches."""
 
     def all_but_last(self, monitor: Monitor) -> list[BatchTime]:
-        """Time and return all planned batches but the last; stop early after a batch that shows the plan wrong or the
-        candidate too slow. `monitor` looks for other work after each batch.
+        """Time the planned batches except the last and return them; stop early after a batch that is too fast for the
+        plan, or if the candidate is too slow. `monitor` looks for other work after each batch. Raises CandidateFailed
+        if an output is wrong, WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
         """
         batches: list[BatchTime] = []
         for index in range(self.plan.batches - 1):
@@ -127,21 +137,22 @@ class _CaseTiming:
         return batches
 
     def needs_new_plan(self, batches: list[BatchTime]) -> bool:
-        """Return whether the last of these batches was so fast that the plan came from untypical calls."""
+        """Return whether the last of these batches took fewer seconds per call than `replan_below_s`, so that the plan
+        came from calls that were not typical. Raises IndexError if the list is empty.
+        """
         return batches[-1].call_s < self.replan_below_s
 
     def is_too_slow(self, batches: list[BatchTime]) -> bool:
-        """Return whether these are the first RACING_BATCHES batches and all take longer than the race allows."""
+        """Return whether there are exactly RACING_BATCHES batches and each took more than `racing_above_s` seconds per
+        call, so that the candidate is scored without further batches.
+        """
         return len(batches) == RACING_BATCHES and all(batch.call_s > self.racing_above_s for batch in batches)
 
 
 def time_batch(session: TimingSession, plan: Plan, *, index: int, is_last: bool = False) -> BatchTime:
-    """Time batch number `index` of a plan on its operand sets, verify the outputs, and return the time. With `is_last`,
-    the worker is killed before the outputs are examined, so that a late write never arrives.
-
-    Raises:
-        CandidateFailed: an output is wrong, or memory was tampered with.
-        WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
+    """Run batch number `index` of `plan` on fresh inputs, verify its outputs, and return its time. With `is_last`, kill
+    the worker before outputs are examined, so that no late write arrives. Raises CandidateFailed if an output is wrong
+    or memory was tampered with, WorkerDied if the worker ended, WorkerOverdue if it missed its deadline.
     """
     first = index * plan.calls % (plan.sets - plan.calls + 1)
     sets, key = range(first, first + plan.calls), inputs.fresh_key()

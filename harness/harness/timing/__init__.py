@@ -1,1 +1,1 @@
-"""How a candidate is timed: plans, timing sessions, batches and scores."""
+"""Time a candidate: plan its batches, run them in a timing session, and turn their times into a score."""

@@ -1,4 +1,6 @@
-"""Clocks that only the judge reads: the interface, and the clock of the operating system."""
+"""Clocks by which the judge times candidates: the interface, and the clock of the operating system. Candidates cannot
+reach them.
+"""
 
 import time
 from collections.abc import Callable
@@ -6,32 +8,42 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """A clock that only the judge reads. Moments are integers in nanoseconds."""
+    """Protocol of a clock that only the judge reads. Moments are integers in nanoseconds since an arbitrary start.
+    Devices hold one: the operating system's clock, or a simulated clock.
+    """
 
     def now_ns(self) -> int:
-        """Return the current moment in nanoseconds since an arbitrary start."""
+        """Return the current moment in nanoseconds since an arbitrary start, which stays the same while the program
+        runs.
+        """
 
     def sleep(self, seconds: float) -> None:
-        """Wait for a number of seconds, then return."""
+        """Wait for `seconds` seconds of this clock, then return. A simulated clock only moves forward and returns at
+        once.
+        """
 
     def wait_until(self, moment_ns: int, *, or_until: Callable[[], bool]) -> None:
-        """Return at the moment `moment_ns`, or earlier as soon as `or_until()` returns True."""
+        """Wait until the moment `moment_ns` (nanoseconds, as `now_ns` counts), or until the callback `or_until` returns
+        True, whichever comes first. Returns nothing.
+        """
 
 
 class SystemClock:
-    """The monotonic clock of the operating system; see Clock."""
+    """The monotonic clock of the operating system, by which CPU and GPU devices time batches. It holds no state."""
 
     def now_ns(self) -> int:
-        """Return the current moment in nanoseconds since an arbitrary start."""
+        """Return the current moment in nanoseconds since an arbitrary start, by the performance counter of the
+        operating system.
+        """
         return time.perf_counter_ns()
 
     def sleep(self, seconds: float) -> None:
-        """Wait for a number of seconds, then return."""
+        """Suspend this thread for `seconds` seconds, then return."""
         time.sleep(seconds)
 
     def wait_until(self, moment_ns: int, *, or_until: Callable[[], bool]) -> None:
-        """Return at the moment `moment_ns`, or earlier as soon as `or_until()` returns True. This spins, because a
-        process that sleeps wakes late.
+        """Wait until the moment `moment_ns` (nanoseconds, as `now_ns` counts), or until the callback `or_until` returns
+        True, whichever comes first. The wait keeps the core busy, because a sleeping thread wakes late.
         """
         while time.perf_counter_ns() < moment_ns and not or_until():
             pass

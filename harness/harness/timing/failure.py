@@ -1,4 +1,4 @@
-"""The exception by which a stage ends a judgement because the candidate failed; it carries the verdict's status."""
+"""The exception that ends a judgement because the candidate failed, and the conversion of a worker's death into it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,9 @@ from harness.worker import WorkerDied, WorkerOverdue
 
 
 class CandidateFailed(Exception):
-    """The candidate failed; judging/judge.py turns this exception into the verdict. Failures of the judge itself raise
-    other exceptions.
+    """Exception: the candidate failed. It holds the verdict's `status`, such as `incorrect` or `crashed`, and `detail`,
+    a sentence that says what was wrong. Stages raise it, and judging/judge.py turns it into the verdict; faults of the
+    judge itself are other exceptions.
     """
 
     def __init__(self, status: str, detail: str, *, revealed: str = "") -> None:
@@ -24,8 +25,9 @@ class CandidateFailed(Exception):
 
 @contextmanager
 def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
-    """Turn WorkerDied and WorkerOverdue from the `with` block into CandidateFailed with status `crashed` or
-    `timed_out`. The detail names the case; `None` means that the candidate was being loaded.
+    """Run the `with` block; a WorkerDied from it becomes CandidateFailed with status `crashed`, and a WorkerOverdue
+    (deadline missed) one with status `timed_out`. The detail names `case`; None means that the worker was loading the
+    candidate. Yields None.
     """
     place = "while it was loaded" if case is None else f"in case {case.name}"
     try:

@@ -1,4 +1,6 @@
-"""Plan the timing of a case: calls per batch, number of batches, and the timing constants of each kind of device."""
+"""Plan the timing of a case (calls per batch, number of batches), and define the timing constants that each kind of
+device has.
+"""
 
 import random
 from dataclasses import dataclass
@@ -19,7 +21,10 @@ MAX_CALLS: int = WIRE["most_calls"]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Timing constants of one kind of device: a table of the timing policy in contract.toml."""
+    """Timing constants of one kind of device, read from the tables [timing.cpu], [timing.cuda] and [timing.cuda_dram]
+    of contract.toml: lengths and numbers of batches and duel turns, idle times, the score's quantile, and limits. Times
+    are in seconds.
+    """
 
     target_s: float
     """Length of a batch in seconds."""
@@ -70,7 +75,9 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one case is timed: calls per batch, operand sets, number of batches."""
+    """How one case is timed: calls per batch, number of operand sets (inputs and outputs of one call each), number of
+    batches, expected seconds of a batch, and whether a batch runs as a CUDA graph. `Planner.plan` makes it.
+    """
 
     calls: int
     """Calls of a batch."""
@@ -86,7 +93,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Makes the plans of one case on one device."""
+    """What plans of one timed case depend on: the task, the case, the device's timing constants, the seconds to refresh
+    one operand set (inputs and outputs of one call), and the cache size in bytes. `OpenTask.plan` and Sizing make one.
+    """
 
     task: Task
     case: Case
@@ -97,7 +106,9 @@ class Planner:
     """Size of the device's last-level cache."""
 
     def plan(self, pilot_s: float, *, random_source: random.Random) -> Plan:
-        """Return the plan for calls that take `pilot_s` seconds; `random_source` draws the secret number of batches.
+        """Return the plan (calls per batch, number of batches) for calls that take `pilot_s` seconds each, which must
+        be above 0. `random_source` draws the secret number of batches. The batch length is limited by the memory and by
+        the time that refreshing the inputs takes.
 
         A candidate gains nothing if it is slow in the pilot: its batches then hold fewer calls, and the same constant
         is deducted from each batch.
@@ -109,24 +120,30 @@ class Planner:
 
     @property
     def _fit(self) -> int:
-        """Return the highest number of operand sets that fit into memory and into one batch."""
+        """Return the highest number of calls of one batch: as many as there is memory for their inputs and outputs, and
+        at most MAX_CALLS. At least 1.
+        """
         return min(sets_that_fit(self.task, self.case, max_bytes=self.pace.max_bytes), MAX_CALLS)
 
     @property
     def _affordable_calls(self) -> int:
-        """Return the highest number of calls whose operand sets are refreshed and verified within the time limits."""
+        """Return the highest number of calls of a batch whose inputs can be refreshed and outputs verified within the
+        device's and the task's time limits. At least 1.
+        """
         seconds = min(self.pace.refresh_s, self.task.limits.timing_s / self.pace.batches[0])
         return max(1, int(seconds / self.set_s))
 
     @property
     def _sets_that_exceed_the_cache(self) -> int:
-        """Return the number of operand sets that take more than CACHE_MULTIPLE times the last-level cache."""
+        """Return the number of operand sets (inputs and outputs of one call each) that together take more than
+        CACHE_MULTIPLE times the device's last-level cache, so that rotating over them keeps no operand in the cache.
+        """
         layout = lay_out(self.task, self.case, sets=1)
         return 1 + CACHE_MULTIPLE * self.cache_bytes // (layout.input_bytes + layout.output_bytes)
 
     def _batches(self, batch_s: float, *, random_source: random.Random) -> int:
-        """Return the number of batches: a secret number from the pace's range, fewer if a batch of `batch_s` seconds
-        would exceed the task's timing limit.
+        """Return the number of batches to run: drawn by `random_source` from the device's range, but no more than fit
+        into the task's timing limit if one batch takes `batch_s` seconds, and at least MIN_BATCHES.
         """
         fewest, most = self.pace.batches
         affordable = int(self.task.limits.timing_s / batch_s)

@@ -1,4 +1,4 @@
-"""Turn the times of batches into a score: a quantile with its bootstrap interval."""
+"""Turn the times of batches into a score: a quantile of their seconds per call, with its bootstrap 95 % interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,10 @@ RESAMPLES: int = TIMING["batches"]["resamples"]
 
 @dataclass(frozen=True, slots=True)
 class BatchTime:
-    """The time of one batch by the judge's clock, with the key of its inputs and the device's telemetry."""
+    """The time of one batch by the judge's clock: seconds per call without the dispatch overhead (the calibrated
+    seconds that are not the candidate's work), number of calls, the key that generates its inputs again, and telemetry.
+    `TimingSession.run` makes it.
+    """
 
     call_s: float
     """Seconds per call, after the dispatch overhead was deducted."""
@@ -27,7 +30,9 @@ class BatchTime:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The score of one case: a quantile of the batches in seconds per call, with its 95 % interval."""
+    """The score of one case: `call_s`, a quantile of the batches' seconds per call, and `low_s` and `high_s`, the ends
+    of its 95 % interval in seconds per call. The function `score` makes it.
+    """
 
     call_s: float
     low_s: float
@@ -35,8 +40,9 @@ class Score:
 
 
 def score(batches: Sequence[BatchTime], *, quantile: float, rng: np.random.Generator) -> Score:
-    """Return the score: the given quantile of the batches' seconds per call, with its bootstrap 95 % interval. `rng`
-    draws the resamples.
+    """Return the score of at least one batch: the quantile `quantile` (0 to 1) of the batches' seconds per call, with
+    its bootstrap 95 % interval, which always contains the score. `rng` is the random generator that draws the
+    resamples.
     """
     times = np.array([batch.call_s for batch in batches])
     value = float(np.quantile(times, quantile))

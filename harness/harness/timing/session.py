@@ -1,4 +1,4 @@
-"""A timing session: one worker timed on one case, batch by batch.
+"""A timing session: one worker, which runs the candidate, is timed on one case, batch by batch.
 
 The clock starts before the worker is started and stops after the judge itself has read samples of every output, so a
 worker gains nothing if it reports too early that it is done. One calibrated constant is deducted from the time, and
@@ -37,7 +37,9 @@ Overheads = Mapping[float, float]
 
 @dataclass(frozen=True)
 class TimingResources:
-    """The memory, clock and source of secrets that all timing sessions of an open task share."""
+    """What all timing sessions of an open task share: the memory of inputs and outputs, the judge's clock, the random
+    generator of its secrets, and `observe`, a function that reads the device's telemetry. `OpenTask.session` makes it.
+    """
 
     memory: Memory
     clock: Clock
@@ -47,13 +49,16 @@ class TimingResources:
     """Returns the device's telemetry while a batch runs, by name with unit; empty if the device has none."""
 
     def generator(self) -> np.random.Generator:
-        """Return a new numpy generator with a secret seed."""
+        """Return a new numpy random generator whose seed is secret: 128 bits from the judge's random source."""
         return np.random.default_rng(self.random_source.getrandbits(128))
 
 
 @dataclass(frozen=True)
 class TimingSession:
-    """One worker that is ready to be timed on operand sets of one case, with its outputs in one slot of the memory."""
+    """One worker that can be timed on one case: its operand sets (inputs and outputs of one call each), the output area
+    that it writes, the idle seconds before a batch, and the overheads to deduct. `OpenTask.session` makes it; `after`
+    and `capture` return changed copies.
+    """
 
     resources: TimingResources
     operands: OperandSets
@@ -71,26 +76,31 @@ class TimingSession:
 
     @property
     def task(self) -> Task:
-        """Return the task whose case is timed."""
+        """Return the task whose case this session times."""
         return self.operands.task
 
     @property
     def case(self) -> Case:
-        """Return the case that is timed."""
+        """Return the case (sizes and kind of input data) that this session times."""
         return self.operands.case
 
     @property
     def deadline_s(self) -> float:
-        """Return the longest time that one batch may take, in seconds."""
+        """Return the longest time that one batch may take, in seconds: the task's limit `call_s`. A worker that takes
+        longer raises WorkerOverdue.
+        """
         return self.task.limits.call_s
 
     def after(self, idle_s: float) -> "TimingSession":
-        """Return the same session with `idle_s` seconds of idle time before each batch."""
+        """Return a copy of this session that waits `idle_s` seconds before each batch. The overhead that was calibrated
+        for that idle time is deducted from its batches; nothing is deducted if none was measured.
+        """
         return replace(self, idle_s=idle_s)
 
     def refresh(self, sets: range, key: str) -> None:
-        """Fill the inputs of these operand sets with data generated from a key (hexadecimal digits), and take checksums
-        if the device needs them. Every worker must be stopped.
+        """Fill the inputs of the operand sets (inputs and outputs of one call each) numbered `sets` with data that
+        `key`, hexadecimal digits, generates; take checksums of them if a worker could write them. Every worker must be
+        suspended. Returns when the device has finished.
         """
         self.operands.fill(sets, key)
         self.resources.memory.settle()
@@ -99,17 +109,17 @@ class TimingSession:
             self.resources.memory.settle()
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Return a function that restores the inputs of these operand sets to the values that the key generated."""
+        """Return a function without arguments that writes the inputs of the operand sets numbered `sets` again, with
+        the values that `key` generated. Call `keep` after `refresh` with the same arguments and before the worker runs.
+        """
         return self.operands.keep(sets, key)
 
     def capture(self, sets: range) -> "TimingSession":
-        """Let the worker capture its calls over these operand sets as a CUDA graph, and return a session that launches
-        the graph for a batch. Return this session if the calls cannot be captured. Nothing is timed.
+        """Let the worker capture its calls over the operand sets numbered `sets` as a CUDA graph, and return a session
+        whose batches launch the graph; return this session if the calls cannot be captured. Nothing is timed. Raises
+        WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
 
         Call this before inputs are filled, because the candidate's code runs during the capture.
-
-        Raises:
-            WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
         """
         self._request_batch(sets, calls=len(sets), manner=CAPTURE)
         self.resources.memory.settle()
@@ -121,16 +131,13 @@ class TimingSession:
         return replace(self, is_captured=True, overheads_s=self.graph_overheads_s)
 
     def run(self, sets: range, key: str, *, expected_s: float = 0.0, calls: int | None = None) -> "TimedBatch":
-        """Poison the outputs, wait the idle time, run one batch over these operand sets whose inputs `key` generated,
-        and return the timed batch, not yet verified. Each set is used for one call, unless `calls` is higher than the
-        number of sets; a batch with repeated sets is never scored.
+        """Run and time one batch over the operand sets numbered `sets`, whose inputs `key` generated, and return it
+        unverified, with the worker suspended. `calls` (None = one per set) may reuse sets; `expected_s` above 0 reads
+        telemetry in mid-batch. Raises WorkerDied if the worker ended, WorkerOverdue if it missed its deadline,
+        CandidateFailed if it takes too much memory.
 
-        If `expected_s`, the expected length of the batch in seconds, is not 0, telemetry is read in the middle of the
-        batch. The worker is stopped when this returns.
-
-        Raises:
-            WorkerDied, WorkerOverdue: the worker ended, or did not answer in time.
-            CandidateFailed: the worker takes more memory than the task allows.
+        Before the batch the outputs are overwritten with a secret word, and the device is idle for `idle_s` seconds.
+        `expected_s` is the expected length of the batch in seconds. A batch with reused sets is never scored.
         """
         memory = self.resources.memory
         memory.settle()
@@ -147,14 +154,15 @@ class TimingSession:
         return TimedBatch(BatchTime(self._call_s(elapsed_s, calls), calls, key, telemetry), self, sets, region, word)
 
     def _call_s(self, elapsed_s: float, calls: int) -> float:
-        """Return the seconds per call: elapsed time minus dispatch overhead, divided by the calls. At least the
-        fraction LEAST_LEFT of the elapsed time counts, because a smaller remainder would be mostly noise.
+        """Return the seconds per call of a batch: `elapsed_s` minus the dispatch overhead (the calibrated seconds that
+        are not the candidate's work), divided by `calls`. At least the fraction LEAST_LEFT of the elapsed time counts,
+        because a smaller remainder would be mostly noise.
         """
         return max(elapsed_s - self.overheads_s.get(self.idle_s, 0.0), elapsed_s * LEAST_LEFT) / calls
 
     def _poisoned(self, sets: range) -> tuple[Region, int]:
-        """Fill the outputs of these operand sets with a secret word and choose secret samples. Return the region of the
-        outputs, and the 32-bit word.
+        """Overwrite the outputs of the operand sets numbered `sets` with a secret word, which is NaN as an output
+        element, and choose secret samples of them. Return (the outputs' memory, the 32-bit word).
         """
         rng = self.resources.generator()
         region = self.operands.region(sets, slot=self.slot)
@@ -165,8 +173,9 @@ class TimingSession:
         return region, word
 
     def _request_batch(self, sets: range, *, calls: int, manner: int) -> None:
-        """Send the worker its next batch over these operand sets. `manner` is CALL, CAPTURE (as a CUDA graph) or REPLAY
-        (of the graph).
+        """Write the request for a batch of `calls` calls over the operand sets numbered `sets` into the memory that the
+        suspended worker reads. `manner` is CALL, CAPTURE (record the calls as a CUDA graph) or REPLAY (launch that
+        graph). The worker does not run yet.
         """
         task = self.task
         self.worker.send_batch(
@@ -179,8 +188,9 @@ class TimingSession:
         )
 
     def _time(self, region: Region, *, expected_s: float) -> tuple[float, dict[str, float]]:
-        """Run the requested batch until samples of its outputs are read; return the elapsed seconds and the telemetry.
-        Python's garbage collector is off meanwhile.
+        """Let the worker run the requested batch and return (elapsed seconds, telemetry): from its start until the
+        judge has read samples of the outputs in `region`. Telemetry is an empty dict if `expected_s` is 0. Raises
+        WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
         """
         clock, was_enabled = self.resources.clock, gc.isenabled()
         gc.disable()
@@ -196,8 +206,8 @@ class TimingSession:
                 gc.enable()
 
     def _observe_at(self, moment_ns: int) -> dict[str, float]:
-        """Wait for a moment of the clock, or for the end of the batch if that comes first, and return the device's
-        telemetry.
+        """Wait until the moment `moment_ns` of the judge's clock, or until the batch has ended, and return the device's
+        telemetry: a dict of readings by name with unit.
         """
         self.resources.clock.wait_until(moment_ns, or_until=lambda: self.worker.is_done)
         return self.resources.observe()
@@ -205,7 +215,9 @@ class TimingSession:
 
 @dataclass(frozen=True)
 class TimedBatch:
-    """One batch that was timed and whose outputs are not yet verified."""
+    """One batch that has run and whose outputs may not be verified yet: its time, its session, the numbers of its
+    operand sets, the memory of its outputs, and the word that filled them before. `TimingSession.run` makes it.
+    """
 
     time: BatchTime
     session: TimingSession
@@ -217,12 +229,9 @@ class TimedBatch:
     """The 32-bit word that the outputs were filled with."""
 
     def verify(self, *, full: bool = False) -> None:
-        """Check that memory was not tampered with and that every output of the batch is right. With `full`, each
-        element is compared with the reference.
-
-        Raises:
-            CandidateFailed: an output is wrong (status `incorrect`), or inputs or finished outputs changed
-                (`tampered`).
+        """Check that inputs and finished outputs were not changed and that every output of the batch is right. With
+        `full`, compare each element with the reference; otherwise use cheaper random checks. Raises CandidateFailed
+        with status `incorrect` (wrong output, or a write outside the outputs) or `tampered`.
         """
         self._refuse_tampering()
         self._examine(self.sets, full=full)
@@ -232,15 +241,15 @@ class TimedBatch:
             raise self._failure("incorrect", f"wrote outside the outputs: {overrun} bytes around them changed")
 
     def verify_one(self) -> None:
-        """Compare every element of the outputs of one call, chosen secretly, with the reference. Raises CandidateFailed
-        with status `incorrect` if an element is wrong.
+        """Compare every output element of one call, chosen secretly, with the reference. Raises CandidateFailed with
+        status `incorrect` and a detail that says what is wrong if an element is not right.
         """
         index = self.sets[self.session.resources.random_source.randrange(len(self.sets))]
         self._examine(range(index, index + 1), full=True)
 
     def _examine(self, sets: range, *, full: bool) -> None:
-        """Verify the outputs of these operand sets. Raises CandidateFailed with status `incorrect` if an output is
-        wrong.
+        """Check the outputs of the operand sets numbered `sets`: each element with `full`, otherwise by random products
+        and sampled rows. Raises CandidateFailed with status `incorrect` and the first mistake if an output is wrong.
         """
         session = self.session
         with guard("verification"):
@@ -250,8 +259,8 @@ class TimedBatch:
             raise self._failure("incorrect", mistake.detail)
 
     def _refuse_tampering(self) -> None:
-        """Raise CandidateFailed with status `tampered` if inputs changed, work still runs on the device, or samples
-        changed after the clock had stopped.
+        """Raise CandidateFailed with status `tampered` if the worker changed inputs, still computes on the device, or
+        changed sampled outputs after the clock had stopped. Return None otherwise.
         """
         memory = self.session.resources.memory
         with guard("checksums"):
