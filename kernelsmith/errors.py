@@ -1,4 +1,4 @@
-"""Defines every exception that kernelsmith raises on purpose.
+"""Defines every exception class that kernelsmith raises on purpose, as a tree below `KernelsmithError`.
 
     KernelsmithError
     ├── UsageError            the user can fix it: the program prints one line and exits with 2
@@ -22,7 +22,9 @@ class KernelsmithError(Exception):
 
 
 class UsageError(KernelsmithError):
-    """An error that the user can fix; the message is one line that names the key or path and the remedy."""
+    """An error that the user can fix. Its message is one line that names the key or path and the remedy; the program
+    prints it and exits with code 2.
+    """
 
 
 class ConfigError(UsageError):
@@ -34,7 +36,9 @@ class TaskError(UsageError):
 
 
 class ModelError(KernelsmithError):
-    """The model endpoint failed; `retryable` says whether the same request may succeed later."""
+    """The endpoint of the language model failed. The attribute `retryable` (a bool) states whether the same request may
+    succeed later.
+    """
 
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
@@ -42,19 +46,27 @@ class ModelError(KernelsmithError):
 
 
 class HarnessError(KernelsmithError):
-    """The harness itself failed, so that there is no verdict about the candidate."""
+    """The harness (the separate program that builds, checks and times candidates) failed itself, so there is no verdict
+    on the candidate.
+    """
 
 
 class MachineRefusal(HarnessError):
-    """This machine cannot judge now: it lacks a compiler or a sandbox, or another program uses its GPU."""
+    """A harness error that says that this machine cannot judge candidates now: it lacks a compiler or a sandbox, or
+    another program uses its GPU.
+    """
 
 
 class JudgeDied(HarnessError):
-    """The judge's process ended before it answered; the candidate may have caused that."""
+    """The judge (the harness's process that judges candidates) ended before it answered a request. The candidate that
+    it judged may have caused that.
+    """
 
 
 class LogError(KernelsmithError):
-    """The attempt log could not be read or written; attempts that were already in it are not lost."""
+    """The attempt log (the database of all runs) could not be read or written. Attempts that were already in it are not
+    lost.
+    """
 
 
 class LogReplaced(LogError):
@@ -62,8 +74,12 @@ class LogReplaced(LogError):
 
 
 class Stopped(KernelsmithError):
-    """The user asked to stop while a proposer waited to ask its endpoint again; the ask stays open for `resume`."""
+    """The user asked to stop while a proposer waited to call a failing model endpoint again. The ask, a numbered
+    request for a candidate, stays open; `resume` answers it.
+    """
 
 
 class Exhausted(KernelsmithError):
-    """A proposer has no more candidates: all files, recorded attempts, scripted replies or knob values were tried."""
+    """A proposer (the part that supplies candidates) has no more of them: all files, recorded attempts, scripted
+    replies or knob values were tried.
+    """

@@ -1,4 +1,5 @@
-"""The search loop: ask, propose, judge and record until the budget ends. Read this file first.
+"""The search loop: ask for a candidate, get a proposal, judge it and record the verdict, until the budget ends. Read
+this file first.
 
 `optimize` knows only the protocols of a session and a proposer. The session (app/session.py) judges and records: each
 step is in the log before the next one starts, so a killed run goes on where it stopped. The functions below `optimize`
@@ -21,13 +22,13 @@ MAX_DEATHS = 2
 
 
 def optimize(session: Session, proposer: Proposer) -> History:
-    """Try kernels until the budget ends, the proposer is exhausted or the user stops; return the run's history.
+    """Try candidates from `proposer` until the budget ends, the proposer has none left or the user stops; `session`
+    judges and records them. Return the run's history. Raises UsageError, ModelError, HarnessError or LogError if
+    something failed for good; what was recorded before is kept, and `resume` goes on.
 
-    Raises:
-        UsageError: if a proposer found a fault that the user can fix.
-        ModelError: if the endpoint failed for good. Paid replies are in the log, and `resume` goes on.
-        HarnessError: if the harness failed. The ask stays open, and `resume` goes on.
-        LogError: if the log could not be written. Everything recorded before is kept.
+    Raises: UsageError: if a proposer found a fault that the user can fix. ModelError: if the endpoint failed for good.
+    Paid replies are in the log. HarnessError: if the harness failed. The ask stays open. LogError: if the log could not
+    be written.
     """
     while (ending := spent(session.history())) is None and not session.stopped():
         ask = session.ask()
@@ -47,10 +48,11 @@ def optimize(session: Session, proposer: Proposer) -> History:
 
 
 def steps_to(directive: Directive, history: History, *, number: int, at: datetime) -> list[Event]:
-    """Return the events to record with a new ask: a plateau if one was reached, and a rung if the stance changes.
+    """Return the list of events to record with a new ask (number `number`, made at the UTC time `at`). A plateau event
+    is included if the search has just stopped improving, and a rung event (a step on the search's ladder) if the
+    directive's stance, such as refine or repair, differs from the previous ask's.
 
-    `number` is the ask's number and `at` the time in UTC. An earlier ask that was made from the same attempts has
-    recorded the plateau already.
+    An earlier ask that was made from the same attempts has recorded the plateau already.
     """
     events, last = [], history.asks[-1] if history.asks else None
     sees_new_attempts = last is None or last.seen < history.highest_attempt
@@ -64,10 +66,9 @@ def steps_to(directive: Directive, history: History, *, number: int, at: datetim
 
 
 def verdict_without_judging(history: History, ask: Ask, trial: Trial) -> Verdict | None:
-    """Return the verdict on a trial whose candidate was judged before or killed the judge; None for any other trial.
-
-    A candidate equal to that of an earlier attempt is rejected. A candidate is crashed if the judge's process has ended
-    MAX_DEATHS times while it judged the candidate.
+    """Return the verdict on a trial that must not be judged, or None if the harness must judge it. A candidate that
+    equals an earlier attempt's is rejected. A candidate is crashed if the judge's process has already ended MAX_DEATHS
+    times while it judged this candidate.
     """
     if twin := history.identical(trial.candidate.digest):
         return Verdict(Status.REJECTED, f"identical to {twin.number}, which is {twin.verdict.status}")
@@ -77,14 +78,15 @@ def verdict_without_judging(history: History, ask: Ask, trial: Trial) -> Verdict
 
 
 def verdict_on_nothing(proposal: Proposal) -> Verdict:
-    """Return the verdict on a proposal without a candidate: `no_candidate`, with the proposal's reason as detail."""
+    """Return the verdict on a proposal that has no candidate: the status `no_candidate`, with the proposal's reason as
+    its detail.
+    """
     return Verdict(Status.NO_CANDIDATE, proposal.why_empty)
 
 
 def consequences_of(attempt: Attempt, at: datetime) -> list[Event]:
-    """Return the events to record with an attempt: a promotion, a refusal (no candidate), or none.
-
-    `at` is the time of the events in UTC.
+    """Return the events to record with an attempt, with the UTC time `at`: one promotion event if the attempt became
+    the incumbent (the best so far), one refusal event if it has no candidate, and otherwise an empty list.
     """
     verdict = attempt.verdict
     if verdict.promotion:

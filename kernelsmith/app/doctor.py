@@ -1,4 +1,5 @@
-"""Examines what this machine offers a run (compiler, CPU, sandbox, GPU, endpoint, disk), with a remedy for each lack.
+"""Examines what this machine offers a run (compiler, CPU, sandbox, GPU, model endpoint, disk), and names a remedy for
+each thing that is lacking.
 
 This module does not know how findings are shown.
 """
@@ -29,7 +30,9 @@ GPU_LIBRARIES = ("cupy", "triton")
 
 @dataclass(frozen=True, slots=True)
 class MachineFinding:
-    """One thing that a run may need: what was found on this machine, and what to do if it is lacking."""
+    """One thing that a run may need, such as a C compiler: its name, what was found on this machine, whether that is
+    enough, and what the user can do if it is not. The functions of this module make it for `kernelsmith doctor`.
+    """
 
     name: str
     found: str
@@ -42,9 +45,9 @@ class MachineFinding:
 
 
 def examine_machine(base_url: str | None, *, python: str | None) -> list[MachineFinding]:
-    """Return one finding for each thing that a run on this machine may need.
-
-    `base_url` is a model endpoint to try, and `python` the interpreter of the harness (None: the one of this process).
+    """Return a list with one finding for each thing that a run on this machine may need; what is lacking is a finding
+    and not an exception. `base_url` is a model endpoint to try (None = the environment's), and `python` the path of the
+    interpreter that runs the harness (None = the one of this process).
     """
     runs = paths.default_database().parent
     return [
@@ -57,9 +60,9 @@ def examine_machine(base_url: str | None, *, python: str | None) -> list[Machine
 
 
 def machine_findings(python: str) -> list[MachineFinding]:
-    """Return findings about compiler, CPU and its peak, cores, sandbox and GPU, by the harness that `python` runs.
-
-    If the harness does not start, the only finding is its error.
+    """Return a list of findings about compiler, CPU and its peak, cores, sandbox and GPU. The harness, started with the
+    interpreter at the path `python`, finds them out. If the harness does not start, the only finding holds its error;
+    nothing is raised.
     """
     from kernelsmith.judge_client.harness import doctor
 
@@ -73,9 +76,8 @@ def machine_findings(python: str) -> list[MachineFinding]:
 
 
 def gpu_findings(python: str | None) -> list[MachineFinding]:
-    """Return two findings: whether an NVIDIA GPU answers, and whether `python` finds the libraries for GPU tasks.
-
-    `python` is the interpreter of the harness; the libraries are not imported.
+    """Return two findings: whether an NVIDIA GPU answers, and whether the interpreter at the path `python` (None = the
+    one of this process) has the Python packages for GPU tasks. The packages are not imported.
     """
     lack = gpu.missing()
     driver = MachineFinding(
@@ -88,9 +90,9 @@ def gpu_findings(python: str | None) -> list[MachineFinding]:
 
 
 def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> MachineFinding:
-    """Return the finding whether a model endpoint is configured, by `--base-url` or `environ`, and answers.
-
-    `option` is the value of `--base-url`, or None; `environ` holds the environment variables.
+    """Return one finding: whether a model endpoint is configured and answers. `option` is the URL given with
+    `--base-url`, or None; `environ` holds the environment variables, which may name a URL and a key. An endpoint that
+    fails is a finding and not an exception.
     """
     from kernelsmith.llm.client import reachable
     from kernelsmith.llm.endpoint import KEY_VARIABLES, api_key, base_url
@@ -107,9 +109,8 @@ def endpoint_finding(option: str | None, environ: Mapping[str, str]) -> MachineF
 
 
 def write_finding(folder: Path) -> MachineFinding:
-    """Return the finding whether files can be written in `folder`; a temporary file is created to find out.
-
-    If the folder does not exist, its nearest existing parent is tried.
+    """Return one finding: whether files can be written in `folder`, or in its nearest existing parent if it does not
+    exist. A temporary file is created and removed to find out; a failure is a finding and not an exception.
     """
     place = _nearest(folder)
     try:
@@ -121,7 +122,9 @@ def write_finding(folder: Path) -> MachineFinding:
 
 
 def disk_finding(folder: Path) -> MachineFinding:
-    """Return the finding how much space is free on the disk that holds `folder`, and whether it is at least 1 GiB."""
+    """Return one finding: how much space is free on the disk that holds `folder` or its nearest existing parent, and
+    whether it is at least 1 GiB. Raises OSError if the disk cannot be examined.
+    """
     free = shutil.disk_usage(_nearest(folder)).free
     enough = free >= ROOM_BYTES
     remedy = "" if enough else "free some space, or name a database elsewhere with --db"

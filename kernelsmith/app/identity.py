@@ -1,4 +1,6 @@
-"""Identify this program by its version and digests of its files, so that a log names the program behind its figures."""
+"""Identify this program by its version and by digests of its files, so that the attempt log states which program made
+its figures.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -15,17 +17,21 @@ INSTALLED = "_data/"
 
 
 def program() -> str:
-    """Return the agent's release and the first 12 digits of its source's digest: `0.2.0+3fa1b2c4d5e6`."""
+    """Return the agent's release and the first 12 hexadecimal digits of its source's digest as one string:
+    `0.2.0+3fa1b2c4d5e6`.
+    """
     return f"{__version__}+{_digest(paths.package_folder())[:12]}"
 
 
 def templates() -> Snapshot:
-    """Return the files of the prompt templates as a snapshot."""
+    """Return the files of the prompt templates as a snapshot: their texts by path, with a digest."""
     return snapshot_of(paths.templates_folder())
 
 
 def provenance() -> Provenance:
-    """Return the present versions of program, harness, templates and timing policy, to be logged with a run."""
+    """Return what is logged with a run to identify its makers: the agent's version, the digests of harness and prompt
+    templates, and the settings of the timing policy.
+    """
     return Provenance(
         program=program(),
         harness_digest=_digest(paths.harness_folder()),
@@ -36,6 +42,8 @@ def provenance() -> Provenance:
 
 @cache
 def _digest(folder: Path) -> str:
-    """Return the digest of a folder's program files, without the data folder that an installation adds."""
+    """Return the digest of the program files in `folder` as hexadecimal text, computed once per process. The data
+    folder that an installation adds to the package is left out.
+    """
     programs = {path: text for path, text in snapshot_of(folder).files.items() if Path(path).suffix in PROGRAMS}
     return Snapshot({path: text for path, text in programs.items() if not path.startswith(INSTALLED)}).digest

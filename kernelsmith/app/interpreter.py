@@ -1,4 +1,6 @@
-"""Check the Python interpreter that will run the harness: its version, and the modules that a task needs."""
+"""Check the Python interpreter that will run the harness (the separate program that judges candidates): its version,
+and the modules that a task needs.
+"""
 
 import json
 import os
@@ -23,7 +25,9 @@ TIMEOUT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class InterpreterFault:
-    """A reason why an interpreter cannot run the harness, and what the user can do."""
+    """The reason why a Python interpreter cannot run the harness, and what the user can do, both in words. `missing`
+    makes it.
+    """
 
     found: str
     """What is wrong: `python3.9 is Python 3.9`."""
@@ -32,13 +36,14 @@ class InterpreterFault:
 
     @property
     def line(self) -> str:
-        """Return reason and remedy as one line for the user."""
+        """Return reason and remedy as one line for the user, separated by a semicolon."""
         return f"{self.found}; {self.remedy}"
 
 
 def missing(python: str | None, modules: Sequence[str]) -> InterpreterFault | None:
-    """Return why an interpreter cannot run the harness, or None if it can. `python` is the interpreter's path or name
-    (None = the one that runs this program), and `modules` are the names of the modules that it must be able to import.
+    """Return why an interpreter cannot run the harness, or None if it can; nothing is raised. `python` is the
+    interpreter's path or name (None = the one that runs this program), and `modules` are the names of the modules that
+    it must find. The interpreter is started and must answer within 30 seconds.
     """
     program, option = python or sys.executable, f"--harness-python {python}: " if python else ""
     try:
@@ -61,7 +66,8 @@ def missing(python: str | None, modules: Sequence[str]) -> InterpreterFault | No
 
 
 def lasting(python: str) -> str:
-    """Return an interpreter's absolute path, so that it is found from any working directory. Links are not followed,
-    because Python recognizes a virtual environment by the path of the link.
+    """Return the absolute path of the interpreter that `python`, a path or a name on the PATH, means, so that it is
+    found from any working directory. Links are not followed, because Python recognizes a virtual environment by the
+    path of the link.
     """
     return os.path.abspath(shutil.which(python) or python)

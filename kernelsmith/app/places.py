@@ -1,4 +1,4 @@
-"""Choose the database of a command."""
+"""Choose the database (the attempt log) that a command reads and writes."""
 
 from pathlib import Path
 
@@ -6,5 +6,7 @@ from kernelsmith import paths
 
 
 def database(option: str | Path | None) -> str | Path:
-    """Return the database that `--db` names; without the option, `runs/attempts.db` in the working directory."""
+    """Return the database to use: `option`, the file or URL that `--db` names, or `runs/attempts.db` in the working
+    directory if `option` is None.
+    """
     return option or paths.default_database()

@@ -1,4 +1,6 @@
-"""Reads runs from an attempt log for the command line and the Python API: each function opens and closes the log."""
+"""Reads runs from an attempt log for the command line and the Python API. Each function opens the log and closes it
+again.
+"""
 
 from pathlib import Path
 
@@ -13,23 +15,29 @@ from kernelsmith.report.model_attempt import AttemptReport, attempt_report
 
 
 def read_history(run: str, *, db: str | Path | None = None) -> History:
-    """Return the history of the run named `run`. Raises UsageError if there is no run of this name, or no log.
-
-    `db` is the log: a file or an SQLite URL; None means runs/attempts.db in the working directory.
+    """Return the history (settings, attempts and events) of the run named `run`. `db` is the log: a file or an SQLite
+    URL (None = runs/attempts.db in the working directory). Raises UsageError if there is no such run or no log, and
+    LogError if the log cannot be read.
     """
     with open_reader(database(db)) as log:
         return history_of(log, run)
 
 
 def read_run(run: str, *, db: str | Path | None = None) -> RunReport:
-    """Return the report of the run named `run`. Raises UsageError if there is no run of this name, or no log."""
+    """Return the report of the run named `run`: its description, attempts and events as plain data. `db` is the log's
+    file or URL (None = runs/attempts.db). Raises UsageError if there is no such run or no log, and LogError if the log
+    cannot be read.
+    """
     with open_reader(database(db)) as log:
         history = history_of(log, run)
         return run_report(history, log.status(history.run))
 
 
 def read_attempt(run: str, number: int, *, db: str | Path | None = None) -> AttemptReport:
-    """Return the report of one attempt. Raises UsageError if there is no attempt of this number, run or log."""
+    """Return the report of attempt `number` of the run named `run`, with source, batches and model calls. `db` is the
+    log's file or URL (None = runs/attempts.db). Raises UsageError if there is no such attempt, run or log, and LogError
+    if the log cannot be read.
+    """
     with open_reader(database(db)) as log:
         history = history_of(log, run)
         attempt = attempt_of(history, number)
@@ -40,7 +48,9 @@ def read_attempt(run: str, number: int, *, db: str | Path | None = None) -> Atte
 
 
 def read_summaries(*, db: str | Path | None = None) -> list[RunSummary]:
-    """Return one summary for each run of a log, oldest run first. Raises UsageError if there is no log."""
+    """Return a list with one summary for each run of a log, oldest run first. `db` is the log's file or URL (None =
+    runs/attempts.db). Raises UsageError if there is no log, and LogError if it cannot be read.
+    """
     with open_reader(database(db)) as log:
         return log.summaries()
 
@@ -50,9 +60,9 @@ RunOrAttempt = tuple[History, Attempt | None]
 
 
 def read_pair(a: str, b: str, *, db: str | Path | None = None) -> tuple[RunOrAttempt, RunOrAttempt]:
-    """Return the two runs that `a` and `b` name (`RUN`), or the two attempts with their runs (`RUN:N`).
-
-    Raises UsageError if one names a run and the other an attempt, or if one of them does not exist.
+    """Return two pairs, for the texts `a` and `b`: the history of the run that the text names, and its attempt if the
+    text is `RUN:N`, or None if it is `RUN`. `db` is the log (None = runs/attempts.db). Raises UsageError if one text
+    names a run and the other an attempt, or one of them does not exist.
     """
     x, y = parse(a), parse(b)
     with open_reader(database(db)) as log:

@@ -1,4 +1,4 @@
-"""Parses `RUN` and `RUN:N` as a user writes them, and finds the run or the attempt in the log."""
+"""Parses `RUN` and `RUN:N` (attempt N of a run) as a user writes them, and finds the run or the attempt in the log."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,18 @@ from kernelsmith.log.reader import Reader
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The name of a run, and the number of one of its attempts if the user gave one."""
+    """What a user's text `RUN` or `RUN:N` names: a run, and the number of one of its attempts, or None. `parse` makes
+    it; the run may not exist.
+    """
 
     run: str
     number: int | None = None
 
 
 def parse(text: str) -> Reference:
-    """Return the run name and attempt number in `NAME` or `NAME:7`. Raises UsageError for a colon without number."""
+    """Return the run name and the attempt number that the text `NAME` or `NAME:7` holds; the number is None without a
+    colon. Raises UsageError if no number follows the colon.
+    """
     name, colon, number = text.partition(":")
     if not colon:
         return Reference(name)
@@ -27,12 +31,16 @@ def parse(text: str) -> Reference:
 
 
 def history_of(log: Reader, name: str) -> History:
-    """Return the history of the run of this name. Raises UsageError if the log has no run of this name."""
+    """Return the history of the run named `name` from the open log. Raises UsageError if the log has no such run, and
+    LogError if it cannot be read.
+    """
     return log.history(log.run(name))
 
 
 def attempt_of(history: History, number: int) -> Attempt:
-    """Return the attempt with this number. Raises UsageError, which names the existing numbers, if there is none."""
+    """Return the attempt with this number. Raises UsageError, whose message names the existing numbers, if the run has
+    no such attempt.
+    """
     if attempt := history.attempt(number):
         return attempt
     has = f"its attempts are 0 to {history.highest_attempt}" if history.attempts else "it has none yet"

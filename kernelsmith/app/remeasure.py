@@ -1,4 +1,6 @@
-"""Measure the incumbent of a resumed run again if harness, timing policy or task have changed since its last time."""
+"""Measure the best kernel of a resumed run again if the harness, its timing rules or the task have changed since it was
+last measured.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,13 +21,10 @@ KEYS = ("harness_digest", "timing_policy", "task_digest")
 def measure_again(
     store: Store, run: Run, harness: Harness, *, now: Callable[[], datetime], say: Callable[[str], None]
 ) -> None:
-    """Judge the incumbent again if it was last measured under another harness, timing policy or task than now. The new
-    times are written to the log as a `remeasured` event. `now` returns the time in UTC, and `say` receives a line for
-    the user.
-
-    Raises:
-        UsageError: if the incumbent no longer passes.
-        HarnessError: if the harness failed.
+    """Judge a run's best kernel again if it was last measured under another harness, timing policy or task than now,
+    and write its new times to the log; else do nothing. `now` returns the time in UTC; the callback `say` receives a
+    line for the user. Raises UsageError if the kernel no longer passes, HarnessError or LogError if harness or log
+    failed.
     """
     history = store.history(run)
     best, present = history.incumbent, _present(history)
@@ -38,7 +37,9 @@ def measure_again(
 
 
 def _present(history: History) -> dict[str, object]:
-    """Return the present value of each of KEYS: as the latest `resume` event holds it, or as the run was started."""
+    """Return a dict with the present digests of harness and task and the present timing policy, by the names in KEYS.
+    Values come from the latest `resume` event that holds them, or else from the run's start.
+    """
     provenance = history.run.provenance
     at_start = {"harness_digest": provenance.harness_digest, "timing_policy": provenance.timing_policy}
     present = {key: history.resumed_value(key) or at_start.get(key) for key in KEYS}

@@ -1,4 +1,4 @@
-"""Judge the candidates of a recorded run again on this machine, as a new run."""
+"""Judges the candidates of a recorded run again on this machine, as a new run."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,16 +28,14 @@ def judge_again(
     trusted_task: str | None = None,
     **machine: bool | str | None,
 ) -> Session:
-    """Create a new run that judges candidates of a recorded run again, and return its session, which is not open yet.
+    """Create a new run that judges candidates of the run named `run` again, and return its session, which is not open
+    yet. `selection` chooses the candidates, and `stopped` returns True to pause the new run. Raises UsageError if the
+    run does not exist, nothing is selected, its task is not trusted or the machine lacks something; LogError if the log
+    fails.
 
-    `run` names the recorded run, and `selection` its attempts; the new run is named RUN-replay-1, or with the next free
-    number. `stopped` is called before each ask and returns True to pause the run. `trusted_task` is the digest of a
-    task whose code the user trusts. `machine` may hold `trust_candidates` and `harness_python`, as in `start`.
-
-    Raises:
-        UsageError: if the run does not exist, no attempt of it is selected, the code of its task is not trusted, or
-            this machine lacks something.
-        LogError: if the log cannot be read or written.
+    The new run is named RUN-replay-1, or with the next free number. `stopped` is called before each ask. `trusted_task`
+    is the digest of a task whose code the user trusts. `machine` may hold `trust_candidates` and `harness_python`, as
+    in `start`.
     """
     store = open_store(database(db), create=False)
     try:

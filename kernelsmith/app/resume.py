@@ -26,7 +26,9 @@ HARNESS_PYTHON = "harness_python"
 
 
 class TaskChoice(NamedTuple):
-    """The user's choices about a resumed run's task: which files to use, and what to trust in a log from elsewhere."""
+    """The user's choices about a resumed run's task: whether to use the files of its folder or those in the log, and
+    what to trust in a log from another machine. The command line makes it from its options.
+    """
 
     from_disk: bool = False
     """Use the files of the task's folder even if they differ from those in the log."""
@@ -47,16 +49,14 @@ def resume(
     task: TaskChoice = TaskChoice(),  # noqa: B008 (frozen)
     **more: Any,
 ) -> Session:
-    """Return the session of a recorded run, which is not open yet: `with resume("night") as session: session.run()`.
+    """Return the session of the run named `run`, which is not open yet: `with resume("night") as session:
+    session.run()`. `stopped` returns True to pause the run; `task` and `more` hold choices and new limits. Raises
+    UsageError if the run does not exist, is over, is not trusted or the machine lacks something, and LogError if the
+    log fails.
 
-    `run` is the run's name, and `db` the log's file (None = the default one). `stopped` is called before each ask and
-    returns True to pause the run. `more` may hold `attempts`, `hours` and `usd`, which are added to the budget,
-    `target`, which replaces the old target, and `harness_python`; None leaves one out.
-
-    Raises:
-        UsageError: if the run does not exist, its budget is spent, its task or its settings are not trusted on this
-            machine, or the machine lacks something.
-        LogError: if the log cannot be read or written.
+    `db` is the log's file (None = the default one). `stopped` is called before each ask. `parts` replaces strategy,
+    proposer or harness. `more` may hold `attempts`, `hours` and `usd`, which are added to the budget, `target`, which
+    replaces the old target, and `harness_python`; None leaves one out.
     """
     python = more.pop(HARNESS_PYTHON, None)
     given = limits_given(more)
@@ -88,11 +88,9 @@ def _inputs(
 
 
 def _without_foreign_settings(history: History, python: str | None) -> History:
-    """Return the history of a run from another machine, without the interpreter and the sandbox setting of its log.
-    `python` is the interpreter that the user names now, or None.
-
-    Raises:
-        UsageError: if the log names an endpoint, which would receive the user's API key, or the script of a device.
+    """Return a copy of the history of a run from another machine, without the interpreter and the sandbox setting that
+    its log names; `python` is the interpreter that the user names now, or None. Raises UsageError if the log names an
+    endpoint, which would receive the user's API key, or the script of a simulated device.
     """
     run, config = history.run, history.run.config
     if config.base_url:
@@ -111,8 +109,9 @@ def _without_foreign_settings(history: History, python: str | None) -> History:
 
 
 def _with_interpreter(history: History, python: str | None) -> History:
-    """Return the history with its config's interpreter set to `python`. If `python` is None, the interpreter is the one
-    of the latest `resume` event that names one, or else the one that the run was started with.
+    """Return a copy of the history whose config names the interpreter that runs the harness from now on: the absolute
+    path of `python`. If `python` is None, it is the one of the latest `resume` event that names one, or else the one
+    that the run was started with.
     """
     recorded = history.resumed_value(HARNESS_PYTHON)
     last = str(recorded) if recorded else history.run.config.harness_python
@@ -127,8 +126,8 @@ def _task(store: Store, history: History, *, choice: TaskChoice, say: Callable[[
 
 
 def _limits(history: History, given: Mapping[str, float]) -> dict[str, Any]:
-    """Return the new limits of the budget, by name. A given number of attempts, hours or USD is added to the present
-    limit, or to what is spent if there is no limit. A given target replaces the present one.
+    """Return a dict of the budget's new limits by name. `given` holds the user's numbers: attempts, hours or USD are
+    added to the present limit, or to what is spent if there is no limit, and a target replaces the present one.
     """
     budget = history.budget
     used = {

@@ -1,4 +1,6 @@
-"""Judges the zoo on this machine, to check that the guards catch every cheat and accuse no honest candidate."""
+"""Judges the zoo (cheating and honest candidates that ship with kernelsmith) on this machine, to check that every cheat
+is caught and no honest candidate is accused.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +24,9 @@ CALIBRATION_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class JudgedZoo:
-    """The candidates of the zoo for one kind of device, with the results of judging them on this machine."""
+    """The result of a self-test on one device: the device, the result of each judged candidate of the zoo, the names of
+    those that were not judged, and the time taken. `judge_zoo` makes it.
+    """
 
     kind: DeviceKind
     device: Device
@@ -34,18 +38,19 @@ class JudgedZoo:
 
     @property
     def is_right(self) -> bool:
-        """Whether every candidate was judged and had the right outcome."""
+        """Return True if every candidate was judged and had the right outcome: cheats and wrong ones caught, honest
+        ones passed.
+        """
         return all(result.is_right for result in self.examined) and not self.untried
 
 
 def judge_zoo(
     kind: DeviceKind, machine: JudgeSettings, *, tell: Callable[[ZooResult], None] = lambda result: None
 ) -> JudgedZoo:
-    """Judge every candidate of the zoo for a kind of device; `tell` is called with the result of each.
-
-    `machine` holds the interpreter, the trust in candidates and the highest sandbox level for the harness. Raises
-    UsageError if this machine cannot run the zoo's task, or offers a lower sandbox level than `isolation_at_most`.
-    Raises HarnessError if the harness fails.
+    """Judge every zoo candidate (cheating or honest) for the device kind `kind`, and return all results; the callback
+    `tell` receives each at once. `machine` holds the harness's interpreter, the trust in candidates and the highest
+    sandbox level. Raises UsageError if the machine lacks what the zoo needs or that level, and HarnessError if the
+    harness fails.
     """
     task, begin = _ready_task(kind, machine), time.monotonic()
     zoo = load_zoo(paths.exploits_folder(), device=kind)
@@ -63,9 +68,8 @@ def judge_zoo(
 
 
 def devices_here(machine: JudgeSettings) -> tuple[list[DeviceKind], str]:
-    """Return the kinds of device that this machine can judge on, and why an existing GPU is not one of them, in words.
-
-    The CPU is always one of them; the text is empty if no GPU is left out.
+    """Return a pair: the list of device kinds that this machine can judge on (the CPU always), and a text that says why
+    an existing GPU is left out, or an empty text. `machine` names the interpreter of the harness.
     """
     if gpu.missing():
         return [DeviceKind.CPU], ""
@@ -79,7 +83,9 @@ def _task(kind: DeviceKind) -> Task:
 
 
 def _ready_task(kind: DeviceKind, machine: JudgeSettings) -> Task:
-    """Return the zoo's task for a kind of device. Raises UsageError if this machine lacks what the task needs."""
+    """Return the self-test's task for a kind of device. Raises UsageError if this machine lacks the GPU, or the
+    interpreter in `machine` lacks a package that the task needs.
+    """
     task = _task(kind)
     if kind is DeviceKind.CUDA and (missing := gpu.missing()):
         raise UsageError(f"--device cuda needs an NVIDIA GPU: {missing}; --device cpu needs none")
@@ -89,7 +95,9 @@ def _ready_task(kind: DeviceKind, machine: JudgeSettings) -> Task:
 
 
 def _refuse_lower(device: Device, machine: JudgeSettings) -> None:
-    """Raise UsageError if the sandbox has a lower level than the user asked for."""
+    """Raise UsageError if the sandbox of `device` has a lower level (0 to 3, 3 = all guards) than the user asked for in
+    `machine`; do nothing if the user asked for none.
+    """
     level = machine.isolation_at_most
     if level is not None and device.isolation < level:
         raise UsageError(f"--isolation {level}: this machine offers level {device.isolation} at most")

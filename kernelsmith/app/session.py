@@ -1,4 +1,5 @@
-"""Hold a run open in this process, with the run's lock, harness and observer: the implementation of core.seams.Session.
+"""Holds a run open in this process, with the run's lock, harness and observer. It implements the protocol
+core.seams.Session, which the search loop uses.
 
 A session is a context manager. Within its block each step is recorded in the log before the next one begins. An
 exception that leaves the block is recorded too, and its message says how to go on with the run.
@@ -39,27 +40,29 @@ from kernelsmith.search import Ladder
 
 
 class SilentObserver:
-    """An observer that ignores every call: for runs that are started from Python without a view."""
+    """An observer whose methods do nothing and never raise: for runs that are started from Python without a view."""
 
     def history(self, history: History) -> None:
         """Ignore a new history of the run."""
 
     def asked(self, ask: Ask) -> None:
-        """Ignore a new ask."""
+        """Ignore a new ask, a numbered request for a candidate."""
 
     def attempted(self, attempt: Attempt) -> None:
-        """Ignore a recorded attempt."""
+        """Ignore an attempt that was recorded with its verdict."""
 
     def stage(self, stage: str, step: str = "") -> None:
-        """Ignore a stage of the harness or of a wait."""
+        """Ignore the name of a stage that the harness or a proposer begins, and of a step within it."""
 
     def say(self, text: str) -> None:
-        """Ignore a line for the user."""
+        """Ignore one line of text for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionInputs:
-    """Everything that a session needs to open a run."""
+    """What a session needs to open a run: the log, the run, its task, the events to record at the start, and the
+    command that resumes the run. `create_run` and `resume` make it.
+    """
 
     store: Store
     """The log, open for writing; the session closes it."""
@@ -74,7 +77,10 @@ class SessionInputs:
 
 @dataclass(frozen=True, slots=True)
 class SessionParts:
-    """Strategy, proposer and harness that a session uses instead of those that the run's config names."""
+    """The strategy, proposer and harness that a session uses instead of the default ones. Tests and Python programs
+    make it; a part that is None is the plateau ladder, the proposer of the run's config, or a judge process on this
+    machine.
+    """
 
     strategy: Strategy | None = None
     """The strategy; None selects the plateau ladder."""
@@ -85,9 +91,9 @@ class SessionParts:
 
 
 class Session:
-    """A run that is open in this process; a context manager. `run` searches until the budget ends.
-
-    `stopped` returns True once the user has asked to stop. `now` returns the time in UTC.
+    """A run that is open in this process; a context manager that yields itself. Entering takes the run's lock and
+    starts the harness; leaving releases both and closes the log. `observer` shows the run, `stopped` returns True once
+    the user has asked to stop, and `now` returns the time in UTC. `start` and `resume` make it.
     """
 
     def __init__(
@@ -122,11 +128,9 @@ class Session:
         return self
 
     def _open(self) -> None:
-        """Take the run's lock, start the harness, and record that the run starts or goes on.
-
-        Raises:
-            UsageError: if another process works on the run, or the machine lacks something.
-            HarnessError: if the harness does not start or cannot calibrate.
+        """Take the run's lock, start the harness, and record that the run starts or goes on. Raises UsageError if
+        another process works on the run or the machine lacks something, HarnessError if the harness does not start or
+        cannot calibrate, and LogError if the log cannot be written.
         """
         self._stack.callback(self._store.close)
         self._stack.enter_context(self._store.hold(self._run))
@@ -149,7 +153,9 @@ class Session:
             self._stack.close()
 
     def _explain(self, error: BaseException) -> None:
-        """Record an exception in the log, and add to its message how to go on with the run."""
+        """Record an error of kernelsmith in the log, and add to its message how to go on with the run. For a
+        KeyboardInterrupt, show that line to the user. Other exceptions are left as they are; nothing is raised.
+        """
         way_on = f"go on with `{self._opening.resume_command}`"
         if isinstance(error, TaskError):
             way_on += " (with --task-from-disk after you have changed the task's folder)"
@@ -175,9 +181,8 @@ class Session:
         )
 
     def _proposer_and_lookahead(self) -> tuple[Proposer, Lookahead | None]:
-        """Return the run's proposer, and a lookahead that builds likely next candidates, or None.
-
-        There is no lookahead for a proposer whose answers are paid for, and for one that was passed in.
+        """Return the run's proposer, and the object that builds likely next candidates ahead of time. That object is
+        None if the proposer's answers cost money, or if the proposer was passed in as a part.
         """
         if self._parts.proposer:
             return self._parts.proposer, None
@@ -188,12 +193,16 @@ class Session:
         return proposer, Lookahead(self._strategy, proposer, prepare=self._harness.prepare)
 
     def _retry_policy(self) -> RetryPolicy:
-        """Return the retry policy whose waits end when the user asks to stop and are shown by the observer."""
+        """Return the rules for calling a failing model endpoint again: a wait between calls ends when the user asks to
+        stop, and the observer shows it.
+        """
         stopped = self._stopped
         return RetryPolicy(sleep=interruptible_sleep(stopped), stopped=stopped, on_progress=self._observer.stage)
 
     def _note_trouble(self, error: KernelsmithError) -> None:
-        """Record an error and the pause that it causes; do nothing if the log cannot be written."""
+        """Record an error, and the pause of the run that it causes, as two events. Do nothing if the log cannot be
+        written.
+        """
         data = {"limit": StopReason.TROUBLE, "reason": f"{type(error).__name__}: {error}"}
         with suppress(LogError, UsageError):
             for kind in (EventKind.TROUBLE, EventKind.PAUSED):
@@ -203,29 +212,32 @@ class Session:
 
     @property
     def resume_command(self) -> str:
-        """The command line that goes on with this run."""
+        """Return the shell command that goes on with this run, as one line."""
         return self._opening.resume_command
 
     def run(self) -> History:
-        """Search until the budget ends, the proposer is exhausted or the user stops; return the run's history.
-
-        Raises:
-            UsageError, ModelError, HarnessError, LogError: under the conditions of loop.optimize; the run is paused.
+        """Try candidates until the budget ends, the proposer has none left or the user stops; return the run's history.
+        Raises UsageError, ModelError, HarnessError or LogError if something failed for good; what was recorded before
+        is kept, the run is paused, and `resume` goes on.
         """
         return loop.optimize(self, self._proposer)
 
     def history(self) -> History:
-        """Return the run's present history from the log, after the observer has shown it."""
+        """Return the run's present history from the log, after passing it to the observer. Raises LogError if the log
+        cannot be read.
+        """
         history = self._store.history(self._run)
         self._observer.history(history)
         return history
 
     def stopped(self) -> bool:
-        """Return whether the user has asked to stop after the attempt in flight."""
+        """Return True once the user has asked to stop the run after the attempt in flight."""
         return self._stopped()
 
     def ask(self) -> Ask:
-        """Return the oldest open ask. If no ask is open, record the strategy's next directive as a new ask."""
+        """Return the oldest ask (a numbered request for a candidate) without a complete answer. If there is none,
+        record the strategy's next directive as a new ask and return it. Raises LogError if the log fails.
+        """
         history, at = self._store.history(self._run), self._now()
         ask = history.open_asks[0] if history.open_asks else self._new_ask(history, at)
         self._since.setdefault(ask.number, at)
@@ -233,17 +245,17 @@ class Session:
         return ask
 
     def prompt(self, ask: Ask) -> str:
-        """Return the text of the prompt that a model would receive for an ask."""
+        """Return, as text, the prompt that a model would receive for `ask`. Raises LogError if the log cannot
+        be read.
+        """
         from kernelsmith.prompts.prompt import prompt_for
 
         return prompt_for(self._task, self._store.history(self._run).as_seen_by(ask), ask=ask).text
 
     def answer(self, ask: Ask, proposal: Proposal) -> None:
-        """Judge every trial of a proposal that has no verdict yet, and record each verdict.
-
-        Raises:
-            UsageError: if an earlier answer to the ask promised more trials than this proposal has.
-            HarnessError: if the harness failed. The ask stays open.
+        """Judge every trial (candidate) of a proposal that has no verdict yet, and record each verdict; return nothing.
+        Raises UsageError if an earlier answer to the ask promised more trials, HarnessError if the harness failed (the
+        ask stays open), and LogError if the log cannot be written.
         """
         made = {attempt.trial for attempt in self._store.history(self._run).trials_of(ask.number)}
         missing = [trial for trial in proposal.trials if trial.number not in made]
@@ -258,11 +270,10 @@ class Session:
         return None
 
     def tell(self, ask: Ask, *, hypothesis: str, source: str, parent: int | None = None) -> Receipt:
-        """Answer an open ask with a source in the task's first language; judge it and return the attempt's numbers.
-
-        Raises:
-            UsageError: if the ask is not open, or `parent` is no attempt of the run.
-            HarnessError: if the harness failed. The ask stays open.
+        """Answer an open ask with `source`, in the task's first language; judge it, and return a receipt with the
+        numbers of ask, trial and attempt. `parent` is the attempt that it was made from (None = from scratch). Raises
+        UsageError if the ask is not open or `parent` does not exist, HarnessError if the harness failed (the ask stays
+        open), and LogError.
         """
         history = self._store.history(self._run)
         if ask not in history.open_asks:
@@ -275,7 +286,9 @@ class Session:
         return Receipt(ask.number, attempt.trial, ReceiptState.JUDGED, attempt.number)
 
     def note(self, kind: EventKind, ask: Ask | None = None, **data: object) -> None:
-        """Record an event in the log, with the time, the ask's number if an ask is given, and `data`."""
+        """Record an event in the log, with the time, the ask's number if an ask is given, and `data`. Raises LogError
+        if the log cannot be written.
+        """
         self._store.note(self._run, Event(kind, self._now(), ask.number if ask else None, data))
 
     # --- steps ---
@@ -286,7 +299,9 @@ class Session:
         return self._store.ask(self._run, directive, *loop.steps_to(directive, history, number=number, at=at))
 
     def _verdict(self, ask: Ask, trial: Trial, proposal: Proposal) -> Verdict:
-        """Return the verdict on a trial, from the history if it decides the verdict, else from the harness.
+        """Return the verdict on a trial (one candidate of a proposal): from the history if the candidate was judged
+        before or ended the judge's process repeatedly, else from the harness. Raises HarnessError if the harness
+        failed, or its subclass JudgeDied; either is recorded first.
 
         While the judge works, the lookahead builds candidates that may come next.
         """

@@ -1,4 +1,4 @@
-"""Start a run: read its settings, check task and machine, write the run to the log, and return its session."""
+"""Starts a run: reads its settings, checks task and machine, writes the run to the log, and returns its session."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,16 +30,14 @@ def start(
     stopped: Callable[[], bool] = lambda: False,
     **settings: Any,
 ) -> Session:
-    """Write a new run to the log and return its session: `with start("cpu_matmul") as session: session.run()`.
+    """Write a new run of a task to the log and return its session, which is not open yet: `with start("cpu_matmul") as
+    session: session.run()`. `settings` are keys of a config file, and `stopped` returns True to pause the run. Raises
+    UsageError if a setting, the task, the machine or the name is wrong, and LogError if the log cannot be written.
 
     `task` is a task's name or the path of its folder, `db` the log's file (None = the default one), and `name` the
-    run's name (None = the task's name with a number). `stopped` is called before each ask and returns True to pause
-    the run. `settings` are the keys of a config file (`attempts`, `hours`, `usd`, `target`, `proposer`, `model`,
-    `seed`, ...), or `config`, the path of a config file; None leaves a setting out.
-
-    Raises:
-        UsageError: if a setting is invalid, the task is malformed, the machine lacks something, or the name is taken.
-        LogError: if the log cannot be written.
+    run's name (None = the task's name with a number). `parts` replaces strategy, proposer or harness. `stopped` is
+    called before each ask. `settings` may hold `attempts`, `hours`, `usd`, `target`, `proposer`, `model`, `seed` and
+    the other keys, or `config`, the path of a config file; None leaves a setting out.
     """
     config = configured(settings.pop("config", None), {"task": task, **settings})
     loaded = task_on_disk(config.task)
@@ -56,8 +54,9 @@ def start(
 
 
 def check(config: RunConfig, task: Task, store: Store) -> None:
-    """Raise UsageError if the run's proposer or its starting kernel cannot work with this config, task and log. Called
-    before a run is created or resumed, so that a faulty setting leaves no trace in the log.
+    """Raise UsageError if the run's proposer or its starting kernel cannot work with this config, task and log;
+    otherwise do nothing. Called before a run is created or resumed, so that a faulty setting leaves no trace in the
+    log.
     """
     spec_of(config.proposer).check(config, task, store)
     check_opening(config, task)
@@ -66,11 +65,9 @@ def check(config: RunConfig, task: Task, store: Store) -> None:
 def create_run(
     store: Store, config: RunConfig, task: Snapshot, *, name: str | None, db: str | Path | None
 ) -> SessionInputs:
-    """Write a new run with its task's files and the prompt templates to the log, and return the inputs of its session.
-
-    Raises:
-        UsageError: if a run named `name` exists, or `name` cannot be the name of a folder.
-        LogError: if the log cannot be written.
+    """Write a new run, with the files of its task and of the prompt templates, to the log, and return what its session
+    needs. `name` is the run's name (None = the task's name with a number), and `db` the log that the user named, or
+    None. Raises UsageError if the name is taken or invalid, and LogError if the log cannot be written.
     """
     store.keep_snapshot(identity.templates())
     run = store.create_run(config, name=name, task=task, provenance=identity.provenance())
@@ -80,5 +77,7 @@ def create_run(
 
 
 def resume_command(run: Run, db: str | Path | None) -> str:
-    """Return the shell command that resumes a run; `db` is the log's file if the user named one."""
+    """Return the shell command that resumes a run, as one line. `db` is the log's file if the user named one, and is
+    repeated in the command; None leaves it out.
+    """
     return f"{invocation.command_name()} resume {run.name}{f' --db {db}' if db else ''}"

@@ -1,4 +1,5 @@
-"""Find the files of a run's task, in the log or in the task's folder, and write them to the run's own folder.
+"""Find the files of a run's task, in the log or in the task's folder, and write them to the run's own folder, from
+which harness and proposers read them.
 
 During a run, harness and proposers read the task from this folder and from nowhere else.
 """
@@ -19,18 +20,17 @@ from kernelsmith.log.store import Store
 
 
 def lasting_name(task: Task) -> str:
-    """Return a name that finds the task from any working directory: its name if installed, else its folder's path."""
+    """Return a text that finds the task from any working directory: its name if it ships with kernelsmith, else the
+    absolute path of its folder.
+    """
     shipped = task.folder.parent == paths.tasks_folder().resolve()
     return task.name if shipped else str(task.folder)
 
 
 def task_on_disk(name: str) -> Task:
-    """Return the task that the user names, and remember that its code may run on this machine. `name` is the name of an
-    installed task or the path of a task folder.
-
-    Raises:
-        TaskError: if there is no such task, or it is malformed.
-        UsageError: if a file of it cannot be read, or the list of trusted tasks cannot be written.
+    """Return the task named `name` (an installed task or the path of a task folder), and remember in a file of the user
+    that its code may run on this machine. Raises TaskError if there is no such task or it is malformed, and UsageError
+    if a file cannot be read or the list of trusted tasks cannot be written.
     """
     task = find_task(name)
     trust.remember_task(snapshot_of(task.folder))
@@ -39,11 +39,8 @@ def task_on_disk(name: str) -> Task:
 
 def changed_task(store: Store, history: History, *, trusted: str | None) -> Task:
     """Return a run's task with the present files of its folder, and add these files to the log. `trusted` is the digest
-    of a task whose code the user trusts, or None.
-
-    Raises:
-        TaskError: if the folder does not exist or is malformed.
-        UsageError: if the run was started on another machine and the folder's code is not trusted on this one.
+    of a task whose code the user trusts, or None. Raises TaskError if the folder does not exist or is malformed,
+    UsageError if its code is not trusted on this machine, and LogError if the log cannot be written.
     """
     folder = find_task(history.run.config.task).folder
     snapshot = snapshot_of(folder)
@@ -55,13 +52,11 @@ def changed_task(store: Store, history: History, *, trusted: str | None) -> Task
 
 
 def recorded_task(store: Store, history: History, *, trusted: str | None, say: Callable[[str], None]) -> Task:
-    """Return a run's task with the files that its log keeps. `say` receives a line if the task's folder has changed.
-    `trusted` is the digest of a task whose code the user trusts, or None.
+    """Return a run's task with the files that its log keeps. `trusted` is the digest of a task whose code the user
+    trusts, or None; `say` receives a line if the task's folder has changed. Raises UsageError if the code is not
+    trusted or an old log keeps no files, and LogError if the log's files do not have the stated digest.
 
-    Raises:
-        UsageError: if the task's code is not trusted on this machine, or if the log is older than schema 4 (it keeps no
-            files) and the folder has changed.
-        LogError: if the files in the log do not have the digest that the log states.
+    A log older than schema 4 keeps no files; then the folder's files are used if they are unchanged.
     """
     run, digest = history.run, history.task_digest
     on_disk = _task_or_none(run.config.task)
@@ -75,12 +70,9 @@ def recorded_task(store: Store, history: History, *, trusted: str | None, say: C
 
 
 def write_task(snapshot: Snapshot, run: Run, store: Store) -> Task:
-    """Write a task's files to the run's folder, unless they are there unchanged, and return the task read from there.
-
-    Raises:
-        LogError: if the task's name in the log is not the name of a folder.
-        UsageError: if the files cannot be written.
-        TaskError: if the task is malformed.
+    """Write a task's files to the run's folder (which is next to the log), unless they are there unchanged, and return
+    the task read from there. Raises LogError if the task's name in the log is no name of a folder, UsageError if the
+    files cannot be written, and TaskError if the task is malformed.
     """
     name = Path(run.config.task).name
     if name in ("", ".", ".."):
@@ -101,8 +93,9 @@ def _write(snapshot: Snapshot, folder: Path) -> None:
 
 
 def _refuse_forged(snapshot: Snapshot, digest: str, run: Run) -> None:
-    """Raise LogError if a snapshot does not have the digest that the log states, or holds a path outside its folder.
-    Users trust a task by its digest, and a log from another machine may hold other files under that digest.
+    """Raise LogError if a snapshot (the files of a task in the log) does not have the digest that the log states, or
+    holds a path outside its folder. Users trust a task by its digest, and a log from another machine may hold other
+    files under that digest.
     """
     leads_out = any(Path(path).is_absolute() or ".." in Path(path).parts for path in snapshot.files)
     if snapshot.digest != digest or leads_out:
@@ -110,8 +103,8 @@ def _refuse_forged(snapshot: Snapshot, digest: str, run: Run) -> None:
 
 
 def _difference(run: Run, on_disk: Task | None) -> str:
-    """Return a line for the user that states that a run's task folder is missing (None) or differs from the log's copy.
-    The line says that the log's copy is used.
+    """Return one line for the user: the folder of a run's task is gone (`on_disk` is None) or has changed, and the
+    log's copy of the task is used.
     """
     state = "is gone" if on_disk is None else "has changed"
     remedy = "" if on_disk is None else "; --task-from-disk goes on with the folder"
@@ -127,7 +120,7 @@ def _task_or_none(name: str) -> Task | None:
 
 def _same_on_disk(run: Run, digest: str, on_disk: Task | None) -> Snapshot:
     """Return the files of a run's task folder, for a log older than schema 4, which keeps no task files. Raises
-    UsageError if the folder is missing (None) or does not have the digest of the run's task.
+    UsageError if the folder is missing (`on_disk` is None) or does not have `digest`, the digest of the run's task.
     """
     if on_disk is None or on_disk.digest != digest:
         raise UsageError(

@@ -1,4 +1,5 @@
-"""Remember, outside of every log, which tasks may run code on this machine and which runs were started on it.
+"""Remember, outside of every log, which tasks may run code on this machine and which runs were started on it. Two files
+in the user's state folder hold the lists.
 
 A log may come from anywhere. To resume a run means to execute the benchmark and the interpreter that its log names, and
 to send the user's API key to the endpoint that it names. Therefore two files in the user's state folder list the tasks
@@ -18,24 +19,30 @@ TASKS, RUNS = "trusted-tasks", "started-runs"
 
 
 def remember_task(task: Snapshot) -> None:
-    """Remember that the code of a task may run on this machine. Raises UsageError if the list cannot be written."""
+    """Add a task (the snapshot of its files) to the list of tasks whose code may run on this machine. Raises UsageError
+    if the list cannot be read or written.
+    """
     _remember(TASKS, task.fingerprint)
 
 
 def remember_run(run: Run) -> None:
-    """Remember that a run was started on this machine. Raises UsageError if the list cannot be written."""
+    """Add a run to the list of runs that were started on this machine. Raises UsageError if the list cannot be read or
+    written.
+    """
     _remember(RUNS, run.uuid)
 
 
 def knows_run(run: Run) -> bool:
-    """Return whether a run was started on this machine. Raises UsageError if the list cannot be read."""
+    """Return whether a run was started on this machine, according to the list in the user's state folder; False if
+    there is no list. Raises UsageError if the list cannot be read.
+    """
     return run.uuid in _remembered(RUNS)
 
 
 def require_task(task: Snapshot, *, benchmark: Path, trusted: str | None) -> None:
-    """Raise UsageError unless a task's code may run on this machine: the task is installed, its folder was named on
-    this machine before, or `trusted` (the digest given with --trust-task) is the task's digest. A task trusted by its
-    digest is remembered. `benchmark` is the path of the task's program, which the message asks the user to read.
+    """Raise UsageError unless a task's code may run on this machine: it is installed, its folder was named here before,
+    or `trusted` (the digest given with --trust-task, or None) is its digest; in that last case the task is remembered.
+    `benchmark` is the path of the task's program, which the message asks the user to read.
     """
     if trusted == task.digest:
         return remember_task(task)

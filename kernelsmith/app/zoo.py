@@ -1,4 +1,6 @@
-"""Loads and judges the zoo: candidates that cheat, each in a different way, and honest ones that look suspicious."""
+"""Loads and judges the zoo: candidates that cheat, each in a different way, and honest ones that look suspicious. The
+self-test uses it.
+"""
 
 import re
 import time
@@ -23,7 +25,9 @@ NEEDS_A_SANDBOX = frozenset({12, 19, 22, 23, 29, 30, 39, 40, 41})
 
 
 class CandidateKind(StrEnum):
-    """Whether a candidate of the zoo cheats, is honest, or computes wrong results."""
+    """Whether a candidate of the zoo (the self-test's collection) cheats, is honest, or computes wrong results. The
+    kind decides which outcome is right.
+    """
 
     CHEAT = "cheat"
     HONEST = "honest"
@@ -31,7 +35,9 @@ class CandidateKind(StrEnum):
 
 
 class ZooOutcome(StrEnum):
-    """The outcome of judging a candidate of the zoo; a cheat that passes but gains no speed counts as caught."""
+    """The outcome of judging a candidate of the zoo: a cheat or wrong candidate is caught or missed, an honest one
+    passes or is falsely accused. A cheat that passes but gains no speed counts as caught.
+    """
 
     CAUGHT = "caught"
     MISSED = "missed"
@@ -41,7 +47,9 @@ class ZooOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ZooCandidate:
-    """One candidate of the zoo with the verdict that it must get."""
+    """One candidate of the zoo: its source, what it does in words, whether it cheats, the guard that must catch it, and
+    the statuses that it may get. `load_zoo` reads it from a folder.
+    """
 
     name: str
     """Name of its folder."""
@@ -60,13 +68,15 @@ class ZooCandidate:
 
     @property
     def device(self) -> DeviceKind:
-        """The kind of device that the candidate runs on: the CPU for C, a GPU otherwise."""
+        """Return the kind of device that the candidate runs on: the CPU for C, a GPU otherwise."""
         return DeviceKind.CPU if self.candidate.language is Language.C else DeviceKind.CUDA
 
 
 @dataclass(frozen=True, slots=True)
 class ZooResult:
-    """One candidate of the zoo with its verdict and outcome."""
+    """The result of judging one candidate of the zoo: verdict, outcome, and, for a cheat that passed, its duel (direct
+    timing comparison) with an honest candidate. `examine` makes it.
+    """
 
     exploit: ZooCandidate
     verdict: Verdict
@@ -78,7 +88,9 @@ class ZooResult:
 
     @property
     def detail(self) -> str:
-        """The reason why the candidate did not pass, or the speed that a cheat gained, in words."""
+        """Return in words the reason why the candidate did not pass, or the speed that a cheat gained over its honest
+        counterpart.
+        """
         match self.duel:
             case Duel(speedup=speedup, interval=interval):
                 confidence = f"95 % interval {interval.low:.3f} to {interval.high:.3f}"
@@ -89,12 +101,15 @@ class ZooResult:
 
     @property
     def is_right(self) -> bool:
-        """Whether the outcome is right: a cheat or a wrong candidate was caught, or an honest one passed."""
+        """Return whether the outcome is right: a cheat or a wrong candidate was caught, or an honest one passed."""
         return self.outcome in (ZooOutcome.CAUGHT, ZooOutcome.PASSED)
 
 
 def load_zoo(folder: Path, *, device: DeviceKind | None = None) -> list[ZooCandidate]:
-    """Return the candidates of the zoo in `folder`, sorted by name: those for `device`, or all if it is None."""
+    """Return a list of the candidates of the zoo in `folder`, sorted by name: those for the device kind `device`, or
+    all if it is None. A malformed description raises the error of its reader, such as KeyError, because the files ship
+    with the program.
+    """
     zoo = [_load(path.parent) for path in sorted(folder.glob("*/exploit.toml"))]
     return [exploit for exploit in zoo if device in (None, exploit.device)]
 
@@ -114,7 +129,9 @@ def _load(folder: Path) -> ZooCandidate:
 
 
 def _candidate(folder: Path) -> Candidate:
-    """Return the candidate whose source file is in `folder`; the suffix of the file decides the language."""
+    """Return the candidate whose source file `candidate.*` is in `folder`; its ending decides the language. A source
+    that calls the honest kernel gets that kernel's source put before it.
+    """
     (path,) = folder.glob("candidate.*")
     (language,) = (language for language in Language if language.suffix == path.suffix)
     text = path.read_text(encoding="utf-8")
@@ -125,16 +142,17 @@ def _candidate(folder: Path) -> Candidate:
 
 
 def harmless(zoo: Sequence[ZooCandidate]) -> list[ZooCandidate]:
-    """Return the candidates that do no harm to a machine without a sandbox."""
+    """Return a list of the candidates of `zoo` that do no harm to a machine without a sandbox: those that neither fill
+    memory nor start or kill processes.
+    """
     return [exploit for exploit in zoo if NEEDS_A_SANDBOX.isdisjoint(exploit.rows)]
 
 
 def examine(
     harness: HarnessProcess, zoo: Sequence[ZooCandidate], *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[ZooResult]:
-    """Judge the candidates in order, and yield the result of each; `clock` returns seconds.
-
-    Raises HarnessError if the harness fails, which no candidate may cause.
+    """Judge the candidates in order, and yield the result of each as soon as it is known. `harness` must be open;
+    `clock` returns seconds. Raises HarnessError if the harness fails, which no candidate may cause.
     """
     by_name = {exploit.name: exploit for exploit in zoo}
     for exploit in zoo:
@@ -149,9 +167,9 @@ def examine(
 def _confirmed_duel(
     harness: HarnessProcess, exploit: ZooCandidate, by_name: dict[str, ZooCandidate]
 ) -> Duel | Verdict | None:
-    """Return the duel of a cheat against its honest counterpart, repeated once if won: other work can fake one win.
-
-    Returns the verdict that prevented the duel instead, or None if the cheat has no counterpart.
+    """Return the duel (direct timing comparison) of a cheat against its honest counterpart, repeated once if the cheat
+    won, because other work can fake one win. Return instead the verdict that prevented the duel, or None if the cheat
+    names no counterpart. `by_name` holds all candidates of the zoo.
     """
     duel = _duel_against_honest(harness, exploit, by_name)
     return _duel_against_honest(harness, exploit, by_name) if isinstance(duel, Duel) and _gains(duel) else duel
@@ -160,14 +178,18 @@ def _confirmed_duel(
 def _duel_against_honest(
     harness: HarnessProcess, exploit: ZooCandidate, by_name: dict[str, ZooCandidate]
 ) -> Duel | Verdict | None:
-    """Return one duel of a cheat against its honest counterpart; None if it names none."""
+    """Return one duel (direct timing comparison) of a cheat against its honest counterpart from `by_name`, or the
+    verdict that prevented it; None if the cheat names no counterpart. Raises HarnessError if the harness fails.
+    """
     if exploit.no_faster_than is None:
         return None
     return harness.duel(exploit.candidate, by_name[exploit.no_faster_than].candidate)
 
 
 def _gains(duel: Duel | Verdict | None) -> bool:
-    """Return whether a cheat that passed gained speed; without a completed duel the answer is yes."""
+    """Return whether a cheat that passed gained speed: whether the lower end of its duel's interval is above the
+    margin. Without a completed duel the answer is True.
+    """
     return not isinstance(duel, Duel) or duel.interval.low > Duel.MARGIN
 
 

@@ -1,4 +1,6 @@
-"""Builds the report of the self-test: plain data for `--json`, and lines of text for a terminal."""
+"""Builds the report of the self-test, in which cheating and honest candidates (the zoo) are judged: plain data for
+`--json`, and lines of text for a terminal.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +18,9 @@ PLACES = {DeviceKind.CPU: "the CPU", DeviceKind.CUDA: "the GPU"}
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """A device on which candidates of the zoo were judged."""
+    """One device of the self-test's JSON report: its name, its sandbox level, the candidates that were not judged on
+    it, and the time taken. `zoo_report` makes it.
+    """
 
     device: DeviceKind
     name: str
@@ -30,7 +34,9 @@ class DeviceRow:
 
 @dataclass(frozen=True, slots=True)
 class CandidateRow:
-    """A candidate of the zoo as the JSON report has it: description, verdict and outcome."""
+    """One candidate of the self-test's JSON report: what it tries, the guard that must catch it, its verdict and its
+    outcome. `zoo_report` makes it.
+    """
 
     name: str
     device: DeviceKind
@@ -54,20 +60,24 @@ class CandidateRow:
 
 @dataclass(frozen=True, slots=True)
 class ZooReport:
-    """The self-test as plain data: the devices, and the candidates that were judged on them."""
+    """The self-test as plain data for `--json`: the devices, and the candidates that were judged on them. `zoo_report`
+    makes it.
+    """
 
     devices: tuple[DeviceRow, ...]
     candidates: tuple[CandidateRow, ...]
 
 
 def zoo_report(judged: Sequence[JudgedZoo]) -> ZooReport:
-    """Return the report of a self-test on one or more kinds of device."""
+    """Return the report of a self-test as plain data; `judged` holds the results for one or more kinds of device."""
     candidates = (_candidate(result) for of_kind in judged for result in of_kind.examined)
     return ZooReport(tuple(map(_device, judged)), tuple(candidates))
 
 
 def zoo_text(judged: JudgedZoo) -> str:
-    """Return a line with the number of candidates for each outcome, and lines with the names that were not caught."""
+    """Return a text of one to three lines about the self-test on one device: the number of candidates for each outcome,
+    and the names of cheats that were not caught and of candidates that were not judged.
+    """
     counts = Counter(str(result.outcome) for result in judged.examined)
     outcomes = ", ".join(f"{counts[name]} {name}" for name in ("caught", "missed", "passed", "falsely accused"))
     where = f"on {PLACES[judged.kind]} at isolation level {judged.device.isolation}"
@@ -76,7 +86,9 @@ def zoo_text(judged: JudgedZoo) -> str:
 
 
 def candidate_lines(result: ZooResult) -> list[str]:
-    """Return a line with the outcome of a candidate and the guard that catches it; if wrong, one with its verdict."""
+    """Return a list with one line: outcome and name of a candidate, and the guard that must catch it (for an honest
+    candidate, what it does). If the outcome is wrong, a second line holds the verdict.
+    """
     exploit = result.exploit
     rows = f"row {', '.join(map(str, exploit.rows))}" if exploit.rows else str(exploit.kind)
     guard = exploit.guard if exploit.kind is not CandidateKind.HONEST else exploit.story

@@ -64,7 +64,9 @@ def kernelsmith(
 
 
 def main() -> None:
-    """Run the command line of this process and exit with its code: 0 done, 1 failed, 2 the user can fix it."""
+    """Run the command in this process's arguments, and end the process with its exit code: 0 done, 1 failed, 2 the user
+    can fix it, 130 interrupted.
+    """
     # Imports and histories make many objects that stay; collecting at the default rate costs a tenth of the time.
     gc.set_threshold(COLLECT_EVERY)
     terminal.survive_any_encoding()
@@ -81,7 +83,10 @@ def main() -> None:
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; an error of the user or of the harness is one line on stderr."""
+    """Run the command that `arguments` name (without the program's name), and return its exit code as an int. An error
+    of kernelsmith becomes one line on stderr: code 2 if the user can fix it, 1 if the harness failed or the log was
+    replaced. An interrupt gives 130.
+    """
     try:
         code = app(list(arguments), prog_name="kernelsmith", standalone_mode=False)
     except KernelsmithError as error:
@@ -102,7 +107,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _parser_fault(error: typer.TyperException) -> str:
-    """Return the message of the option parser, with the command whose `--help` explains the options."""
+    """Return one line: the message of an error in the options, followed by the `--help` command that explains them."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "kernelsmith"
     return f"{error.format_message().rstrip('.')}; see `{command} --help`"

@@ -1,4 +1,4 @@
-"""Defines `kernelsmith best`: prints the source of a run's best attempt, or writes it to a file."""
+"""Defines the command `kernelsmith best`, which prints the source of a run's best attempt or writes it to a file."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,9 @@ def best(
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
-    """Print the source of the best attempt, or write it to a file. Exit code 1: nothing has passed yet."""
+    """Print the source of a run's best attempt, or write it to a file. Exit code 1: no attempt has passed yet; 2: no
+    such run.
+    """
     from kernelsmith.app.reading import read_history
     from kernelsmith.report.model import best_report
 
@@ -35,7 +37,7 @@ def best(
 
 
 def _print(source: str) -> None:
-    """Print a source: escaped on a terminal, byte for byte to a file or a pipe."""
+    """Print a source on stdout: with control characters escaped on a terminal, byte for byte to a file or a pipe."""
     if sys.stdout.isatty():
         return terminal.result(source)
     # Bytes, not text: the output must be the source that was measured, whatever characters it holds.
@@ -46,7 +48,7 @@ def _print(source: str) -> None:
 
 
 def _write(path: Path, source: str) -> None:
-    """Write a source to a file. Raises UsageError if the file cannot be written."""
+    """Write a source to the file `path` as UTF-8. Raises UsageError if the file cannot be written."""
     from kernelsmith.errors import UsageError
 
     try:

@@ -1,4 +1,4 @@
-"""Defines `kernelsmith diff`: the comparison of two attempts, or of two runs."""
+"""Defines the command `kernelsmith diff`, which compares two attempts, or two runs."""
 
 from typing import Annotated
 

@@ -1,4 +1,6 @@
-"""Defines `kernelsmith doctor`: lists what this machine offers a run, with a remedy for what it lacks."""
+"""Defines the command `kernelsmith doctor`, which lists what this machine offers a run, with a remedy for what it
+lacks.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +18,9 @@ def doctor(
     harness_python: options.HarnessPython = None,
     json: options.Json = False,
 ) -> None:
-    """Look for compiler, CPU, sandbox, GPU, model endpoint and disk. Exit code 1: a run on the CPU would fail."""
+    """List what was found of compiler, CPU, sandbox, GPU, model endpoint and disk. Exit code 1: a run on the CPU would
+    fail.
+    """
     from kernelsmith.app.doctor import examine_machine
 
     findings = examine_machine(base_url, python=harness_python)
@@ -26,9 +30,9 @@ def doctor(
 
 
 def doctor_text(findings: "Sequence[MachineFinding]", *, width: int | None = None) -> str:
-    """Return one row (mark, name, finding) for each finding, and a row with its remedy below it, if it has one.
-
-    Where `width` is given, findings and remedies are wrapped to `width` characters.
+    """Return one text: for each finding about this machine a row (mark, name, what was found), and below it a row with
+    its remedy, if there is one. `width` is the number of characters to which findings and remedies are wrapped; None
+    leaves them on one line.
     """
     from kernelsmith.report.text import entries, one_line
 
@@ -40,7 +44,9 @@ def doctor_text(findings: "Sequence[MachineFinding]", *, width: int | None = Non
 
 
 def _mark(finding: "MachineFinding") -> str:
-    """Return the mark of a finding: `ok`, `missing` if runs on the CPU need what lacks, or `absent` if they do not."""
+    """Return the word in front of a finding: `ok`; `missing` if something lacks that runs on the CPU need; `absent` if
+    they do not need it.
+    """
     if finding.ok:
         return "ok"
     return "missing" if finding.required else "absent"

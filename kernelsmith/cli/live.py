@@ -1,4 +1,6 @@
-"""The view of a run on a terminal: budget, best and latest attempts, and what happens now, redrawn in place."""
+"""The view of a run on a terminal: draws the budget, the best and latest attempts, and what happens now, and redraws
+them in place.
+"""
 
 import time
 from types import TracebackType
@@ -20,9 +22,9 @@ REDRAWS_PER_S = 4.0
 
 
 class LiveView:
-    """An observer that draws on a terminal; a context manager that leaves the last drawing on the screen.
-
-    `suffix` replaces the proposer in the title. `is_replay` leaves out the clocks of a run that goes on.
+    """An observer that draws a run on the terminal of `console`; a context manager that yields itself and leaves the
+    last drawing on the screen. `suffix` replaces the proposer's name in the title. `is_replay` omits the clocks, for a
+    recorded run that is played back.
     """
 
     def __init__(self, console: Console, *, suffix: str = "", is_replay: bool = False) -> None:
@@ -46,33 +48,39 @@ class LiveView:
         self._live.stop()
 
     def history(self, history: History) -> None:
-        """Show the run's budget, best and latest attempts."""
+        """Draw the run's budget, best and latest attempts from `history` at the next redraw."""
         self._report = live_report(history)
 
     def asked(self, ask: Ask) -> None:
-        """Show the ask's number, stance and reason, and start the clocks of its attempt."""
+        """Show the number, stance (kind of step) and reason of a new ask, and start the clocks of its attempt."""
         self._ask = ask
         self._attempt_began = time.monotonic()
         self._begin(PROPOSING)
 
     def attempted(self, attempt: Attempt) -> None:
-        """Stop the clock of the stage. The attempt appears with the history that the session hands over next."""
+        """Clear the shown stage and start the clock of the next attempt. The attempt itself is drawn when the session
+        passes the next history.
+        """
         # The trials of a sweep follow one another without a new ask, and the time between two belongs to the later one.
         self._attempt_began = time.monotonic()
         self._begin("")
 
     def stage(self, stage: str, step: str = "") -> None:
-        """Show what the harness or the proposer does now. The clock of a stage runs on while its steps change."""
+        """Show what the harness or the proposer does now: the name of a stage, and of a step within it (empty when the
+        stage begins). The clock of a stage runs on while its steps change. May be called from another thread.
+        """
         if not step or stage != self._stage or stage == WAITING:
             self._begin(stage)
         self._detail = step
 
     def say(self, text: str) -> None:
-        """Print a line for the user above the drawing."""
+        """Print one line of text for the user above the drawing."""
         self._live.console.print(Text(one_line(text)))
 
     def render(self) -> RenderableType:
-        """Return what rich draws at this moment: the run, its clocks and the present stage."""
+        """Return what the library rich draws at this moment: the run, its clocks and the present stage, or one line
+        before the first history.
+        """
         if self._report is None:
             return Text(one_line(self._doing() or f"opening for {lasting(self._stage_s())}"))
         return live_page(self._report, self._now(), suffix=self._suffix, clocks=self._clocks())
@@ -92,7 +100,7 @@ class LiveView:
         return Clocks(attempt_s=attempt_s, session_s=now - self._began)
 
     def _doing(self) -> str:
-        """Return the stage, its step and how long it has lasted; an empty text between two stages."""
+        """Return in words the present stage, its duration and its step; an empty string between two stages."""
         if self._stage == WAITING:
             return f"{WAITING} {self._detail} · {lasting(self._stage_s())} so far"
         words = f"{self._stage} for {lasting(self._stage_s())}" if self._stage else ""

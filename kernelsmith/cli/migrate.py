@@ -1,10 +1,14 @@
-"""Defines `kernelsmith migrate`: converts the attempt log of an older kernelsmith to the present schema."""
+"""Defines the command `kernelsmith migrate`, which converts the attempt log of an older kernelsmith to the present
+database schema.
+"""
 
 from kernelsmith.cli import options, terminal
 
 
 def migrate(db: options.Database = None) -> None:
-    """Convert an attempt log that an older kernelsmith wrote; `run` and `resume` convert it, too, when they open it."""
+    """Convert an attempt log that an older kernelsmith wrote to the present schema, in its file. `run` and `resume` do
+    so, too, when they open it.
+    """
     from kernelsmith.app.places import database
     from kernelsmith.log.store import open_store
 

@@ -1,4 +1,4 @@
-"""Print how a run ended on stdout, and choose the exit code."""
+"""Prints on stdout how a run ended, and chooses the exit code."""
 
 import typer
 
@@ -13,10 +13,9 @@ from kernelsmith.report.summary import summary_text
 
 
 def print_outcome(history: History, *, json: bool, db: str | None) -> None:
-    """Print the summary of a run, as text or as JSON. `db` is the option --db, which the next commands repeat.
-
-    Raises:
-        typer.Exit: with 130 if the user stopped the run, else with 1 if no candidate has passed.
+    """Print the summary of a run on stdout: as JSON if `json` is true, else as text. `db` is the value of `--db` (None
+    = not given), which the suggested commands repeat. Raises typer.Exit with code 130 if the user stopped the run, else
+    with 1 if no candidate has passed.
     """
     report = summary_report(history)
     text = summary_text(report, options=repeated(db), program=invocation.command_name(), width=terminal.width())
@@ -27,6 +26,6 @@ def print_outcome(history: History, *, json: bool, db: str | None) -> None:
 
 
 def exit_if_stopped(history: History) -> None:
-    """Raise typer.Exit with code 130 if the user stopped the run before its budget was spent."""
+    """Raise typer.Exit with code 130 if the user stopped the run before its budget was spent; otherwise do nothing."""
     if summary_report(history).outcome.limit is StopReason.USER:
         raise typer.Exit(INTERRUPTED)

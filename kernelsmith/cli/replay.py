@@ -1,4 +1,6 @@
-"""The command `kernelsmith replay`: play a run back, or judge its candidates again on this machine."""
+"""Defines the command `kernelsmith replay`, which plays a recorded run back, or judges its candidates again on this
+machine.
+"""
 
 import sys
 import time
@@ -29,9 +31,10 @@ def replay(
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
-    """Play a run back, attempt by attempt; no device is needed unless --measure is given.
+    """Play a recorded run back, attempt by attempt, or with --measure judge its candidates again on this machine.
 
-    --measure judges the candidates in a new run, RUN-replay-1. Exit code 1: a candidate that passed then fails now.
+    --measure judges the candidates in a new run, RUN-replay-1; only this needs the device. Exit code 1: a candidate
+    that passed then fails now.
     """
     from kernelsmith.app.reading import read_history, read_run
     from kernelsmith.propose.replay import selection_named
@@ -46,7 +49,9 @@ def replay(
 
 
 def _play(history: "History", *, db: str | None) -> None:
-    """Play a run back in the view of a running search if stdout is a terminal, else print a line for each attempt."""
+    """Play a recorded run back: redraw it attempt by attempt if stdout is a terminal, else print a line for each
+    attempt. Then print the run's summary; `db` is the value of `--db`, which the suggested commands repeat.
+    """
     from kernelsmith.report.attempt_line import attempt_line
     from kernelsmith.report.model import summary_report
     from kernelsmith.report.model_attempt import attempt_row

@@ -1,4 +1,4 @@
-"""The command `kernelsmith resume`: go on with a run where it stopped, and extend its budget."""
+"""Defines the command `kernelsmith resume`, which goes on with a run where it stopped and may extend its budget."""
 
 from typing import Any
 
@@ -18,7 +18,8 @@ def resume(
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
-    """Go on with a run that was paused, interrupted, or ended by its budget.
+    """Go on with a run that was paused, interrupted, or ended by its budget, and print the outcome. Exit code 1: no
+    candidate passed.
 
     The given limits are added to what the run was allowed before; the log records the extension.
     """

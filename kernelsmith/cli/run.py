@@ -1,4 +1,4 @@
-"""The command `kernelsmith run`: search for a faster kernel until the budget ends."""
+"""Defines the command `kernelsmith run`, which searches for a faster kernel until the budget ends."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +30,8 @@ def run(
     selftest: options.Selftest = False,
     json: options.Json = False,
 ) -> None:
-    """Search for a faster kernel until the budget ends.
+    """Search for a faster kernel of TASK until the budget ends, record every attempt, and print the outcome. Exit code
+    1: no candidate passed.
 
     Ctrl-C ends after the attempt in flight, a second one at once; `kernelsmith resume` goes on from either.
     """
@@ -67,7 +68,9 @@ def run(
 
 
 def _selftest(task: str | None, settings: Mapping[str, Any]) -> None:
-    """Judge the candidates that cheat on the task's kind of device. Raises UsageError if a verdict is wrong."""
+    """Judge the cheating and honest candidates of the self-test on the kind of device of the task `task`; `settings`
+    are the run's options by name. Raises UsageError if a candidate has the wrong outcome or an option is invalid.
+    """
     from kernelsmith.app.judging import JudgeSettings
     from kernelsmith.app.settings import configured
     from kernelsmith.cli.selftest import require

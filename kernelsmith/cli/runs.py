@@ -1,4 +1,4 @@
-"""Defines `kernelsmith runs`: a table of all runs in an attempt log, oldest first."""
+"""Defines the command `kernelsmith runs`, which prints a table of all runs in an attempt log, oldest first."""
 
 from typing import TYPE_CHECKING
 

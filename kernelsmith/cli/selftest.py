@@ -1,4 +1,6 @@
-"""Defines `kernelsmith selftest`: judges candidates that cheat, to check that the guards of this machine catch them."""
+"""Defines the command `kernelsmith selftest`, which judges candidates that cheat, to check that the guards of this
+machine catch them.
+"""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,9 +47,9 @@ def selftest(
 
 
 def require(kind: "DeviceKind", machine: "JudgeSettings") -> None:
-    """Judge the zoo for a kind of device before a run on such a device, and print the outcome on stderr.
-
-    Raises UsageError if a candidate of the zoo has the wrong outcome, or if the machine lacks what the zoo needs.
+    """Judge the cheating and honest candidates of the self-test for a kind of device, before a run on such a device,
+    and print the outcome on stderr. `machine` holds the settings of the harness. Raises UsageError if a candidate has
+    the wrong outcome or the machine lacks something, and HarnessError if the harness fails.
     """
     from kernelsmith.app.selftest import judge_zoo
     from kernelsmith.app.zoo_report import PLACES, zoo_text
@@ -63,11 +65,11 @@ def require(kind: "DeviceKind", machine: "JudgeSettings") -> None:
 
 
 def _silent(result: "ZooResult") -> None:
-    """Ignore the result of a candidate: with `--json` nothing is shown before the report."""
+    """Ignore the result of one candidate: with `--json` nothing is shown before the report."""
 
 
 def _show(result: "ZooResult") -> None:
-    """Print the outcome of one candidate on stderr."""
+    """Print the outcome of one candidate on stderr, in one or two lines."""
     from kernelsmith.app.zoo_report import candidate_lines
 
     for line in candidate_lines(result):

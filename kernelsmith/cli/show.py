@@ -1,4 +1,4 @@
-"""Defines `kernelsmith show`: a run with a table of its attempts, or one attempt in full."""
+"""Defines the command `kernelsmith show`, which prints a run with a table of its attempts, or one attempt in full."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ def show(
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
-    """Show a run with its attempts, or with RUN:N one attempt with its source.
+    """Show a run with a table of its attempts, or with RUN:N one attempt in full, with its source.
 
     The stance of an attempt is the kind of step that was asked for: open (write the first kernel), repair, refine
     (small steps), diagnose, restructure (another algorithm), revive (an older line of attempts) or restart.
@@ -42,7 +42,9 @@ def show(
 
 
 def _show_attempt(report: "AttemptReport", *, prompt: bool, reply: bool) -> None:
-    """Print the page of an attempt, or its model calls. Raises typer.Exit(1) if there is no call to print."""
+    """Print the page of an attempt on stdout, or instead its model calls: the prompts if `prompt` is true, the replies
+    if `reply` is. Raises typer.Exit with code 1 if calls are wanted and there are none.
+    """
     from kernelsmith.report.attempt_page import attempt_text
     from kernelsmith.report.exchanges_page import exchanges_text, no_exchange_line
 
@@ -55,7 +57,9 @@ def _show_attempt(report: "AttemptReport", *, prompt: bool, reply: bool) -> None
 
 
 def _require_attempt(run: str, *, prompt: bool, reply: bool) -> None:
-    """Raise UsageError if an option is given that only the page of an attempt has."""
+    """Raise UsageError if `prompt` or `reply` is true, because `run` names a whole run and these options need one
+    attempt; otherwise do nothing.
+    """
     from kernelsmith.errors import UsageError
 
     if prompt or reply:

@@ -1,4 +1,6 @@
-"""Stop a run on Ctrl-C or SIGTERM: the first signal after the attempt in flight, the second one at once."""
+"""Handles Ctrl-C and SIGTERM during a run: the first signal ends the run after the attempt in flight, the second one at
+once.
+"""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -12,9 +14,8 @@ INTERRUPTED = 130
 
 
 class StopRequest:
-    """Whether the user has asked to stop a run, by Ctrl-C or SIGTERM. The session calls the object to find out.
-
-    `announce` receives one line for the user when the first signal arrives.
+    """An object that remembers whether the user has asked to stop a run, by Ctrl-C or SIGTERM; calling it returns the
+    answer. The callback `announce` receives one line for the user when the first signal arrives. `stoppable` makes it.
     """
 
     def __init__(self, announce: Callable[[str], None]) -> None:
@@ -22,11 +23,13 @@ class StopRequest:
         self._is_requested = False
 
     def __call__(self) -> bool:
-        """Return True once Ctrl-C or SIGTERM has arrived."""
+        """Return True once Ctrl-C or SIGTERM has arrived, else False."""
         return self._is_requested
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Note the first signal as a request; raise KeyboardInterrupt on each later one, which ends any wait."""
+        """Handle a signal (the signature is that of Python's signal handlers): remember the first one as the request to
+        stop, and raise KeyboardInterrupt on each later one, which ends any wait.
+        """
         if self._is_requested:
             raise KeyboardInterrupt
         self._is_requested = True
@@ -35,9 +38,9 @@ class StopRequest:
 
 @contextmanager
 def stoppable(announce: Callable[[str], None]) -> Iterator[StopRequest]:
-    """Handle the signals with a StopRequest within a block, and restore the earlier handlers after the block.
-
-    Python allows this in the main thread only.
+    """Handle Ctrl-C and SIGTERM within a `with` block, which receives the StopRequest that remembers them, and restore
+    the earlier handlers after the block. The callback `announce` receives a line for the user at the first signal.
+    Raises ValueError outside of the main thread.
     """
     stop = StopRequest(announce)
     before = {number: signal.signal(number, stop.on_signal) for number in SIGNALS}

@@ -1,4 +1,5 @@
-"""Print results to stdout, and progress and faults to stderr, with control characters of other authors made harmless.
+"""Prints results on stdout, and progress and errors on stderr, with the control characters in texts of models and
+candidates made harmless.
 
 Models, candidates and endpoints write parts of these texts. This module knows nothing of runs or attempts.
 """
@@ -15,14 +16,18 @@ from kernelsmith.core.seams import WAITING
 
 
 def result(text: str) -> None:
-    """Print a result of one or more lines on stdout, with control characters replaced by visible ones."""
+    """Print a text of one or more lines on stdout. Tabs are expanded, and other control characters are replaced by
+    visible escape sequences.
+    """
     from kernelsmith.report.text import visible
 
     typer.echo("\n".join(visible(line.expandtabs()) for line in text.split("\n")))
 
 
 def result_json(report: Any) -> None:
-    """Print a report as one JSON document on stdout; NaN becomes null, because JSON has no NaN."""
+    """Print a report (a dataclass, or a list of them) as one JSON document on stdout. NaN and infinity become null,
+    because JSON lacks them. Raises TypeError if a value has no JSON form.
+    """
     # The standard library indents in Python: 0.5 to 1.6 s for a run of 5,000 attempts.
     from pydantic_core import to_json
 
@@ -32,7 +37,10 @@ def result_json(report: Any) -> None:
 
 
 def _json_escaped(text: str) -> str:
-    """Return a JSON text with unprintable characters escaped.
+    """Return a JSON text with unprintable characters written as escape sequences, so that a terminal does not obey
+    them.
+
+    JSON itself allows DEL, C1 controls and marks that reverse a line.
 
     JSON allows DEL, C1 controls and marks that reverse a line, which a terminal would obey.
     """
@@ -48,7 +56,9 @@ def _json_line_escaped(line: str) -> str:
 
 
 def progress(text: str) -> None:
-    """Print one line of progress on stderr, with its spaces kept; print nothing if stderr is a closed pipe."""
+    """Print a text on stderr as one line, cut to a maximum length, with control characters escaped. Print nothing if
+    stderr is a closed pipe.
+    """
     from kernelsmith.report.text import visible
 
     with suppress(BrokenPipeError):
@@ -56,27 +66,30 @@ def progress(text: str) -> None:
 
 
 def stage(stage: str, step: str) -> None:
-    """Print one line for a stage of the judge's work, for a step of a long stage, or for a wait.
-
-    The step of a wait reads on from the word `waiting`.
+    """Print one line on stderr for a stage of the judge's work. `step` names a step within a long stage and follows a
+    colon, or is empty; for the stage `waiting` it names the awaited thing and follows a space.
     """
     progress(f"{stage}{' ' if stage == WAITING else ': '}{step}" if step else stage)
 
 
 def fault(text: str) -> None:
-    """Print an error's message on stderr, as one line that begins with the program's name."""
+    """Print an error's message on stderr, as one line that begins with `kernelsmith: `."""
     from kernelsmith.report.text import one_line
 
     progress(f"kernelsmith: {one_line(text)}")
 
 
 def width() -> int | None:
-    """Return the number of columns of the terminal at stdout, or None if stdout is a file or a pipe of any width."""
+    """Return the number of columns of the terminal at stdout, or None if stdout is a file or a pipe, which has no
+    width.
+    """
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def survive_any_encoding() -> None:
-    """Make stdout and stderr print a question mark for each character that their encoding lacks, instead of failing."""
+    """Make stdout and stderr of this process print a question mark for each character that their encoding lacks, where
+    they would raise UnicodeEncodeError.
+    """
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""Choose the view of a run that goes on, a drawing or lines, and handle interrupts while the view is open."""
+"""Chooses the view of a run that goes on, a drawing or lines, and handles Ctrl-C while the view is open."""
 
 import sys
 from collections.abc import Iterator
@@ -11,22 +11,26 @@ from kernelsmith.core.seams import Observer
 
 @contextmanager
 def watched() -> Iterator[tuple[Observer, StopRequest]]:
-    """Open the view of a run, and yield it with the object that says whether the user asked to stop.
-
-    Only the main thread can use this, because it handles signals.
+    """Return a context manager that opens the view of a run on stderr. Its block receives a pair: the view (an
+    observer), and an object whose call returns whether the user has pressed Ctrl-C. At the end the view is closed and
+    the earlier signal handlers are restored. Raises ValueError outside of the main thread.
     """
     with _view() as view, stoppable(view.say) as stop:
         yield view, stop
 
 
 def say_how_to_stop(view: Observer, resume_command: str) -> None:
-    """Print one line in the view: which keys stop the run, and which command goes on with the run afterwards."""
+    """Print one line in the view: that Ctrl-C stops the run, and that the shell command `resume_command` goes on with
+    it afterwards.
+    """
     view.say(f"Ctrl-C stops after the attempt in flight, a second Ctrl-C at once; go on with `{resume_command}`")
 
 
 @contextmanager
 def _view() -> Iterator[Observer]:
-    """Yield a view that draws if stderr is a terminal, else a view that prints lines."""
+    """Return a context manager whose block receives the view: one that draws if stderr is a terminal, else one that
+    prints lines. At the end of the block the drawing stays on the screen.
+    """
     if not sys.stderr.isatty():
         yield LineView()
         return

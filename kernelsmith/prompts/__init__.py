@@ -1,1 +1,3 @@
-"""Build prompts from a run's history and parse a language model's replies: pure functions without network access."""
+"""Build prompts for a language model from a run's history, and parse the model's replies. All functions are pure and
+use no network.
+"""

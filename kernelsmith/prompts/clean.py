@@ -1,4 +1,5 @@
-"""Prepare text from outside for a prompt: remove control characters, limit its size, and mark it as data.
+"""Prepare text that candidates, compilers and models wrote for a prompt: remove control characters, limit its size, and
+mark it as data.
 
 Candidates, compilers and models write this text. A comment in a kernel must not look like an instruction of
 kernelsmith.
@@ -26,7 +27,9 @@ _ASCII_CONTROL = dict.fromkeys([*range(32), 127]) | {9: "\t", 10: "\n"}
 
 
 def clean(text: str) -> str:
-    """Return the text without terminal escape sequences and invisible characters; newlines and tabs are kept."""
+    """Return the text without terminal escape sequences and invisible characters. Newlines and tabs are kept, and each
+    CR LF becomes a newline.
+    """
     plain = _ESCAPES.sub("", text.replace("\r\n", "\n"))
     if plain.isascii():
         return plain.translate(_ASCII_CONTROL)
@@ -43,13 +46,15 @@ def one_line(text: str, size: int) -> str:
 
 
 def tokens(text: str) -> int:
-    """Return an estimate of the number of tokens in a text, from its size in bytes; usually above the real number."""
+    """Return an estimate of a text's number of tokens for a language model, computed from its size in UTF-8 bytes; it
+    is usually above the real number.
+    """
     return math.ceil(len(text.encode()) / BYTES_PER_TOKEN)
 
 
 def clip(text: str, limit: int) -> str:
-    """Return the text cut to about `limit` tokens. A longer text loses its middle; a line in its place states how many
-    bytes were left out.
+    """Return the text cut to about `limit` tokens. A longer text keeps its beginning and end; one line in place of its
+    middle states how many bytes were left out.
     """
     if tokens(text) <= limit:
         return text
@@ -60,8 +65,9 @@ def clip(text: str, limit: int) -> str:
 
 
 def quoted(text: str, label: str) -> str:
-    """Return the cleaned text between two marks that show a model where data from outside begins and ends. The marks
-    hold a digest of the text, so the text cannot imitate them. `label` names the kind of text.
+    """Return the cleaned text between an opening and a closing mark, which show a model where data from outside begins
+    and ends. `label` says in the opening mark what the text is, such as `attempts`. The marks hold a digest of the
+    text, so the text cannot imitate them.
     """
     body = clean(text).strip("\n")
     mark = "data-" + hashlib.sha256(body.encode()).hexdigest()[:12]

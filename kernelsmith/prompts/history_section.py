@@ -1,4 +1,4 @@
-"""Choose what a prompt shows of a run's past attempts, within a limit of tokens.
+"""Choose what a prompt shows of a run's past attempts, within a limit of tokens: sources, verdicts and a table.
 
 The same history and ask always give the same choice. The parent's source, the incumbent's source and the latest
 verdicts come first. The table of attempts gets the room that is left: promoted attempts first, then the newest.
@@ -25,7 +25,9 @@ _HEADINGS = 250
 
 @dataclass(frozen=True, slots=True)
 class ShownKernel:
-    """A kernel whose source a prompt shows; a source without enough room loses its middle."""
+    """One past kernel as a prompt shows it: attempt number, result in words, and source text, which loses its middle if
+    there is not enough room.
+    """
 
     number: int
     """The attempt's number."""
@@ -37,7 +39,9 @@ class ShownKernel:
 
 @dataclass(frozen=True, slots=True)
 class HistorySection:
-    """What a prompt shows of a run's past attempts: the values that the template `history.j2` is rendered with."""
+    """What a prompt shows of a run's past attempts: counts by status, a table, the parent's and the best kernel's
+    sources, and the latest verdicts. `history_section` makes it, and the template `history.j2` prints it.
+    """
 
     counts: str
     """Number of attempts by status: `60 attempts: 41 passed, 12 incorrect, 7 build_failed`."""
@@ -54,7 +58,9 @@ class HistorySection:
 
 
 def history_section(history: History, ask: Ask, *, limit: int) -> HistorySection:
-    """Return what a prompt shows of a run's past attempts for one ask, cut to about `limit` tokens."""
+    """Return the counts, table, sources and verdicts of past attempts that the prompt for `ask` shows, cut to about
+    `limit` tokens in total.
+    """
     room = max(limit - _HEADINGS, 0)
     parent, incumbent = _kernels(history, ask, room=room)
     latest = tuple(details(attempt, room // 16) for attempt in _detailed(history, ask))
@@ -71,9 +77,9 @@ def history_section(history: History, ask: Ask, *, limit: int) -> HistorySection
 
 
 def _kernels(history: History, ask: Ask, *, room: int) -> tuple[ShownKernel | None, ShownKernel | None]:
-    """Return the ask's parent and the incumbent with their sources, which together fill at most 60 % of `room` tokens.
-    The parent is None if the ask has none; the incumbent is None if there is none or it is the parent. Both are None
-    for a restart, which shows no source on purpose.
+    """Return a pair: the kernel that the ask starts from and the incumbent (the best kernel), whose sources together
+    fill at most 60 % of `room` tokens. The first is None if the ask has no parent; the second is None if nothing passed
+    or it equals the first. Both are None if the ask is a restart from scratch.
     """
     if ask.directive.stance is Stance.RESTART:
         return None, None
@@ -99,8 +105,8 @@ def _kernel(attempt: Attempt | None, limit: int) -> ShownKernel | None:
 
 
 def _detailed(history: History, ask: Ask) -> list[Attempt]:
-    """Return the attempts whose verdicts a prompt shows in full, oldest first. These are the latest 3 attempts, the
-    last failure among the latest 10, and the ask's parent if it failed.
+    """Return the attempts whose verdicts a prompt shows in full, oldest first and each once: the latest 3, the last
+    failed one among the latest 10, and the attempt that the ask starts from if it failed.
     """
     chosen = list(history.attempts[-LATEST:])
     recent = history.attempts[-RECENT:]
@@ -118,8 +124,8 @@ def _counts(attempts: Sequence[Attempt]) -> str:
 
 
 def _rows(attempts: Sequence[Attempt], *, room: int) -> tuple[list[str], int]:
-    """Return the rows of the table that fit into `room` tokens, oldest first, and the number of attempts left out.
-    Promoted attempts are kept first, then the newest.
+    """Return the table rows that fit into `room` tokens (a list of lines, oldest attempt first) and the number of
+    attempts without a row. Attempts that became the best are kept first, then the newest.
     """
     promoted_first = sorted(attempts, key=lambda a: (a.verdict.promotion is None, -a.number))
     kept: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""Describe the outcome of an attempt in words for a prompt: in one row of a table, or in full."""
+"""Describes the outcome of an attempt in words for a prompt: as one row of a table, or in full."""
 
 from kernelsmith.core.attempt import Attempt
 from kernelsmith.core.verdict import Facts, Status, Verdict
@@ -9,9 +9,9 @@ ROW_HYPOTHESIS_CHARS = 110
 
 
 def row(attempt: Attempt) -> str:
-    """Return an attempt as one row with number, parent, stance, status, result and hypothesis, separated by `|`. For
-    example `12 | from 9 | refine | passed | 61.30% of peak, promoted | wider tiles`. The result of an attempt that did
-    not pass is the beginning of its verdict's detail.
+    """Return an attempt as one line with number, parent, stance (kind of step), status, result and hypothesis,
+    separated by ` | `. For example `12 | from 9 | refine | passed | 61.30% of peak, promoted | wider tiles`. For an
+    attempt that did not pass, the result is the beginning of its verdict's detail.
     """
     parent = "from scratch" if attempt.proposal.parent is None else f"from {attempt.proposal.parent}"
     detail = one_line(attempt.verdict.detail, ROW_DETAIL_CHARS)
@@ -22,8 +22,9 @@ def row(attempt: Attempt) -> str:
 
 
 def result_of(verdict: Verdict) -> str:
-    """Return a passed kernel's utilization, duel and promotion in words, or the status of a kernel that did not pass.
-    For example `61.30% of peak, duel 1.250x (1.200 to 1.300), promoted`.
+    """Return in one string a passed kernel's utilization, its duel (direct timing comparison with the best kernel) and
+    whether it became the best, for example `61.30% of peak, duel 1.250x (1.200 to 1.300), promoted`. Return the status,
+    such as `crashed`, for a kernel that did not pass.
     """
     measured, duel = verdict.measurement, verdict.duel
     if measured is None:
@@ -36,8 +37,9 @@ def result_of(verdict: Verdict) -> str:
 
 
 def details(attempt: Attempt, limit: int) -> str:
-    """Return an attempt's verdict in full, marked as data and cut to about `limit` tokens. The text holds status,
-    measurements, build facts, compiler warnings, notes and detail, line by line.
+    """Return an attempt's verdict as one text of several lines, cut to about `limit` tokens and enclosed in marks that
+    show a model where data begins and ends. The lines hold status, measurements, build facts, compiler warnings, notes
+    and detail.
     """
     verdict = attempt.verdict
     lines = [f"{verdict.status.value}: {result_of(verdict)}" if verdict.passed else verdict.status.value]
@@ -51,8 +53,8 @@ def details(attempt: Attempt, limit: int) -> str:
 
 
 def facts_line(facts: Facts) -> str:
-    """Return the facts of a build on one line, or an empty string if none is known. For example `registers 128,
-    vector_bits 256; instructions: fma 96, spill_store 3`.
+    """Return on one line the known facts of a build, such as registers and the machine instructions of each class;
+    empty if none is known. For example `registers 128, vector_bits 256; instructions: fma 96, spill_store 3`.
     """
     names = ("registers", "spill_bytes", "stack_bytes", "shared_bytes", "occupancy", "text_bytes", "vector_bits")
     known = ", ".join(f"{name} {value}" for name in names if (value := getattr(facts, name)) is not None)
@@ -61,5 +63,5 @@ def facts_line(facts: Facts) -> str:
 
 
 def failed(attempt: Attempt) -> bool:
-    """Return whether the attempt has a candidate that did not pass; False for an attempt without a candidate."""
+    """Return True if the attempt has a candidate that did not pass; False if it passed or has no candidate."""
     return not attempt.verdict.passed and attempt.verdict.status is not Status.NO_CANDIDATE

@@ -1,4 +1,5 @@
-"""Parse the reply of a language model into a hypothesis and one source file, or the reason why it holds no file.
+"""Parse the reply of a language model into a hypothesis and one source file, or into the reason why the reply holds no
+file.
 
 The rules are lenient:
 - Text in `<think>...</think>` is ignored, and so is all text before a `</think>` without an opening tag.
@@ -33,7 +34,9 @@ _LANGUAGES = {
 
 @dataclass(frozen=True, slots=True)
 class ParsedReply:
-    """The content of a model's reply: a hypothesis, and a candidate or the reason why there is none."""
+    """What `parse` found in a model's reply: a hypothesis (empty if none), and either a candidate or the reason why
+    there is none.
+    """
 
     hypothesis: str
     candidate: Candidate | None
@@ -53,9 +56,10 @@ class _Block:
 def parse(
     reply: str, *, entry: str, languages: Sequence[Language], incomplete: NoCandidate | None = None
 ) -> ParsedReply:
-    """Return the hypothesis and the candidate in a model's reply, or the reason why the reply holds no candidate.
-    `entry` is the name of the function that the file defines, and `languages` are those of the task. `incomplete` is
-    CUT_OFF or WITHHELD if the endpoint says that the reply is not whole; it becomes the reason if no file is found.
+    """Return the hypothesis and the candidate in a model's reply, or the reason why it holds no candidate; nothing is
+    raised. `entry` is the name of the function that the source must define, and `languages` are the task's.
+    `incomplete` (CUT_OFF or WITHHELD if the endpoint says that the reply is not whole, else None) becomes the reason if
+    no source is found.
     """
     visible = _without_thinking(reply)
     prose, blocks = _split(visible)
@@ -73,7 +77,9 @@ def _without_thinking(reply: str) -> str:
 
 
 def _split(text: str) -> tuple[str, list[_Block]]:
-    """Return the text outside of fenced code blocks, and the blocks in their order."""
+    """Return a pair: the text outside of fenced code blocks, with an empty line in place of each block, and the list of
+    the blocks in their order.
+    """
     prose: list[str] = []
     blocks: list[_Block] = []
     lines = iter(text.split("\n"))
@@ -87,9 +93,9 @@ def _split(text: str) -> tuple[str, list[_Block]]:
 
 
 def _read_block(fence: re.Match[str], lines: Iterator[str]) -> _Block:
-    """Read the lines of a fenced block up to its closing fence, and return the block. The closing fence repeats the
-    mark of the opening one at least as often, with nothing else on the line. A block without a closing fence is
-    returned as not complete.
+    """Read `lines` up to the end of a fenced code block, and return the block. `fence` is the match of the opening
+    line, for example three backticks and a tag. The closing line repeats the fence's mark at least as often, with
+    nothing else on it. A block without a closing line is returned as not complete.
     """
     marks, tag = fence["marks"], fence["info"].strip().split(" ")[0].lower()
     inside: list[str] = []
@@ -124,12 +130,16 @@ def _file_block(blocks: Sequence[_Block], entry: str) -> _Block | None:
 
 
 def _language(tag: str, languages: Sequence[Language]) -> Language:
-    """Return the task's language that a fenced block's tag names, or the task's first language if it names none."""
+    """Return the one of the task's `languages` that a code block's tag, such as `cuda` or `py`, names, or the first of
+    them if the tag names none.
+    """
     return next((language for language in languages if tag in _LANGUAGES[language]), languages[0])
 
 
 def _reason(visible: str, blocks: Sequence[_Block]) -> NoCandidate:
-    """Return why a complete reply holds no file: an unended block, an empty block, no block, or no text at all."""
+    """Return why a reply holds no source file, the first that applies: a code block without an end, an empty block, no
+    block, or no text. `visible` is the reply without the model's thoughts, and `blocks` are its code blocks.
+    """
     if any(not block.complete for block in blocks):
         return NoCandidate.UNENDED_BLOCK
     if blocks:

@@ -1,4 +1,5 @@
-"""Build the whole prompt for an ask: a pure function of task, history and ask, so that the same ask repeats its prompt.
+"""Build the whole prompt for an ask (a numbered request for a candidate). It is a pure function of task, history and
+ask, so the same ask repeats its prompt.
 
 The parts that do not change within a run, system message and brief, come first, so that an endpoint can reuse its
 cached prefix.
@@ -24,21 +25,23 @@ TAGS = {"c": "c", "cuda": "cuda", "triton": "python"}
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The system message and the user message that are sent to a language model for one ask."""
+    """The two messages that are sent to a language model for one ask: `system` with the standing instructions, `user`
+    with task, history and directive. `prompt_for` makes it.
+    """
 
     system: str
     user: str
 
     @property
     def text(self) -> str:
-        """Return both messages as one text, for an agent that takes no separate system message."""
+        """Return both messages as one string, for an agent program that takes no separate system message."""
         return f"{self.system}\n{self.user}"
 
 
 def prompt_for(task: Task, history: History, *, ask: Ask) -> Prompt:
     """Return the prompt for an ask: instructions, the task, the device, the past attempts, and what to do now.
-    `history` must be the history that the ask was made from, so that the same ask always has the same prompt. The run's
-    config key `history_tokens` limits the part about past attempts.
+    `history` must be the history that the ask was made from, so that the same ask always has the same prompt. Raises
+    jinja2.TemplateError if a template is missing or malformed.
     """
     parts = [brief(task, history.device), directive(task, history, ask)]
     if history.attempts:
@@ -47,8 +50,9 @@ def prompt_for(task: Task, history: History, *, ask: Ask) -> Prompt:
 
 
 def brief(task: Task, device: Device | None) -> str:
-    """Return the prompt's part about the task and the device, without the hidden cases. `device` is None before the
-    harness has opened the task; then only the kind of device is named.
+    """Return, as text, the prompt's part about the task and the device; hidden test cases are left out. `device` is
+    what calibration measured, or None before the harness has opened the task; then only the kind of device is named.
+    Raises jinja2.TemplateError if the template is malformed.
     """
     return render(
         "brief.j2",
@@ -62,8 +66,8 @@ def brief(task: Task, device: Device | None) -> str:
 
 
 def _shown(device: Device) -> Device:
-    """Return a copy of the device whose texts are cleaned and cut to short lines. The texts come from the judge's
-    machine, for example from its driver.
+    """Return a copy of the device in which names and details are cleaned of control characters and cut to short lines,
+    because they come from the judge's machine, for example from its driver.
     """
     vendor = device.vendor and replace(device.vendor, name=one_line(device.vendor.name, caps.NAME))
     details = {one_line(key, caps.NAME): one_line(value, caps.NAME) for key, value in device.details.items()}
@@ -71,13 +75,17 @@ def _shown(device: Device) -> Device:
 
 
 def past_attempts(history: History, ask: Ask) -> str:
-    """Return the prompt's part about past attempts, cut to `history_tokens` (a key of the run's config)."""
+    """Return, as text, the prompt's part about the attempts in `history`, cut to about `history_tokens` tokens (a key
+    of the run's config). `ask` decides which parent's source is shown. Raises jinja2.TemplateError if the template is
+    malformed.
+    """
     return render("history.j2", story=history_section(history, ask, limit=history.run.config.history_tokens))
 
 
 def directive(task: Task, history: History, ask: Ask) -> str:
-    """Return the prompt's part that states what to do now: stance, parent, and the kernel to beat. If the latest reply
-    held no kernel, this part also states why.
+    """Return, as text, the prompt's part that says what to do now: the stance (kind of step, such as refine), the
+    parent attempt and the kernel to beat. If the latest reply held no kernel, this part also says why. Raises
+    jinja2.TemplateError if the template is malformed.
     """
     asked, best = ask.directive, history.incumbent
     return render(
@@ -94,13 +102,17 @@ def directive(task: Task, history: History, ask: Ask) -> str:
 
 
 def _refusal(history: History) -> str:
-    """Return why the latest reply held no kernel, or an empty string if it held one. The reply is not quoted."""
+    """Return in words why the latest reply held no kernel, or an empty string if it held one or there is none. The
+    reply itself is not quoted.
+    """
     reason = history.attempts[-1].proposal.reason if history.attempts else None
     return reason.words if reason else ""
 
 
 def _progress(history: History, ask: Ask) -> str:
-    """Return in words how much of the budget is spent: `ask 12 of 60, 1.5 of 8 hours spent`."""
+    """Return in words the ask's number and the spent hours with their limits, `ask 12 of 60, 1.5 of 8 hours spent`;
+    hours are left out without a limit.
+    """
     budget = history.budget
     parts = [f"ask {ask.number}" + (f" of {budget.attempts}" if budget.attempts is not None else "")]
     if budget.hours is not None:

@@ -1,4 +1,6 @@
-"""Render the Jinja templates of the folder `templates/`; an undefined variable is an error, not an empty string."""
+"""Render the Jinja2 templates of the folder `templates/`. An undefined variable raises an error and does not become an
+empty string.
+"""
 
 from functools import cache
 
@@ -8,10 +10,9 @@ from kernelsmith import paths
 
 
 def render(template: str, **values: object) -> str:
-    """Return the text of a template file, for example `brief.j2`, with `values` as its variables.
-
-    Raises:
-        jinja2.TemplateError: if the template does not exist, is malformed, or uses an undefined variable.
+    """Return the text of the template file named `template`, for example `brief.j2`, with `values` as its variables; it
+    ends with one newline. Raises jinja2.TemplateError if the file does not exist, is malformed, or uses an undefined
+    variable.
     """
     return _environment().get_template(template).render(values).strip() + "\n"
 

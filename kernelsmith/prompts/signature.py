@@ -1,4 +1,4 @@
-"""Write the declaration of a task's entry function in each language, as a prompt shows it."""
+"""Write the declaration of a task's entry function, the function that a kernel must define, in each language."""
 
 from kernelsmith.core.candidate import Language
 from kernelsmith.core.contract import dtypes
@@ -7,8 +7,8 @@ from kernelsmith.core.task import Argument, Task
 
 
 def signature(task: Task, language: Language) -> str:
-    """Return the declaration of the task's entry function in a language, on one line. For example `void softmax(const
-    float *X, float *Y, int N);` in C.
+    """Return the declaration of the task's entry function (which a kernel must define) in a language, as one line. For
+    example `void softmax(const float *X, float *Y, int N);` in C.
     """
     match language:
         case Language.C:
@@ -33,7 +33,7 @@ def _parameter(argument: Argument, language: Language) -> str:
 
 def _type_name(dtype: str, language: Language) -> str:
     """Return the name that an element type such as `float32` has in C or CUDA C++, for example `float`. A type that C
-    lacks has its CUDA C++ name in both.
+    lacks has its CUDA C++ name in both. Raises KeyError for an unknown type.
     """
     names = dtypes()[dtype]
     return names.c if language is Language.C and names.c else names.cuda

@@ -1,1 +1,3 @@
-"""The proposers, one per file: each answers an ask with a proposal. They neither judge nor choose what is asked."""
+"""The proposers, one per file. Each answers an ask (a numbered request for a candidate) with a proposal; it neither
+judges candidates nor decides what is asked.
+"""

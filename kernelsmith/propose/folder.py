@@ -1,4 +1,4 @@
-"""The folder proposer: it proposes the files of a folder, in the order of their names."""
+"""The folder proposer: it proposes the kernel files of a folder, one per ask, in the order of their names."""
 
 from collections.abc import Sequence, Set
 from itertools import islice
@@ -19,8 +19,8 @@ FILE = "file"
 
 
 class FolderProposer:
-    """A proposer that proposes every file of a folder once, and again after the file has changed. Files whose ending is
-    that of no language of the task are ignored. Raises UsageError if the folder does not exist.
+    """A proposer that proposes every kernel file of a folder once, and again after the file has changed. Files with the
+    ending of another language than the task's are ignored. Creating it raises UsageError if the folder does not exist.
     """
 
     def __init__(self, task: Task, folder: Path) -> None:
@@ -31,11 +31,8 @@ class FolderProposer:
 
     def propose(self, ask: Ask, history: History) -> Proposal:
         """Return the next file as a proposal: the first, by name, that neither an attempt nor an earlier open ask uses.
-        The file's leading comment may state `hypothesis: TEXT` and `parent: FILE`.
-
-        Raises:
-            Exhausted: if every file is used. `resume` proposes the files that were added since.
-            UsageError: if a file cannot be read as text, or names a parent from which no attempt was made.
+        The file's leading comment may state `hypothesis: TEXT` and `parent: FILE`. Raises Exhausted if every file is
+        used, and UsageError if a file is no text or names a parent from which no attempt was made.
         """
         reserved = _earlier_open_asks(ask, history)
         unjudged = self._unjudged(history, at_most=reserved + 1)
@@ -45,8 +42,8 @@ class FolderProposer:
         return _proposal(unjudged[reserved], history, ahead=ahead)
 
     def _unjudged(self, history: History, *, at_most: int) -> Sequence[Candidate]:
-        """Return up to `at_most` candidates that no attempt has judged, in the order of their files' names. Files after
-        the last returned one are not read.
+        """Return up to `at_most` candidates that no attempt has judged, in the order of their files' names. Later files
+        are not read. Raises UsageError if a file cannot be read as text.
         """
         judged = {(_name(a.candidate), a.candidate.digest) for a in history.attempts if a.candidate}
         candidates = (self._read(path) for path in self._files())
@@ -63,9 +60,11 @@ class FolderProposer:
 
 
 def _earlier_open_asks(ask: Ask, history: History) -> int:
-    """Return the number of earlier asks that have no attempt in `history`; the first unjudged files belong to them. Ask
-    0 does not count, because it is answered with the starting kernel. An earlier ask that is answered removes both its
-    file from the unjudged files and itself from this number, so every other ask keeps its file.
+    """Return the number of asks before `ask` that have no attempt in `history`; the first unjudged files are kept for
+    them. Ask 0 does not count, because it is answered with the starting kernel.
+
+    An earlier ask that is answered removes both its file from the unjudged files and itself from this number, so every
+    other ask keeps its file.
     """
     answered = {attempt.ask_number for attempt in history.attempts}
     return sum(0 < other.number < ask.number and other.number not in answered for other in history.asks)
@@ -79,9 +78,9 @@ def _proposal(candidate: Candidate, history: History, *, ahead: Set[str]) -> Pro
 
 
 def _parent(file: str | None, history: History, *, child: str, ahead: Set[str]) -> int | None:
-    """Return the number of the latest attempt made from the parent file `file`, or None if that attempt is unknown yet.
-    It is unknown if the file `child` names no parent (`file` is None), or if earlier open asks will be answered with
-    the parent (`file` is in `ahead`). Raises UsageError if no attempt was made from the parent.
+    """Return the number of the latest attempt made from the parent file `file`. Return None if `file` is None (the file
+    named `child` states no parent), or if `file` is in `ahead`, the names of files that earlier open asks will propose.
+    Raises UsageError if no attempt was made from the parent.
     """
     numbers = (attempt.number for attempt in reversed(history.attempts) if _name(attempt.candidate) == file)
     number = next(numbers, None) if file is not None else None

@@ -1,4 +1,4 @@
-"""Read families (kernel sources with marked constants, the knobs) and list the allowed combinations of knob values.
+"""Read families (kernel sources with marked constants, called knobs) and list the allowed combinations of knob values.
 
 A knob is a line `#define NAME 4  // knob: 2 4 8` (in Python: `NAME = 4  # knob: 2 4 8`); the defined value, 4, is the
 default. A line `// require: NAME * OTHER <= 12` forbids the combinations for which the expression is false. No other
@@ -44,7 +44,9 @@ REQUIRE = re.compile(r"^\s*(?://|#)\s*require:(?P<expression>.*)$")
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A marked constant of a family: its name, its default value, and every value that it may take."""
+    """A marked constant of a family's source: its name, its default value, and a tuple of every value that it may take.
+    `read_family` makes it.
+    """
 
     name: str
     default: Value
@@ -53,7 +55,9 @@ class Knob:
 
 @dataclass(frozen=True)
 class Family:
-    """A kernel source with knobs, and the requirements that a combination of their values must meet."""
+    """A kernel source with knobs (marked constants that a tuner varies), the requirements that their values must meet,
+    and the file's hypothesis. `read_family` makes it from a file.
+    """
 
     name: str
     source: str
@@ -64,19 +68,19 @@ class Family:
 
     @property
     def defaults(self) -> dict[str, Value]:
-        """Return the default value of every knob, by the knob's name."""
+        """Return a dict with the default value of every knob, by the knob's name."""
         return {knob.name: knob.default for knob in self.knobs}
 
     @cached_property
     def combinations(self) -> tuple[dict[str, Value], ...]:
-        """Return every combination of knob values that meets all requirements, each by the knob's name. The last knob
-        of the file varies fastest.
+        """Return a tuple with every combination of knob values that meets all requirements. Each combination is a dict
+        of values by knob name; the last knob of the file varies fastest.
         """
         return tuple(values for values in self._all() if self.allows(values))
 
     def allows(self, values: Values) -> bool:
-        """Return whether a combination of knob values meets every requirement of the family. A requirement that cannot
-        be computed, for example because of a division by zero, counts as not met.
+        """Return whether a combination of knob values (by knob name) meets every requirement of the family. A
+        requirement that cannot be computed, for example because of a division by zero, counts as not met.
         """
         try:
             return all(_value_of(requirement, values) for requirement in self.requirements)
@@ -84,7 +88,9 @@ class Family:
             return False
 
     def candidate(self, values: Values) -> Candidate:
-        """Return the family's kernel as a candidate, with the given knob values written in place of the defaults."""
+        """Return the family's kernel as a candidate, with `values` (by knob name) written into the source in place of
+        the defaults. The candidate's parameters hold the family's name and the values.
+        """
         pattern = KNOB[self.language]
         lines = [_with_value(line, pattern, values) for line in self.source.split("\n")]
         return Candidate("\n".join(lines), self.language, {FAMILY: self.name, **values})
@@ -96,11 +102,9 @@ class Family:
 
 
 def read_family(path: Path) -> Family:
-    """Read a family from a file of a task's `families/` folder. The file's ending decides the language.
-
-    Raises:
-        TaskError: if the file is no text, a knob or a requirement is malformed (the message names the line), the
-            defaults do not meet the requirements, or there are more than MOST_COMBINATIONS combinations.
+    """Read a kernel source with marked constants (knobs) from a file of a task's `families/` folder and return it as a
+    Family; the file's ending decides the language. Raises TaskError if the file is no text, a knob or a requirement is
+    malformed, the defaults break a requirement, or there are more than MOST_COMBINATIONS combinations.
     """
     language = next(known for known in Language if known.suffix == path.suffix)
     source = read_text(path, fault=TaskError)
@@ -134,7 +138,9 @@ def _knob(line: re.Match[str], where: str) -> Knob:
 
 
 def _value(word: str) -> Value:
-    """Return a knob value from its text: an int or a float if the text is one, otherwise the text itself."""
+    """Return the value that a word of a knob's list stands for: an int or a float if the word is one, otherwise the
+    word itself.
+    """
     for kind in (int, float):
         try:
             return kind(word)
@@ -184,8 +190,8 @@ def _requirement(text: str, known: set[str], where: str) -> ast.expr:
 
 
 def _check(expression: ast.expr, known: set[str]) -> None:
-    """Raise LookupError if the expression contains a name that is not in `known`, or an operation that is not allowed.
-    Allowed are comparisons, `and`, `or`, and the operators `+`, `-`, `*`, `//` and `%`.
+    """Raise LookupError if a requirement's expression contains a name that is not in `known` (the knobs' names), or an
+    operation that is not allowed. Allowed are comparisons, `and`, `or`, and the operators `+`, `-`, `*`, `//` and `%`.
     """
     for node in ast.walk(expression):
         match node:
@@ -196,8 +202,9 @@ def _check(expression: ast.expr, known: set[str]) -> None:
 
 
 def _value_of(node: ast.expr, values: Values) -> object:
-    """Return the value of a requirement's expression for these knob values. Raises LookupError if the expression
-    contains an unknown name or an operation that is not allowed.
+    """Return the value of a requirement's expression `node` (a number, a text or a bool) for the knob values `values`.
+    Raises LookupError if the expression contains an unknown name or an operation that is not allowed, and TypeError or
+    ArithmeticError if it cannot be computed.
     """
     match node:
         case ast.Constant(value=value):

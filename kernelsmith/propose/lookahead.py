@@ -1,4 +1,5 @@
-"""Guess the next candidates while the harness still judges the present one, so that idle cores can build them ahead.
+"""Guess the next candidates while the harness still judges the present one, so that idle processor cores can build them
+ahead of time.
 
 A guess changes no result: after the verdict is in the log, strategy and proposer are asked again. Therefore a
 lookahead needs a proposer that is a pure function of the log and costs no money.
@@ -23,8 +24,8 @@ FIRST_US = 1000.0
 
 
 class Lookahead:
-    """An object that guesses the next candidates: it asks strategy and proposer once for each verdict that the present
-    candidate may get. The callback `prepare` receives the guessed candidates and begins to build them.
+    """An object that guesses the next candidates: it asks `strategy` and `proposer` once for each kind of verdict that
+    the present candidate may get. It passes the guesses to the callback `prepare`, which begins to build them.
     """
 
     def __init__(
@@ -35,15 +36,17 @@ class Lookahead:
         self._prepare = prepare
 
     def __call__(self, history: History, ask: Ask, proposal: Proposal) -> None:
-        """Pass the candidates that may follow `proposal` to the callback `prepare`, the likeliest first, each once.
-        `proposal` answers `ask` with the candidate that the harness judges now; `history` does not hold it yet.
+        """Pass a list of the candidates that may follow `proposal` to the callback `prepare`, the likeliest first, each
+        once; return nothing. `proposal` answers `ask` with the candidate that the harness judges now; `history` does
+        not hold it yet. A guess that the proposer cannot answer is left out.
         """
         guessed = [candidate for guess in _guesses(history) if (candidate := self._next(history, ask, proposal, guess))]
         self._prepare(list({candidate.digest: candidate for candidate in guessed}.values()))
 
     def _next(self, history: History, ask: Ask, proposal: Proposal, guess: Verdict) -> Candidate | None:
-        """Return the candidate that would follow if `proposal` got the verdict `guess`. Return None if the proposer
-        would have no candidate, or one that was judged before.
+        """Return the candidate that would follow if `proposal`, the answer to `ask`, got the verdict `guess`. Return
+        None if the proposer would have no candidate, would raise Exhausted or UsageError, or would propose one that was
+        judged before.
         """
         number, trial = history.highest_attempt + 1, len(history.trials_of(ask.number))
         attempt = Attempt(number, ask, trial, proposal, guess, history.run.created_at, 0.0)
@@ -56,7 +59,9 @@ class Lookahead:
         return candidate if candidate and guessed_history.identical(candidate.digest) is None else None
 
     def _following(self, ask: Ask, history: History) -> Ask:
-        """Return the ask that the loop answers after `ask`: the oldest other open ask, or a new one if none is open."""
+        """Return the ask that the search loop answers after `ask`: the oldest other open ask of `history`, or a new one
+        from the strategy if none is open. Nothing is recorded.
+        """
         waiting = [other for other in history.open_asks if other.number != ask.number]
         if waiting:
             return waiting[0]
@@ -65,8 +70,9 @@ class Lookahead:
 
 
 def _guesses(history: History) -> Iterator[Verdict]:
-    """Yield the verdicts that the present candidate may get, the likeliest first. Each verdict represents one class of
-    outcomes that a strategy or a proposer treats differently.
+    """Yield made-up verdicts that the present candidate may get, the likeliest first. Each stands for one class of
+    outcomes that a strategy or a proposer treats differently: much slower than the best kernel, faster, about as fast,
+    not built.
     """
     best = history.incumbent.verdict.measurement if history.incumbent else None
     if best is None:

@@ -1,4 +1,4 @@
-"""The model proposer: it sends a prompt to a language model, logs the reply, and parses it into a proposal.
+"""The model proposer: it sends a prompt to a language model, logs the reply, and parses the reply into a proposal.
 
 The reply is logged before it is parsed, so that a resumed run takes it from the log and does not pay again. A reply
 without a kernel is not requested a second time: it becomes an attempt, and the next prompt states what was wrong.
@@ -27,8 +27,9 @@ INCOMPLETE = {FinishReason.LENGTH: NoCandidate.CUT_OFF, FinishReason.CONTENT_FIL
 
 
 class ModelProposer:
-    """A proposer that answers an ask with a language model's reply to the ask's prompt. `exchanges` keeps the model
-    calls, and `retry_policy` decides how long a failing endpoint is called again.
+    """A proposer that answers an ask with a language model's reply to the ask's prompt. `model` makes the calls,
+    `exchanges` keeps each call in the log, `retry_policy` decides how long a failing endpoint is called again (None =
+    the default policy), and `now` returns the time in UTC.
     """
 
     def __init__(
@@ -47,14 +48,14 @@ class ModelProposer:
         self._now = now
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return the model's hypothesis and candidate, or the reason why the reply holds no candidate. A reply that the
-        log already holds for the ask is used without another call.
+        """Return a proposal with the model's hypothesis and candidate, or with the reason why the reply holds no
+        candidate. A reply to this ask that is already in the log is used without a call. Raises ModelError if the
+        endpoint failed for good or a USD budget cannot be counted, Stopped if the user stopped, and Exhausted or
+        LogError.
 
-        Raises:
-            ModelError: if the endpoint failed for good, or the budget is in USD and the cost of the calls is unknown.
-            Stopped: if the user asked to stop while the endpoint failed.
-            Exhausted: if the model is a script that has no further reply.
-            LogError: if the reply could not be logged.
+        Raises: ModelError: if the endpoint failed for good, or the budget is in USD and the cost of the calls is
+        unknown. Stopped: if the user asked to stop while the endpoint failed. Exhausted: if the model is a script that
+        has no further reply. LogError: if the reply could not be logged.
         """
         exchange = self._kept(ask) or self._call(ask, history)
         answer = parse(
@@ -67,7 +68,9 @@ class ModelProposer:
         return Proposal(Origin.MODEL, answer.hypothesis, answer.candidate, parent, answer.reason, answer.said)
 
     def _kept(self, ask: Ask) -> Exchange | None:
-        """Return the latest call for the ask that got a reply, from the log, or None if there is none."""
+        """Return from the log the latest model call for the ask that got a reply, or None if there is none. Raises
+        LogError if the log cannot be read.
+        """
         kept = self._exchanges.exchanges(ask.number)
         return next((e for e in reversed(kept) if answered(e)), None)
 
@@ -126,12 +129,10 @@ def model_proposer(
     environ: Mapping[str, str],
     retry_policy: RetryPolicy | None = None,
 ) -> ModelProposer:
-    """Return the model proposer of a new or resumed run, with the model that the run's config names. `environ` is the
-    process environment, from which the endpoint's URL and API key are read. `retry_policy` says how a failing
-    endpoint is called again; None selects the default policy.
-
-    Raises:
-        ConfigError: if no model is named, the base URL is no URL, or the path of a scripted model holds no reply.
+    """Return the model proposer of a new or resumed run, with the model that the run's config names. `exchanges` keeps
+    the model calls in the log, `environ` is the process environment with the endpoint's URL and API key, and
+    `retry_policy` decides how a failing endpoint is called again (None = the default). Raises ConfigError if no model
+    is named or its URL or script is invalid.
     """
     kept = (exchange for ask in history.asks for exchange in exchanges.exchanges(ask.number))
     replies = sum(answered(exchange) for exchange in kept)
@@ -145,13 +146,15 @@ def answered(exchange: Exchange) -> bool:
 
 
 def messages_of(prompt: Prompt) -> tuple[Message, ...]:
-    """Return a prompt as two chat messages: one with the role `system`, then one with the role `user`."""
+    """Return a prompt as a tuple of two chat messages: the first with the role `system`, the second with the role
+    `user`.
+    """
     return Message("system", prompt.system), Message("user", prompt.user)
 
 
 def _refuse_unknown_cost(history: History) -> None:
-    """Raise ModelError if the budget is in USD and the cost of the run's model calls is unknown. A budget whose
-    spending cannot be counted would never end the run.
+    """Raise ModelError (not retryable) if the run's budget is in USD and the cost of its model calls so far is unknown.
+    A budget whose spending cannot be counted would never end the run.
     """
     if history.budget.usd is not None and history.usage.cost_usd is None:
         raise ModelError(

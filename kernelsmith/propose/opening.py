@@ -1,4 +1,6 @@
-"""Answer ask 0 with the kernel that a run starts from: the task's skeleton, or a file that the user names."""
+"""Answers ask 0, the first request of a run, with the kernel that the run starts from: the task's skeleton, or a file
+that the user names.
+"""
 
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from kernelsmith.core.text_file import shown
 
 class OpeningProposer:
     """A proposer that answers ask 0 with the starting kernel and passes every other ask to the proposer `then`.
-    `from_file` is the path of the user's starting kernel, or None for the task's skeleton.
+    `from_file` is the path of the user's starting kernel; None selects the task's skeleton.
     """
 
     def __init__(self, task: Task, *, from_file: str | None, then: Proposer) -> None:
@@ -21,10 +23,9 @@ class OpeningProposer:
         self._then = then
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return the starting kernel if the ask has number 0, and otherwise the wrapped proposer's answer.
-
-        Raises:
-            UsageError: if the user's file cannot be read, or its ending is that of no language of the task.
+        """Return a proposal with the starting kernel if the ask has number 0; otherwise return, or raise, what the
+        proposer `then` does. For ask 0, raises UsageError if the user's file cannot be read or has the ending of
+        another language than the task's.
         """
         if ask.number:
             return self._then.propose(ask, history)

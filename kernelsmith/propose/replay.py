@@ -1,4 +1,6 @@
-"""The replay proposer: it proposes the recorded candidates of an earlier run again, in their recorded order."""
+"""The replay proposer: it proposes candidates of an earlier run again, in their recorded order, so that they are judged
+on this machine.
+"""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -13,7 +15,9 @@ RECORDED = "recorded"
 
 
 class Selection(StrEnum):
-    """The attempts of a recorded run that a replay judges again."""
+    """Which attempts of a recorded run a replay judges again: `best` (the best one), `improvements` (each one that
+    became the best) or `all`.
+    """
 
     BEST = "best"
     """The incumbent."""
@@ -24,15 +28,17 @@ class Selection(StrEnum):
 
 
 def selection_named(name: str) -> Selection:
-    """Return the selection with this name, for example `best`. Raises UsageError if there is none."""
+    """Return the selection whose name is `best`, `improvements` or `all`. Raises UsageError, which lists these names,
+    for any other name.
+    """
     if name not in list(Selection):
         raise UsageError(f"{name!r} is no selection of attempts; give one of {', '.join(Selection)}")
     return Selection(name)
 
 
 def selected(history: History, selection: Selection) -> Sequence[Attempt]:
-    """Return the recorded attempts that belong to a selection, in their recorded order. Attempts without a candidate
-    are left out.
+    """Return the attempts of a recorded run that belong to `selection`, in their recorded order. Attempts without a
+    candidate are left out; the sequence is empty if nothing fits.
     """
     match selection:
         case Selection.BEST:
@@ -43,8 +49,8 @@ def selected(history: History, selection: Selection) -> Sequence[Attempt]:
 
 
 class ReplayProposer:
-    """A proposer that answers ask N with the N-th selected candidate of a recorded run, counted from 0. Raises
-    UsageError if the selection holds no attempt.
+    """A proposer that answers ask N with the N-th selected candidate of the run `recorded`, counted from 0; its `len`
+    is the number of candidates. Creating it raises UsageError if the selection holds no attempt.
     """
 
     def __init__(self, recorded: History, selection: Selection) -> None:
@@ -57,10 +63,9 @@ class ReplayProposer:
         return len(self._attempts)
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return the recorded candidate whose index in the selection is the ask's number, with its hypothesis.
-
-        Raises:
-            Exhausted: if the selection holds no attempt with this index.
+        """Return a proposal with the recorded candidate whose index in the selection is the ask's number, and with its
+        recorded hypothesis. Its parent is the attempt in `history` that repeats the recorded parent, or None. Raises
+        Exhausted if the index is too large.
         """
         if ask.number >= len(self._attempts):
             raise Exhausted(f"all {len(self._attempts)} selected attempts of {self._name} were judged again")
@@ -72,12 +77,16 @@ class ReplayProposer:
 
 
 def recorded_number(attempt: Attempt) -> int:
-    """Return the number that an attempt of a replay run had in the recorded run."""
+    """Return the number that the repeated attempt had in the recorded run; `attempt` belongs to a replay. Raises
+    KeyError for an attempt of any other run.
+    """
     assert attempt.candidate is not None
     return int(attempt.candidate.params[RECORDED])
 
 
 def _judged_again(parent: int | None, history: History) -> int | None:
-    """Return the number of this run's attempt that judged recorded attempt `parent` again, or None if none did."""
+    """Return the number of the attempt in `history` (a replay) that judged the recorded attempt `parent` again. Return
+    None if none did or `parent` is None.
+    """
     numbers = (a.number for a in history.attempts if a.candidate and a.candidate.params.get(RECORDED) == parent)
     return None if parent is None else next(numbers, None)

@@ -1,4 +1,5 @@
-"""The tuner: a proposer that searches the knob values of a task's families, beginning with the first family.
+"""The tuner: a proposer that searches the knob values (marked constants) of a task's families of kernels, beginning
+with the first family.
 
 The tuner keeps no state. For every ask it rebuilds the Optuna study from the history, and it seeds the sampler by run
 seed and ask number, so that a resumed run proposes exactly what the uninterrupted run would have proposed.
@@ -38,8 +39,9 @@ Tried = tuple[dict[str, Value], float | None]
 
 
 class Tuner:
-    """A proposer that answers an ask with a family's kernel and untried knob values. The ask's stance decides which
-    family is tuned and how the values are chosen. Raises UsageError if the task has no families.
+    """A proposer that answers an ask with a family (a kernel source with marked constants, the knobs) and untried knob
+    values. `seed` makes its random choices repeatable. Creating it raises UsageError if the task has no families, and
+    TaskError if a family's file is malformed.
     """
 
     def __init__(self, task: Task, *, seed: int) -> None:
@@ -49,10 +51,9 @@ class Tuner:
         self._seed = seed
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return a proposal with untried knob values. The ask's stance and the history decide family and values.
-
-        Raises:
-            Exhausted: if every combination of every family was tried.
+        """Return a proposal with a family's kernel and untried knob values. The ask's stance (kind of step, such as
+        refine or restart) and the history decide family and values. Raises Exhausted if every combination of every
+        family was tried.
         """
         trials = {family.name: _trials(family, history) for family in self._families}
         for family in self._by_preference(ask.directive, history, trials):
@@ -67,9 +68,9 @@ class Tuner:
     def _by_preference(
         self, directive: Directive, history: History, trials: dict[str, list[Tried]]
     ) -> Iterable[Family]:
-        """Return all families: the one that the stance asks for, then those after it, then those before it, last first.
-        The tuner proposes from the first family that has an untried combination. `trials` holds the attempts of each
-        family by its name.
+        """Return all families in the order in which the tuner tries them: the one that the directive asks for, then
+        those after it in the task, then those before it, last first. `trials` holds each family's past attempts (knob
+        values and times) by its name.
         """
         first = self._asked_for(directive, history, trials)
         index = self._families.index(first)
@@ -92,8 +93,9 @@ class Tuner:
     # --- which values ---
 
     def _values(self, family: Family, ask: Ask, past: Sequence[Tried]) -> dict[str, Value] | None:
-        """Return an untried combination of a family's knob values, or None if every combination was tried. The defaults
-        come first. After them the ask's stance decides how a combination is chosen; `past` holds the family's attempts.
+        """Return an untried combination of a family's knob values as a dict by name, or None if every one was tried.
+        The defaults come first; after them the ask's stance (kind of step) decides how a combination is chosen. `past`
+        holds values and time of the family's attempts, oldest first.
         """
         tried = {_key(values) for values, _ in past}
         if _key(family.defaults) not in tried:
@@ -113,9 +115,9 @@ class Tuner:
     def _nearest(
         self, family: Family, ask: Ask, *, past: Sequence[Tried], untried: Sequence[dict[str, Value]]
     ) -> dict[str, Value]:
-        """Return an untried combination that differs from the family's best one in a single knob, by the fewest steps.
-        A step is the distance between neighbours in the knob's list of values. If no untried combination differs in a
-        single knob, return a random one of `untried`.
+        """Return the combination of `untried` that differs from the family's fastest one in a single knob, by the
+        fewest positions in the knob's list of values; ties are broken at random. If none differs in a single knob,
+        return a random one of `untried`. `past` holds values and time of the family's attempts.
         """
         best = _best(past) or family.defaults
         random_choice = generator(self._seed, "near", ask.number).choice
@@ -124,8 +126,9 @@ class Tuner:
         return random_choice([values for steps, values in near if steps == fewest] or untried)
 
     def _suggestions(self, family: Family, ask: Ask, past: Sequence[Tried]) -> Iterator[dict[str, Value]]:
-        """Yield up to SUGGESTIONS combinations that TPE suggests after it has learned the attempts in `past`. A
-        combination may have been tried before, or break a requirement.
+        """Yield up to SUGGESTIONS combinations of knob values that the sampler TPE (Tree-structured Parzen Estimator)
+        suggests after learning from `past`, the values and times of the family's attempts. A suggestion may have been
+        tried before or break a requirement.
         """
         distributions: dict[str, BaseDistribution] = {k.name: CategoricalDistribution(k.values) for k in family.knobs}
         study = _new_study(seed=derived_seed(self._seed, "tpe", ask.number))
@@ -137,7 +140,9 @@ class Tuner:
 
 
 def _new_study(*, seed: int) -> optuna.Study:
-    """Return an empty Optuna study in memory with a seeded TPE sampler. Optuna's global settings do not change."""
+    """Return an empty Optuna study in memory, whose TPE sampler (Tree-structured Parzen Estimator) uses `seed`.
+    Optuna's global settings do not change.
+    """
     sampler = TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=True, seed=seed)
     with _quiet_study_log():
         return optuna.create_study(sampler=sampler)
@@ -145,8 +150,9 @@ def _new_study(*, seed: int) -> optuna.Study:
 
 @contextmanager
 def _quiet_study_log() -> Iterator[None]:
-    """Suppress Optuna's message about a new study within a `with` block, for the current thread only. Warnings, and the
-    messages of other threads, are still logged.
+    """Suppress Optuna's message about a new study within a `with` block, for the current thread only; the block
+    receives no value. Warnings and the messages of other threads are still logged. After the block all messages are
+    logged again.
     """
     this_thread, logger = threading.get_ident(), logging.getLogger(STORAGE_LOG)
 
@@ -161,7 +167,9 @@ def _quiet_study_log() -> Iterator[None]:
 
 
 def _trials(family: Family, history: History) -> list[Tried]:
-    """Return knob values and time of every attempt of a family, oldest first."""
+    """Return a list of pairs for the attempts of a family, oldest first: the knob values as a dict by name, and the
+    time in us per call, or None if the attempt did not pass.
+    """
     trials: list[Tried] = []
     for attempt in history.attempts:
         candidate, measured = attempt.candidate, attempt.verdict.measurement
@@ -172,8 +180,8 @@ def _trials(family: Family, history: History) -> list[Tried]:
 
 
 def _learned(past: Sequence[Tried]) -> Sequence[Tried]:
-    """Return the attempts of `past` that TPE learns from: the latest 100, and the 50 fastest of those before. TPE needs
-    time for every attempt, so a long past is cut.
+    """Return the attempts of `past` that TPE (Optuna's sampler) learns from: the 50 fastest of the older ones, then the
+    latest 100. TPE needs time for every attempt, so a long past is cut.
     """
     older = past[:-LATEST]
     passed = [trial for trial in older if trial[1] is not None]
@@ -181,8 +189,9 @@ def _learned(past: Sequence[Tried]) -> Sequence[Tried]:
 
 
 def _frozen(trial: Tried, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
-    """Return an attempt as a finished Optuna trial, whose value is the logarithm of the time in us. With the logarithm,
-    1 % of a short time counts as much as 1 % of a long one. An attempt that did not pass becomes a failed trial.
+    """Return an attempt (knob values and time in us) as a finished Optuna trial whose value is the logarithm of the
+    time, so that 1 % of a short time counts as much as 1 % of a long one. An attempt without a time becomes a failed
+    trial. `distributions` holds the possible values of each knob by name.
     """
     values, time_us = trial
     if time_us is None:
@@ -196,8 +205,8 @@ def _best(past: Sequence[Tried]) -> dict[str, Value] | None:
 
 
 def _neighbours(family: Family, values: dict[str, Value]) -> Iterator[tuple[int, dict[str, Value]]]:
-    """Yield every combination that differs from `values` in one knob, with the number of steps between both values.
-    Steps are counted in the knob's list of values. Requirements are not checked.
+    """Yield, for every combination that differs from `values` in one knob, a pair: the number of positions between both
+    values in the knob's list, and the combination as a dict by knob name. Requirements are not checked.
     """
     for knob in family.knobs:
         present = knob.values.index(values[knob.name])
@@ -207,8 +216,9 @@ def _neighbours(family: Family, values: dict[str, Value]) -> Iterator[tuple[int,
 
 
 def _hypothesis(family: Family, values: dict[str, Value], past: Sequence[Tried]) -> str:
-    """Return the hypothesis for a combination: how it differs from the family's best attempt, as `tiled: ROWS 2 -> 4`.
-    While no attempt of the family has passed, return the hypothesis that the family's file states.
+    """Return in words how a combination differs from the fastest one of `past`, the family's attempts, for example
+    `tiled: ROWS 2 -> 4`. While no attempt of the family has passed, return the hypothesis that the family's file
+    states.
     """
     best = _best(past)
     if not past or best is None:

@@ -1,4 +1,5 @@
-"""Builds reports from the attempt log: the `model*` modules hold plain data, the others format it as text or JSON.
+"""Builds reports from the attempt log: the `model*` modules build dataclasses without formatting, and the other modules
+format these as text or JSON.
 
 This package knows no command and prints nothing.
 """

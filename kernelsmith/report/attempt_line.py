@@ -1,14 +1,15 @@
-"""Formats an attempt as one line: for the progress of a run without a terminal, and for `replay`."""
+"""Formats an attempt as one line of text, for `kernelsmith replay` and for a run without a terminal."""
 
 from kernelsmith.report import figures
 from kernelsmith.report.model_attempt import AttemptRow
 
 
 def attempt_line(attempt: AttemptRow, *, limit: int | None = None) -> str:
-    """Return one line with number, status, stance, figures and reason of an attempt.
+    """Return one line with number, status, stance (kind of step), figures and reason of an attempt. `limit` is the
+    number of asks in the run's budget, or None. Example: `[7/60] passed refine 71.3 % of peak 97.0 % of OpenBLAS (Zen)
+    25.6 ms new best: ...`.
 
-    `limit` is the largest number of asks that the run may answer, or None. Example: `[7/60]  passed  refine  71.3 % of
-    peak  97.0 % of OpenBLAS (Zen)  25.6 ms  new best: ...`. A line of a sweep trial begins `[84, ask 59/60, trial 3]`.
+    A line of a sweep trial, which tries other knob values of a proposal, begins `[84, ask 59/60, trial 3]`.
     """
     words = [_number(attempt, f"/{limit}" if limit else ""), attempt.verdict.status, attempt.stance]
     if attempt.verdict.measurement:
@@ -18,9 +19,8 @@ def attempt_line(attempt: AttemptRow, *, limit: int | None = None) -> str:
 
 
 def vendor_share(attempt: AttemptRow) -> str:
-    """Return the attempt's speed relative to the vendor library in words, or an empty string if it has no such ratio.
-
-    The text ends with ` (disturbed)` if other work ran on the device while the ratio was measured.
+    """Return in words the attempt's speed relative to the vendor's library, `76.7 % of OpenBLAS (Haswell)`, or an empty
+    string if it was not measured. The text ends with ` (disturbed)` if other work ran on the device meanwhile.
     """
     measured, is_disturbed = attempt.verdict.measurement, attempt.vendor_disturbed
     return figures.share_of_vendor(measured, vendor=attempt.vendor, is_disturbed=is_disturbed)

@@ -15,9 +15,9 @@ Row = tuple[str, str]
 
 
 def attempt_text(report: AttemptReport, *, width: int | None = None) -> str:
-    """Return one attempt as a page of text: verdict, figures, facts and source, if there is a candidate.
-
-    Where `width` is given, rows of figures are wrapped to `width` characters; detail and source keep their lines.
+    """Return one attempt as one string of several lines: verdict, figures, facts of the build, and the source if there
+    is a candidate. `width` is the number of characters to which rows of figures are wrapped (None = not at all); detail
+    and source keep their lines.
     """
     attempt = report.attempt
     head = f"{report.run}:{attempt.number}  {attempt.verdict.status}"
@@ -40,9 +40,9 @@ def _rows(report: AttemptReport) -> list[Row]:
 
 
 def measurement_rows(measurement: Measurement | None, *, vendor: str, peak_of: str) -> list[Row]:
-    """Return utilization, vendor share and times as rows (name, value); none if `measurement` is None.
-
-    `vendor` is the vendor share in words, and `peak_of` names the product whose peak was looked up; both may be empty.
+    """Return a measurement's utilization, vendor share and times as a list of pairs (name, value in words); empty if
+    `measurement` is None. `vendor` is the speed relative to the vendor's library in words, and `peak_of` names the
+    product whose peak was looked up; an empty one gives no row.
     """
     if measurement is None:
         return []
@@ -62,7 +62,9 @@ def measurement_rows(measurement: Measurement | None, *, vendor: str, peak_of: s
 
 
 def fact_rows(facts: Mapping[str, object]) -> list[Row]:
-    """Return the facts of a build, given by name, as rows (name, value); a fact that lists texts has a row for each."""
+    """Return the facts of a build (values by name) as a list of pairs (name, value in words). A fact that lists several
+    texts, such as warnings, has one pair for each text.
+    """
     rows: list[Row] = []
     for name, value in facts.items():
         if isinstance(value, Mapping):
@@ -87,7 +89,9 @@ def _origin(attempt: AttemptRow) -> str:
 
 
 def _back_to_back(measurement: Measurement) -> str:
-    """Return time and utilization of calls without idle gaps, which are never a score; empty if not measured."""
+    """Return in words the time per call and the utilization of calls without idle gaps between them, which never count
+    as the score; an empty string if they were not measured.
+    """
     if not measurement.sustained_us:
         return ""
     utilization = measurement.utilization * measurement.time_us / measurement.sustained_us
@@ -115,7 +119,9 @@ def _durations(attempt: AttemptRow) -> str:
 
 
 def _guards(attempt: AttemptRow) -> str:
-    """Return the time that the guards took, in seconds for each and as a part of the time from build to verdict."""
+    """Return in words the time that the judge's guards against cheating took: their part of the time from build to
+    verdict, and the seconds of each. Return an empty string if no time is known.
+    """
     guards_s, judged_s = attempt.verdict.guards_s, sum(attempt.verdict.durations_s.values())
     if not guards_s or not judged_s:
         return ""

@@ -13,9 +13,9 @@ from kernelsmith.report.text import columns, entries, one_line, printable
 def attempts_diff_text(
     report: AttemptsDiff, *, options: str = "", program: str = "kernelsmith", width: int | None = None
 ) -> str:
-    """Return the comparison of two attempts as a page; its command begins with `program` and ends with `options`.
-
-    Where `width` is given, the longest cells of the table are shortened, and sentences wrapped, to `width` characters.
+    """Return the comparison of two attempts as one string of several lines. It suggests a command that begins with
+    `program` and ends with `options`, such as ` --db FILE`. `width` is the number of characters to which table cells
+    are shortened and sentences wrapped (None = not at all).
     """
     rows = [("", report.a.name, report.b.name), *_outcome_rows(report), *_changed_rows(report)]
     sentence = _sentence(report, f"{program} duel", options=options, width=width)
@@ -23,15 +23,16 @@ def attempts_diff_text(
 
 
 def speed_text(comparison: TimesComparison) -> str:
-    """Return how many times as fast b is as a, and whether the confidence intervals of their times overlap."""
+    """Return in words how many times as fast attempt b is as attempt a, and whether the 95 % intervals of their times
+    overlap.
+    """
     overlap = "overlap" if comparison.intervals_overlap else "do not overlap"
     return f"{comparison.speedup:.2f}x the speed; the 95 % intervals {overlap}"
 
 
 def different_peaks(a: AttemptRow, b: AttemptRow) -> str:
-    """Return the peaks of two measured attempts as text, or an empty string if both peaks read the same.
-
-    Example: `1979 TFLOP/s fp8 and 989.5 TFLOP/s fp8`. The text is empty, too, if one attempt was not measured.
+    """Return the device peaks of two attempts as text, `1979 TFLOP/s fp8 and 989.5 TFLOP/s fp8`. Return an empty string
+    if both peaks read the same or one attempt was not measured.
     """
     x, y = a.verdict.measurement, b.verdict.measurement
     if x is None or y is None:
@@ -41,7 +42,9 @@ def different_peaks(a: AttemptRow, b: AttemptRow) -> str:
 
 
 def cell(value: Any) -> str:
-    """Return a value that differs as one line for a table: `-` for None, the parts of a list joined by bars."""
+    """Return the text of a table cell for `value`, on one line: `-` for None, the parts of a list joined by ` | `, and
+    `str(value)` for any other value.
+    """
     if value is None:
         return "-"
     return one_line(" | ".join(map(str, value)) if isinstance(value, tuple | list) else str(value))
@@ -68,7 +71,10 @@ def _changed_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
 
 
 def _sentence(report: AttemptsDiff, duel: str, *, options: str, width: int | None) -> str:
-    """Return the ratio of both times and the command that measures both again, or why one attempt has no time."""
+    """Return in words the ratio of both attempts' times, and on a second line the command that measures both again:
+    `duel` followed by task, attempts and `options`. If an attempt has no time, return its status and the reason. Lines
+    are wrapped to `width` characters; None does not wrap.
+    """
     a, b, comparison = report.a, report.b, report.measurement
     if comparison is None:
         failed = a if a.attempt.verdict.measurement is None else b

@@ -1,4 +1,4 @@
-"""Lists attempts in a table: one set of headings and cells for the page of a run and for its live view."""
+"""Lists attempts in a table. The page of a run and its live view share these headings and cells."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,9 +9,9 @@ Cells = tuple[str, ...]
 
 
 def attempts_table(attempts: Sequence[AttemptRow], headings: Sequence[str]) -> list[Cells]:
-    """Return the headings, then one row of cells for each attempt; every cell is one line without control characters.
-
-    `headings` names the columns by keys of `CELLS`, such as `RUN_HEADINGS`.
+    """Return a list of rows, each a tuple of texts: the headings, then one row for each attempt. `headings` are keys of
+    `CELLS`, for example `RUN_HEADINGS`; any other key raises KeyError. Every cell is one line without control
+    characters.
     """
     cells = [CELLS[heading] for heading in headings]
     return [tuple(headings), *(tuple(cell(attempt) for cell in cells) for attempt in attempts)]

@@ -1,4 +1,6 @@
-"""Formats the model calls of an attempt: the prompts that were sent, and the replies that came back."""
+"""Formats the calls of a language model that belong to an attempt: the prompts that were sent, and the replies that
+came back.
+"""
 
 import json
 from collections.abc import Sequence
@@ -13,9 +15,8 @@ Part = tuple[str, str]
 
 
 def exchanges_text(report: AttemptReport, *, prompt: bool, reply: bool) -> str:
-    """Return the prompts, the replies, or both, of all model calls of an attempt, oldest call first.
-
-    Each text has a heading, except if the page would hold only one text. The page is empty if no model was called.
+    """Return one string with the model calls of an attempt, oldest first: the prompts if `prompt` is true, the replies
+    if `reply` is true. Each text has a heading, unless there is only one. The string is empty if no model was called.
     """
     calls = [(exchange, _parts(exchange, prompt=prompt, reply=reply)) for exchange in report.exchanges]
     if len(calls) == 1 and len(calls[0][1]) == 1:
@@ -28,7 +29,7 @@ def exchanges_text(report: AttemptReport, *, prompt: bool, reply: bool) -> str:
 
 
 def no_exchange_line(report: AttemptReport) -> str:
-    """Return the reason, in one line, why an attempt has no model call: what proposed it."""
+    """Return one line that says why an attempt has no model call, for example that the tuner proposed it."""
     attempt = report.attempt
     if attempt.origin == "model":
         return f"attempt {attempt.number} was proposed by a model, but the log holds no call for ask {attempt.ask}"
@@ -47,7 +48,9 @@ _ORIGINS = {
 
 
 def call_line(exchange: Exchange) -> str:
-    """Return the model, tokens, cost and seconds of a call on one line, with its end: `stop`, or what failed."""
+    """Return one line about a model call: the model, tokens, cost and seconds, then the finish reason, such as `stop`,
+    or the error.
+    """
     usage = exchange.usage
     tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"
     took = f"{exchange.latency_s:.1f} s"
@@ -64,7 +67,9 @@ def _parts(exchange: Exchange, *, prompt: bool, reply: bool) -> list[Part]:
 
 
 def _messages(prompt: str) -> list[Part]:
-    """Return each message of a prompt with its role; the prompt as it is if it is not the JSON of messages."""
+    """Return a list of pairs (role, text), one for each message of `prompt`, the JSON text of a call's messages. If it
+    is not such JSON, the only pair is the whole text with the heading `prompt`.
+    """
     try:
         return [(str(message["role"]), _content(message["content"])) for message in json.loads(prompt)]
     except (ValueError, TypeError, KeyError):
@@ -72,7 +77,9 @@ def _messages(prompt: str) -> list[Part]:
 
 
 def _content(content: object) -> str:
-    """Return the text of a message; content that is no text, such as a list of parts, is shown as JSON."""
+    """Return the content of a message as text. Content that is no text, such as a list of parts, is returned as
+    indented JSON.
+    """
     return content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""Formats figures with their units, and the reason for an attempt's status in a few words."""
+"""Formats figures with their units, and the reason for an attempt's status, as short texts."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,16 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def percent(fraction: float | None) -> str:
-    """Return a fraction as a percentage, `71.3 %`, with two digits below one percent; an empty string for None."""
+    """Return a fraction as a percentage, `71.3 %`, or with two decimals below one percent, `0.42 %`; an empty string
+    for None.
+    """
     if fraction is None:
         return ""
     return f"{fraction:.1%}".replace("%", " %") if fraction >= 0.01 else f"{fraction:.2%}".replace("%", " %")
 
 
 def duration(time_us: float) -> str:
-    """Return a time in microseconds as text with three digits in us, ms or s: `52.1 ms`."""
+    """Return a time, given in microseconds, as text with three digits in us, ms or s: `52.1 ms`."""
     for scale, unit in ((1e6, "s"), (1e3, "ms")):
         if time_us >= 0.9995 * scale:  # what rounds to 1000 of the smaller unit is 1.00 of this one
             return f"{time_us / scale:#.3g} {unit}".replace(". ", " ")
@@ -38,35 +40,34 @@ def bounds(measurement: Measurement) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return a number of seconds as minutes and seconds, `2:13`, or with hours, `1:02:13`."""
+    """Return a number of seconds as text in minutes and seconds, `2:13`, or from one hour on with hours, `1:02:13`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def working(active_s: float, elapsed_s: float | None) -> str:
-    """Return a run's time spent on attempts and its real time as text: `2:49 working, 3:10 from start to end`.
-
-    `active_s` is the time in seconds spent on attempts, without pauses. `elapsed_s` is the time in seconds from the
-    run's start to its end; if it is None, because the run goes on, the result is `2:49 working`.
+    """Return a run's time spent on attempts and its total time as text: `2:49 working, 3:10 from start to end`.
+    `active_s` is the time on attempts in seconds, without pauses. `elapsed_s` is the time from start to end in seconds;
+    None, for a run that goes on, leaves it out.
     """
     words = f"{clock(active_s)} working"
     return words if elapsed_s is None else f"{words}, {clock(elapsed_s)} from start to end"
 
 
 def of_vendor(verdict: Verdict, device: Device | None) -> str:
-    """Return the speed relative to the device's vendor library, `76.7 % of OpenBLAS (Haswell)`; empty if not measured.
-
-    The text ends with ` (disturbed)` if other work ran on the device meanwhile.
+    """Return the kernel's speed relative to the vendor's library on the device, `76.7 % of OpenBLAS (Haswell)`; an
+    empty string if it was not measured or `device` is None. The text ends with ` (disturbed)` if other work ran on the
+    device meanwhile.
     """
     vendor = device.vendor.name if device and device.vendor else None
     return share_of_vendor(verdict.measurement, vendor=vendor, is_disturbed=is_vendor_disturbed(verdict))
 
 
 def share_of_vendor(measurement: Measurement | None, *, vendor: str | None, is_disturbed: bool) -> str:
-    """Return the speed relative to the library `vendor`, `76.7 % of OpenBLAS (Haswell)`; empty if not measured.
-
-    The text ends with ` (disturbed)` if `is_disturbed` is true.
+    """Return the measured speed relative to the library named `vendor`, `76.7 % of OpenBLAS (Haswell)`; an empty string
+    if it was not measured or a name is missing. The text ends with ` (disturbed)` if `is_disturbed` is true: other work
+    ran on the device meanwhile.
     """
     if measurement is None or measurement.vendor_ratio is None or vendor is None:
         return ""
@@ -75,12 +76,16 @@ def share_of_vendor(measurement: Measurement | None, *, vendor: str | None, is_d
 
 
 def speedup(duel: Duel) -> str:
-    """Return the speedup that a duel measured, with its 95 % confidence interval: `1.031x [1.012, 1.050]`."""
+    """Return the speedup that a duel (a direct timing comparison of two kernels) measured, with its 95 % confidence
+    interval: `1.031x [1.012, 1.050]`.
+    """
     return f"{duel.speedup:.3f}x [{duel.interval.low:.3f}, {duel.interval.high:.3f}]"
 
 
 def reason(verdict: Verdict) -> str:
-    """Return on one line why the attempt became the best, why it did not although it passed, or why it failed."""
+    """Return one line that says why an attempt became the run's best, why it did not although it passed, or why it
+    failed.
+    """
     match verdict.promotion:
         case Promotion.FIRST:
             return "new best: the first that passes"
@@ -98,9 +103,8 @@ def _against(duel: Duel | None) -> str:
 
 
 def staircase(climb: Sequence[float], *, most: int | None = None) -> str:
-    """Return one block character for each utilization in `climb`: a full block for the highest, a blank for 0.
-
-    Where `most` is given and `climb` is longer, the text has `most` characters, at equal distances in `climb`.
+    """Return a string with one block character for each utilization in `climb`: a full block for the highest, a blank
+    for 0. If `most` is not None and `climb` is longer, only `most` values at equal distances are used.
     """
     if most is not None and len(climb) > most:
         climb = [climb[(point + 1) * len(climb) // most - 1] for point in range(most)]
@@ -111,20 +115,26 @@ def staircase(climb: Sequence[float], *, most: int | None = None) -> str:
 
 
 def rate(units_per_s: float, unit: Unit) -> str:
-    """Return a rate in units per second as text with the unit's name: `117 GFLOP/s fp32`, `3.35 TB/s dram`."""
+    """Return a rate, given in units per second, as text with a prefix and the unit's name: `117 GFLOP/s fp32`, `3.35
+    TB/s dram`.
+    """
     return f"{rates.rate(units_per_s, unit)} {unit}"
 
 
 def spent(amount: int, limit: int | None, noun: str) -> str:
-    """Return an amount with its limit, `23 of 60 asks`; without a limit (None or 0) `23 asks`."""
+    """Return an amount with its limit as text, `23 of 60 asks`; without a limit (None or 0) `23 asks`. `noun` is the
+    singular, `ask`.
+    """
     return f"{amount} of {counted(limit, noun)}" if limit else counted(amount, noun)
 
 
 def counted(amount: int, noun: str) -> str:
-    """Return a number with its noun in the singular or plural: `1 attempt`, `2 attempts`."""
+    """Return a number with its noun as text, in the singular or plural: `1 attempt`, `2 attempts`. `noun` is the
+    singular.
+    """
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
 
 def cost(usd: float | None) -> str:
-    """Return an amount of US dollars as `$0.12`, or `cost unknown` for None."""
+    """Return an amount of US dollars as text, `$0.12`, or `cost unknown` for None."""
     return "cost unknown" if usd is None else f"${usd:.2f}"

@@ -1,4 +1,5 @@
-"""Draw a run that goes on with rich: budget, best attempt, its staircase over the attempts, and the latest attempts.
+"""Draws a run that goes on, with the library rich: budget, best attempt, a bar chart of the best utilization over the
+attempts, and the latest attempts.
 
 A text of a candidate or a model becomes one line of rich's Text, in which markup and control characters have no effect.
 """
@@ -20,7 +21,9 @@ from kernelsmith.report.text import one_line
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Times that the live view shows and that grow between two attempts."""
+    """Two times that the live view of a run shows and that grow between two attempts, in seconds: of the attempt in
+    flight, and of this process's work. The live view makes it for each drawing.
+    """
 
     attempt_s: float
     """Seconds since the attempt in flight began; 0 if none is in flight."""
@@ -29,10 +32,9 @@ class Clocks:
 
 
 def live_page(report: LiveReport, now: Text, *, suffix: str = "", clocks: Clocks | None = None) -> RenderableType:
-    """Return the view of a run, to be drawn on a terminal.
-
-    `now` is the last line and says what happens at this moment. `suffix` replaces the proposer in the title. Without
-    `clocks` the view shows the time of the recorded attempts only.
+    """Return the view of a run as an object that the library rich draws on a terminal. `now` is the last line and says
+    what happens at this moment. `suffix` replaces the proposer's name in the title unless it is empty. `clocks` adds
+    the running times; None shows the time of the recorded attempts only.
     """
     title = one_line(f"{report.task} · {report.run} · {suffix or report.proposer}")
     return Group(_head(report, title), _spent(report, clocks), _best(report), _latest(report), now)
@@ -48,7 +50,9 @@ def _head(report: LiveReport, title: str) -> Text:
 
 
 def _spent(report: LiveReport, clocks: Clocks | None) -> Table:
-    """Return a row: a bar that shows how much of the nearest limit is used up, and the amounts spent."""
+    """Return a table of one row: a bar that shows how much of the nearest limit of the budget is used up, and the
+    amounts spent in words. `clocks` adds the running times; None leaves them out.
+    """
     budget, outcome = report.budget, report.outcome
     working_s = outcome.active_s + (clocks.attempt_s if clocks else 0.0)
     parts = [outcome.asks / budget.attempts] if budget.attempts else []

@@ -1,4 +1,4 @@
-"""Builds the report of a run: its description, its outcome and its attempts, as plain data for text and JSON.
+"""Builds the report of a run as dataclasses for text and JSON: its description, its outcome and its attempts.
 
 The other modules whose names begin with `model_` build the other reports; none of them formats anything. Names end
 with their units: `_us` is microseconds per call, `_s` seconds, `_usd` US dollars. A utilization is a fraction of the
@@ -27,7 +27,7 @@ STAIRS = 60
 
 @dataclass(frozen=True, slots=True)
 class BestReport:
-    """The best attempt of a run, with the source text of its candidate."""
+    """The best attempt of a run, with the source of its candidate. `best_report` makes it for `kernelsmith best`."""
 
     attempt: Annotated[AttemptRow, FLAT]
     source: str
@@ -35,7 +35,9 @@ class BestReport:
 
 @dataclass(frozen=True, slots=True)
 class NewBest:
-    """One promotion of a run: the number and utilization of an attempt that became the incumbent, and why it did."""
+    """One promotion of a run: the number and utilization of an attempt that became the best, and the rule by which it
+    did (the first that passed, clearly faster, or a duel won).
+    """
 
     number: int
     utilization: float | None
@@ -44,7 +46,9 @@ class NewBest:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """The outcome of a run so far: why it ended, what it spent, and its best attempt."""
+    """The outcome of a run so far: why it ended, the asks, attempts, time and money that it spent, its best attempt and
+    its promotions. `outcome_of` makes it.
+    """
 
     task: str
     ended: str
@@ -74,7 +78,7 @@ class RunOutcome:
 
 @dataclass(frozen=True, slots=True)
 class SummaryReport:
-    """The name of a run with its outcome: what the program prints when the run ends."""
+    """The name of a run with its outcome, which the program prints when the run ends. `summary_report` makes it."""
 
     run: str
     outcome: Annotated[RunOutcome, FLAT]
@@ -82,7 +86,9 @@ class SummaryReport:
 
 @dataclass(frozen=True, slots=True)
 class RunDescription:
-    """The settings of a run, its device, the program that made it, and its outcome."""
+    """The settings of a run, its device, the versions of the programs that made it, and its outcome. It is the part of
+    a RunReport without attempts and events.
+    """
 
     name: str
     uuid: str
@@ -100,7 +106,9 @@ class RunDescription:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run in full: its description, one row for each attempt, and all its events."""
+    """A run in full: its description, one row for each attempt, and all its events. `run_report` makes it for
+    `kernelsmith show`.
+    """
 
     run: RunDescription
     attempts: tuple[AttemptRow, ...]
@@ -111,7 +119,9 @@ class RunReport:
 
 
 def run_report(history: History, status: RunStatus) -> RunReport:
-    """Return a run in full from its history; `status` is the run's status in the log."""
+    """Return a run in full from its history: description, attempts and events. `status` is the run's status in the log,
+    such as running or ended.
+    """
     run = history.run
     about = RunDescription(
         name=run.name,
@@ -131,12 +141,12 @@ def run_report(history: History, status: RunStatus) -> RunReport:
 
 
 def summary_report(history: History) -> SummaryReport:
-    """Return the outcome of a run together with the run's name."""
+    """Return the run's name with its outcome: why it ended, what it spent, and its best attempt."""
     return SummaryReport(history.run.name, outcome_of(history))
 
 
 def best_report(history: History) -> BestReport | None:
-    """Return the incumbent with its source, or None if no attempt has passed."""
+    """Return the run's best attempt with its source, or None if no attempt has passed."""
     best = history.incumbent
     if best is None or best.candidate is None:
         return None
@@ -144,7 +154,9 @@ def best_report(history: History) -> BestReport | None:
 
 
 def outcome_of(history: History) -> RunOutcome:
-    """Return why the run ended (or that it goes on), what it spent, and its best attempt."""
+    """Return why a run ended (or that it goes on), what it spent in asks, time and money, its best attempt, and its
+    promotions.
+    """
     best, ending = history.incumbent, _ending(history)
     promoted = (attempt for attempt in history.attempts if attempt.verdict.promotion)
     return RunOutcome(
@@ -167,7 +179,8 @@ def outcome_of(history: History) -> RunOutcome:
 
 
 def climb(attempts: Sequence[Attempt], most: int = STAIRS) -> tuple[float, ...]:
-    """Return the incumbent's utilization after each attempt, thinned to at most `most` equally spaced points.
+    """Return a tuple with the utilization of the best attempt after each attempt, 0 before the first that passed. If
+    there are more than `most` values, only `most` of them, at equal distances, are returned.
 
     A value may be lower than the one before it, because a duel and not the utilization decides which attempt is better.
     """
@@ -187,7 +200,9 @@ def _steps(promoted: Iterable[Attempt]) -> Iterable[NewBest]:
 
 
 def _ending(history: History) -> Event | None:
-    """Return the event that ended or paused the run, or None if the run goes on."""
+    """Return the latest event that ended or paused the run, or None if the run was not ended since its start or last
+    resume.
+    """
     last = next((e for e in reversed(history.events) if e.kind in (*ENDINGS, *BEGINNINGS)), None)
     return last if last and last.kind in ENDINGS else None
 

@@ -1,4 +1,4 @@
-"""Builds the reports of one attempt: a row of a table, or everything that the log holds of the attempt."""
+"""Builds the reports of one attempt as dataclasses: a row of a table, or all that the log holds of the attempt."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -22,7 +22,9 @@ JUDGED = "judged"
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """One attempt as a row of a table: everything but its source, its batches and its model calls."""
+    """One attempt as a row of a table: number, ask, verdict, hypothesis, and the device's and candidate's names, but
+    not source, batches and model calls. `attempt_row` makes it.
+    """
 
     number: int
     ask: int
@@ -58,7 +60,9 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
-    """One attempt in full: its row with source, telemetry, batches and model calls."""
+    """One attempt in full: its row, with source, the GPU's readings, timed batches and model calls. `attempt_report`
+    makes it for `kernelsmith show RUN:N`.
+    """
 
     run: str
     attempt: Annotated[AttemptRow, FLAT]
@@ -71,7 +75,9 @@ class AttemptReport:
 
 
 def attempt_row(attempt: Attempt, device: Device | None) -> AttemptRow:
-    """Return the attempt as a row of a table; `device` is the device that the attempt was measured on, if known."""
+    """Return the attempt as a row of a table. `device` is the device on which it was measured; None leaves the vendor's
+    library unknown.
+    """
     proposal, verdict, candidate = attempt.proposal, attempt.verdict, attempt.candidate
     return AttemptRow(
         number=attempt.number,
@@ -99,7 +105,9 @@ def attempt_row(attempt: Attempt, device: Device | None) -> AttemptRow:
 def attempt_report(
     history: History, attempt: Attempt, *, batches: Sequence[Batch] = (), exchanges: Sequence[Exchange] = ()
 ) -> AttemptReport:
-    """Return one attempt in full; `exchanges` are the model calls of its ask, oldest first."""
+    """Return one attempt of a run in full. `batches` are its timed batches, and `exchanges` the model calls of its ask,
+    both oldest first and empty if there are none.
+    """
     device, candidate = history.device_of(attempt), attempt.candidate
     return AttemptReport(
         run=history.run.name,
@@ -113,16 +121,22 @@ def attempt_report(
 
 
 def is_vendor_disturbed(verdict: Verdict) -> bool:
-    """Return whether other work ran on the device while the vendor ratio of this verdict was measured."""
+    """Return whether other work ran on the device while the speed relative to the vendor's library was measured for
+    this verdict.
+    """
     return Figure.VENDOR in verdict.disturbed
 
 
 def known_facts(facts: Facts) -> Mapping[str, object]:
-    """Return the facts of a build by name, without those that are unknown or empty. A fact that is 0 stays."""
+    """Return a mapping with the facts of a build (such as registers) by name, without those that are unknown or empty.
+    A fact that is 0 stays.
+    """
     known = ((name, getattr(facts, name)) for name in FACTS)
     return {name: value for name, value in known if value not in (None, (), {})}
 
 
 def peak_of(device: Device | None) -> str:
-    """Return in words which product's peak the program looked up for a device, and why; empty for a measured peak."""
+    """Return in words which product's peak the program looked up for a device, and why. Return an empty string if the
+    peak was measured or `device` is None.
+    """
     return device.details.get("sku", "") if device else ""

@@ -1,4 +1,4 @@
-"""Builds the report of a comparison of two attempts, which may belong to different runs."""
+"""Builds the report of a comparison of two attempts, which may belong to different runs, as dataclasses."""
 
 import difflib
 from collections.abc import Mapping
@@ -17,43 +17,47 @@ Differences = Mapping[str, Pair]
 
 @dataclass(frozen=True, slots=True)
 class AttemptInRun:
-    """One attempt with the history of its run: an argument of `attempts_diff`."""
+    """One attempt together with the history of its run, from which its name and its row are made. `attempts_diff` takes
+    two of them.
+    """
 
     history: History
     attempt: Attempt
 
     @property
     def name(self) -> str:
-        """The attempt as a user writes it: `night:7`."""
+        """Return the attempt as a user writes it, run and number: `night:7`."""
         return f"{self.history.run.name}:{self.attempt.number}"
 
     @property
     def row(self) -> AttemptRow:
-        """The attempt as a row of a table."""
+        """Return the attempt as a row of a table, without its source."""
         return attempt_row(self.attempt, self.history.device_of(self.attempt))
 
     @property
     def source(self) -> str:
-        """The source text of the candidate; empty if the attempt has no candidate."""
+        """Return the source text of the candidate; empty if the attempt has no candidate."""
         return self.attempt.candidate.source if self.attempt.candidate else ""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedAttempt:
-    """One side of a comparison of attempts: a row of a table with the name of its run."""
+    """One side of a comparison of two attempts: the attempt as a row of a table, and the name of its run."""
 
     run: str
     attempt: Annotated[AttemptRow, FLAT]
 
     @property
     def name(self) -> str:
-        """The attempt as a user writes it: `night:7`."""
+        """Return the attempt as a user writes it, run and number: `night:7`."""
         return f"{self.run}:{self.attempt.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class TimesComparison:
-    """The comparison of two measured times: their ratio, and whether their intervals overlap."""
+    """The comparison of two measured times a and b: their ratio, whether their 95 % intervals overlap, and the device
+    peaks. `compared` makes it.
+    """
 
     speedup: float
     """Time of a / time of b: above 1 if b is faster."""
@@ -65,7 +69,9 @@ class TimesComparison:
 
 @dataclass(frozen=True, slots=True)
 class AttemptsDiff:
-    """The differences between two attempts, a and b."""
+    """The differences between two attempts, a and b: knob values, facts of the build, times and source. `attempts_diff`
+    makes it for `kernelsmith diff`.
+    """
 
     a: NamedAttempt
     b: NamedAttempt
@@ -84,7 +90,9 @@ class AttemptsDiff:
 
 
 def attempts_diff(a: AttemptInRun, b: AttemptInRun) -> AttemptsDiff:
-    """Return the differences between two attempts: parameters, facts of the build, times, and sources."""
+    """Return the differences between two attempts, which may belong to different runs: knob values, facts of the build,
+    times, and sources.
+    """
     named = [NamedAttempt(side.history.run.name, side.row) for side in (a, b)]
     return AttemptsDiff(
         a=named[0],
@@ -99,18 +107,22 @@ def attempts_diff(a: AttemptInRun, b: AttemptInRun) -> AttemptsDiff:
 
 
 def source_diff(a: AttemptInRun, b: AttemptInRun) -> tuple[str, ...]:
-    """Return the lines of a unified diff from a's source to b's; empty if no line differs."""
+    """Return a tuple with the lines of a unified diff from a's source to b's; empty if no line differs."""
     return tuple(difflib.unified_diff(a.source.splitlines(), b.source.splitlines(), a.name, b.name, lineterm=""))
 
 
 def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> Differences:
-    """Return each key whose values in a and b differ, with both values; a missing value is None."""
+    """Return a mapping from each key whose values in `a` and `b` differ to the pair of both values; a missing value is
+    None.
+    """
     keys = [*a, *(key for key in b if key not in a)]
     return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
 
 
 def compared(a: Measurement | None, b: Measurement | None) -> TimesComparison | None:
-    """Return the comparison of two measured times, or None unless both were measured."""
+    """Return the ratio of two measured times and whether their 95 % intervals overlap, or None if either argument is
+    None.
+    """
     if a is None or b is None:
         return None
     apart = a.interval_us.high < b.interval_us.low or b.interval_us.high < a.interval_us.low

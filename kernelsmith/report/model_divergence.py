@@ -1,4 +1,6 @@
-"""Finds the first attempts in which two runs differ, and what differs: directive, parent, candidate or verdict."""
+"""Finds the first attempts in which two runs differ, and what differs: directive (the instruction of the search),
+parent, candidate or verdict.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +15,7 @@ T = TypeVar("T")
 
 
 class Aspect(StrEnum):
-    """A part of an attempt that may differ between two runs."""
+    """A part of an attempt in which two runs may differ: directive, parent, candidate or verdict."""
 
     DIRECTIVE = "directive"
     """The stance of the ask."""
@@ -35,7 +37,9 @@ class OfBothRuns(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first pair of attempts, at the same position of two runs, that differ in at least one aspect."""
+    """The first two attempts, at the same position of two runs, that differ: both as rows, what differs, and the
+    differences of knob values and sources. `divergence` makes it.
+    """
 
     attempts: OfBothRuns[AttemptRow]
     aspects: tuple[Aspect, ...]
@@ -47,7 +51,9 @@ class Divergence:
 
 
 def divergence(a: History, b: History) -> Divergence | None:
-    """Return the first attempts in which two runs differ, or None if one run begins with all attempts of the other."""
+    """Return the first two attempts, at the same position, in which two runs differ, with their differences. Return
+    None if one run begins with all attempts of the other.
+    """
     for first, second in zip(a.attempts, b.attempts, strict=False):
         if aspects := _differing_aspects(first, second):
             return _divergence(AttemptInRun(a, first), AttemptInRun(b, second), aspects)

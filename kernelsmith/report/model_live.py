@@ -1,4 +1,4 @@
-"""The data that a view on a terminal draws of a run that goes on."""
+"""Builds the data that a view on a terminal draws of a run that goes on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,9 @@ ROWS = 8
 
 @dataclass(frozen=True, slots=True)
 class LiveReport:
-    """A run at one moment: its names, budget, outcome so far and latest attempts."""
+    """A run at one moment, as the live view draws it: its names, device, budget, outcome so far and latest attempts.
+    `live_report` makes it.
+    """
 
     run: str
     task: str
@@ -29,7 +31,9 @@ class LiveReport:
 
 
 def live_report(history: History) -> LiveReport:
-    """Return what a view draws of the run that a history describes."""
+    """Return the data that the live view draws of a run: names, device, budget, outcome so far, and the latest 8
+    attempts, oldest first.
+    """
     config = history.run.config
     return LiveReport(
         run=history.run.name,

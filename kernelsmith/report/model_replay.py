@@ -1,4 +1,4 @@
-"""Builds the report of a replay: the attempts of a recorded run, each with the same candidate judged again."""
+"""Builds the report of a replay: attempts of a recorded run, each with the same candidate judged again."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from kernelsmith.report.model_diff import compared
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """One candidate with two attempts: the recorded one, and the one in which it was judged again."""
+    """One candidate with two attempts, the recorded one and the one that judged it again, and both times' ratio."""
 
     number: int
     """Number of the attempt in the recorded run."""
@@ -23,7 +23,9 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """A recorded run and its replay: both devices, and every candidate that was judged again."""
+    """A recorded run and its replay: their names and devices, every candidate that was judged again, and those that no
+    longer pass. `replay_report` makes it.
+    """
 
     recorded: str
     now: str
@@ -35,7 +37,9 @@ class ReplayReport:
 
 
 def replay_report(recorded: History, now: History) -> ReplayReport:
-    """Return each attempt of the replay `now` together with the attempt of the run `recorded` that it repeats."""
+    """Return each attempt of the replay `now` together with the attempt of the run `recorded` that it repeats. Raises
+    KeyError if `now` is no replay of `recorded`.
+    """
     attempts = tuple(_repeated(recorded, now))
     return ReplayReport(
         recorded=recorded.run.name,

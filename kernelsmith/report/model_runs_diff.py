@@ -1,4 +1,6 @@
-"""Builds the report of a comparison of two runs: settings, provenance, first difference, milestones, best attempts."""
+"""Builds the report of a comparison of two runs: settings, program versions, first difference, milestones, and best
+attempts.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -20,7 +22,9 @@ DIGEST = 12
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A utilization, with the first incumbent of each run that reached it."""
+    """A utilization, such as 10 % of the device's peak, with the first best attempt of each run (a and b) that reached
+    it, and the time spent until then.
+    """
 
     milestone: str
     """The milestone in words: `first passing attempt`, `10 % of peak`."""
@@ -36,7 +40,9 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True)
 class ProvenanceDiff:
-    """Differences between the programs and timing rules that made the figures of two runs; None for equal values."""
+    """Differences between the programs and timing rules that made the figures of two runs: version and digests as pairs
+    (value of a, value of b), or None if they are equal. `provenance_diff` makes it.
+    """
 
     program: tuple[str, str] | None
     harness_digest: tuple[str, str] | None
@@ -47,7 +53,9 @@ class ProvenanceDiff:
 
 @dataclass(frozen=True, slots=True)
 class RunsDiff:
-    """The differences between two runs, a and b."""
+    """The differences between two runs, a and b: settings, programs, first differing attempts, milestones, and best
+    attempts. `runs_diff` makes it for `kernelsmith diff`.
+    """
 
     a: str
     """Name of the first run."""
@@ -74,7 +82,9 @@ class RunsDiff:
 
 
 def runs_diff(a: History, b: History) -> RunsDiff:
-    """Return the differences between two runs: settings, provenance, first difference, milestones, best attempts."""
+    """Return the differences between two runs: settings, program versions, first differing attempts, milestones, and
+    best attempts. Equal parts are empty or None.
+    """
     pairs = list(zip(a.attempts, b.attempts, strict=False))
     same = next((index for index, (x, y) in enumerate(pairs) if digest_of(x) != digest_of(y)), len(pairs))
     parted = pairs[same] if same < len(pairs) else None
@@ -96,7 +106,9 @@ def runs_diff(a: History, b: History) -> RunsDiff:
 
 
 def provenance_diff(a: History, b: History) -> ProvenanceDiff:
-    """Return the differences between the programs and timing rules that made the figures of two runs."""
+    """Return the differences between the programs and timing rules that made the figures of two runs; a part is None or
+    empty if it is equal.
+    """
     x, y = a.provenance, b.provenance
     return ProvenanceDiff(
         program=_unequal(x.program, y.program),
@@ -123,7 +135,9 @@ def _unequal(x: str, y: str) -> tuple[str, str] | None:
 
 
 def _dotted(table: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Return the values of nested tables as one flat dict with keys `table.key`; each key begins with `prefix`."""
+    """Return the values of a table that may hold tables as one flat dict. The key of a value inside a table is
+    `table.key`, and each key begins with `prefix`.
+    """
     values: dict[str, object] = {}
     for key, value in table.items():
         values |= _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
@@ -131,7 +145,9 @@ def _dotted(table: Mapping[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def _settings(history: History) -> Mapping[str, Any]:
-    """Return the settings of a run, its task digest and its device by name, as the page compares them."""
+    """Return a mapping with the settings of a run, its budget, its task's digest and its device by name, as
+    `kernelsmith diff` compares them.
+    """
     config, device = history.run.config, history.device
     settings = {each.name: getattr(config, each.name) for each in fields(config) if each.name != "budget"}
     settings |= {f"budget.{each.name}": getattr(history.budget, each.name) for each in fields(history.budget)}
@@ -141,7 +157,9 @@ def _settings(history: History) -> Mapping[str, Any]:
 
 
 def _milestones(a: History, b: History) -> list[Milestone]:
-    """Return the milestone of the first passing attempt, then one for each tenth of peak that either run reached."""
+    """Return a list of milestones: the first passing attempt, then one for each tenth of the device's peak that either
+    run reached. It is empty if no attempt passed in either run.
+    """
     milestones = [_milestone("first passing attempt", a=a, b=b, utilization=0)]
     step = 1
     while reached := _milestone(f"{100 * step // STEPS} % of peak", a=a, b=b, utilization=step / STEPS):
@@ -158,7 +176,9 @@ def _milestone(name: str, *, a: History, b: History, utilization: float) -> Mile
 
 
 def _reaching(history: History, utilization: float) -> int | None:
-    """Return the number of the first incumbent whose utilization is at least `utilization`, or None."""
+    """Return the number of the first attempt that became the best with at least the utilization `utilization`, or None
+    if there is none.
+    """
     promoted = (attempt for attempt in history.attempts if attempt.verdict.promotion)
     return next((each.number for each in promoted if (each.verdict.utilization or 0) >= utilization), None)
 

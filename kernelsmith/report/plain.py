@@ -1,4 +1,4 @@
-"""Converts a report into data for `json.dumps`: dicts, lists, strings, numbers, booleans and None.
+"""Converts a report (dataclasses) into data for JSON: dicts, lists, strings, numbers, booleans and None.
 
 The types of a dataclass's fields decide, once per class, which fields need a conversion. `dataclasses.asdict` copies
 every value deeply instead, and takes about six times as long (docs/experiments.md, 2026-11-27).
@@ -22,9 +22,8 @@ Converter = Callable[[Any], Any]
 
 
 def plain(report: Any) -> Any:
-    """Return the report as JSON data: datetimes in ISO 8601, enums as strings, dataclasses as objects.
-
-    Raises TypeError if the report holds a value of a type that has no JSON form.
+    """Return a report (a dataclass, or a list of them) as JSON data: dataclasses and mappings as dicts, datetimes as
+    ISO 8601 strings, enums as strings. Raises TypeError if the report holds a value of a type that has no JSON form.
     """
     kind: Any = type(report)
     return report if kind in AS_IS else _converter(kind)(report)
@@ -61,7 +60,9 @@ _CONVERTERS: tuple[tuple[type, Converter], ...] = (
 
 
 def _object_converter(kind: type) -> Converter:
-    """Return the function that converts objects of a dataclass; fields of a FLAT field become keys of the object."""
+    """Return the function that converts objects of the dataclass `kind` into dicts. If a field is marked FLAT, the keys
+    of its object are written into the dict in place of the field's own key.
+    """
     hints = get_type_hints(kind, include_extras=True)
     flat = [name for name in hints if _is_marked(hints[name], FLAT)]
     judged = [name for name in hints if _is_marked(hints[name], JUDGED)]
@@ -84,12 +85,16 @@ def _object_converter(kind: type) -> Converter:
 
 
 def _values_of(names: list[str]) -> Converter:
-    """Return a function that takes an object and returns the values of the attributes `names`, in this order."""
+    """Return a function that takes an object and returns the values of its attributes `names`, in this order, as a
+    sequence.
+    """
     return attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
 
 
 def _keys(kind: type) -> list[str]:
-    """Return the keys that a dataclass has in JSON, in order, with the keys of its FLAT fields in their places."""
+    """Return a list of the keys that the dataclass `kind` has in JSON, in order. A field marked FLAT is replaced by the
+    keys of its object.
+    """
     hints = get_type_hints(kind, include_extras=True)
     return [key for each in fields(kind) for key in _keys_of_field(each.name, hints[each.name])]
 
@@ -104,7 +109,9 @@ _VERDICT_KEYS = [each.name for each in fields(Verdict) if each.name not in ("fac
 
 
 def _judged(verdict: Verdict) -> dict[str, Any]:
-    """Return the verdict as JSON data whose keys are written into the JSON object of the attempt."""
+    """Return a dict with the verdict's fields, known build facts and measurement as JSON data, to be merged into the
+    dict of its attempt.
+    """
     data = {name: plain(getattr(verdict, name)) for name in _VERDICT_KEYS}
     return data | {"facts": _mapping(known_facts(verdict.facts)), **_flat(verdict.measurement)}
 
@@ -125,13 +132,17 @@ def _is_marked(hint: Any, mark: str) -> bool:
 
 
 def _dataclass_in(hint: Any) -> Any:
-    """Return the dataclass A of a type hint `Annotated[A, FLAT]` or `Annotated[A | None, FLAT]`."""
+    """Return the dataclass A of a type hint `Annotated[A, FLAT]` or `Annotated[A | None, FLAT]`. Raises StopIteration
+    for any other hint.
+    """
     annotated = get_args(hint)[0]
     return next(each for each in (annotated, *get_args(annotated)) if is_dataclass(each))
 
 
 def _converter_of_hint(hint: Any) -> Converter | None:
-    """Return the cheapest function that converts values of the type `hint`, or None if JSON takes them unchanged."""
+    """Return the cheapest function that converts values of the type `hint` into JSON data, or None if JSON takes them
+    unchanged.
+    """
     origin, parts = get_origin(hint), [part for part in get_args(hint) if part is not Ellipsis]
     if _is_plain(hint):
         return None
@@ -141,7 +152,9 @@ def _converter_of_hint(hint: Any) -> Converter | None:
 
 
 def _is_plain(hint: Any) -> bool:
-    """Return whether JSON takes every value of the type `hint` unchanged."""
+    """Return whether JSON takes every value of the type hint `hint` unchanged, as it does texts, numbers, booleans and
+    None.
+    """
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _is_plain(parts[0])

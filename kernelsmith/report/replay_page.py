@@ -1,4 +1,6 @@
-"""Formats a replay as a page of text: recorded figures, figures now, and their ratio."""
+"""Formats a replay, in which recorded candidates were judged again, as a page of text: recorded figures, figures now,
+and their ratio.
+"""
 
 from kernelsmith.core.run import Device
 from kernelsmith.report import figures
@@ -10,9 +12,9 @@ HEADINGS = ("#", "recorded", "time/call", "now", "time/call", "speed now / then"
 
 
 def replay_text(report: ReplayReport, *, width: int | None = None) -> str:
-    """Return a replay as a page of text: both devices, then a table with one row for each candidate.
-
-    Where `width` is given, the longest cells are shortened until each line fits into `width` characters.
+    """Return a replay as one string of several lines: both devices, then a table with one row for each candidate.
+    `width` is the number of characters to which the longest cells are shortened so that each line fits; None shortens
+    nothing.
     """
     devices = entries(
         [("recorded on", _device(report.recorded_device)), ("now on", _device(report.now_device))], width=width
@@ -28,7 +30,9 @@ def _cells(repeated: Repeated) -> tuple[str, ...]:
 
 
 def _figures(attempt: AttemptRow) -> tuple[str, str]:
-    """Return utilization and time per call, or the status and an empty string if the attempt failed."""
+    """Return a pair of texts: utilization and time per call of an attempt, or its status and an empty text if it was
+    not measured.
+    """
     if attempt.verdict.measurement is None:
         return attempt.verdict.status, ""
     return figures.percent(attempt.verdict.measurement.utilization), figures.interval(attempt.verdict.measurement)

@@ -10,10 +10,9 @@ from kernelsmith.report.text import columns, entries, one_line
 
 
 def run_text(report: RunReport, *, width: int | None = None) -> str:
-    """Return a run as a page of text: its outcome and the table of its attempts, which is left out if there are none.
-
-    Where `width` is given, no line is longer than `width` characters: the outcome is wrapped, and the longest cells of
-    the table are shortened with an ellipsis. Without `width` nothing is shortened.
+    """Return a run as one string of several lines: its outcome, and the table of its attempts unless there are none.
+    `width` is the number of characters in a line: the outcome is wrapped to it, and the longest cells are shortened.
+    None shortens nothing.
     """
     run = report.run
     head = [row for row in _head_rows(run, width) if any(row)]

@@ -1,4 +1,6 @@
-"""Formats the comparison of two runs as a page of text: settings, provenance, first difference, milestones, bests."""
+"""Formats the comparison of two runs as a page of text: settings, program versions, first difference, milestones, and
+best attempts.
+"""
 
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_line import attempt_line
@@ -15,9 +17,9 @@ Row = tuple[str, str, str]
 def runs_diff_text(
     report: RunsDiff, *, options: str = "", program: str = "kernelsmith", width: int | None = None
 ) -> str:
-    """Return the comparison of two runs as a page; its commands begin with `program` and end with `options`.
-
-    Where `width` is given, tables and sentences fit into lines of `width` characters; source lines stay as they are.
+    """Return the comparison of two runs as one string of several lines. It suggests commands that begin with `program`
+    and end with `options`, such as ` --db FILE`. `width` is the number of characters into which tables and sentences
+    must fit (None = no limit); source lines stay as they are.
     """
     settings = [(key, one_line(str(x)), one_line(str(y))) for key, (x, y) in report.configuration.items()]
     made = provenance_rows(report.provenance)
@@ -30,7 +32,9 @@ def runs_diff_text(
 
 
 def provenance_rows(provenance: ProvenanceDiff) -> list[Row]:
-    """Return one row (name, value in a, value in b) for each version, digest and timing rule that differs."""
+    """Return a list of rows (name, value in a, value in b), all texts, one for each program version, digest and timing
+    rule that differs; empty if none does.
+    """
     digests = {"harness digest": provenance.harness_digest, "templates digest": provenance.templates_digest}
     rows = [_row("program", *provenance.program)] if provenance.program else []
     rows += [_row(name, *(each[:DIGEST] for each in pair)) for name, pair in digests.items() if pair]
@@ -38,7 +42,9 @@ def provenance_rows(provenance: ProvenanceDiff) -> list[Row]:
 
 
 def _row(name: str, x: object, y: object) -> Row:
-    """Return a row (name, value in a, value in b); a value that an old log does not hold reads `not recorded`."""
+    """Return a table row of texts: `name`, the value of run a, the value of run b. A value that is empty or None,
+    because an old log does not hold it, reads `not recorded`.
+    """
     x, y = ("not recorded" if value in ("", None) else one_line(str(value)) for value in (x, y))
     return one_line(name), x, y
 
@@ -64,7 +70,9 @@ def _first_difference(report: RunsDiff, diff: str, *, options: str, width: int |
 
 
 def _headline(report: RunsDiff, difference: Divergence) -> str:
-    """Return `first difference at ask 3: the candidate`; where it is the verdict only, since when candidates differ."""
+    """Return one line that says where two runs differ first and in what: `first difference at ask 3: the candidate`. If
+    only the verdicts differ there, the line also says from which attempt on the candidates differ.
+    """
     a, b = difference.attempts.a, difference.attempts.b
     where = f"ask {a.ask}" if a.ask == b.ask else f"ask {a.ask} of {report.a} and ask {b.ask} of {report.b}"
     aspects = f"the {' and the '.join(difference.aspects)}"
@@ -87,7 +95,9 @@ def _changed_rows(difference: Divergence) -> list[Row]:
 
 
 def _source_lines(difference: Divergence) -> list[str]:
-    """Return the first lines of the source diff; none if the knob values say already what differs."""
+    """Return a list of the first lines of the source diff and, if it is longer, a line with the number of the others.
+    The list is empty if differing knob values (marked constants) already explain the difference.
+    """
     if difference.attempts.a.params and difference.attempts.b.params and difference.knobs:
         return []
     lines = [printable(line) for line in difference.source[:SOURCE_LINES]]
@@ -106,7 +116,9 @@ def _milestones(report: RunsDiff, width: int | None) -> str:
 
 
 def _when(number: int | None, active_s: float | None) -> str:
-    """Return `14 (0:45)`, attempt and time working, or `never` if `number` is None."""
+    """Return as text the number of an attempt and the working time until it, `14 (0:45)`, or `never` if either argument
+    is None.
+    """
     if number is None or active_s is None:
         return "never"
     return f"{number} ({figures.clock(active_s)})"

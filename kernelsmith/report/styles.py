@@ -1,4 +1,5 @@
-"""Holds the colours of statuses on a terminal: each is readable on a black and on a white background.
+"""Holds the colours in which a terminal shows the statuses of attempts. Each is readable on a black and on a white
+background.
 
 Each colour has a contrast of at least 3.8 to black and to white (WCAG 2, of the xterm palette with 256 colours); the
 plain yellow, cyan and green of a terminal with 16 colours are below 2.2 on white.
@@ -17,6 +18,8 @@ STATUS_COLOURS = {
 
 
 def status_style(attempt: AttemptRow) -> str:
-    """Return rich's style for the status of an attempt: its colour, bold if the attempt became the incumbent."""
+    """Return the style of an attempt's status as text for the library rich: a colour's name, followed by `bold` if the
+    attempt became the best of its run.
+    """
     colour = STATUS_COLOURS.get(attempt.verdict.status, RED)
     return f"{colour} bold" if attempt.verdict.promotion else colour

@@ -1,4 +1,4 @@
-"""Formats the outcome of a run in a few lines, and names the commands that a user may want next."""
+"""Formats the outcome of a run in a few lines of text, and names the commands that a user may want next."""
 
 from kernelsmith.core.kinds import MeasuringKind
 from kernelsmith.core.run import StopReason
@@ -17,10 +17,9 @@ Row = tuple[str, str]
 def summary_text(
     report: SummaryReport, *, options: str = "", program: str = "kernelsmith", width: int | None = None
 ) -> str:
-    """Return the outcome in aligned lines, then one line for each suggested command.
-
-    A command begins with `program` (how the user types this program) and ends with `options` (such as ` --db FILE`).
-    Where `width` is given, the outcome is wrapped to `width` characters; commands stay on one line each.
+    """Return one string: the run's outcome in aligned lines, then one line for each suggested command. A command begins
+    with `program` (how the user calls this program) and ends with `options`, such as ` --db FILE`. `width` is the
+    number of characters to which the outcome, but no command, is wrapped; None does not wrap.
     """
     commands = [f"{program} {command}{options}" for command in _next_commands(report.run, report.outcome)]
     following = [(f"{'next' if not index else '':5}", command) for index, command in enumerate(commands)]
@@ -29,9 +28,9 @@ def summary_text(
 
 
 def outcome_rows(outcome: RunOutcome, *, width: int | None = None) -> list[Row]:
-    """Return why the run ended, what it spent, and its best attempt, as pairs of a name and a value.
-
-    Where `width` is given, the staircase of utilizations is thinned so that it fits a line of `width` characters.
+    """Return a list of pairs (name, value in words): why the run ended, what it spent, its best attempt, and a bar
+    chart of the best utilization. `width` is the number of characters of a line into which the chart must fit; None
+    does not thin it.
     """
     made = [outcome.made, f"{outcome.passed} passed", figures.working(outcome.active_s, outcome.elapsed_s)]
     rows = [("ended", one_line(outcome.ended)), ("spent", ", ".join([*made, figures.cost(outcome.cost_usd)]))]
@@ -54,7 +53,9 @@ def _best_rows(outcome: RunOutcome, width: int | None) -> list[Row]:
 
 
 def _next_commands(run: str, outcome: RunOutcome) -> list[str]:
-    """Return the commands that lead on from a run, without the program's name; `resume` is first if the run paused."""
+    """Return a list of suggested commands about a run, without the program's name, such as `show RUN`. `resume RUN`
+    comes first if the run is paused.
+    """
     best, is_paused = outcome.best, outcome.limit in (StopReason.USER, StopReason.TROUBLE)
     commands = [f"resume {run}", f"show {run}"] if is_paused else [f"show {run}"]
     if best is None or best.language is None:

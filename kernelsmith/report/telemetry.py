@@ -1,4 +1,6 @@
-"""Summarizes the telemetry of a GPU during an attempt: medians over its batches, and what held the clock down."""
+"""Summarizes a GPU's readings during an attempt: the medians of clock, power and temperature over its batches, and the
+reasons that held the clock down.
+"""
 
 import statistics
 from collections import Counter
@@ -29,7 +31,9 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Medians of a GPU's readings over the batches of an attempt; None for a reading that no batch has."""
+    """Medians of a GPU's clocks (MHz), power (W) and temperature (°C) over the timed batches of an attempt, None for a
+    reading that no batch has, and the reasons that held the clock down. `telemetry_of` makes it.
+    """
 
     batches: int
     """Number of batches with readings."""
@@ -42,7 +46,9 @@ class Telemetry:
 
 
 def telemetry_of(batches: Sequence[Batch]) -> Telemetry | None:
-    """Return the medians of the readings over the batches, or None if no batch has readings."""
+    """Return the medians of the GPU's readings (clocks, power, temperature) over the timed batches of an attempt, or
+    None if no batch has readings.
+    """
     sampled = [batch.telemetry for batch in batches if batch.telemetry]
     if not sampled:
         return None
@@ -53,7 +59,9 @@ def telemetry_of(batches: Sequence[Batch]) -> Telemetry | None:
 
 
 def telemetry_rows(telemetry: Telemetry | None) -> list[tuple[str, str]]:
-    """Return up to two rows (name, value) for the page of an attempt; none if `telemetry` is None."""
+    """Return a list of up to two pairs (name, value in words) for the page of an attempt: the medians of the readings,
+    and what held the clock down. It is empty if `telemetry` is None.
+    """
     if telemetry is None:
         return []
     readings = ((getattr(telemetry, name), shown) for name, shown in READINGS.items())

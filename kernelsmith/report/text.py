@@ -1,4 +1,4 @@
-"""Formats text for any terminal: makes control characters visible, aligns columns, and fits lines to a width.
+"""Formats text for a terminal: makes control characters visible, aligns columns, and fits lines to a width.
 
 This module knows nothing of runs or attempts. Widths are numbers of characters.
 """
@@ -18,7 +18,8 @@ LEAST_WRAPPED = 24
 
 
 def one_line(text: str, width: int = caps.LINE) -> str:
-    """Return the text on one line of at most `width` characters, white space joined and control characters escaped.
+    """Return the text on one line, cut to at most `width` characters. Each run of white space becomes one space, and
+    control characters become visible escape sequences.
 
     Text that a candidate, a compiler or a model wrote must pass through this function before a terminal shows it,
     because an escape sequence in a compiler's message could move the cursor.
@@ -28,22 +29,25 @@ def one_line(text: str, width: int = caps.LINE) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text of several lines with tabs expanded and control characters escaped; line breaks stay."""
+    """Return a text of several lines with tabs expanded and control characters replaced by visible escape sequences;
+    line breaks stay.
+    """
     return "\n".join(visible(line.expandtabs()) for line in text.splitlines())
 
 
 def visible(line: str) -> str:
-    r"""Return the line with each control character replaced by its escape sequence, such as `\x1b`."""
+    r"""Return the line with each control character or other unprintable character replaced by its escape sequence, such
+    as `\x1b`.
+    """
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def columns(rows: Sequence[Row], *, width: int | None = None) -> str:
-    """Return rows of equal length as left-aligned columns, one line a row.
-
-    Where `width` is given, the longest cells are shortened with an ellipsis until every line fits into `width`
-    characters; without it nothing is shortened.
+    """Return a table as one string with one line per row; its cells are left-aligned in columns. All rows must have the
+    same length. `width` is the number of characters into which every line must fit: the longest cells are shortened
+    with an ellipsis. None shortens nothing.
 
     Rich's `Table.grid` is not used, because it took 3.9 s for 5,000 rows of 7 cells (2 cores of an AMD EPYC,
     2026-11-27), and `show` of 1,000 attempts may take 0.5 s in total.
@@ -57,10 +61,9 @@ def columns(rows: Sequence[Row], *, width: int | None = None) -> str:
 
 
 def entries(rows: Sequence[Row], *, width: int | None = None) -> str:
-    """Return rows of equal length as left-aligned columns; where `width` is given, the last column is wrapped.
-
-    A wrapped cell goes on in the lines below, under its own beginning, so that every line fits into `width` characters.
-    Without `width` each row is one line. Nothing is shortened.
+    """Return rows of equal length as one string, with their cells left-aligned in columns. `width` is the number of
+    characters of a line: a longer last cell goes on in the lines below, under its own beginning. None leaves each row
+    on one line. Nothing is shortened.
     """
     if width is None:
         return columns(rows)
@@ -70,7 +73,9 @@ def entries(rows: Sequence[Row], *, width: int | None = None) -> str:
 
 
 def _wrapped(head: str, value: str, width: int) -> str:
-    """Return `head` followed by the value, which goes on in further lines that are indented by the head's length."""
+    """Return `head` followed by `value` as one string. The value is wrapped to lines of `width` characters, and further
+    lines are indented by the length of `head`.
+    """
     room = max(width - len(head), LEAST_WRAPPED)
     lines = textwrap.wrap(value, room, break_on_hyphens=False) or [""]
     return "\n".join((head if not index else " " * len(head)) + line for index, line in enumerate(lines)).rstrip()
@@ -81,7 +86,9 @@ def _widths(rows: Sequence[Row]) -> list[int]:
 
 
 def _fitted(widths: Sequence[int], width: int) -> list[int]:
-    """Return the widths of columns with the widest ones reduced to one common width, so that a line fits `width`."""
+    """Return a list of column widths so that a table line fits into `width` characters: the widest columns are reduced
+    to one common width, but not below LEAST characters.
+    """
     room = width - len(GAP) * (len(widths) - 1)
     most = max(widths)
     while most > LEAST and sum(min(each, most) for each in widths) > room:

@@ -1,4 +1,6 @@
-"""The search strategies: each one decides what the next ask wants, as a pure function of a run's history."""
+"""The search strategies: a strategy decides what the next ask (a numbered request for a candidate) wants. It is a pure
+function of the run's history.
+"""
 
 from kernelsmith.search.ladder import Ladder
 

@@ -1,4 +1,5 @@
-"""The plateau ladder, the default strategy: repair broken kernels, refine working ones, take larger steps on plateaus.
+"""The plateau ladder, the default strategy: it repairs broken kernels, refines working ones, and asks for larger
+changes each time the search stops improving (a plateau).
 
 The decisions depend on statuses, promotions, utilizations and parents of attempts. This module knows neither language
 models nor knobs.
@@ -25,15 +26,17 @@ REPAIRABLE = frozenset(
 
 
 class Ladder:
-    """The plateau ladder: a strategy that chooses stance and parent of the next ask from a run's history."""
+    """The plateau ladder: a strategy that chooses the stance (kind of step, such as refine or restart) and the parent
+    attempt of the next ask. It is made from a run's config and keeps only the run's seed.
+    """
 
     def __init__(self, config: RunConfig) -> None:
         self._seed = config.seed
 
     def ask(self, history: History, ask_number: int) -> Directive:
-        """Return the directive (stance, parent attempt and reason) for the ask with this number. Only the attempts in
-        `history` and the run's seed decide, so the same history and number give the same directive. Asks that still
-        wait for an answer have no influence.
+        """Return the directive (stance, parent attempt and reason in words) for the ask with number `ask_number`. Only
+        the attempts in `history`, the number and the run's seed decide, so equal arguments give equal directives. Asks
+        that still wait for an answer have no influence.
         """
         if not history.attempts:
             return Directive(Stance.OPEN, None, "nothing is judged yet" if ask_number else "the kernel to start from")
@@ -53,9 +56,9 @@ class Ladder:
 
     def _parent(self, stance: Stance, history: History, *, incumbent: Attempt, ask_number: int) -> int | None:
         """Return the number of the attempt that the next ask starts from, or None to start from scratch. Refine and
-        diagnose start from the incumbent. Restructure, revive and restart continue from the fastest attempt that passed
-        on the present rung; before there is one, they start from the incumbent, from a dropped attempt, and from
-        scratch, respectively.
+        diagnose start from the incumbent (the best attempt). Restructure, revive and restart continue from the fastest
+        attempt that passed since the last plateau; before there is one, they start from the incumbent, from a dropped
+        attempt, and from scratch, respectively.
         """
         line = _fastest(_line_of_this_rung(stance, history))
         match stance:
@@ -68,9 +71,9 @@ class Ladder:
         return incumbent.number
 
     def _dropped(self, history: History, incumbent: Attempt, *, ask_number: int) -> int:
-        """Return the number of an attempt to revive: one of the fastest that the incumbent does not descend from. Seed
-        and ask number choose among the three fastest. If the incumbent descends from every attempt that passed, return
-        the fastest of these ancestors, or the incumbent's own number if no other attempt passed.
+        """Return the number of an attempt to revive. It is one of the three fastest passing attempts that are no
+        ancestors of the incumbent (the best attempt), chosen by seed and ask number. If there is none, it is the
+        fastest ancestor, or the incumbent itself if no other attempt passed.
         """
         ancestors = _ancestors(history, incumbent)
         others = [a for a in _fastest(history.attempts) if a.number not in ancestors]
@@ -81,11 +84,12 @@ class Ladder:
 
 
 def _to_repair(history: History) -> Attempt | None:
-    """Return the failed attempt that the next ask repairs: trial 0 of the latest answered ask, or, if that ask was a
-    repair without a candidate, its parent. Return None if trial 0 did not fail, if its candidate is a duplicate, or
-    after three repairs in a row.
+    """Return the failed attempt that the next ask repairs, or None. It is trial 0 (the proposal as written) of the
+    latest answered ask, or that ask's parent if it was a repair without a candidate. It is None if trial 0 passed, if
+    its candidate is a duplicate, or after three repairs in a row.
 
-    Sweep trials are not repaired: a failed one only shows that its knob values do not fit.
+    Sweep trials, which repeat a proposal with other knob values, are not repaired: a failed one only shows that its
+    values do not fit.
     """
     answers = [attempt for attempt in history.attempts if attempt.trial == 0]
     last = answers[-1] if answers else None
@@ -100,13 +104,13 @@ def _to_repair(history: History) -> Attempt | None:
 
 
 def _is_duplicate(attempt: Attempt, history: History) -> bool:
-    """Return whether an earlier attempt had the same candidate; False for an attempt without a candidate."""
+    """Return whether an earlier attempt of `history` had the same candidate; False without a candidate."""
     return attempt.candidate is not None and history.identical(attempt.candidate.digest) is not attempt
 
 
 def _repairs_in_a_row(answers: Sequence[Attempt]) -> int:
-    """Return how many attempts at the end of `answers` answer a repair ask. `answers` holds trial 0 of each answered
-    ask, oldest first.
+    """Return how many attempts at the end of `answers` answer an ask with the stance repair. `answers` holds one
+    attempt for each answered ask, oldest first: trial 0, the proposal as written.
     """
     count = 0
     for attempt in reversed(answers):
@@ -117,20 +121,23 @@ def _repairs_in_a_row(answers: Sequence[Attempt]) -> int:
 
 
 def _line_of_this_rung(stance: Stance, history: History) -> Sequence[Attempt]:
-    """Return the attempts since the latest promotion or plateau whose ask has this stance or repair. Sweep trials are
-    included. Late answers to asks with the previous rung's stance are left out.
+    """Return the attempts since the latest promotion or plateau, oldest first, whose ask has the stance `stance` or
+    repair. Attempts with other knob values of one proposal are included; late answers to asks with the ladder's
+    previous stance are left out.
     """
     asks = {ask.number for ask in on_this_rung(history) if ask.directive.stance in (stance, Stance.REPAIR)}
     return [attempt for attempt in history.attempts if attempt.ask_number in asks]
 
 
 def _fastest(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return the attempts that passed, highest utilization first, and of equals the earlier attempt first."""
+    """Return a list of the attempts that passed, highest utilization (fraction of the device's peak) first; of equal
+    ones the earlier attempt comes first.
+    """
     return sorted((a for a in attempts if a.verdict.passed), key=lambda a: (-(a.verdict.utilization or 0), a.number))
 
 
 def _ancestors(history: History, attempt: Attempt) -> set[int]:
-    """Return the numbers of an attempt, its parent, its parent's parent, and so on."""
+    """Return the set of the numbers of `attempt`, its parent, its parent's parent, and so on."""
     numbers: set[int] = set()
     number: int | None = attempt.number
     while number is not None and number not in numbers and (ancestor := history.attempt(number)):

@@ -1,4 +1,5 @@
-"""Count plateaus: decide from a run's history whether the search has stopped improving.
+"""Counts plateaus: decides from a run's history whether the search has stopped improving. A plateau is a fixed number
+of asks without a new best attempt.
 
 Every count is a number of asks: an ask with several trials counts once. No other module decides what a plateau is.
 """
@@ -10,8 +11,9 @@ from kernelsmith.core.history import History
 
 
 def idle(history: History) -> Sequence[Ask]:
-    """Return the asks answered since the latest promotion, in the order of their first attempts. The ask that the
-    incumbent answers is left out. The list is empty if the run has no incumbent.
+    """Return the asks answered since the latest promotion (since an attempt last became the best), in the order of
+    their first attempts. The ask that led to this best attempt is left out. The sequence is empty if no attempt has
+    passed yet.
     """
     best = history.incumbent
     if best is None:
@@ -22,20 +24,24 @@ def idle(history: History) -> Sequence[Ask]:
 
 
 def plateaus(history: History) -> int:
-    """Return the number of plateaus since the latest promotion. Every `plateau` asks (a config key) that are answered
-    without a promotion make one plateau; a remainder counts for nothing.
+    """Return the number of plateaus since the latest promotion of an attempt to the best. Each full group of `plateau`
+    asks (a config key of the run) that were answered without a promotion is one plateau; 0 if no attempt has passed
+    yet.
     """
     return len(idle(history)) // history.run.config.plateau
 
 
 def on_this_rung(history: History) -> Sequence[Ask]:
-    """Return the asks answered since the latest promotion or the latest completed plateau, whichever came later. These
-    asks belong to the plateau ladder's present rung, which decides the stance.
+    """Return the asks answered on the present rung, in order. A rung is a step of the plateau ladder and decides the
+    stance (kind of change) of the asks; it begins with the latest promotion or the latest completed plateau, whichever
+    came later.
     """
     since_promotion = idle(history)
     return since_promotion[len(since_promotion) - len(since_promotion) % history.run.config.plateau :]
 
 
 def begins_a_rung(history: History) -> bool:
-    """Return whether the latest answer completed a plateau, so that the next ask takes the ladder's next stance."""
+    """Return True if the latest answered ask completed a plateau, so that the next ask takes the next stance (kind of
+    change) of the plateau ladder.
+    """
     return plateaus(history) > 0 and not on_this_rung(history)
