@@ -1,6 +1,7 @@
 """Audit, duel, vendor line and promotion on a scripted device."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from scripted_judge import in_contention
@@ -35,6 +36,15 @@ def test_a_candidate_as_fast_as_the_incumbent_is_not_promoted(scripted_judge):
     verdict = scripted_judge(Script(jitter=0.004), one=FAST, other=FAST).contend("one", "other")
     assert verdict.promotion is None
     assert verdict.duel is not None
+
+
+def test_a_source_that_is_no_longer_admitted_is_a_verdict(scripted_judge):
+    scripted = scripted_judge(fast=FAST)
+    claim = scripted.claim("fast")
+    Path(claim.candidate.path).write_text("void renamed(void) { /* fast */ }\n")
+    verdict = judge.contend(scripted.opened, claim, scripted.announce)
+    assert verdict.status == "rejected"
+    assert "matmul" in verdict.detail
 
 
 def test_a_slower_candidate_is_not_a_contender_and_has_no_duel(scripted_judge):

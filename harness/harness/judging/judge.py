@@ -72,9 +72,8 @@ def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire
 
 def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire.Verdict:
     """Compare the request's candidate, which passed `measure`, with its opponent and return the verdict; its promotion
-    is set if the candidate becomes the incumbent, the run's best. `progress` is called with each stage. Raises
-    CandidateFailed if the source is no longer admitted, OSError if it cannot be read, MachineError if the machine
-    fails.
+    is set if the candidate becomes the incumbent, the run's best. `progress` is called with each stage. Raises OSError
+    if the source cannot be read, MachineError if the machine fails.
 
     The verdict does not repeat the facts and batches of the measurement.
     """
@@ -82,14 +81,14 @@ def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire
     batches = [BatchTime(batch.time_us * 1e-6, batch.calls, batch.key) for batch in request.batches]
     state = Contention(judgement, request.measurement, batches, request.opponent)
     findings = judgement.findings
-    admission.admit(judgement)
-    if state.is_contender:
-        opened.device.require_no_other_processes()
-        with guards.counted(opened.device.clock.now_ns) as findings.guards_s:
-            try:
+    with guards.counted(opened.device.clock.now_ns) as findings.guards_s:
+        try:
+            admission.admit(judgement)
+            if state.is_contender:
+                opened.device.require_no_other_processes()
                 _contend(state)
-            except CandidateFailed as failed:
-                return findings.verdict(failed.status, failed.detail)
+        except CandidateFailed as failed:
+            return findings.verdict(failed.status, failed.detail)
     return findings.verdict("passed", measurement=state.measurement, promotion=state.promotion, duel=state.duel)
 
 
