@@ -193,7 +193,7 @@ class Attempt:
 
     @property
     def candidate(self) -> Candidate | None:
-        """Return the candidate that was judged, or None if the proposal held none."""
+        """Return the candidate that was judged, or None if the proposal held none and nothing was judged."""
         return self.proposal.candidate
 
     @property

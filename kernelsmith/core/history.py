@@ -1,4 +1,4 @@
-"""Define a run with everything that its log holds, from which strategies, proposers and reports compute what they need."""
+"""Define a run with everything that its log holds, from which strategies, proposers and reports compute results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -89,7 +89,9 @@ class History:
 
     @cached_property
     def incumbent(self) -> Attempt | None:
-        """Return the best attempt so far, which is the latest promoted one, or None if no attempt has passed."""
+        """Return the best attempt so far, or None if no attempt has passed. It is the latest promoted attempt: the
+        first that passed, or the latest that beat the best one before it.
+        """
         return next((a for a in reversed(self.attempts) if a.verdict.promotion), None)
 
     @cached_property
@@ -153,7 +155,7 @@ class History:
 
     @property
     def highest_attempt(self) -> int:
-        """Return the highest attempt number, or -1 if there is no attempt."""
+        """Return the highest attempt number of the run, or -1 if it has no attempt."""
         return max((attempt.number for attempt in self.attempts), default=-1)
 
     def attempt(self, number: int) -> Attempt | None:

@@ -1,4 +1,4 @@
-"""The protocols through which the parts of the agent use one another, so that each part can be replaced in tests.
+"""Define the protocols through which the parts of the agent use one another, so that tests can replace each part.
 
 Session     the open run, for the loop and for callers that answer asks; app/session.py implements it
 Strategy    computes the next directive from the history
@@ -62,7 +62,7 @@ class Session(Protocol):
     """
 
     def history(self) -> History:
-        """Return the run with everything that is recorded of it up to now. Raises LogError if the log cannot be read."""
+        """Return the run with everything that is recorded of it so far. Raises LogError if the log cannot be read."""
         ...
 
     def stopped(self) -> bool:
@@ -78,7 +78,7 @@ class Session(Protocol):
         ...
 
     def prompt(self, ask: Ask) -> str:
-        """Return the prompt, as one text, that a model receives for an ask. Raises LogError if the log cannot be read."""
+        """Return the prompt, one text, that a model receives for an ask. Raises LogError if the log cannot be read."""
         ...
 
     def answer(self, ask: Ask, proposal: Proposal) -> None:

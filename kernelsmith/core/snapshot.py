@@ -28,7 +28,7 @@ class Snapshot:
 
     @cached_property
     def digest(self) -> str:
-        """Return the SHA-256 sum over all paths and contents as 64 hexadecimal digits; the log finds a snapshot by it."""
+        """Return the SHA-256 sum over all paths and contents, 64 hexadecimal digits; the log finds snapshots by it."""
         digest = hashlib.sha256()
         for path in sorted(self.files, key=lambda path: Path(path).parts):
             digest.update(os.fsencode(path) + b"\0" + self.files[path] + b"\0")

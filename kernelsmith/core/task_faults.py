@@ -1,4 +1,4 @@
-"""Say what is wrong with a task.toml in one line that names file, line, key and remedy, from pydantic's errors."""
+"""Turn pydantic's errors about a task.toml into one line that names file, line, key and remedy."""
 
 import difflib
 import json

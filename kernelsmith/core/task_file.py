@@ -1,4 +1,5 @@
-"""The schema of task.toml: every table and key with its default, its limits and a description of the allowed values.
+"""Define the schema of task.toml: every table and key with its default, its limits and a description of the allowed
+values.
 
 Error messages and the test of docs/task.md read the descriptions. task_folder.py reads a whole task folder.
 """

@@ -1,4 +1,6 @@
-"""Read a task folder: the files, and task.toml against its schema. Every fault is one line that names file and key."""
+"""Read a task folder into a Task, and check task.toml against its schema. Every fault is one line that names file and
+key.
+"""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Read a text or TOML file that the user names, and report a file that cannot be read in one line."""
+"""Read a text or TOML file that the user names; a file that cannot be read is reported in one line."""
 
 import os
 import stat

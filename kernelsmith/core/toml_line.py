@@ -1,4 +1,7 @@
-"""Find the line of a TOML text that sets a key; the standard library's parser reports no lines of valid keys."""
+"""Find the line of a TOML text that sets a key, for error messages about wrong keys of valid TOML files.
+
+The standard library's parser reports a line only for invalid TOML.
+"""
 
 import tomllib
 from collections.abc import Iterator, Sequence

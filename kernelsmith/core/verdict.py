@@ -26,7 +26,7 @@ class Status(StrEnum):
 
     @property
     def stage(self) -> int:
-        """Return how far the candidate came as a number from 0 (`no_candidate`) to 7 (`passed`)."""
+        """Return the place of the status in the order of stages, from 0 (`no_candidate`) to 7 (`passed`)."""
         return list(Status).index(self)
 
 
