@@ -63,7 +63,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name of the package on its first use. Raises AttributeError if there is no such name."""
+    """Import the public name `name` of the package on its first use, and return the object. Raises AttributeError if
+    there is no such name.
+    """
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _HOMES[name]

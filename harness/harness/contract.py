@@ -1,4 +1,4 @@
-"""Read contract.toml, the file of facts that the judge and the agent share.
+"""Read contract.toml, the file of facts (element types, limits, timing constants) that the judge and the agent share.
 
 kernelsmith/core/contract.py reads the same file for the agent.
 """
@@ -23,27 +23,29 @@ KEY_DIGITS: int = WIRE["key_digits"]
 
 
 def type_names(language: str) -> dict[str, str]:
-    """Return the name that each dtype has in a language, `c` or `cuda`. Dtypes that the language lacks are left out."""
+    """Return a dict from each dtype, such as `float32`, to its name in `language`, which is `c` or `cuda`. Dtypes that
+    the language lacks are left out.
+    """
     return {name: facts[language] for name, facts in FACTS["dtypes"].items() if language in facts}
 
 
 def default_limit(name: str) -> Any:
-    """Return the value of a limit, such as `build_s`, for a task that does not set it."""
+    """Return the value, in seconds or bytes, of a limit such as `build_s` for a task that does not set it. Raises
+    KeyError if there is no such limit.
+    """
     return LIMITS[name]["default"]
 
 
 def architecture(device: str) -> str | None:
-    """Return the architecture that candidates are built for if task.toml sets none: `sm_90a` for device `cuda`, None
-    for `cpu`.
+    """Return the GPU architecture that candidates are built for if task.toml sets none: `sm_90a` for the kind of device
+    `cuda`, None for `cpu`. Raises KeyError for another kind.
     """
     return next(iter(FACTS["devices"][device]["architectures"]), None)
 
 
 def capability(architecture: str) -> int:
-    """Return the compute capability of a GPU architecture as one number of major and minor digits: 90 for `sm_90a`.
-
-    Raises:
-        ValueError: if the text does not have the form of an nvcc architecture.
+    """Return the compute capability of a GPU architecture as one number, major digit before minor digit: 90 for
+    `sm_90a`. Raises ValueError if the text does not have the form of an nvcc architecture.
     """
     match = re.fullmatch(r"sm_(\d{2,3})[af]?", architecture)
     if match is None:
@@ -52,8 +54,9 @@ def capability(architecture: str) -> int:
 
 
 def pace(*tables: str) -> dict[str, Any]:
-    """Return the keyword arguments of timing.plan.Pace, merged from tables of the timing policy such as `cuda`. A later
-    table overrides an earlier one.
+    """Return a dict of the arguments of the class timing.plan.Pace (durations and counts of a timing), merged from
+    tables of the timing policy such as `cuda`; a later table overrides an earlier one. Raises KeyError if contract.toml
+    lacks a table.
     """
     merged = {key: value for table in tables for key, value in TIMING[table].items()}
     return {key: tuple(value) if isinstance(value, list) else value for key, value in merged.items()}

@@ -26,7 +26,9 @@ Arrays = Mapping[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """One array argument of the entry function, which a candidate receives as a pointer."""
+    """One array argument of the entry function, which every candidate must define and which receives the array as a
+    pointer: name, whether it is an output, element type and shape. `load` makes it.
+    """
 
     name: str
     is_output: bool
@@ -36,17 +38,21 @@ class Buffer:
     """Names of the sizes that give the dimensions, slowest first."""
 
     def shape_in(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """Return the dimensions of the array for the sizes of a case."""
+        """Return the array's dimensions as a tuple, given the sizes of a case by name. Raises KeyError if a size is
+        missing.
+        """
         return tuple(sizes[name] for name in self.shape)
 
     def bytes_in(self, sizes: Mapping[str, int]) -> int:
-        """Return the number of bytes of the array for the sizes of a case."""
+        """Return the array's size in bytes, given the sizes of a case by name. Raises KeyError if a size is missing."""
         return math.prod(self.shape_in(sizes)) * ITEM_BYTES[self.dtype]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One problem of a task: the sizes of the arguments, and the kind of data in the inputs."""
+    """One problem of a task: sizes of the arguments, kind of random data, weight in the score, and whether it is hidden
+    from proposers (the parts that suggest kernels). `load` makes it from a table `[[cases]]` of task.toml.
+    """
 
     name: str
     sizes: Mapping[str, int]
@@ -63,7 +69,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The rule by which outputs are compared with the reference: the table `[check]` of task.toml."""
+    """The rule by which outputs are compared with the reference, a matrix product or an elementwise result, with the
+    names of the arguments that it concerns. `load` makes it from the table `[check]` of task.toml.
+    """
 
     rule: str
     """`product` for an output C = A Bᵀ, or `elementwise`."""
@@ -80,7 +88,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a task, in seconds and bytes: the table `[limits]` of task.toml."""
+    """The limits of a task: bytes of a source and of a worker's memory, and seconds of a build, of a batch of calls and
+    of timing. `load` makes it from the table `[limits]` of task.toml; a missing key has the default of contract.toml.
+    """
 
     source_bytes: int = default_limit("source_bytes")
     """Largest source file."""
@@ -96,7 +106,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """The largest allowed errors of outputs, in units of the scale that verify.py defines for the task's rule."""
+    """The largest allowed errors of an output: of one element, and as root mean square of all, in units of a scale that
+    checking/verify.py defines; and the largest fractions of wrongly rounded elements. `Task.tolerance` makes it from
+    benchmark.py.
+    """
 
     max_element: float
     """Largest error of one element."""
@@ -112,7 +125,9 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Everything that the judge needs of a task folder: the content of task.toml, and benchmark.py as a module."""
+    """Everything that the judge needs of a task folder: settings, arguments, cases, limits and the check of task.toml,
+    and benchmark.py as an imported module. `load` makes it.
+    """
 
     folder: Path
     device: str
@@ -142,46 +157,49 @@ class Task:
 
     @property
     def timed(self) -> tuple[Case, ...]:
-        """Return the timed cases, from which the score is computed; the first is the main case."""
+        """Return the cases with a weight above 0 as a tuple; the score is computed from them, and the first is the main
+        case.
+        """
         return tuple(case for case in self.cases if case.timed > 0)
 
     @property
     def narrowest_output(self) -> int:
-        """Return the size in bytes of an element of the output with the smallest elements."""
+        """Return the element size, in bytes, of the output that has the smallest elements."""
         return min(ITEM_BYTES[buffer.dtype] for buffer in self.buffers if buffer.is_output)
 
     def buffer(self, name: str) -> Buffer:
-        """Return the array argument with this name. Raises StopIteration if there is none."""
+        """Return the array argument with this name. Raises StopIteration if the task has no such array."""
         return next(buffer for buffer in self.buffers if buffer.name == name)
 
     def work(self, case: Case) -> float:
-        """Return the work of one call of a case: bytes if the unit is `dram`, else arithmetic operations."""
+        """Return the work of one kernel call in a case, as benchmark.py counts it: bytes to and from memory if the
+        task's unit is `dram`, else arithmetic operations. Raises whatever benchmark.py raises.
+        """
         count: Callable[[Mapping[str, int]], float]
         count = self.benchmark.bytes if self.unit == "dram" else self.benchmark.flops
         return count(case.sizes)
 
     def tolerance(self, case: Case) -> Tolerance:
-        """Return the tolerance of a case: zero for small integers, whose results are exact, else what benchmark.py
-        returns.
+        """Return the largest allowed errors of a case: zero for small whole numbers, whose results are exact, else what
+        the function `tolerance` of benchmark.py returns. Raises TypeError for wrong keys, and whatever benchmark.py
+        raises.
         """
         if case.data == "small_integers":
             return Tolerance(0.0, 0.0, 0.0)
         return Tolerance(**self.benchmark.tolerance(case.sizes))
 
     def reference(self, inputs: Arrays, xp: Any = np) -> Arrays:
-        """Return the right outputs of one call in higher precision, from benchmark.py. `xp` is the array library of the
-        inputs: numpy or cupy.
+        """Return the right outputs of one call by name, which benchmark.py computes from `inputs` (arrays by name) in
+        higher precision. `xp` is the array library of the inputs, numpy or cupy; the outputs are arrays of it. Raises
+        whatever benchmark.py raises.
         """
         result: Arrays = self.benchmark.reference(inputs, xp)
         return result
 
 
 def load(folder: Path) -> Task:
-    """Return the task of a folder. This imports benchmark.py, and so executes it.
-
-    Raises:
-        TaskFault: if task.toml cannot be read or lacks a key.
-        Exception: any exception that benchmark.py raises while it is imported.
+    """Read a task folder and return the task; this imports benchmark.py, and so executes it. Raises TaskFault if
+    task.toml cannot be read or lacks a key, and any exception that benchmark.py raises while it is imported.
     """
     benchmark = _benchmark(folder / "benchmark.py")
     try:

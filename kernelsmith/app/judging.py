@@ -20,7 +20,9 @@ from kernelsmith.log.reader import open_reader
 
 
 class JudgeSettings(NamedTuple):
-    """Settings of a judge: its interpreter, its device and its sandbox."""
+    """The settings of a judge (the process that judges candidates) that belongs to no run: interpreter, sandbox,
+    calibration time and device. Commands such as `judge` and `duel` make it from their options.
+    """
 
     harness_python: str | None = None
     """Path of the interpreter that runs the harness; None means the agent's own."""
@@ -35,11 +37,9 @@ class JudgeSettings(NamedTuple):
 
 
 def ready_task(name: str, machine: JudgeSettings) -> Task:
-    """Return the task of this name or path, after a check that this machine has the device and the interpreter for it.
-
-    Raises:
-        TaskError: if there is no such task, or if its folder is malformed.
-        UsageError: if the device, the interpreter, or a package of the interpreter is missing.
+    """Return the task with this name or path, after a check that this machine has the device and the interpreter for
+    it; `machine` holds the judge's settings. Raises TaskError if there is no such task or its folder is malformed, and
+    UsageError if device, interpreter or a Python package is missing.
     """
     task = find_task(name)
     require_machine(task, harness_python=machine.harness_python, device=machine.device)
@@ -50,10 +50,9 @@ def ready_task(name: str, machine: JudgeSettings) -> Task:
 def harness_for(
     task: Task, machine: JudgeSettings, *, on_progress: OnProgress = lambda stage, step: None
 ) -> Iterator[HarnessProcess]:
-    """Return a context manager that yields a harness, whose judge is not started yet, and ends it afterwards.
-
-    The harness keeps its files in a temporary folder, which is deleted at the end. `on_progress` receives stages and
-    steps of the judge's work.
+    """Return a context manager that yields a HarnessProcess for `task` whose judge is not started yet. The end of the
+    block ends the judge and deletes the harness's temporary folder. `machine` holds the judge's settings; `on_progress`
+    is called with stage and step of the judge's work.
     """
     with (
         temporary_folder() as folder,
@@ -75,21 +74,18 @@ def harness_for(
 def opened(
     task: Task, machine: JudgeSettings, *, on_progress: OnProgress = lambda stage, step: None
 ) -> Iterator[tuple[HarnessProcess, Device]]:
-    """Return a context manager that yields a calibrated harness and its device, and ends the harness afterwards.
-
-    Raises the exceptions of `open_harness`.
+    """Return a context manager that starts a judge, yields a pair (HarnessProcess, calibrated Device), and ends the
+    judge at the end of the block. `on_progress` is called with stage and step. Raises MachineRefusal if this machine
+    cannot judge now, TaskError if the task is wrong, HarnessError if the judge fails.
     """
     with harness_for(task, machine, on_progress=on_progress) as harness:
         yield harness, open_harness(harness)
 
 
 def candidate_of(name: str, task: Task, *, db: str | Path) -> Candidate:
-    """Return the candidate in a file, or that of a recorded attempt if `name` is RUN:N and no such file exists.
-
-    `db` is the path of the attempt log.
-
-    Raises:
-        UsageError: if there is neither a file nor an attempt, or if the attempt has no candidate.
+    """Return the candidate in the file `name`; or, if `name` is RUN:N and no such file exists, the candidate of attempt
+    N of a run in the log `db` (path or URL). Raises UsageError if there is neither or the attempt has no candidate, and
+    LogError if the log cannot be read.
     """
     if ":" not in name or Path(name).exists():
         return read_candidate(Path(name), task.languages)

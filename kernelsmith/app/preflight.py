@@ -15,12 +15,11 @@ from kernelsmith.judge_client.task_check import require_working_benchmark
 
 
 def require_machine(task: Task, *, harness_python: str | None, device: str | None = None) -> None:
-    """Check that this machine has the device and the interpreter that a task needs.
+    """Check that this machine has the device and the Python packages that a task needs; return nothing.
+    `harness_python` is the path of the harness's interpreter (None: the agent's own), `device` is `scripted:FILE` or
+    None for the task's own device. Raises UsageError if something is missing.
 
-    `device` is `scripted:FILE`, for which only the file and numpy are needed, or None for the task's own device.
-
-    Raises:
-        UsageError: if the device, the interpreter, or a package of the interpreter is missing.
+    For a scripted device, whose times come from a file, only the file and numpy are needed.
     """
     if device is not None:
         return require_script(device, harness_python=harness_python)
@@ -31,7 +30,10 @@ def require_machine(task: Task, *, harness_python: str | None, device: str | Non
 
 
 def require_script(device: str, *, harness_python: str | None) -> None:
-    """Check that a device is `scripted:FILE` and that the file exists. Raises UsageError if not."""
+    """Check that `device` has the form `scripted:FILE`, that the file exists, and that the harness's interpreter has
+    numpy; return nothing. `harness_python` is the interpreter's path, or None for the agent's own. Raises UsageError
+    otherwise.
+    """
     place = device.removeprefix(SCRIPTED_DEVICE)
     if place in ("", device):
         raise UsageError(f"--device {device}: must be scripted:FILE")
@@ -41,18 +43,18 @@ def require_script(device: str, *, harness_python: str | None) -> None:
 
 
 def _require_packages(packages: tuple[str, ...], *, harness_python: str | None) -> None:
-    """Raise UsageError if the harness's interpreter does not run or lacks one of the packages."""
+    """Check that the harness's interpreter runs and has these Python packages; return nothing. `harness_python` is its
+    path, or None for the agent's own. Raises UsageError with what is missing and the remedy.
+    """
     if lack := interpreter.missing(harness_python, packages):
         raise UsageError(lack.line)
 
 
 def require_memory(task: Task) -> None:
-    """Check that the free memory of this machine is enough to judge every case of a CPU task.
+    """Check that the free memory of this machine is enough to judge every case of a CPU task; return nothing, and check
+    nothing for a GPU task. Raises TaskError, which names the first case that takes more.
 
     The judge repeats the check with the memory limit of its container.
-
-    Raises:
-        TaskError: if judging a case takes more memory.
     """
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     free_kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
@@ -60,14 +62,13 @@ def require_memory(task: Task) -> None:
 
 
 def check_task(task: Task, *, harness_python: str | None) -> str:
-    """Check that a judge would accept a task; return why benchmark.py was not executed, or an empty string if it was.
+    """Check that a judge would accept a task: compute its memory, and call the functions of its benchmark.py. Return an
+    empty string, or the reason why benchmark.py was not executed. Raises TaskError if a file of the task is at fault or
+    a case takes too much memory, HarnessError if the check failed.
 
-    The check covers the memory for every case, and calls the functions of benchmark.py. It needs an interpreter with
-    numpy. The copy of a task that a run's log keeps is never executed, because its code may come from another machine.
-
-    Raises:
-        TaskError: if a file of the task is at fault or a case takes too much memory; the line is the judge's own.
-        HarnessError: if the check itself failed.
+    `harness_python` is the path of the interpreter that executes benchmark.py, which needs numpy; None means the
+    agent's own. The copy of a task that a run's log keeps is never executed, because its code may come from another
+    machine.
     """
     require_memory(task)
     if _is_copy_of_a_log(task):
@@ -79,24 +80,25 @@ def check_task(task: Task, *, harness_python: str | None) -> str:
 
 
 def _is_copy_of_a_log(task: Task) -> bool:
-    """Return whether a task folder was written from a log: app/task_source.py names its parent after the digest."""
+    """Return whether a task folder is a log's copy of a task: the folder above it is then named by the first 16 digits
+    of the task's digest, as app/task_source.py writes it.
+    """
     return task.folder.parent.name == task.digest[:16]
 
 
 def needed_by(task: Task) -> tuple[str, ...]:
-    """Return the names of the Python packages that the harness imports for a task."""
+    """Return the names of the Python packages that the harness imports for a task, as a tuple such as `("numpy",
+    "cupy", "triton")`.
+    """
     if task.device is DeviceKind.CPU:
         return ("numpy",)
     return ("numpy", "cupy", *(["triton"] if Language.TRITON in task.languages else []))
 
 
 def open_harness(harness: Harness) -> Device:
-    """Start the harness's judge, calibrate it for the task, and return the device.
-
-    Raises:
-        MachineRefusal: if this machine cannot judge now, for example without a compiler; the message names the remedy.
-        TaskError: if a file of the task is wrong.
-        HarnessError: if the harness failed.
+    """Start the harness's judge, let it measure the device's constants for the task, and return the device with them.
+    Raises MachineRefusal, whose message points to `kernelsmith doctor`, if this machine cannot judge now; TaskError if
+    a file of the task is wrong; HarnessError if the harness failed.
     """
     try:
         return harness.open()

@@ -1,4 +1,5 @@
-"""The kinds of proposer that `--proposer` accepts: `model`, `tuner`, `folder:DIR` and `replay:RUN`.
+"""Read the setting `proposer` of a run, which says what suggests kernels: `model`, `tuner`, `folder:DIR` or
+`replay:RUN`.
 
 Each kind has a class that checks what the proposer needs before a run starts, and that builds the proposer of a run.
 """
@@ -20,36 +21,38 @@ if TYPE_CHECKING:
 
 
 class Spec(Protocol):
-    """The setting `proposer` of a run after it was read: one kind of proposer with its argument."""
+    """The protocol of the setting `proposer` after it was read: one kind of proposer (what suggests kernels) with its
+    argument. It checks that the proposer has what it needs, and builds it. `spec_of` makes it from text.
+    """
 
     asks_a_model: ClassVar[bool]
     """Whether a language model answers. The answers of other proposers can be computed in advance, and built ahead."""
 
     @property
     def text(self) -> str:
-        """Return the setting as the run's config keeps it, with absolute paths: `tuner`, `folder:/a/kernels`."""
+        """Return the setting as a run's config keeps it, with an absolute path if it has one: `tuner`,
+        `folder:/a/kernels`.
+        """
         ...
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Check, before a run starts or is resumed, that the proposer has what it needs.
-
-        Raises UsageError if something is missing, or if a setting contradicts the kind of proposer.
+        """Check, before a run with the settings `config` starts or is resumed, that the proposer has what it needs from
+        `task` and from the attempt log `log`; return nothing. Raises UsageError if something is missing, or if a
+        setting contradicts this kind of proposer.
         """
         ...
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the proposer of a run that `log` holds. Raises UsageError if the proposer lacks something.
-
-        `retry_policy` says how a failing endpoint is asked again; proposers that ask no model ignore it.
+        """Return the proposer for `run`, which `log` holds, and its task. `retry_policy` says how long a failing model
+        endpoint is called again; proposers that ask no model ignore it. Raises UsageError if the proposer lacks
+        something, LogError if the log cannot be read.
         """
         ...
 
 
 def spec_of(text: str) -> Spec:
-    """Return the kind of proposer that the setting `proposer` names, with its argument.
-
-    Raises:
-        ConfigError: if there is no such kind, or if the part after the colon is missing or not allowed.
+    """Return the kind of proposer that the setting `proposer` names, with its argument: `spec_of("folder:DIR")` is a
+    FolderSpec. Raises ConfigError if there is no such kind, or if the part after the colon is missing or not allowed.
     """
     kind, _, argument = text.partition(":")
     if (read := _KINDS.get(kind)) is None:
@@ -59,14 +62,16 @@ def spec_of(text: str) -> Spec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """The setting `model`: a language model behind an endpoint, or a script of replies."""
+    """The setting `model`: a language model at an endpoint, or a script of replies, suggests the kernels. `spec_of`
+    makes it.
+    """
 
     asks_a_model: ClassVar[bool] = True
     text: str = "model"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Check that the model is configured, that its price is known if `--usd` limits it, and that the endpoint
-        answers. Raises UsageError if not.
+        """Check that the settings name a valid model, that its price is known if the budget limits US dollars, and that
+        its endpoint answers; return nothing. Raises UsageError if not. `task` and `log` are not used.
         """
         from kernelsmith.llm.choice import open_model
         from kernelsmith.llm.price import cost_known
@@ -80,7 +85,10 @@ class ModelSpec:
             _reach(config.base_url)
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the model proposer of a run. Replies that the run has recorded are not requested again."""
+        """Return the proposer that asks the run's model; replies that `log` holds for the run are not requested again.
+        `retry_policy` says how long a failing endpoint is called again. Raises UsageError if model or key is invalid,
+        LogError if the log cannot be read.
+        """
         from kernelsmith.propose.model import model_proposer
 
         history, exchanges = log.history(run), log.exchanges_of(run)
@@ -90,20 +98,27 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class TunerSpec:
-    """The setting `tuner`: the search over the knobs of a task's families."""
+    """The setting `tuner`: the built-in search over values of the marked constants in a task's kernels suggests
+    candidates. `spec_of` makes it.
+    """
 
     asks_a_model: ClassVar[bool] = False
     text: str = "tuner"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Read the task's families. Raises UsageError if there is none or one is malformed, or if `--usd` is set."""
+        """Check that the task has kernels with marked constants for the tuner, and that no budget in US dollars is set;
+        return nothing. Raises UsageError if not, or if one of the kernels is malformed. `log` is not used.
+        """
         from kernelsmith.propose.tuner import Tuner
 
         _refuse_usd(config)
         Tuner(task, seed=config.seed)
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the tuner for a task with the run's seed; attempt 0 comes from the skeleton or the user's kernel."""
+        """Return the tuner for a task with the run's seed; its first candidate is the task's skeleton or the user's
+        kernel. Raises UsageError if the task has no kernels with marked constants. `log` and `retry_policy` are not
+        used.
+        """
         from kernelsmith.propose.tuner import Tuner
 
         return _after_opening(run, task, Tuner(task, seed=run.config.seed))
@@ -111,18 +126,22 @@ class TunerSpec:
 
 @dataclass(frozen=True, slots=True)
 class FolderSpec:
-    """The setting `folder:DIR`: the candidates are files of a folder, in the order of their names."""
+    """The setting `folder:DIR`: the kernel files of a folder, in the order of their names, are the candidates.
+    `spec_of` makes it with the folder's absolute path.
+    """
 
     asks_a_model: ClassVar[bool] = False
     folder: Path
 
     @property
     def text(self) -> str:
-        """Return `folder:` and the absolute path."""
+        """Return the setting as text: `folder:` and the absolute path of the folder."""
         return f"folder:{self.folder}"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Check that the folder holds a file in a language of the task. Raises UsageError if not, or if usd is set."""
+        """Check that the folder exists and holds a file in a language of the task, and that no budget in US dollars is
+        set; return nothing. Raises UsageError if not. `log` is not used.
+        """
         from kernelsmith.propose.folder import FolderProposer
 
         _refuse_usd(config)
@@ -135,7 +154,9 @@ class FolderSpec:
             )
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the folder proposer; attempt 0 comes from the skeleton or the user's kernel."""
+        """Return the proposer that reads the folder's files; its first candidate is the task's skeleton or the user's
+        kernel. Raises UsageError if the folder is missing. `log` and `retry_policy` are not used.
+        """
         from kernelsmith.propose.folder import FolderProposer
 
         return _after_opening(run, task, FolderProposer(task, self.folder))
@@ -143,7 +164,9 @@ class FolderSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReplaySpec:
-    """The setting `replay:RUN:SELECTION`: the candidates of a recorded run are judged again, attempt 0 included."""
+    """The setting `replay:RUN:SELECTION`: the selected candidates of a recorded run are judged again, attempt 0
+    included. `spec_of` makes it.
+    """
 
     asks_a_model: ClassVar[bool] = False
     run: str
@@ -153,16 +176,21 @@ class ReplaySpec:
 
     @property
     def text(self) -> str:
-        """Return `replay:`, the name of the recorded run, and the selection."""
+        """Return the setting as text: `replay:`, the name of the recorded run, a colon and the selection."""
         return f"replay:{self.run}:{self.selection}"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Check that the log holds the recorded run. Raises UsageError if not, or if `--usd` is set."""
+        """Check that `log` holds the recorded run with an attempt that the selection includes, and that no budget in US
+        dollars is set; return nothing. Raises UsageError if not. `task` is not used.
+        """
         _refuse_usd(config)
         self._proposer(log)
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the replay proposer; its first candidate is attempt 0 of the recorded run."""
+        """Return the proposer that repeats the recorded candidates; the first is the first selected attempt of the
+        recorded run in `log`. Raises UsageError if the log lacks the run or nothing is selected. `run`, `task` and
+        `retry_policy` are not used.
+        """
         return self._proposer(log)
 
     def _proposer(self, log: "Store") -> Proposer:
@@ -204,26 +232,34 @@ _KINDS = {"model": _model, "tuner": _tuner, "folder": _folder, "replay": _replay
 
 
 def _after_opening(run: Run, task: Task, then: Proposer) -> Proposer:
-    """Return a proposer whose first candidate is the skeleton, or the kernel of `--from`; `then` makes all others."""
+    """Return a proposer whose first candidate is the task's skeleton, or the user's kernel of `--from`; the proposer
+    `then` makes all later candidates.
+    """
     from kernelsmith.propose.opening import OpeningProposer
 
     return OpeningProposer(task, from_file=run.config.from_file, then=then)
 
 
 def check_opening(config: RunConfig, task: Task) -> None:
-    """Check that the kernel of `--from`, if any, is a candidate for the task. Raises UsageError if not."""
+    """Check that the file of `--from`, if the settings name one, can be read and is in a language of the task; return
+    nothing. Raises UsageError if not.
+    """
     if config.from_file:
         read_candidate(Path(config.from_file), task.languages)
 
 
 def _refuse_usd(config: RunConfig) -> None:
-    """Raise UsageError if the budget limits the cost of a proposer that costs nothing."""
+    """Check that the budget does not limit US dollars, for a proposer that costs nothing; return nothing. Raises
+    UsageError if it does.
+    """
     if config.budget.usd is not None:
         raise UsageError(f"--usd: {config.proposer} costs nothing; limit it with --attempts or --hours")
 
 
 def _reach(base_url: str) -> None:
-    """Raise UsageError if the endpoint does not answer."""
+    """Check that the model endpoint at `base_url` answers, with the key from the environment variables; return nothing.
+    Raises UsageError if it does not.
+    """
     from kernelsmith.llm.client import reachable
     from kernelsmith.llm.endpoint import api_key
 

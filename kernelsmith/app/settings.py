@@ -38,10 +38,9 @@ LIMITS = tuple(limit.name for limit in fields(Budget))
 
 
 def configured(path: Path | None, options: Mapping[str, Any]) -> RunConfig:
-    """Return the settings of a run from a config file, if any, and from options by key; None means "option not given".
-
-    Raises:
-        ConfigError: if a key is unknown, a value has a wrong type or range, or settings contradict one another.
+    """Return the settings of a run from the config file at `path` (None: no file) and from `options`, a mapping from
+    key to value in which None means "not given". Options override the file. Raises ConfigError if a key is unknown, a
+    value is wrong, or settings contradict one another.
     """
     from_file = _checked(_read(path), f"{path}: ") if path else {}
     from_options = _checked(_nested(options), "--")
@@ -50,10 +49,9 @@ def configured(path: Path | None, options: Mapping[str, Any]) -> RunConfig:
 
 
 def limits_given(options: Mapping[str, Any]) -> dict[str, float]:
-    """Return the limits (attempts, hours, usd, target) that the options of `resume` set, by key.
-
-    Raises:
-        ConfigError: if a limit is not a number above 0, a target is above 1, or an option is no limit.
+    """Return the new limits that options of `resume` set, as a dict with some of the keys `attempts`, `hours`, `usd`,
+    `target`; `options` maps keys to values, None if not given. Raises ConfigError if a value is out of range or an
+    option is no limit.
     """
     settings = _checked(_nested(options), "--")
     limits: dict[str, float] = settings.pop(BUDGET, {})
@@ -63,15 +61,15 @@ def limits_given(options: Mapping[str, Any]) -> dict[str, float]:
 
 
 def names_proposer(path: Path | None) -> bool:
-    """Return whether a config file sets `proposer` or `model`; False if there is no file."""
+    """Return whether the config file at `path` sets `proposer` or `model`; False if `path` is None. Raises ConfigError
+    if the file cannot be read.
+    """
     return path is not None and bool({"proposer", "model"} & set(_read(path)))
 
 
 def fraction(text: str) -> float:
-    """Return the target that an option states as `0.85` or `85%`, as a fraction of the device's peak.
-
-    Raises:
-        ConfigError: if the text is neither, or if the value is not above 0 and at most 1.
+    """Return the target utilization that an option states as `0.85` or `85%`, as a fraction of the device's peak.
+    Raises ConfigError if `text` is neither, or if the value is not above 0 and at most 1.
     """
     number, is_percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     try:
@@ -84,9 +82,9 @@ def fraction(text: str) -> float:
 
 
 def _merged(from_file: Mapping[str, Any], from_options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of file and options together, with `proposer` and its default `plateau` filled in.
-
-    Raises ConfigError if no task is named, or if settings of a model contradict the proposer.
+    """Return a dict of the settings of file and options together, in which options win; a missing `proposer` or
+    `plateau` (asks without improvement before a change of plan) gets its default. Raises ConfigError if no task is
+    named, or if settings of a model contradict the proposer.
     """
     merged = {**from_file, **from_options}
     if "task" not in merged:
@@ -102,7 +100,9 @@ def _merged(from_file: Mapping[str, Any], from_options: Mapping[str, Any]) -> di
 
 
 def _without_model(merged: dict[str, Any], from_options: Mapping[str, Any]) -> None:
-    """Remove the settings of a model, for a proposer that asks no model. Raises ConfigError if an option set them."""
+    """Remove the keys `model` and `base_url` from the dict `merged`, for a proposer that asks no model; return nothing.
+    Raises ConfigError if one of them was given as an option, in `from_options`, rather than in the config file.
+    """
     for key in ("model", "base_url"):
         if key in from_options:
             option, proposer = key.replace("_", "-"), merged["proposer"]
@@ -111,13 +111,17 @@ def _without_model(merged: dict[str, Any], from_options: Mapping[str, Any]) -> N
 
 
 def _budget(limits: Mapping[str, Any]) -> Budget:
-    """Return the budget from its settings. Hours or usd replace the default number of attempts; a target does not."""
+    """Return the Budget from a mapping of its settings by key. If hours or usd are given without attempts, the number
+    of attempts is unlimited; otherwise a missing number is 60.
+    """
     unlimited = "attempts" not in limits and ("hours" in limits or "usd" in limits)
     return Budget(**limits, **({"attempts": None} if unlimited else {}))
 
 
 def _resolved(config: RunConfig) -> RunConfig:
-    """Return the settings with absolute paths and the endpoint's URL, so that `resume` works from another folder."""
+    """Return the settings with absolute paths and with the endpoint's URL filled in, so that `resume` works from
+    another folder. Raises ConfigError if the proposer, the model or the URL is invalid.
+    """
     config = replace(config, proposer=spec_of(config.proposer).text, **_model_of(config))
     if config.from_file:
         config = replace(config, from_file=str(Path(config.from_file).resolve()))
@@ -144,7 +148,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are not None in the form of a config file: the limits are in the table `budget`."""
+    """Return the options that are not None as a dict in the form of a config file: the limits (attempts, hours, usd,
+    target) are in an inner dict `budget`.
+    """
     settings = {key: value for key, value in options.items() if value is not None}
     flat = {key: value for key, value in settings.items() if key not in LIMITS}
     budget = {key: value for key, value in settings.items() if key in LIMITS}
@@ -152,9 +158,8 @@ def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return settings in the types of RunConfig and Budget. `where` begins an error message: `--`, or `FILE: `.
-
-    Raises ConfigError if a key is unknown or a value is wrong.
+    """Return a dict of the settings, converted to the types of the fields of RunConfig and Budget. `where` begins an
+    error message: `--` for options, or `FILE: `. Raises ConfigError if a key is unknown or a value is wrong.
     """
     checked = {key: _value(RunConfig, key, value, where) for key, value in values.items() if key != BUDGET}
     if BUDGET in values:
@@ -165,9 +170,9 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _value(holder: type, key: str, value: Any, where: str) -> Any:
-    """Return a value in the type of its field in `holder`, RunConfig or Budget.
-
-    Raises ConfigError if there is no field of this name, or if the value has a wrong type or range.
+    """Return `value` converted to the type of the field `key` of `holder`, the class RunConfig or Budget. `where`
+    begins an error message: `--`, or `FILE: `. Raises ConfigError if there is no such field, or if the value has a
+    wrong type or range.
     """
     inside = "budget." if holder is Budget and where != "--" else ""
     name = f"{where}{inside}{OPTION_NAMES.get(key, key.replace('_', '-')) if where == '--' else key}"
@@ -181,7 +186,9 @@ def _value(holder: type, key: str, value: Any, where: str) -> Any:
 
 
 def _requirement(error: ValidationError, key: str) -> str:
-    """Return what a value must be, such as `input should be a valid integer`."""
+    """Return in words what the value of `key` must be, such as `input should be a valid integer`; `error` is pydantic's
+    report on a wrong value.
+    """
     if key in REQUIRED:
         return f"must be {REQUIRED[key]}"
     message = error.errors(include_url=False)[0]["msg"]
@@ -190,7 +197,9 @@ def _requirement(error: ValidationError, key: str) -> str:
 
 @cache
 def _types(holder: type) -> Mapping[str, TypeAdapter[Any]]:
-    """Return the pydantic adapter that checks each field of RunConfig or Budget, by the field's name."""
+    """Return a mapping from each field name of `holder`, the class RunConfig or Budget, to the pydantic adapter that
+    checks the field's value. The field `budget` is left out.
+    """
     hints = get_type_hints(holder, include_extras=True)
     strict = ConfigDict(strict=True, allow_inf_nan=False)
     return {f.name: TypeAdapter(hints[f.name], config=strict) for f in fields(holder) if f.name != BUDGET}

@@ -18,10 +18,9 @@ def duel(
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
-    """Say which of two candidates is faster, and by how much.
-
-    Both run in turn (A B B A, one quad) on the same inputs. A candidate is faster if the 95 % interval of the speedup
-    lies above 1.01. Exit code 1: a candidate fails.
+    """Say which of two candidates is faster, and by how much. Both run in turn (A B B A, one quad) on the same inputs.
+    A candidate is faster if the 95 % interval of the speedup lies above 1.01. Exit code 1: a candidate fails its
+    checks, or the judge failed; 2: the task, a file or an option is wrong.
     """
     from kernelsmith.app.judging import JudgeSettings, candidate_of, opened, ready_task
     from kernelsmith.app.places import database

@@ -1,4 +1,4 @@
-"""`kernelsmith judge`: print the verdict on one candidate; the log stays as it is."""
+"""`kernelsmith judge`: print the verdict on one candidate; nothing is recorded in the attempt log."""
 
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,9 @@ def judge(
     db: options.Database = None,
     json: options.Json = False,
 ) -> None:
-    """Build, check and time one candidate. Exit code 0: it passed; 1: it did not."""
+    """Build, check and time one candidate. Print its verdict and record nothing. Exit code 0: it passed; 1: it did not,
+    or the judge failed; 2: the task, the file or an option is wrong.
+    """
     from kernelsmith.app.judging import JudgeSettings, candidate_of, opened, ready_task
     from kernelsmith.app.places import database
     from kernelsmith.errors import UsageError
@@ -46,7 +48,10 @@ def judge(
 
 
 def _judge(harness: "HarnessProcess", candidate: "Candidate", device: "Device", *, reveal: bool, json: bool) -> bool:
-    """Print the verdict on a candidate and return whether it passed; see options.Reveal for `reveal`."""
+    """Judge a candidate with an open harness, print the verdict as text or JSON, and return whether the candidate
+    passed. `reveal` adds to the verdict what went wrong in a hidden case, for the task's owner. Raises HarnessError if
+    the judge fails.
+    """
     from kernelsmith.core.result import result_of
     from kernelsmith.report.checks_page import verdict_text
     from kernelsmith.report.model_checks import verdict_report
@@ -58,7 +63,9 @@ def _judge(harness: "HarnessProcess", candidate: "Candidate", device: "Device", 
 
 
 def _reproduce(harness: "HarnessProcess", candidate: "Candidate", inputs: str, *, json: bool) -> bool:
-    """Run one recorded batch again, print what the judge found, and return whether every output was right."""
+    """Run a candidate again on the inputs of one recorded batch, which `inputs` names as CASE:CALLS:KEY; print what the
+    judge found as text or JSON, and return whether every output was right. Raises HarnessError if the judge fails.
+    """
     from kernelsmith.report.checks_page import reproduction_text
     from kernelsmith.report.model_checks import ReproductionReport
 

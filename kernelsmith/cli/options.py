@@ -175,8 +175,7 @@ TrustRun = Annotated[
 
 
 def repeated(db: str | None) -> str:
-    """Return the text ` --db DB`, which a suggested command needs for the same log, or an empty string for the default.
-
-    `db` is the value of the option `--db`.
+    """Return the text ` --db DB` to append to a suggested command, so that it reads the same attempt log; return an
+    empty string if `db`, the value of the option `--db`, is None.
     """
     return f" --db {db}" if db else ""

@@ -15,10 +15,8 @@ def tasks(
     harness_python: options.HarnessPython = None,
     json: options.Json = False,
 ) -> None:
-    """List the tasks that come with kernelsmith, or check and show one.
-
-    Checking calls every function of the task's benchmark.py once. Exit code 2: `judge` would refuse the task, and one
-    line says why.
+    """List the tasks that come with kernelsmith, or check and show one. Checking calls every function of the task's
+    benchmark.py once. Exit code 2: `judge` would refuse the task, and one line says why.
     """
     from kernelsmith.app.preflight import check_task
     from kernelsmith.core.task_folder import find_task, task_names

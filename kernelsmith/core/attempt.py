@@ -1,4 +1,6 @@
-"""The types of one step of a search: an ask, the proposal that answers it, its trials, and the recorded attempts."""
+"""Define the types of one step of a search: an ask (a numbered request for a kernel), the proposal that answers it, its
+trials (candidates to judge), and the attempts (judged trials) that the log records.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,7 +11,9 @@ from kernelsmith.core.verdict import Verdict
 
 
 class Stance(StrEnum):
-    """The kind of step that an ask requests; the plateau ladder chooses it."""
+    """The kind of step that an ask requests from the proposer, such as repairing the latest kernel or refining the best
+    one. The strategy chooses it, and chooses bolder kinds the longer no attempt has beaten the best kernel.
+    """
 
     OPEN = "open"
     """Write the first kernel: nothing has passed yet, and there is nothing to repair."""
@@ -28,7 +32,9 @@ class Stance(StrEnum):
 
 
 class Origin(StrEnum):
-    """The source of a proposal: the part of the program, or the user, that made the candidate."""
+    """The source of a proposal: the task's skeleton, a kernel that the user gave, or the part of the program that made
+    the candidate (model, tuner, folder, replay).
+    """
 
     SKELETON = "skeleton"
     GIVEN = "given"
@@ -42,7 +48,9 @@ class Origin(StrEnum):
 
 
 class NoCandidate(StrEnum):
-    """The reason why a model's reply holds no candidate."""
+    """The reason why a model's reply holds no candidate, such as `cut_off` (the reply reached the token limit) or
+    `no_block` (it has no fenced code block). The parser of replies sets it.
+    """
 
     CUT_OFF = "cut_off"
     WITHHELD = "withheld"
@@ -53,7 +61,9 @@ class NoCandidate(StrEnum):
 
     @property
     def words(self) -> str:
-        """Return the reason as a clause for the log and the next prompt, such as `no fenced block`."""
+        """Return the reason as a clause of one line for the log and for the model's next prompt, such as `no fenced
+        block`.
+        """
         return _NO_CANDIDATE_WORDS[self]
 
 
@@ -69,7 +79,9 @@ _NO_CANDIDATE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """The content of an ask: a stance, the attempt to start from, and a reason. The strategy makes it."""
+    """The content of an ask: the stance (kind of step, such as `refine`), the number of the attempt to start from, and
+    the reason in words. The strategy makes it from the run's history.
+    """
 
     stance: Stance
     parent: int | None = None
@@ -80,7 +92,10 @@ class Directive:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A numbered request for a candidate. It is on disk before a proposer answers it; several may be open at once."""
+    """A numbered request for a candidate: its number, its directive (kind of step and attempt to start from), and the
+    highest attempt number at that time. The log records it before a proposer answers it; several asks may be open at
+    once.
+    """
 
     number: int
     directive: Directive
@@ -90,7 +105,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One candidate of a proposal, with its place in the proposal."""
+    """One candidate of a proposal, with its number in the proposal: 0 for the candidate as written, 1 and higher for
+    the same source with other values of its marked constants (knobs).
+    """
 
     number: int
     """0 for the proposal as written; 1 and higher for the same source with other knob values."""
@@ -99,9 +116,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A proposer's answer to an ask: a hypothesis and a candidate, or the reason why there is no candidate.
-
-    Raises ValueError if it has both a candidate and a reason or neither, or a sweep without a candidate.
+    """A proposer's answer to an ask: a hypothesis with a candidate and, in `sweep`, further candidates with other
+    values of the marked constants; or the reason why there is no candidate. Raises ValueError if it has both a
+    candidate and a reason or neither, or a sweep without a candidate.
     """
 
     origin: Origin
@@ -125,23 +142,32 @@ class Proposal:
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """Return the candidates in the order in which they are judged; empty if the proposal has no candidate."""
+        """Return the proposal's candidates as a tuple of Trial, in the order in which they are judged: the candidate as
+        written, then those of the sweep. The tuple is empty if the proposal has no candidate.
+        """
         written = (self.candidate,) if self.candidate else ()
         return tuple(Trial(number, candidate) for number, candidate in enumerate((*written, *self.sweep)))
 
     @property
     def why_empty(self) -> str:
-        """Return why there is no candidate, in words; an empty string if there is one."""
+        """Return the reason why there is no candidate as one text, followed by the beginning of the proposer's reply if
+        it is known. Return an empty string if there is a candidate.
+        """
         return ": ".join(part for part in (self.reason.words, self.said) if part) if self.reason else ""
 
     def of(self, trial: Trial) -> "Proposal":
-        """Return the proposal as the attempt of one trial records it: with that candidate and without a sweep."""
+        """Return a copy of the proposal with the candidate of `trial` and without a sweep. The attempt that records the
+        trial holds this copy.
+        """
         return replace(self, candidate=trial.candidate, sweep=())
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A trial of an ask with its verdict, as the log keeps it."""
+    """A judged trial as the log keeps it: number, ask, proposal, verdict, start and duration, the line (chain of
+    attempts) that it belongs to, and the device. The open run makes one for each trial; one without a candidate has the
+    status `no_candidate`.
+    """
 
     number: int
     """Position in the order of recording, from 0; attempt 0 is the skeleton, or the kernel that the user gave."""
@@ -167,10 +193,10 @@ class Attempt:
 
     @property
     def candidate(self) -> Candidate | None:
-        """Return the candidate that was judged, or None if the proposal held none."""
+        """Return the candidate that was judged, or None if the proposal held none and nothing was judged."""
         return self.proposal.candidate
 
     @property
     def stance(self) -> Stance:
-        """Return the stance of the ask that the attempt answers."""
+        """Return the stance of the ask that the attempt answers: the kind of step, such as `refine` or `repair`."""
         return self.ask.directive.stance

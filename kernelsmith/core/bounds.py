@@ -1,4 +1,5 @@
-"""Types with bounds for the values that a judge sends.
+"""Define annotated types with bounds for the values that a judge sends, such as a positive number or a text of limited
+length.
 
 Only pydantic enforces the bounds, where the agent reads the wire or a config file; a dataclass that uses these types
 accepts any value.
@@ -13,7 +14,10 @@ from kernelsmith.core import caps, contract
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """Bounds of a number or of a text; pydantic reads them as an `annotated_types.GroupedMetadata`."""
+    """The bounds of a number (`gt`, `ge`, `lt`, `le`) or of a text (its length, and a test `holds`), written inside
+    `typing.Annotated`. Pydantic reads the object as an `annotated_types.GroupedMetadata` and refuses other values; a
+    dataclass checks nothing.
+    """
 
     gt: float | None = None
     ge: float | None = None
@@ -31,7 +35,9 @@ class Bounds:
         return True
 
     def __iter__(self) -> Iterator[object]:
-        """Yield the bounds as objects of `annotated_types`."""
+        """Yield the bounds as objects of the package `annotated_types`, the form in which pydantic reads them: an
+        Interval, a Len, and a Predicate if `holds` is set.
+        """
         # Imported only when a value is checked, because the import takes 20 ms of a command that shows a run.
         from annotated_types import Interval, Len, Predicate
 

@@ -1,13 +1,14 @@
-"""Decide whether the budget of a run is spent, and count what the run has made."""
+"""Decide whether a run has reached a limit of its budget, and say in words how many asks were answered and attempts
+made.
+"""
 
 from kernelsmith.core.history import History
 from kernelsmith.core.run import Ending, StopReason
 
 
 def spent(history: History) -> Ending | None:
-    """Return why the run ends now, or None if it goes on.
-
-    A run with an open ask goes on, because the reply may be paid for already.
+    """Return an Ending (limit and words) if the run with this history has reached its target or a limit of its budget,
+    or None if it goes on. A run with an unanswered ask always goes on, because the reply may be paid for already.
     """
     if history.open_asks:
         return None
@@ -25,7 +26,10 @@ def spent(history: History) -> Ending | None:
 
 
 def counts_in_words(history: History) -> str:
-    """Return how many asks were answered and how many attempts made: `60 asks, 84 attempts (24 sweep trials)`."""
+    """Return as text how many asks of a run were answered and how many attempts were made: `60 asks, 84 attempts (24
+    sweep trials)`. Sweep trials are attempts with other values of marked constants; the bracket is left out if there
+    are none.
+    """
     swept = history.sweep_trials
     words = f"{_counted(history.answered, 'ask')}, {_counted(len(history.attempts), 'attempt')}"
     return f"{words} ({_counted(swept, 'sweep trial')})" if swept else words

@@ -1,4 +1,4 @@
-"""A candidate: the source text of a kernel with its language, identified by a digest."""
+"""Define a candidate: the source text of a kernel with its language, identified by a digest."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,7 +8,9 @@ from functools import cached_property
 
 
 class Language(StrEnum):
-    """The language of a candidate, which decides how it is built and which worker runs it."""
+    """The language of a candidate: C, CUDA C++ or Triton. It decides which compiler builds the candidate and which
+    worker process runs it.
+    """
 
     C = "c"
     CUDA = "cuda"
@@ -27,10 +29,9 @@ class Language(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A kernel that a proposer offers: source text and language.
-
-    `params` says how the source was made, such as the tuner's family and knob values. The values are already part of
-    the source, so the digest leaves `params` out.
+    """A kernel that a proposer offers for judging: source text, language, and `params`, which say how the source was
+    made, such as the tuner's choice of constants. The digest leaves `params` out, because the values are part of the
+    source.
     """
 
     source: str
@@ -39,10 +40,14 @@ class Candidate:
 
     @cached_property
     def digest(self) -> str:
-        """Return the SHA-256 sum of language and source in hexadecimal; equal digests mean the same kernel."""
+        """Return the SHA-256 sum of language and source as 64 hexadecimal digits. Candidates with equal digests are the
+        same kernel; `params` does not count.
+        """
         return source_digest(self.source.encode(), language=self.language)
 
 
 def source_digest(source: bytes, *, language: Language) -> str:
-    """Return the digest of a kernel from the bytes of its source, as the harness computes it from the file it reads."""
+    """Return the SHA-256 sum of a kernel's language and `source`, its bytes in UTF-8, as 64 hexadecimal digits. The
+    harness computes the same digest from the file that it judges.
+    """
     return hashlib.sha256(language.value.encode() + b"\0" + source).hexdigest()

@@ -1,4 +1,6 @@
-"""Read a candidate from a source file, and the hypothesis and the parent that its leading comment states."""
+"""Read a candidate from a source file, and read the hypothesis and the parent that the comment at the top of a source
+states.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,10 +16,8 @@ _KEYED = re.compile(r"^\s*(?P<key>hypothesis|parent)\s*:\s*(?P<text>.*)$", re.IG
 
 
 def read_candidate(path: Path, languages: Sequence[Language]) -> Candidate:
-    """Return the candidate in a file, in the one of the given languages that the file's ending belongs to.
-
-    Raises:
-        UsageError: if the file cannot be read as text, or if its ending belongs to none of the languages.
+    """Return the candidate in a file. Its language is the one of `languages` whose ending (`.c`, `.cu` or `.py`) the
+    file has. Raises UsageError if the ending belongs to none of them, or if the file cannot be read as UTF-8 text.
     """
     language = next((known for known in languages if known.suffix == path.suffix), None)
     if language is None:
@@ -29,10 +29,11 @@ def read_candidate(path: Path, languages: Sequence[Language]) -> Candidate:
 
 
 def stated(source: str) -> Mapping[str, str]:
-    """Return what the leading comment of a source states under `hypothesis:` and `parent:`, by these keys.
+    """Return what the comment at the top of a source states after `hypothesis:` and `parent:`, as a dict from these two
+    words to text. A word that the comment lacks is left out, so the dict is empty without such a comment. Only the
+    first 20,000 characters are read.
 
-    A value goes on over the following lines up to an empty line or the next key. A key that the comment lacks is left
-    out. Only the first 20,000 characters of the source are read.
+    A value goes on over the following lines up to an empty line or the next of the two words.
     """
     values: dict[str, str] = {}
     key = ""
@@ -49,7 +50,9 @@ def stated(source: str) -> Mapping[str, str]:
 
 
 def _leading_comment(source: str) -> list[str]:
-    """Return the lines of the comment that begins a source, without comment marks."""
+    """Return the lines of the comment that begins a source as a list of texts without comment marks. The list is empty
+    if the first line is no comment.
+    """
     texts = []
     for line in source.split("\n"):
         if not (comment := _COMMENT.match(line)):

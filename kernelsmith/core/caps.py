@@ -1,4 +1,5 @@
-"""Greatest lengths of texts that come from outside the agent, in characters unless the name says bytes.
+"""Define the greatest lengths of texts that come from outside the agent, such as from compilers and models: in
+characters, or in bytes if the name says so.
 
 Texts from candidates, compilers, models and file names are cut where the agent receives them. Their control characters
 are replaced where they are shown: by report/text.py for terminals, and by prompts/clean.py for models. The harness cuts
@@ -26,5 +27,7 @@ QUOTED = 60
 
 
 def cut(text: str, most: int) -> str:
-    """Return the text, shortened to at most `most` characters; a shortened text ends in an ellipsis."""
+    """Return `text` unchanged if it has at most `most` characters; else its first `most` - 1 characters and an
+    ellipsis.
+    """
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,15 +1,21 @@
-"""Random numbers that depend only on a run's seed, so that a run makes the same choices again on any machine."""
+"""Derive random numbers from a run's seed and from a purpose, so that a run makes the same choices again on any
+machine.
+"""
 
 import hashlib
 import random
 
 
 def derived_seed(seed: int, *parts: int | str) -> int:
-    """Return a 32-bit seed computed from the run's seed and from the parts, which name a purpose: `"revive", 14`."""
+    """Return a seed from 0 to 2**32 - 1 for one purpose, computed from the run's `seed` and from `parts`, which name
+    the purpose, such as `"revive", 14`. Equal arguments give an equal seed on every machine.
+    """
     text = ":".join(str(part) for part in (seed, *parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
 def generator(seed: int, *parts: int | str) -> random.Random:
-    """Return a new random generator for one purpose; see `derived_seed` for the arguments."""
+    """Return a new random generator for one purpose. The run's `seed` and `parts`, which name the purpose, such as
+    `"revive", 14`, determine all its numbers, so equal arguments give equal numbers on every machine.
+    """
     return random.Random(derived_seed(seed, *parts))

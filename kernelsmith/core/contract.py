@@ -1,4 +1,5 @@
-"""Read harness/contract.toml, the file of facts that the agent and the judge share.
+"""Read harness/contract.toml, the file of facts (element types, limits, timing constants) that the agent and the judge
+share.
 
 harness/harness/contract.py reads the same file for the judge.
 """
@@ -15,7 +16,9 @@ from kernelsmith import paths
 
 @dataclass(frozen=True, slots=True)
 class Dtype:
-    """An element type of a task's arguments."""
+    """An element type of the arrays in a task, such as `float32`: bytes per element, and the type's names in CUDA C++
+    and in C. `dtypes` makes one for each type in contract.toml.
+    """
 
     bytes: int
     """Size of one element in bytes."""
@@ -27,7 +30,9 @@ class Dtype:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """The values that task.toml may hold for one kind of device."""
+    """The values that task.toml may hold for one kind of device, `cpu` or `cuda`: units, languages, vendor library and
+    GPU architectures. `devices` makes one for each kind in contract.toml.
+    """
 
     units: tuple[str, ...]
     """Names of the units whose peak the device has, such as `fp32`."""
@@ -41,7 +46,9 @@ class DeviceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The default and the highest value of one key of the table `[limits]` of task.toml."""
+    """The default and the highest value of one key of the table `[limits]` of task.toml, such as the seconds `build_s`.
+    `limits` makes one for each key in contract.toml.
+    """
 
     default: float
     """The value if a task does not set the key."""
@@ -51,7 +58,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class MemoryFacts:
-    """The memory that judging one case of a CPU task takes at most, as estimated factors."""
+    """Factors that estimate how much memory judging one case of a CPU task takes at most, in bytes for each byte of
+    inputs and of outputs, and the fraction of the free memory that the judge may take. `memory` reads them from
+    contract.toml.
+    """
 
     per_input_byte: float
     """Bytes of memory for each byte of the inputs of one call."""
@@ -63,63 +73,81 @@ class MemoryFacts:
 
 @functools.cache
 def facts() -> Mapping[str, Any]:
-    """Return the content of contract.toml as nested tables; a process parses the file once."""
+    """Return the content of harness/contract.toml as a dict of nested tables; a process reads the file once. Raises
+    OSError if the file is missing, and tomllib.TOMLDecodeError if it is not valid TOML.
+    """
     return tomllib.loads((paths.harness_folder() / "contract.toml").read_text(encoding="utf-8"))
 
 
 def temporary_prefix() -> str:
-    """Return the start of the name of every folder that either program makes in the temporary directory."""
+    """Return the text with which the name of every folder begins that the agent or the harness makes in the temporary
+    directory: `kernelsmith-`.
+    """
     return str(facts()["temporary"]["prefix"])
 
 
 def timing_policy() -> Mapping[str, object]:
-    """Return the margins, durations and sample counts that decide a score, as nested tables that JSON can hold."""
+    """Return the table `[timing]` of contract.toml as nested dicts that JSON can hold: the margins, durations and
+    sample counts that decide a score.
+    """
     policy: Mapping[str, object] = facts()["timing"]
     return policy
 
 
 def duel_margin() -> float:
-    """Return the speedup that the lower end of a duel's interval must exceed, such as 1.01."""
+    """Return the speedup that a contender must prove in a duel (contender and best kernel run in turn on the same
+    inputs): the lower end of its 95 % interval must exceed this number, such as 1.01.
+    """
     return float(facts()["timing"]["duel"]["margin"])
 
 
 def protocol_version() -> int:
-    """Return the version number that every request and answer between agent and judge carries."""
+    """Return the version number of the messages between agent and judge. Every request and every answer carries it."""
     return int(facts()["wire"]["version"])
 
 
 def most_calls() -> int:
-    """Return the largest number of calls that one batch may hold."""
+    """Return the largest number of kernel calls that one timed batch may hold."""
     return int(facts()["wire"]["most_calls"])
 
 
 def is_key(text: str) -> bool:
-    """Return whether a text is a key, from which a batch's inputs are drawn: 32 lower-case hexadecimal digits."""
+    """Return whether a text has the form of a batch's key: 32 lower-case hexadecimal digits, from which the judge draws
+    the batch's random inputs.
+    """
     return re.fullmatch(rf"[0-9a-f]{{{facts()['wire']['key_digits']}}}", text) is not None
 
 
 def names(table: str, key: str) -> tuple[str, ...]:
-    """Return the list of names under a key of one table of contract.toml: `names("task", "roles")`."""
+    """Return the names that contract.toml lists under `key` in a table, as a tuple: `names("task", "roles")` is
+    `("input", "output", "size")`. Raises KeyError if contract.toml lacks the table or the key.
+    """
     return tuple(facts()[table][key])
 
 
 def dtypes() -> Mapping[str, Dtype]:
-    """Return the element types that arguments of a task may have, by name."""
+    """Return a dict from the name of each element type that a task's arrays may have, such as `float32`, to its size
+    and its names in C and CUDA C++.
+    """
     return {name: Dtype(**values) for name, values in facts()["dtypes"].items()}
 
 
 def devices() -> Mapping[str, DeviceFacts]:
-    """Return the values that task.toml may hold for each kind of device, by the name of the kind."""
+    """Return a dict from each kind of device, `cpu` and `cuda`, to the values that task.toml may hold for it."""
     return {name: DeviceFacts(**_with_tuples(values)) for name, values in facts()["devices"].items()}
 
 
 def memory() -> MemoryFacts:
-    """Return the factors from which the memory for judging a CPU task is estimated."""
+    """Return the factors from which the memory for judging a CPU task is estimated, read from the table `[memory]` of
+    contract.toml.
+    """
     return MemoryFacts(**facts()["memory"])
 
 
 def limits() -> Mapping[str, Limit]:
-    """Return the default and the highest value of every key of `[limits]` of task.toml, by key."""
+    """Return a dict from each key of the table `[limits]` of task.toml, such as `build_s`, to its default and its
+    highest value.
+    """
     return {name: Limit(**values) for name, values in facts()["limits"].items()}
 
 

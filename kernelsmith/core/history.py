@@ -1,4 +1,4 @@
-"""A run with everything that its log holds, from which strategies, proposers and reports compute what they need."""
+"""Define a run with everything that its log holds, from which strategies, proposers and reports compute results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -17,7 +17,10 @@ BEGINS_A_LINE = (Stance.OPEN, Stance.RESTRUCTURE, Stance.RESTART)
 
 @dataclass(frozen=True, slots=True)
 class Opponent:
-    """The candidate that a contender must beat, with its times, by which the harness plans a duel."""
+    """The kernel that the next candidate must beat: its candidate, its score and the time of its fastest batch, both in
+    microseconds per call. The harness decides by these times whether a duel (both kernels in turn) is needed.
+    `History.opponent` makes it.
+    """
 
     candidate: Candidate
     time_us: float
@@ -28,7 +31,9 @@ class Opponent:
 
 @dataclass(frozen=True)
 class History:
-    """One run at one moment: its settings, attempts, events, asks, model usage and devices."""
+    """One run as the log holds it at one moment: settings, attempts, events, asks (numbered requests for a candidate),
+    model usage and devices. The log makes it; strategies, proposers and reports only read it.
+    """
 
     run: Run
     attempts: Sequence[Attempt] = ()
@@ -46,28 +51,36 @@ class History:
 
     @cached_property
     def open_asks(self) -> Sequence[Ask]:
-        """Return the asks that have fewer attempts than trials, in the order of their numbers."""
+        """Return the asks that have fewer recorded attempts than planned trials (candidates), in the order of their
+        numbers. An ask has one planned trial, or as many as its `sweep` event states.
+        """
         made, planned = self._trials_made, self._trials_planned
         return [ask for ask in self.asks if made.get(ask.number, 0) < planned.get(ask.number, 1)]
 
     @property
     def answered(self) -> int:
-        """Return the number of asks with at least one attempt; budgets and plateaus count these."""
+        """Return the number of asks with at least one recorded attempt. Budgets and plateaus count these asks, not the
+        attempts.
+        """
         return len(self._trials_made)
 
     @property
     def sweep_trials(self) -> int:
-        """Return the number of attempts that are not the first trial of their ask."""
+        """Return the number of attempts that are not the first trial of their ask: they have the same source with other
+        values of its marked constants.
+        """
         return sum(attempt.trial > 0 for attempt in self.attempts)
 
     def trials_of(self, ask_number: int) -> Sequence[Attempt]:
-        """Return all attempts that answer the ask with this number, in the order of recording."""
+        """Return the recorded attempts that answer the ask with this number, in the order of recording; an empty list
+        if there are none.
+        """
         return [attempt for attempt in self.attempts if attempt.ask_number == ask_number]
 
     def as_seen_by(self, ask: Ask) -> "History":
-        """Return the history with only the attempts that existed when an ask was made, and the asks up to that ask.
-
-        An answer that is computed from it does not depend on what was recorded later.
+        """Return a copy of the history with only the attempts that existed when `ask` was made, and only the asks up to
+        `ask`. Events, usage and devices stay complete. A proposal computed from the copy does not depend on attempts
+        that were recorded later.
         """
         known = [attempt for attempt in self.attempts if attempt.number <= ask.seen]
         return replace(self, attempts=known, asks=[other for other in self.asks if other.number <= ask.number])
@@ -76,12 +89,16 @@ class History:
 
     @cached_property
     def incumbent(self) -> Attempt | None:
-        """Return the best attempt so far, which is the latest promoted one, or None if no attempt has passed."""
+        """Return the best attempt so far, or None if no attempt has passed. It is the latest promoted attempt: the
+        first that passed, or the latest that beat the best one before it.
+        """
         return next((a for a in reversed(self.attempts) if a.verdict.promotion), None)
 
     @cached_property
     def opponent(self) -> Opponent | None:
-        """Return the incumbent's candidate with its latest measured times, or None if there is no incumbent."""
+        """Return the candidate of the best attempt with its latest measured times in microseconds, or None if no
+        attempt has passed. The times of a later measurement (event `remeasured`) replace those of the verdict.
+        """
         best = self.incumbent
         if best is None or best.candidate is None or best.verdict.measurement is None:
             return None
@@ -93,14 +110,18 @@ class History:
 
     @property
     def best_utilization(self) -> float | None:
-        """Return the incumbent's latest measured utilization, a fraction, or None if no attempt has passed."""
+        """Return the latest measured utilization of the best attempt, its achieved fraction of the device's peak, or
+        None if no attempt has passed.
+        """
         best = self.incumbent
         again = self.remeasured(best) if best else None
         return float(str(again["utilization"])) if again else best.verdict.utilization if best else None
 
     @property
     def provenance(self) -> Provenance:
-        """Return the provenance of the latest figures: that of the run's start, updated by its `resume` events."""
+        """Return the versions and timing rules of the latest figures: those recorded at the run's start, each replaced
+        by the value in the latest `resume` event that holds it.
+        """
         start = self.run.provenance
         values: dict[str, Any] = {
             f.name: self.resumed_value(f.name) or getattr(start, f.name) for f in fields(Provenance)
@@ -108,12 +129,17 @@ class History:
         return Provenance(**values)
 
     def remeasured(self, attempt: Attempt) -> Mapping[str, object] | None:
-        """Return the data of an attempt's latest `remeasured` event (times, utilization, provenance), or None."""
+        """Return the data of the latest event that an attempt was measured again, as a dict with its times in
+        microseconds, utilization and the digests of harness and task; return None if it was never measured again.
+        """
         remeasurements = (e.data for e in reversed(self.events) if e.kind is EventKind.REMEASURED)
         return next((data for data in remeasurements if data.get("attempt") == attempt.number), None)
 
     def measured_under(self, attempt: Attempt) -> Mapping[str, object]:
-        """Return the `harness_digest`, `timing_policy` and `task_digest` of an attempt's latest measurement."""
+        """Return a dict with the keys `harness_digest`, `timing_policy` and `task_digest`: the program, rules and task
+        of an attempt's latest measurement. If the attempt was measured again, the dict also holds the other data of
+        that event.
+        """
         if again := self.remeasured(attempt):
             return again
         start = self.run.provenance
@@ -129,20 +155,21 @@ class History:
 
     @property
     def highest_attempt(self) -> int:
-        """Return the highest attempt number, or -1 if there is no attempt."""
+        """Return the highest attempt number of the run, or -1 if it has no attempt."""
         return max((attempt.number for attempt in self.attempts), default=-1)
 
     def attempt(self, number: int) -> Attempt | None:
-        """Return the attempt with this number, or None if there is none."""
+        """Return the attempt with this number, or None if the run has no such attempt."""
         return self._by_number.get(number)
 
     def identical(self, digest: str) -> Attempt | None:
-        """Return the first attempt whose candidate has this digest, or None if there is none."""
+        """Return the first attempt whose candidate has this SHA-256 digest, or None if no candidate has it."""
         return next((a for a in self.attempts if a.candidate and a.candidate.digest == digest), None)
 
     def line_of(self, ask: Ask, proposal: Proposal, *, number: int) -> int:
-        """Return the number of the line that a new attempt belongs to: its parent's line, or `number`, its own number,
-        if it begins a line.
+        """Return the number of the line (a chain of attempts from one opening or restructuring) that a new attempt
+        joins: the line of its parent, or `number`, the new attempt's own number, if it begins a line. `ask` and
+        `proposal` are those that it answers and records.
 
         An attempt without a parent begins a line. So does one whose stance is in BEGINS_A_LINE, unless its parent has
         the same stance.
@@ -154,18 +181,21 @@ class History:
 
     @property
     def active_s(self) -> float:
-        """Return the seconds that were spent on all attempts together."""
+        """Return the seconds spent on all attempts together, over all resumes; `Budget.hours` limits this time."""
         return sum(a.seconds for a in self.attempts)
 
     # --- devices and events ---
 
     @property
     def device(self) -> Device | None:
-        """Return the device of the latest opening of the task, or None if the task was never opened."""
+        """Return the device of the latest opening of the task (the calibration when a judge starts), or None if the
+        task was never opened.
+        """
         return self.devices[-1][1] if self.devices else None
 
     def device_of(self, attempt: Attempt) -> Device | None:
-        """Return the device that an attempt was measured on, or None if the task was never opened.
+        """Return the device on which an attempt was measured: that of the latest opening of the task before the
+        attempt, or of the latest opening at all if none was before. Return None if the task was never opened.
 
         A run that was resumed on another machine has several devices, each with its own peak and vendor line.
         """
@@ -174,23 +204,29 @@ class History:
 
     @property
     def task_digest(self) -> str:
-        """Return the digest of the task folder that the latest attempts were made for."""
+        """Return the SHA-256 digest of the task folder for which the latest attempts were made: from the latest
+        `resume` event that holds one, else from the run's start.
+        """
         return str(self.resumed_value("task_digest") or self.run.task_digest)
 
     def resumed_value(self, key: str) -> object:
-        """Return the value under a key in the latest `resume` event that has this key, or None if no event has it."""
+        """Return the value under `key` in the data of the latest `resume` event that has this key, or None if no event
+        has it.
+        """
         resumed = (event.data for event in reversed(self.events) if event.kind is EventKind.RESUME)
         return next((data[key] for data in resumed if key in data), None)
 
     @property
     def budget(self) -> Budget:
-        """Return the budget with which the run was started, changed by the run's `extension` events."""
+        """Return the run's budget: the limits from its start, replaced by those of later `extension` events."""
         extensions = (e.data for e in self.events if e.kind is EventKind.EXTENSION)
         limits: dict[str, Any] = {key: value for data in extensions for key, value in data.items()}
         return replace(self.run.config.budget, **limits)
 
     def judge_deaths(self, ask_number: int, trial: int) -> int:
-        """Return how often the judge's process ended while it judged a trial of an ask."""
+        """Return how often the judge's process ended while it judged trial number `trial` of the ask number
+        `ask_number`; 0 if it never did. Trial 0 is the candidate as the proposer wrote it.
+        """
         deaths = (event for event in self.events if event.kind is EventKind.JUDGE_DIED)
         return sum(death.ask_number == ask_number and death.data.get("trial", 0) == trial for death in deaths)
 

@@ -1,4 +1,4 @@
-"""Enumerations of the values that task.toml may hold: kinds of device, units, roles of arguments, kinds of data.
+"""Define the enumerations of values that task.toml may hold: kinds of device, units, roles of arguments, kinds of data.
 
 harness/contract.toml lists the same values for the judge; a test in tests/core compares the two.
 """
@@ -7,14 +7,16 @@ from enum import StrEnum
 
 
 class DeviceKind(StrEnum):
-    """The kind of device that a task runs on."""
+    """The kind of device on which a task's kernels run: a CPU, or an NVIDIA GPU (`cuda`)."""
 
     CPU = "cpu"
     CUDA = "cuda"
 
 
 class MeasuringKind(StrEnum):
-    """The kind of device that measured a run: a task's kind of device, or a script."""
+    """The kind of device that measured a run: `cpu`, `cuda` (an NVIDIA GPU), or `scripted` (times and failures come
+    from a file, for tests and demonstrations).
+    """
 
     CPU = "cpu"
     CUDA = "cuda"
@@ -27,7 +29,9 @@ SCRIPTED_DEVICE = "scripted:"
 
 
 class Unit(StrEnum):
-    """The unit of a task's work, and of the device's peak that utilization refers to; `dram` counts bytes."""
+    """The unit in which a task counts its work: arithmetic operations of one number type, such as `fp8`, or bytes to
+    and from memory (`dram`). The device's peak rate has the same unit; utilization is the achieved fraction of it.
+    """
 
     FP8 = "fp8"
     BF16 = "bf16"
@@ -38,12 +42,14 @@ class Unit(StrEnum):
 
     @property
     def per_second(self) -> str:
-        """Return the unit of a rate: `FLOP/s`, or `B/s` for `dram`."""
+        """Return the unit of a rate as text: `B/s` for `dram`, `FLOP/s` for all others."""
         return "B/s" if self is Unit.DRAM else "FLOP/s"
 
 
 class Role(StrEnum):
-    """The purpose of an argument of the entry function."""
+    """The purpose of an argument of the entry function, which every candidate must define: an input array, an output
+    array, or a size.
+    """
 
     INPUT = "input"
     OUTPUT = "output"
@@ -51,7 +57,9 @@ class Role(StrEnum):
 
 
 class DataKind(StrEnum):
-    """The distribution from which the inputs of a case are drawn."""
+    """The distribution of the random inputs of a case: normal numbers, small whole numbers, or rows whose magnitudes
+    differ by powers of two (`wide_range`).
+    """
 
     NORMAL = "normal"
     SMALL_INTEGERS = "small_integers"

@@ -4,7 +4,9 @@ from kernelsmith.core.kinds import Unit
 
 
 def rate(units_per_s: float, unit: Unit) -> str:
-    """Return a rate as text with four digits: `117.4 GFLOP/s`, `1979 TFLOP/s`, or `3.35 TB/s` for the unit `dram`."""
+    """Return a rate in units per second as text with four significant digits and a prefix M, G or T: `117.4 GFLOP/s`,
+    `1979 TFLOP/s`, or `3.35 TB/s` for the unit `dram`.
+    """
     for scale, prefix in ((1e12, "T"), (1e9, "G")):
         if units_per_s >= scale:
             return f"{units_per_s / scale:.4g} {prefix}{unit.per_second}"

@@ -1,4 +1,4 @@
-"""Wait for the result of a future so that Ctrl-C is always handled."""
+"""Wait for the result of a future in such a way that Ctrl-C is always handled."""
 
 from concurrent.futures import Future
 from typing import TypeVar
@@ -10,7 +10,8 @@ T = TypeVar("T")
 
 
 def result_of(future: Future[T]) -> T:
-    """Return the result of a future once it is done, or raise the future's exception.
+    """Wait until a future is done, however long that takes; return its result, or raise the exception that it ended
+    with. The wait begins anew every 0.2 s, so that Ctrl-C raises KeyboardInterrupt within that time.
 
     `Future.result()` without a timeout can miss a signal: Python handles a signal that arrives just before the main
     thread blocks only when the thread runs again.

@@ -12,10 +12,8 @@ from kernelsmith.errors import TaskError
 
 
 def require_memory(task: Task, *, free_bytes: int) -> None:
-    """Check that every case of a CPU task fits into memory; for a GPU task do nothing. `free_bytes` is free memory.
-
-    Raises:
-        TaskError: if judging a case takes more than the judge's share of the free memory.
+    """Check that judging every case of a CPU task fits into the judge's share of the free memory, `free_bytes` bytes.
+    Return nothing; check nothing for a GPU task. Raises TaskError, which names the first case that takes more.
     """
     if task.device is not DeviceKind.CPU:
         return
@@ -32,14 +30,18 @@ def require_memory(task: Task, *, free_bytes: int) -> None:
 
 
 def peak_bytes(task: Task, case: Case) -> int:
-    """Return the estimated peak of the judge's memory for one case, in bytes."""
+    """Return the estimated highest memory use of the judge while it judges one case of a task, in bytes: inputs and
+    outputs, each multiplied by a factor of contract.toml.
+    """
     factors = contract.memory()
     inputs, outputs = _bytes(task, case, Role.INPUT), _bytes(task, case, Role.OUTPUT)
     return int(factors.per_input_byte * inputs + factors.per_output_byte * outputs)
 
 
 def _bytes(task: Task, case: Case, role: Role) -> int:
-    """Return the bytes of all arrays of one role, inputs or outputs, in one call of a case."""
+    """Return the bytes that all arrays of one role (inputs or outputs) of a case take together in one call of the
+    kernel.
+    """
     dtypes = contract.dtypes()
     arrays = (argument for argument in task.arguments if argument.role is role)
     return sum(math.prod(case.sizes[name] for name in array.shape) * dtypes[array.dtype].bytes for array in arrays)

@@ -1,4 +1,6 @@
-"""The types of a run: its settings, budget, device, events, ending and provenance."""
+"""Define the types of a run, one search for a faster kernel: its settings, budget, device, events, ending and
+provenance.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,9 +21,8 @@ CALIBRATION_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The limits of a run; the run ends at the first limit that it reaches. None means no limit of that kind.
-
-    Raises ValueError if attempts, hours and usd are all None.
+    """The limits of a run: answered asks, hours, US dollars and target utilization. The run ends at the first limit
+    that it reaches; None means no limit of that kind. Raises ValueError if attempts, hours and usd are all None.
     """
 
     attempts: Amount | None = 60
@@ -40,9 +41,9 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """The settings of a run; together with the log they determine every directive.
-
-    Each field is a key of a config file. app/settings.py enforces the types and bounds of the annotations.
+    """The settings of a run: task, proposer, budget, seed, model, device and others. app/settings.py makes it from
+    options and a config file, whose keys are these fields, and checks types and bounds. The log keeps it, so that a
+    resumed run has the same settings.
     """
 
     task: Words
@@ -78,7 +79,9 @@ class RunConfig:
 
 @dataclass(frozen=True, slots=True)
 class VendorLine:
-    """The vendor library's time for the main case, measured like a candidate's on the same inputs."""
+    """The vendor library's result in the task's main case, with which candidates are compared: name, microseconds per
+    call and utilization. The harness measures the library like a candidate, on the same inputs.
+    """
 
     name: Name
     """Name of the library, and on a CPU of its kernel: `OpenBLAS (Haswell)`, `cuBLASLt`."""
@@ -90,7 +93,9 @@ class VendorLine:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The device that measures a run, with the constants that the harness measured when it opened the task."""
+    """The device that measures a run: name, kind, peak rate, sandbox level, and the constants (dispatch overhead,
+    spread between processes, vendor library's time) that the harness measured when it opened the task.
+    """
 
     name: Name
     kind: MeasuringKind
@@ -112,7 +117,9 @@ class Device:
 
 
 class EventKind(StrEnum):
-    """The kind of an event: anything that the log records of a run except asks, exchanges and attempts."""
+    """The kind of an event of a run, such as `promotion` or `paused`. Events are everything that the log records of a
+    run except asks, model calls and attempts.
+    """
 
     STARTED = "started"
     """The run was created."""
@@ -151,7 +158,9 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a run, as the log keeps it."""
+    """Something that happened in a run, as the log keeps it: kind, time, number of the ask that it belongs to, and data
+    by name.
+    """
 
     kind: EventKind
     at: datetime
@@ -163,7 +172,9 @@ class Event:
 
 
 class StopReason(StrEnum):
-    """The reason why a run ended or paused; the `ended`, `exhausted` or `paused` event holds it under `limit`."""
+    """The reason why a run ended or paused, such as a limit of its budget. The log's `ended`, `exhausted` or `paused`
+    event holds it under `limit`.
+    """
 
     TARGET = "target"
     ATTEMPTS = "attempts"
@@ -177,7 +188,9 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The reason why a run ends, as an enumeration and in words."""
+    """The reason why a run ends: the limit that it reached, as an enumeration and in words for people.
+    `core.budget.spent` makes it.
+    """
 
     limit: StopReason
     words: str
@@ -185,7 +198,9 @@ class Ending:
 
 
 class RunStatus(StrEnum):
-    """The state of a run, derived from its latest event and from the run's lock file; the log does not store it."""
+    """The state of a run: running, interrupted (its process ended without recording an end), paused or ended. The log's
+    reader derives it from the run's latest event and lock file; the log does not store it.
+    """
 
     RUNNING = "running"
     INTERRUPTED = "interrupted"
@@ -195,7 +210,9 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The versions and rules that produced a run's figures; only figures of equal provenance can be compared."""
+    """The versions and rules that produced a run's figures: program, harness, prompt templates and timing policy. Only
+    figures of equal provenance can be compared. The log keeps it for the start and for every resume of a run.
+    """
 
     program: str = ""
     """Release and digest of the agent's source, `0.2.0+3fa1b2c4d5e6`; empty in logs written before schema 4."""
@@ -209,7 +226,9 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One search, as the log keeps it: name, settings, task and provenance."""
+    """One search, as the log keeps it: number, name, settings, digest of the task, time of creation and provenance. Its
+    attempts and events are in `History`.
+    """
 
     id: int
     """Number within the database."""

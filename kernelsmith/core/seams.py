@@ -1,4 +1,4 @@
-"""The protocols through which the parts of the agent use one another, so that each part can be replaced in tests.
+"""Define the protocols through which the parts of the agent use one another, so that tests can replace each part.
 
 Session     the open run, for the loop and for callers that answer asks; app/session.py implements it
 Strategy    computes the next directive from the history
@@ -34,7 +34,7 @@ Its step says for what, and reads on from the stage: `waiting` `for core 1, held
 
 
 class ReceiptState(StrEnum):
-    """The state of an answer that a session has received."""
+    """The state of an answer that a caller has given to a session with `tell`."""
 
     JUDGED = "judged"
     """The attempt is in the log with its verdict."""
@@ -42,7 +42,9 @@ class ReceiptState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A session's confirmation of an answer: which attempt the answer became."""
+    """A session's confirmation of an answer that a caller gave with `tell`: the numbers of the ask and the trial that
+    it answers, its state, and the number of the attempt that records it.
+    """
 
     ask: int
     """Number of the ask that was answered."""
@@ -54,151 +56,174 @@ class Receipt:
 
 
 class Session(Protocol):
-    """A run that is open in this process: makes asks, judges answers and records both.
-
-    Every method raises LogError if the log cannot be read or written. What a method wrote is on disk when it returns.
+    """A run that is open in this process. It makes asks (numbered requests for a candidate), lets the harness judge the
+    answers, and records both. Every method raises LogError if the log cannot be read or written; what a method wrote is
+    on disk when it returns.
     """
 
     def history(self) -> History:
-        """Return the run with everything that is recorded of it up to now."""
+        """Return the run with everything that is recorded of it so far. Raises LogError if the log cannot be read."""
         ...
 
     def stopped(self) -> bool:
-        """Return whether the user asked to end the run after the current attempt."""
+        """Return whether the user asked to end the run after the current attempt, for example with Ctrl-C. Raises
+        nothing.
+        """
         ...
 
     def ask(self) -> Ask:
-        """Return the oldest open ask. If no ask is open, let the strategy make the next one and record it."""
+        """Return the oldest ask that is not fully answered. If there is none, let the strategy choose the next one,
+        record it and return it. Raises LogError if the log cannot be read or written.
+        """
         ...
 
     def prompt(self, ask: Ask) -> str:
-        """Return the text that a model receives for an ask."""
+        """Return the prompt, one text, that a model receives for an ask. Raises LogError if the log cannot be read."""
         ...
 
     def answer(self, ask: Ask, proposal: Proposal) -> None:
-        """Judge every trial of a proposal that has no verdict yet, and record the verdicts as attempts of the ask.
-
-        Raises:
-            HarnessError: if the harness failed; the ask stays open.
+        """Judge every trial (candidate) of a proposal that has no verdict yet, and record each verdict as an attempt of
+        `ask`. Return nothing. Raises UsageError if an earlier answer promised more trials, HarnessError if the harness
+        failed (the ask stays open), and LogError if the log cannot be written.
         """
         ...
 
     def tell(self, ask: Ask, *, hypothesis: str, source: str, parent: int | None = None) -> Receipt:
-        """Answer an ask with source text in the task's first language; judge it and return the receipt.
-
-        `parent` is the number of the attempt that the source was made from. Raises HarnessError if the harness failed.
+        """Answer an open ask with kernel `source` in the task's first language; judge it, record it, and return a
+        receipt with the attempt's number. `parent` is the number of the attempt that it was made from, or None. Raises
+        UsageError for a closed ask or an unknown parent, HarnessError if the harness failed, and LogError.
         """
         ...
 
     def note(self, kind: EventKind, ask: Ask | None = None, **data: object) -> None:
-        """Record an event with its data, for the whole run or for one ask."""
+        """Record an event of this kind, with `data` as its values by name. `ask` is the ask that it belongs to, or None
+        for the whole run. Return nothing. Raises LogError if the log cannot be written.
+        """
         ...
 
 
 class Strategy(Protocol):
-    """Chooses the directive of each ask; the same history and number always give the same directive."""
+    """The protocol of the part that chooses what each ask requests: the kind of step, and the attempt to start from.
+    The same history and the same number always give the same choice, so that a resumed run goes on as before.
+    """
 
     def ask(self, history: History, ask_number: int) -> Directive:
-        """Return the directive for the ask with this number, chosen from the history before the ask."""
+        """Return the directive for the ask with this number: the stance (kind of step), the attempt to start from, and
+        the reason. `history` is the run before that ask. Raises nothing.
+        """
         ...
 
 
 class Proposer(Protocol):
-    """Answers asks: a language model, the tuner, a folder of files, or a recorded run."""
+    """The protocol of the part that answers asks with candidates: a language model, the tuner, a folder of files, or a
+    recorded run.
+    """
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return a proposal with a candidate, or with the reason why there is none.
-
-        `history` is the history from which the ask's directive was made.
-
-        Raises:
-            ModelError: if the model's endpoint failed.
-            Exhausted: if the proposer has no further candidate.
-            UsageError: if a file of the user's is no candidate.
+        """Return a proposal with a candidate, or with the reason why there is none; `history` is the run as it was when
+        the ask was made. Raises ModelError if the model's endpoint failed, Exhausted without a further candidate,
+        Stopped if the user ended a wait, UsageError if a file is no candidate, and LogError.
         """
         ...
 
 
 class Harness(Protocol):
-    """A judge of one task's candidates. Methods raise HarnessError if the judge fails; a bad candidate is a verdict."""
+    """The protocol of the part that judges one task's candidates, in a process of its own (the judge). A bad candidate
+    gives a verdict, not an exception; every method raises HarnessError if the judge fails.
+    """
 
     def open(self) -> Device:
-        """Start the judge, calibrate it for the task, and return the device with the calibrated constants."""
+        """Start the judge, let it measure the device's constants (peak, dispatch overhead) for the task, and return the
+        device with them. Raises HarnessError if the judge fails, MachineRefusal if this machine cannot judge now, and
+        TaskError if the task folder is wrong.
+        """
         ...
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
-        """Start to build candidates that may be judged next, if this disturbs no measurement. It may do nothing."""
+        """Start to build, in the background, candidates that may be judged next, and return at once; do nothing where
+        this would disturb a measurement. Failed builds are not reported here. Raises HarnessError if a candidate cannot
+        be handed to the judge.
+        """
         ...
 
     def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
-        """Judge a candidate and return the future of its verdict.
-
-        A candidate that passed is compared with the incumbent: if its time is near or below the incumbent's, they fight
-        a duel. `incumbent` None means that no candidate has passed before.
+        """Start to judge a candidate and return at once a future of its verdict. A candidate that passes with about the
+        time of `incumbent`, the best kernel so far, or less must beat it in a duel; None means that none has passed.
+        The future raises HarnessError if the judge fails.
         """
         ...
 
 
 class Exchanges(Protocol):
-    """The recorded model calls of one run. Methods raise LogError if the log cannot be read or written."""
+    """The protocol of a store for the model calls of one run: prompt, reply, tokens and cost. Both methods raise
+    LogError if the log cannot be read or written.
+    """
 
     def exchanges(self, ask_number: int) -> tuple[Exchange, ...]:
-        """Return the recorded calls for an ask, oldest first; a resumed run reuses a reply that was paid for."""
+        """Return the recorded model calls for the ask with this number as a tuple, oldest first; empty if there are
+        none. A resumed run reuses a reply that was paid for. Raises LogError if the log cannot be read.
+        """
         ...
 
     def keep(self, exchange: Exchange) -> None:
-        """Record a model call; the call is on disk when this method returns."""
+        """Record a model call; it is on disk when this method returns. Raises LogError if the log cannot be written."""
         ...
 
 
 class AttemptLog(Protocol):
-    """The log of all runs, which holds everything that a run needs to go on after its process ended.
-
-    Every method raises LogError if the log cannot be read or written. What a method wrote is on disk when it returns.
+    """The protocol of the database of all runs, which holds everything that a run needs to go on after its process
+    ended. Every method raises LogError if the database cannot be read or written; what a method wrote is on disk when
+    it returns.
     """
 
     def history(self, run: Run) -> History:
-        """Return a run with everything that is recorded of it, by this process or by others."""
+        """Return a run with everything that this process or others have recorded of it. Raises LogError if the log
+        cannot be read.
+        """
         ...
 
     def ask(self, run: Run, directive: Directive, *events: Event) -> Ask:
-        """Record the next ask of a run together with the events that led to it, in one transaction; return the ask."""
+        """Record the next ask of a run with this directive, together with the `events` that led to it, in one
+        transaction; return the ask with its number. Raises LogError, and records nothing, if the log cannot be written.
+        """
         ...
 
     def record(self, run: Run, attempt: Attempt, *events: Event) -> None:
-        """Record an attempt together with the events that follow from it, in one transaction.
-
-        Raises LogError if the ask already has an attempt for this trial.
+        """Record an attempt together with the `events` that follow from it, in one transaction. Return nothing. Raises
+        LogError, and records nothing, if the log cannot be written or already holds an attempt for this ask and trial.
         """
         ...
 
     def note(self, run: Run, event: Event) -> None:
-        """Record an event."""
+        """Record one event of a run. Return nothing. Raises LogError if the log cannot be written."""
         ...
 
 
 class Observer(Protocol):
-    """Shows a run while it goes on. Each method is called after a step is on disk, and must not raise."""
+    """The protocol of a part that shows a run while it goes on, such as a terminal view. The session calls each method
+    after a step is on disk; the methods return nothing and must not raise.
+    """
 
     def history(self, history: History) -> None:
-        """Show the run with everything that is recorded up to now."""
+        """Show the run, given as `history` with everything that is recorded up to now. Must not raise."""
         ...
 
     def asked(self, ask: Ask) -> None:
-        """Show a new ask with its directive."""
+        """Show a new ask (a numbered request for a candidate) with its directive, which says what is requested. Must
+        not raise.
+        """
         ...
 
     def attempted(self, attempt: Attempt) -> None:
-        """Show a new attempt with its verdict."""
+        """Show a new attempt (a candidate with its verdict) that was just recorded. Must not raise."""
         ...
 
     def stage(self, stage: str, step: str = "") -> None:
-        """Show the stage of the harness's work that begins, or a step of the current stage such as `case odd, 2 of 5`.
-
-        The step is empty when a stage begins. The method may be called from another thread.
+        """Show which stage of the harness's work has begun, or, if `step` is not empty, a step of the current stage
+        such as `case odd, 2 of 5`. Another thread may call this method. Must not raise.
         """
         ...
 
     def say(self, text: str) -> None:
-        """Show one line of text, such as a warning."""
+        """Show one line of text for the user, such as a warning. Must not raise."""
         ...

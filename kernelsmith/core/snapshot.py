@@ -1,4 +1,6 @@
-"""Read all files of a folder into memory and identify them by a digest; logs keep tasks and templates in this form."""
+"""Read all files of a folder into memory and identify them by a digest; the log keeps task folders and prompt templates
+in this form.
+"""
 
 import hashlib
 import os
@@ -17,14 +19,16 @@ IGNORED = "__pycache__"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The files of a folder at one moment."""
+    """The files of a folder at one moment: a mapping from each file's relative path to its bytes. `snapshot_of` makes
+    it from a folder, and the log stores it and returns it.
+    """
 
     files: Mapping[str, bytes]
     """Content by the file's path relative to the folder, with `/` between the parts of a path."""
 
     @cached_property
     def digest(self) -> str:
-        """Return the SHA-256 sum over all paths and contents, in hexadecimal."""
+        """Return the SHA-256 sum over all paths and contents, 64 hexadecimal digits; the log finds snapshots by it."""
         digest = hashlib.sha256()
         for path in sorted(self.files, key=lambda path: Path(path).parts):
             digest.update(os.fsencode(path) + b"\0" + self.files[path] + b"\0")
@@ -32,7 +36,7 @@ class Snapshot:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return a SHA-256 sum over all paths and contents and their lengths, in hexadecimal.
+        """Return a SHA-256 sum over the length and the bytes of every path and every content, as 64 hexadecimal digits.
 
         Unlike `digest`, it cannot be equal for files whose bytes are divided differently into paths and contents.
         """
@@ -42,17 +46,17 @@ class Snapshot:
         return fingerprint.hexdigest()
 
     def write(self, folder: Path) -> None:
-        """Write every file into a folder, which need not exist. Raises OSError if a file cannot be written."""
+        """Write every file below `folder`, which is created if it is missing; a file of the same name is overwritten.
+        Return nothing. Raises OSError if a file cannot be written.
+        """
         for path, content in self.files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
 
 
 def snapshot_of(folder: Path) -> Snapshot:
-    """Return the snapshot of all files below a folder, except those in `__pycache__` folders.
-
-    Raises:
-        UsageError: if a file cannot be read, is larger than 32 MiB, or has a name that is not UTF-8 text.
+    """Return the snapshot of all files below a folder, except those in `__pycache__` folders. Raises UsageError, which
+    names the path, if a file cannot be read, is larger than 32 MiB, or has a name that is not UTF-8 text.
     """
     return Snapshot({_name(path, folder): _content(path) for path in _files(folder)})
 

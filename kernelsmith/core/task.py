@@ -1,4 +1,4 @@
-"""The types of a task: its cases, the arguments of its entry function, and its files as text."""
+"""Define the types of a task: its cases, the arguments of its entry function, and its files as text."""
 
 import hashlib
 import os
@@ -12,7 +12,9 @@ from kernelsmith.core.kinds import DataKind, DeviceKind, Role, Unit
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One problem of a task: the sizes of the arguments, and the kind of data in the inputs."""
+    """One problem of a task: sizes of the arguments, kind of random data, weight in the score, and whether it is hidden
+    from proposers. It is read from a table `[[cases]]` of task.toml.
+    """
 
     name: str
     sizes: Mapping[str, int]
@@ -27,7 +29,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of a task's entry function."""
+    """One argument of the entry function, which every candidate must define: name, role (input, output or size), and
+    for an array its element type and shape.
+    """
 
     name: str
     role: Role
@@ -39,7 +43,10 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task folder that was read and checked; task_folder.py makes it."""
+    """A task folder that was read and checked: the settings of task.toml, the cases, the texts of description.md and
+    benchmark.py, the skeleton to start from, and the tuner's kernels. task_folder.py makes it; benchmark.py is text
+    here and is not executed.
+    """
 
     name: str
     folder: Path
@@ -63,17 +70,21 @@ class Task:
 
     @property
     def main(self) -> Case:
-        """Return the first timed case, on which duels, audits and the vendor line are measured."""
+        """Return the first case with a weight above 0. Duels (two kernels in turn), audits (single calls) and the
+        vendor library are measured in this case.
+        """
         return next(case for case in self.cases if case.timed > 0)
 
     @property
     def shown_cases(self) -> tuple[Case, ...]:
-        """Return the cases that are not hidden from proposers."""
+        """Return the cases that proposers may see, as a tuple in the order of task.toml; hidden cases are left out."""
         return tuple(case for case in self.cases if not case.hidden)
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 sum over all files of the folder except caches, in hexadecimal. It reads the files now."""
+        """Return the SHA-256 sum over the paths and contents of all files in the task folder, without `__pycache__`, as
+        64 hexadecimal digits. Every use reads the files again. Raises OSError if a file cannot be read.
+        """
         files = sorted(p for p in self.folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
         digest = hashlib.sha256()
         for path in files:

@@ -1,4 +1,4 @@
-"""Say what is wrong with a task.toml in one line that names file, line, key and remedy, from pydantic's errors."""
+"""Turn pydantic's errors about a task.toml into one line that names file, line, key and remedy."""
 
 import difflib
 import json
@@ -19,7 +19,9 @@ UNKNOWN, MISSING = "extra_forbidden", "missing"
 
 
 def fault_line(error: ValidationError, *, place: str, text: str) -> str:
-    """Return the most telling error of a task.toml as one line; `place` is the file's path and `text` its content.
+    """Return one line about the most telling error of a task.toml: file, line number, key, wrong value and remedy.
+    `error` is pydantic's report, `place` the file's path as text, and `text` the file's content, in which the key's
+    line is looked up.
 
     An unknown key goes first, because a misspelt key is also a missing one.
     """
@@ -49,7 +51,9 @@ def _words(details: ErrorDetails, location: Location) -> str:
 
 
 def _suggestion(location: Location) -> str:
-    """Return what to write in place of an unknown key: a similar key, the right table, or the known keys."""
+    """Return in words what to write in place of an unknown key: a similar key, the right table, or the known keys.
+    `location` holds the keys and list indexes that lead from the top of the file to the unknown key.
+    """
     name, known = str(location[-1]), list(_model_at(location[:-1]).model_fields)
     if close := difflib.get_close_matches(name, known, n=1):
         return f"did you mean `{close[0]}`?"
@@ -59,7 +63,9 @@ def _suggestion(location: Location) -> str:
 
 
 def _keys(model: type[BaseModel], table: str = "") -> Iterator[tuple[str, str]]:
-    """Yield table and key of every setting; the table of a key at the top of the file is empty."""
+    """Yield a pair of texts (table, key) for every setting of task.toml. `model` is the pydantic model of one table,
+    and `table` the dotted name of that table, empty at the top of the file.
+    """
     for name, field in model.model_fields.items():
         yield table, name
         if inner := model_in(field.annotation):
@@ -67,7 +73,9 @@ def _keys(model: type[BaseModel], table: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _wanted(location: Location) -> str:
-    """Return the allowed values, in words, of the key that a location (keys and list indexes from the top) leads to."""
+    """Return in words the allowed values of the key that a location (keys and list indexes from the top of the file)
+    leads to, or of the nearest known table around an unknown key.
+    """
     names = [part for part in location if isinstance(part, str)]
     model: type[BaseModel] | None = TaskFile
     wanted = ""
@@ -80,7 +88,9 @@ def _wanted(location: Location) -> str:
 
 
 def _model_at(location: Location) -> type[BaseModel]:
-    """Return the pydantic model of the table that a location (keys and list indexes from the top) leads to."""
+    """Return the pydantic model class of the table that a location (keys and list indexes from the top of the file)
+    leads to, or of the nearest known table around an unknown one.
+    """
     model: type[BaseModel] = TaskFile
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
@@ -89,7 +99,9 @@ def _model_at(location: Location) -> type[BaseModel]:
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the pydantic model inside a field's annotation, as in `list[Model]`, or None for a plain value."""
+    """Return the pydantic model class inside a field's type annotation, such as `Model` in `list[Model]`, or None if
+    the annotation holds no model.
+    """
     if parts := typing.get_args(annotation):
         return next((model for part in parts if (model := model_in(part))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
@@ -100,7 +112,9 @@ def _dotted(location: Location) -> str:
 
 
 def _as_toml(value: Any) -> str:
-    """Return a value about as the file spells it; a table or a list is named by its kind."""
+    """Return a value as text, about as task.toml spells it: `"cpu"`, `true`, `3`. A table or a list is only named: `a
+    table`, `a list`, `an empty list`.
+    """
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list):

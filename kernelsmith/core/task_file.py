@@ -1,4 +1,5 @@
-"""The schema of task.toml: every table and key with its default, its limits and a description of the allowed values.
+"""Define the schema of task.toml: every table and key with its default, its limits and a description of the allowed
+values.
 
 Error messages and the test of docs/task.md read the descriptions. task_folder.py reads a whole task folder.
 """
@@ -32,7 +33,9 @@ VENDORS = [device.vendor for device in DEVICES.values()]
 
 
 def _fault(key: str, words: str) -> PydanticCustomError:
-    """Return the error for a rule that ties several keys together; `key` is a dotted path such as `check.left`."""
+    """Return, without raising it, the pydantic error for a broken rule that ties several keys together. `key` is a
+    dotted path such as `check.left`, and `words` say what is wrong and what to change.
+    """
     return PydanticCustomError(TASK_FAULT, "{key}: {words}", {"key": key, "words": words})
 
 
@@ -41,17 +44,23 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _by_device(key: str) -> str:
-    """Return the values that each kind of device allows: `fp32, dram (device cpu) or fp8, bf16 (device cuda)`."""
+    """Return in words which values each kind of device allows for `key`, a field of DeviceFacts such as `units`: `fp32,
+    dram (device cpu) or fp8, bf16 (device cuda)`.
+    """
     return " or ".join(f"{_names(getattr(facts, key))} (device {kind})" for kind, facts in DEVICES.items())
 
 
 def _one_of(names: Iterable[str]) -> Any:
-    """Return a pydantic annotation under which a text field accepts only these names."""
+    """Return a pydantic annotation for a text field that accepts only these names; pydantic raises ValidationError for
+    any other value.
+    """
     return GetPydanticSchema(lambda source, handler: core_schema.literal_schema(list(names)))
 
 
 def _limit(name: str, unit: str) -> Any:
-    """Return a field with the default and the upper bound that contract.toml sets for a limit."""
+    """Return the pydantic field for the key `name` of `[limits]`, with the default and the highest value from
+    contract.toml. `unit` is the beginning of its description, such as `a number of seconds`.
+    """
     limit = LIMITS[name]
     return Field(
         default=limit.default, gt=0, le=limit.most, description=f"{unit} above 0 and at most {limit.most:,.0f}"
@@ -141,7 +150,10 @@ class _Case(_Strict):
 
 
 class TaskFile(_Strict):
-    """The content of one task.toml, checked against the schema and against the rules that tie its keys together."""
+    """The content of one task.toml as a pydantic model with one field per key. Making it checks types, ranges, unknown
+    keys and the rules that tie keys together, and raises pydantic's ValidationError at a fault. task_folder.py makes it
+    and turns it into a Task.
+    """
 
     title: str = Field(description="a text of one line")
     device: Annotated[DeviceKind, Field(strict=False)] = Field(description=f"one of {_names(DeviceKind)}")

@@ -1,4 +1,6 @@
-"""Read a task folder: the files, and task.toml against its schema. Every fault is one line that names file and key."""
+"""Read a task folder into a Task, and check task.toml against its schema. Every fault is one line that names file and
+key.
+"""
 
 import os
 from pathlib import Path
@@ -21,10 +23,8 @@ NEEDED = "; a task needs this file"
 
 
 def find_task(name: str) -> Task:
-    """Return the shipped task of this name, or the task at this path: of a task folder, or of its task.toml.
-
-    Raises:
-        TaskError: if there is neither, or if the folder is malformed.
+    """Return the task that `name` means: a task that comes with kernelsmith, or the path of a task folder or of its
+    task.toml. Raises TaskError, one line, if there is no such task, or if its folder is malformed.
     """
     shipped = paths.tasks_folder() / name
     if os.path.isdir(shipped) and "/" not in name:
@@ -39,23 +39,21 @@ def find_task(name: str) -> Task:
 
 
 def _folder_of(file: Path) -> Path:
-    """Return the folder of a task.toml. Raises TaskError if the file is another one."""
+    """Return the folder of a task.toml, given the path of the file. Raises TaskError if the file has another name."""
     if file.name != TASK_FILE:
         raise TaskError(f"{shown(file)}: no task folder; give the path of the folder, or of its {TASK_FILE}")
     return file.parent
 
 
 def task_names() -> list[str]:
-    """Return the names of the tasks that come with kernelsmith, sorted."""
+    """Return the names of the tasks that come with kernelsmith, as a sorted list."""
     return sorted(p.parent.name for p in paths.tasks_folder().glob(f"*/{TASK_FILE}"))
 
 
 def load_task(folder: Path) -> Task:
-    """Return the task of a folder, checked against the schema of task.toml; benchmark.py is read and not executed.
-
-    Raises:
-        TaskError: if a file is missing, or if a key is missing, unknown, or has a wrong value. The message is one line
-            that names the file, its line and the key.
+    """Read a task folder, check task.toml against its schema, and return the task; benchmark.py is read as text and not
+    executed. Raises TaskError, one line with file, line number and key, if a file is missing, or if a key is missing,
+    unknown or wrong.
     """
     folder = _resolved(folder)
     spec = _parse(folder / TASK_FILE)

@@ -1,4 +1,4 @@
-"""A folder in the temporary directory that a later harness removes if this process is killed."""
+"""Make a folder in the temporary directory that the next harness removes if this process is killed."""
 
 import fcntl
 import os
@@ -12,10 +12,12 @@ from kernelsmith.core import contract
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Make a folder in the temporary directory, yield its path, and remove it after the block.
+    """Return a context manager that makes an empty folder in the temporary directory, yields its path, and deletes it
+    with its content at the end of the block. If this process is killed, the next harness that starts deletes it. Raises
+    OSError if the folder cannot be made.
 
-    This process holds a lock on the folder meanwhile. harness/sandbox/temporary.py removes folders without a lock when
-    a harness starts; it explains the names and the locks.
+    This process holds a lock on the folder during the block. harness/sandbox/temporary.py removes folders without a
+    lock when a harness starts; it explains the names and the locks.
     """
     prefix = f"{contract.temporary_prefix()}{os.getpid()}-"
     with TemporaryDirectory(prefix=prefix) as name:

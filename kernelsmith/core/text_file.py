@@ -1,4 +1,4 @@
-"""Read a text or TOML file that the user names, and report a file that cannot be read in one line."""
+"""Read a text or TOML file that the user names; a file that cannot be read is reported in one line."""
 
 import os
 import stat
@@ -16,10 +16,9 @@ MOST_DOTS = 1_000
 def read_text(
     path: Path, *, fault: type[UsageError] = UsageError, remedy: str = "", most_bytes: int = caps.FILE_BYTES
 ) -> str:
-    """Return the text of a file, with line ends as `\\n`. `remedy` ends the error message of an unreadable file.
-
-    Raises:
-        UsageError: of the class `fault`, if the file is missing, unreadable, larger than `most_bytes`, or not UTF-8.
+    """Return the content of a UTF-8 text file, with line ends as `\\n`. Raises `fault`, a class of exceptions, with one
+    line that names the path, if the file is missing, unreadable, larger than `most_bytes`, or not UTF-8. `remedy` is
+    added to the line if the file cannot be read.
     """
     try:
         content = _content(path, most_bytes)
@@ -33,10 +32,9 @@ def read_text(
 
 
 def read_toml(path: Path, *, fault: type[UsageError], remedy: str = "") -> dict[str, Any]:
-    """Return the content of a TOML file as nested tables. `remedy` ends the error message of an unreadable file.
-
-    Raises:
-        UsageError: of the class `fault`, if the file cannot be read, or is not valid TOML.
+    """Return the content of a TOML file as a dict of nested tables. Raises `fault`, a class of exceptions, with one
+    line that names the path, if the file cannot be read or is not valid TOML. `remedy` is added to the line if the file
+    cannot be read.
     """
     text = read_text(path, fault=fault, remedy=remedy, most_bytes=caps.TOML_BYTES)
     if any(line.count(".") > MOST_DOTS for line in text.split("\n")):
@@ -50,7 +48,9 @@ def read_toml(path: Path, *, fault: type[UsageError], remedy: str = "") -> dict[
 
 
 def shown(path: Path | str) -> str:
-    """Return a path as one line of printable text of at most 1,000 characters; other characters are escaped."""
+    """Return a path as one line of printable text for a message: other characters are escaped, and a path of more than
+    1,000 characters is cut.
+    """
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return caps.cut("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text), caps.PATH)
 

@@ -1,4 +1,7 @@
-"""Find the line of a TOML text that sets a key; the standard library's parser reports no lines of valid keys."""
+"""Find the line of a TOML text that sets a key, for error messages about wrong keys of valid TOML files.
+
+The standard library's parser reports a line only for invalid TOML.
+"""
 
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -11,9 +14,9 @@ Location = tuple[str | int, ...]
 
 
 def line_of(text: str, location: Location) -> int | None:
-    """Return the number, from 1, of the line that sets a key, or that opens the nearest table around a missing key.
-
-    Returns None for the top of the file, for a text that is no TOML, and for one of more than 200 lines.
+    """Return the number, from 1, of the line that sets the key at `location` (keys and list indexes from the top of the
+    file), or that opens the nearest table around a missing key. Return None at the top of the file, or if `text` is not
+    TOML or has over 200 lines.
     """
     lines = text.split("\n")
     statements = list(_statements(lines)) if len(lines) <= MOST_LINES else []
@@ -25,7 +28,9 @@ def line_of(text: str, location: Location) -> int | None:
 
 
 def _statements(lines: Sequence[str]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Yield each statement's first and last line, from 1, with the table that the text up to its end holds."""
+    """Yield, for each statement of a TOML text given as lines, the numbers of its first and last line, from 1, and the
+    dict that the text from the top to its end parses to. Lines that do not parse at the end of the text yield nothing.
+    """
     first = 1
     for last in range(1, len(lines) + 1):
         try:
@@ -48,9 +53,9 @@ def _holds(table: Any, location: Location) -> bool:
 
 
 def _offset(statement: Sequence[str], location: Location) -> int:
-    """Return how many lines below the first line of a statement the list element of a location begins.
-
-    0 if the location has no list index, or if the statement is not a list with one element per line.
+    """Return how many lines below the first line of a TOML statement, given as its lines, the list element begins that
+    the last index of `location` selects. Return 0 if there is no index, or if the statement is no list with one element
+    per line.
     """
     index = next((part for part in reversed(location) if isinstance(part, int)), None)
     if index is None or not statement[0].rstrip().endswith("["):

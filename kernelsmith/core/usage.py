@@ -1,4 +1,4 @@
-"""The types of a model call: tokens, cost, prompt and reply."""
+"""Define the types of a model call: tokens and cost, prompt and reply."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,9 @@ BYTES_PER_TOKEN = 3
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and cost of one model call, or of several together."""
+    """Tokens and cost in US dollars of one model call, or of several calls together: `+` adds two of them. A sum's cost
+    is None (unknown) if either cost is. The parts of llm/ that read an endpoint's replies make it.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -31,7 +33,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One model call; the log records it as soon as the reply arrives, so that a reply that was paid for is kept."""
+    """One call of a language model for an ask, as the log records it: prompt, reply, reasoning, tokens and cost,
+    latency, and the error if the call failed. It is recorded when the reply arrives, so that a reply that was paid for
+    is kept.
+    """
 
     ask_number: int
     model: str

@@ -1,4 +1,4 @@
-"""The types of a verdict on one candidate: its status, facts from the build, measurement and duel."""
+"""Define the types of a verdict on one candidate: its status, facts from the build, measurement and duel."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,9 @@ from kernelsmith.core.kinds import Unit
 
 
 class Status(StrEnum):
-    """The outcome of a judgement: the first stage that failed, or `passed`. The members are in the order of stages."""
+    """The outcome of judging a candidate: the first stage that failed, such as `build_failed` or `incorrect`, or
+    `passed`. The members are in the order of the stages.
+    """
 
     NO_CANDIDATE = "no_candidate"
     REJECTED = "rejected"
@@ -24,12 +26,14 @@ class Status(StrEnum):
 
     @property
     def stage(self) -> int:
-        """Return how far the candidate came as a number from 0 (`no_candidate`) to 7 (`passed`)."""
+        """Return the place of the status in the order of stages, from 0 (`no_candidate`) to 7 (`passed`)."""
         return list(Status).index(self)
 
 
 class Promotion(StrEnum):
-    """The way in which a candidate that passed became the incumbent."""
+    """The way in which a candidate became the incumbent, the best kernel so far: as the first that passed, as clearly
+    faster, or by winning a duel.
+    """
 
     FIRST = "first"
     """No candidate had passed before."""
@@ -40,7 +44,9 @@ class Promotion(StrEnum):
 
 
 class Figure(StrEnum):
-    """A part of a verdict that other work on the device can disturb."""
+    """A part of a verdict that other work on the device can disturb, such as the batch times or the duel.
+    `Verdict.disturbed` lists the parts that were disturbed.
+    """
 
     CALIBRATION = "calibration"
     """The constants that the harness measured when it opened the task."""
@@ -56,8 +62,8 @@ class Figure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Facts about a built candidate, read from its machine code. None means that the language has no such fact, or that
-    the fact could not be read.
+    """Facts about a built candidate that the harness read from its machine code: registers, memory, code size, vector
+    width, instructions, warnings. None means that the language has no such fact, or that it could not be read.
     """
 
     registers: Count | None = None
@@ -82,7 +88,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % confidence interval, in the unit of the value that it belongs to. Raises ValueError if low > high."""
+    """A 95 % confidence interval from `low` to `high`, in the unit of the value that it belongs to. Raises ValueError
+    if low > high, or if either is NaN.
+    """
 
     low: Finite
     high: Finite
@@ -94,7 +102,9 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One timed batch of calls: its time, and the key from which its inputs can be drawn again."""
+    """One timed batch of calls of a case: number of calls, microseconds per call, readings of the GPU, and the key from
+    which the judge can draw its inputs again. The harness makes it.
+    """
 
     case: Name
     calls: Calls
@@ -108,9 +118,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The score of a candidate that passed, with the peak and the vendor ratio that give the score a meaning.
-
-    Raises ValueError unless time, utilization and peak are above 0.
+    """The speed of a candidate that passed: its score in microseconds per call with an interval, and for comparison its
+    utilization, the device's peak and the ratio to the vendor library. Raises ValueError unless time, utilization and
+    peak are above 0.
     """
 
     time_us: Positive
@@ -145,7 +155,9 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """The result of a duel, in which contender and incumbent ran in turn (A B B A) on the same inputs."""
+    """The result of a duel, in which a contender and the best kernel so far ran in turn (A B B A) on the same inputs:
+    the contender's speedup, its 95 % interval, and the number of rounds.
+    """
 
     MARGIN: ClassVar[float] = contract.duel_margin()
     """The speedup that the interval's lower end must exceed. With 1 instead, one duel in twenty between two copies of
@@ -161,10 +173,9 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Everything that the harness found out about one candidate.
-
-    Raises ValueError if a measurement is missing from a `passed` verdict, or if another one has a measurement or a
-    promotion.
+    """Everything that the harness found out about one candidate: status, sentence for the next reader, measurement,
+    duel, promotion, build facts, batches and notes. Raises ValueError if a measurement is missing from a `passed`
+    verdict, or if another one has a measurement or a promotion.
     """
 
     status: Status

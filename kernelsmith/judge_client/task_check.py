@@ -1,4 +1,4 @@
-"""Ask the harness whether it accepts a task folder: a process of its own runs benchmark.py and ends."""
+"""Ask the harness whether it accepts a task folder: it runs benchmark.py in a process of its own, which then ends."""
 
 import json
 import os
@@ -16,13 +16,9 @@ CHECK_S = 120.0
 
 
 def require_working_benchmark(folder: Path, *, python: str | None) -> None:
-    """Check a task folder by letting the harness call the functions of its benchmark.py in a new process.
-
-    `python` is the interpreter of the harness; None means this one.
-
-    Raises:
-        TaskError: if the judge would refuse the folder, with the judge's own line.
-        HarnessError: if the interpreter cannot run the check.
+    """Check a task folder: start the harness, which calls the functions of benchmark.py in a new process; return
+    nothing. `python` is the path of its interpreter, None for this one. Raises TaskError with the judge's line if the
+    judge would refuse the folder or 120 s pass, HarnessError if the check cannot run.
     """
     answer = _answer(folder, python or sys.executable)
     if fault := answer["fault"]:

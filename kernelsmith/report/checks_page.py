@@ -1,4 +1,4 @@
-"""Render as text what `judge` and `duel` find out: a verdict, one batch judged again, or a duel."""
+"""Render as text what `judge` and `duel` found: a verdict, one batch that was judged again, or a duel."""
 
 from kernelsmith.report import figures
 from kernelsmith.report.attempt_page import fact_rows, measurement_rows
@@ -9,7 +9,9 @@ from kernelsmith.report.text import columns, one_line, printable
 
 
 def verdict_text(report: VerdictReport) -> str:
-    """Return a verdict as text: status and detail, the measured figures if it passed, then notes and build facts."""
+    """Return a verdict as a string of several lines: status and detail, the measured figures if the candidate passed,
+    then notes and facts of the build.
+    """
     verdict = report.verdict
     head = f"{verdict.status}: {printable(verdict.detail)}" if verdict.detail else f"{verdict.status}"
     rows = _measured_rows(report) if verdict.passed else []
@@ -18,12 +20,16 @@ def verdict_text(report: VerdictReport) -> str:
 
 
 def reproduction_text(report: ReproductionReport) -> str:
-    """Return the judge's sentence about a batch that ran again, without control characters."""
+    """Return the judge's sentence about a recorded batch that ran again, with control characters made visible, so that
+    it is safe on a terminal.
+    """
     return printable(report.detail)
 
 
 def duel_text(report: DuelReport) -> str:
-    """Return the faster candidate's name, or that no difference is proven, then the speedup with its interval."""
+    """Return a string of two lines: the name of the faster candidate, or that no difference is proven; then the speedup
+    with its 95 % interval and the number of rounds.
+    """
     duel = report.duel
     quads = f"{duel.quads} quads (a quad runs both in turn: A B B A)"
     figure = f"speed of {report.a} over {report.b}: {figures.speedup(duel)}, {quads}"
@@ -34,7 +40,9 @@ def duel_text(report: DuelReport) -> str:
 
 
 def _measured_rows(report: VerdictReport) -> list[tuple[str, str]]:
-    """Return device, utilization, vendor ratio, time, number of batches and telemetry as rows of name and value."""
+    """Return a list of pairs (name, value in words) with the figures of a verdict that passed: device, utilization,
+    vendor ratio, time, number of batches and the GPU's readings.
+    """
     verdict, device = report.verdict, report.device
     vendor = figures.of_vendor(verdict, device)
     measured = measurement_rows(verdict.measurement, vendor=vendor, peak_of=peak_of(device))

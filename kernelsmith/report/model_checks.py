@@ -1,4 +1,4 @@
-"""Data models of the reports of `judge`, `duel` and `tasks`, which renderers turn into text or JSON."""
+"""Define the data models of the reports of `judge`, `duel` and `tasks`, which other modules render as text or JSON."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,7 +14,9 @@ from kernelsmith.report.telemetry import Telemetry, telemetry_of
 
 @dataclass(frozen=True, slots=True)
 class VerdictReport:
-    """The verdict on one candidate, with the device that it was measured on."""
+    """What `kernelsmith judge` reports: the verdict on one candidate, its utilization, the GPU's readings, and the
+    device that measured it. `verdict_report` makes it.
+    """
 
     verdict: Annotated[Verdict, FLAT]
     utilization: float | None
@@ -28,7 +30,9 @@ class VerdictReport:
 
 @dataclass(frozen=True, slots=True)
 class ReproductionReport:
-    """The result of running one recorded batch again on the same inputs, without a score."""
+    """What `kernelsmith judge --inputs` reports after it ran one recorded batch again: whether every output was right,
+    and the judge's sentence. It holds no score. cli/judge.py makes it.
+    """
 
     correct: bool
     """Whether every output was right."""
@@ -38,7 +42,9 @@ class ReproductionReport:
 
 @dataclass(frozen=True, slots=True)
 class DuelReport:
-    """A duel between two candidates on the same inputs."""
+    """What `kernelsmith duel` reports: the names of two candidates, which of them is faster, and the speedup with its
+    interval. `duel_report` makes it.
+    """
 
     a: str
     """The first candidate as the user named it: a file, or an attempt RUN:N."""
@@ -52,7 +58,9 @@ class DuelReport:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The entry function of a task: its name and its arguments in words."""
+    """The entry function of a task, which every candidate must define: its name, and each argument in words.
+    `task_report` makes it.
+    """
 
     entry: str
     arguments: tuple[str, ...]
@@ -61,7 +69,9 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class TaskReport:
-    """A task as its owner may see it, hidden cases included; prompts are never made from it."""
+    """What `kernelsmith tasks TASK` reports: settings, signature, cases, rules and description of one task. It holds
+    the hidden cases, so it is for the task's owner, and prompts are never made from it. `task_report` makes it.
+    """
 
     name: str
     title: str
@@ -82,18 +92,24 @@ class TaskReport:
 
 
 def verdict_report(verdict: Verdict, device: Device) -> VerdictReport:
-    """Return the report of a verdict, with the utilization, the telemetry and the device that the figures refer to."""
+    """Return the report of a verdict: with its utilization, the medians of the GPU's readings over its batches, and
+    `device`, the device that measured it.
+    """
     telemetry = telemetry_of(verdict.batches)
     return VerdictReport(verdict, verdict.utilization, is_vendor_disturbed(verdict), telemetry, device)
 
 
 def duel_report(duel: Duel, *, a: str, b: str) -> DuelReport:
-    """Return the report of a duel; `a` and `b` are the names, and `duel` holds the speed of a over b."""
+    """Return the report of a duel between two candidates, whose names are `a` and `b`; `duel.speedup` must be the time
+    of b divided by the time of a.
+    """
     return DuelReport(a, b, _faster(duel), duel)
 
 
 def task_report(task: Task) -> TaskReport:
-    """Return the report of a task for its owner, hidden cases included."""
+    """Return the report of a task for its owner, hidden cases included. It reads the task's files for the digest, and
+    raises OSError if one cannot be read.
+    """
     return TaskReport(
         name=task.name,
         title=task.title,
@@ -113,7 +129,9 @@ def task_report(task: Task) -> TaskReport:
 
 
 def _faster(duel: Duel) -> str | None:
-    """Return `a` or `b`, whichever is faster beyond the margin of 1 %, or None if neither is."""
+    """Return `a` if the duel's 95 % interval of the speedup of a over b lies above the margin 1.01, `b` if it lies
+    below 1/1.01, or None if no difference is proven.
+    """
     if duel.interval.low > duel.MARGIN:
         return "a"
     return "b" if duel.interval.high < 1 / duel.MARGIN else None

@@ -1,4 +1,4 @@
-"""Render tasks as text: a table with one row per task, or one task in full."""
+"""Render reports of tasks as text: a table with one row per task, or one task in full."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,13 +11,17 @@ HEADINGS = ("task", "device", "unit", "title")
 
 
 def tasks_text(reports: Sequence[TaskReport], *, width: int | None = None) -> str:
-    """Return a table with a heading and one row per task; with `width`, rows are cut to that many columns."""
+    """Return a table as one string: a line of headings, then one line per task with name, device, unit and title.
+    `width` is the number of characters to which lines are cut; None cuts nothing.
+    """
     rows = [(each.name, each.device, each.unit, one_line(each.title)) for each in reports]
     return columns([HEADINGS, *rows], width=width)
 
 
 def task_text(report: TaskReport) -> str:
-    """Return everything that a user may know of a task: settings, description, rules and all cases, hidden ones too."""
+    """Return one task in full as a string of several lines: settings, description, rules and all cases. It names the
+    hidden cases, so it is for the task's owner and not for proposers.
+    """
     parts = [f"{report.name}: {one_line(report.title)}", columns(_rows(report)), report.description.strip()]
     rules = "\n".join(f"- {rule}" for rule in report.rules)
     parts += [f"Rules\n{rules}"] if rules else []
@@ -40,7 +44,9 @@ def _rows(report: TaskReport) -> list[tuple[str, str]]:
 
 
 def _unit_words(unit: Unit) -> str:
-    """Return what a unit counts, in words."""
+    """Return in words what utilization means for a unit, such as the achieved part of the device's peak rate of fp32
+    operations.
+    """
     counted = "bytes to and from memory" if unit is Unit.DRAM else f"{unit} operations"
     return f"utilization is the achieved part of the device's peak rate of {counted}"
 
@@ -54,6 +60,8 @@ def _sizes(sizes: Mapping[str, int]) -> str:
 
 
 def _role(case: Case) -> str:
-    """Return how a case counts, `timed, weight 1` or `checked`, and whether proposers are kept from it."""
+    """Return in words how a case counts, `timed, weight 1` or `checked`; `, hidden from the proposer` follows for a
+    hidden case.
+    """
     role = f"timed, weight {case.timed:g}" if case.timed else "checked"
     return f"{role}, hidden from the proposer" if case.hidden else role

@@ -1,4 +1,5 @@
-"""Try a task's benchmark.py on small inputs before anything is measured, and say in one line what its author must fix.
+"""Call the functions of a task's benchmark.py on small inputs before anything is measured, and say in one line what its
+author must fix.
 
 This module catches every exception of the author's code, because that code may raise anything.
 """
@@ -29,7 +30,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that the judge calls in benchmark.py: its signature, and its return value in words."""
+    """A function that the judge calls in benchmark.py, described for error messages: its signature, and its return
+    value in words.
+    """
 
     signature: str
     returns: str
@@ -46,13 +49,11 @@ FUNCTIONS = {
 
 
 def load(folder: Path) -> Task:
-    """Read a task folder, call the functions of its benchmark.py as a check, and return the task.
+    """Read a task folder, call the functions of its benchmark.py as a check, and return the task. Raises TaskFault, one
+    line, if a file is missing or wrong, if benchmark.py raises or returns something else, or if this machine lacks the
+    memory for a case.
 
     The reference runs on the smallest case, tolerance and work on every case.
-
-    Raises:
-        TaskFault: if a file is missing, if benchmark.py raises or returns something else, if this machine lacks the
-            memory for a case, or if task.toml is not what the agent checked.
     """
     for name in ("task.toml", FILE):
         if not (folder / name).is_file():  # opening a named pipe would block
@@ -71,7 +72,9 @@ def load(folder: Path) -> Task:
 
 
 def work_function(task: Task) -> str:
-    """Return the name of the function of benchmark.py that counts the work of a call: `bytes` or `flops`."""
+    """Return the name of the function of benchmark.py that counts the work of a call: `bytes` if the task's unit is
+    `dram`, else `flops`.
+    """
     return "bytes" if task.unit == "dram" else "flops"
 
 
@@ -102,7 +105,10 @@ def _try_reference(task: Task, case: Case) -> None:
 
 
 def _inputs(task: Task, case: Case, *, key: str) -> Arrays:
-    """Return one set of inputs of a case, drawn from a key, in the types that a reference receives."""
+    """Return one set of inputs of a case as a dict of numpy arrays by name, drawn from `key` (hexadecimal digits) in
+    the types that a reference receives. Raises TaskFault if they do not fit in memory, or if the function `inputs` of
+    benchmark.py is wrong.
+    """
     buffers = [buffer for buffer in task.buffers if not buffer.is_output]
     try:
         views = {b.name: np.empty(b.shape_in(case.sizes), _decoded(b.dtype)) for b in buffers}
@@ -118,8 +124,9 @@ def _inputs(task: Task, case: Case, *, key: str) -> Arrays:
 
 
 def _try_independence(task: Task, case: Case, *, arrays: Arrays) -> None:
-    """Check that the reference computes the same results for every second row, in reverse order, as for these rows
-    among all rows. Raises TaskFault if not.
+    """Check that the task's rows are independent: the reference must compute the same results for every second row, in
+    reverse order, as for these rows among all rows. `arrays` are the inputs of all rows by name. Return nothing. Raises
+    TaskFault if results differ.
     """
     rows, size = np.arange(case.sizes[task.check.independent])[::-2], task.check.independent
     among_all = verify.cut_to(task, rows, arrays=task.reference(arrays))
@@ -130,8 +137,8 @@ def _try_independence(task: Task, case: Case, *, arrays: Arrays) -> None:
 
 
 def _takes_rows_of_calls(task: Task, case: Case) -> bool:
-    """Return whether the reference, given the independent rows of two calls joined into one call, returns the joined
-    results of the two calls.
+    """Return whether one call of the reference can compute several calls at once: True if, given the rows of two calls
+    joined into one, it returns the joined results of both calls. False also if the reference raises.
     """
     calls = [_inputs(task, case, key=key * KEY_DIGITS) for key in "12"]
     expected = verify.joined(task, [task.reference(call) for call in calls])
@@ -151,7 +158,9 @@ def _are_alike(arrays: Arrays, expected: Arrays) -> bool:
 
 
 def _decoded(dtype: str) -> str:
-    """Return the numpy type in which a reference receives inputs: float32 for types that numpy does not know."""
+    """Return the name of the numpy type in which a reference receives inputs of the element type `dtype`: the same
+    name, or `float32` if numpy lacks the type.
+    """
     return dtype if hasattr(np, dtype) else "float32"
 
 
@@ -178,7 +187,7 @@ def _try_tolerance(task: Task, case: Case) -> None:
 
 
 def _number(value: SupportsFloat | object) -> float:
-    """Return a number of Python's or of an array library's as a float, and NaN for anything else."""
+    """Return a number of Python or of an array library as a float; return NaN for anything that is not a number."""
     return float(value) if isinstance(value, SupportsFloat) else math.nan
 
 
@@ -198,8 +207,8 @@ def _shape_words(shapes: Shapes) -> str:
 
 
 def _called(task: Task, function: str, case: Case, work: Callable[[], T]) -> T:
-    """Return what `work` returns, a call of the function `function` of benchmark.py for a case. Raises TaskFault with
-    file and line if the call raises anything.
+    """Call `work`, which calls the function named `function` of benchmark.py for a case, and return its result. If the
+    call raises anything, raises TaskFault with the line of benchmark.py and what the function must return.
     """
     try:
         return work()
@@ -212,29 +221,29 @@ def _called(task: Task, function: str, case: Case, work: Callable[[], T]) -> T:
 
 
 def _returned(task: Task, function: str, case: Case, value: str, *, wanted: str = "") -> TaskFault:
-    """Return the TaskFault for a function of benchmark.py that returned a wrong value for a case. `value` and `wanted`
-    are the returned and the right value in words.
+    """Return, without raising it, the TaskFault that a function of benchmark.py returned a wrong value in a case.
+    `value` is the returned value in words; `wanted` is the right one, or empty for the description in FUNCTIONS.
     """
     must = f"it must return {wanted or FUNCTIONS[function].returns}"
     return TaskFault(f"{_definition(task, function)}: {function} returns {value} in case {case.name}; {must}")
 
 
 def _value(value: object) -> str:
-    """Return a number or a short text as Python spells it, and anything else by its type."""
+    """Return a number or a short text as Python code for an error message, any other value as its type: `a list`."""
     return f"{value!r:.40}" if value is None or isinstance(value, Real | str) else f"a {type(value).__name__}"
 
 
 def _definition(task: Task, function: str) -> str:
-    """Return the line of benchmark.py that begins a function, in the form `benchmark.py:12`; without a number if
-    another file defines the function.
+    """Return where a function of benchmark.py begins, as `benchmark.py:12`; only `benchmark.py` if another file defines
+    the function.
     """
     code = getattr(getattr(task.benchmark, function), "__code__", None)
     return f"{FILE}:{code.co_firstlineno}" if code and Path(code.co_filename).name == FILE else FILE
 
 
 def _place(error: BaseException, *, otherwise: str = FILE) -> str:
-    """Return the line of benchmark.py that raised an exception, or that called the code which raised it, in the form
-    `benchmark.py:12`. Return `otherwise` if no line of benchmark.py took part.
+    """Return the line of benchmark.py that raised an exception, or that called the code that raised it, as
+    `benchmark.py:12`. Return the text `otherwise` if no line of benchmark.py took part.
     """
     frames = traceback.extract_tb(error.__traceback__)
     line = next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == FILE), None)
@@ -242,7 +251,9 @@ def _place(error: BaseException, *, otherwise: str = FILE) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """Return an exception's class and text. The text of the author's own exception classes may raise, too."""
+    """Return the class and the message of an exception as text. If the exception's own code raises while its message is
+    made, return the class names of both exceptions.
+    """
     try:
         return f"{type(error).__name__}: {error}"
     except Exception as fault:  # noqa: BLE001 (the author's class may raise anything)

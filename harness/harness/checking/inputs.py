@@ -1,4 +1,5 @@
-"""Draw the secret inputs of a batch from a 128-bit key, and the poison that fills outputs before a batch.
+"""Draw the secret inputs of a batch from a 128-bit key, and the poison (a secret NaN pattern) that fills outputs before
+a batch.
 
 The same key always gives the same inputs, so that `judge --inputs` can repeat a batch. The judge publishes a key only
 after the worker that received the data has ended.
@@ -20,19 +21,23 @@ HALF_POISON = 0x7FC0
 
 
 def fresh_key() -> str:
-    """Return a new key: 128 random bits from the operating system, in hexadecimal."""
+    """Return a new key, from which a batch's inputs are drawn: 128 random bits from the operating system as 32
+    hexadecimal digits.
+    """
     return os.urandom(KEY_BYTES).hex()
 
 
 def generator(key: str) -> np.random.Generator:
-    """Return the random generator (Philox, counter-based) of a key given in hexadecimal."""
+    """Return a new numpy random generator (Philox, counter-based) for a key of hexadecimal digits; the same key gives
+    the same numbers. Raises ValueError if the key is not hexadecimal.
+    """
     return np.random.Generator(np.random.Philox(key=int(key, 16)))
 
 
 def fill(task: Task, case: Case, *, views: Mapping[str, Array], rng: np.random.Generator) -> None:
-    """Write the inputs of one call of a case into `views`, arrays by argument name, with numbers from `rng`.
-
-    They come from the function `inputs` of benchmark.py if there is one, else from the case's kind of data.
+    """Write the inputs of one call of a case into `views`, writable arrays by argument name, with random numbers from
+    `rng`; return nothing. The function `inputs` of benchmark.py makes the values if there is one, else the case's kind
+    of data decides. Raises whatever benchmark.py raises.
     """
     if hasattr(task.benchmark, "inputs"):
         for name, values in task.benchmark.inputs(case.sizes, rng, np).items():
@@ -44,9 +49,11 @@ def fill(task: Task, case: Case, *, views: Mapping[str, Array], rng: np.random.G
 
 
 def poison_word(rng: np.random.Generator, *, item_bytes: int) -> int:
-    """Return a secret 32-bit word that is NaN in every element of `item_bytes` (1, 2 or 4) bytes.
+    """Return a secret 32-bit word, drawn by `rng`, whose bits are NaN in every element of `item_bytes` (1, 2 or 4)
+    bytes. The judge fills outputs with it before a batch, so that elements which a candidate does not write are
+    recognized.
 
-    Outputs and the guard bands around them are filled with this word before a batch.
+    The guard bands around outputs are filled with it, too.
     """
     if item_bytes == 1:
         return int.from_bytes(bytes(0x7F | int(sign) << 7 for sign in rng.integers(0, 2, 4)), "little")
@@ -57,7 +64,7 @@ def poison_word(rng: np.random.Generator, *, item_bytes: int) -> int:
 
 
 def _normal(view: Array, rng: np.random.Generator) -> None:
-    """Fill an array with normal numbers of mean 0 and standard deviation 1."""
+    """Fill the array `view` in place with normal random numbers of mean 0 and standard deviation 1 from `rng`."""
     if view.dtype == np.float32 and view.flags.c_contiguous:
         rng.standard_normal(out=view, dtype=np.float32)
     else:
@@ -65,12 +72,16 @@ def _normal(view: Array, rng: np.random.Generator) -> None:
 
 
 def _small_integers(view: Array, rng: np.random.Generator) -> None:
-    """Fill an array with whole numbers from -4 to 4. Sums of up to a million of their products are exact in fp32."""
+    """Fill the array `view` in place with whole random numbers from -4 to 4. Sums of up to a million of their products
+    are exact in fp32, so the outputs can be compared exactly.
+    """
     view[...] = rng.integers(-4, 5, size=view.shape)
 
 
 def _wide_range(view: Array, rng: np.random.Generator) -> None:
-    """Fill an array with normal numbers, each row multiplied by a random power of two from 2**-20 to 2**20."""
+    """Fill the array `view` in place with normal random numbers from `rng`, each row multiplied by a random power of
+    two from 2**-20 to 2**20.
+    """
     rows = view.shape[:1] + (1,) * (view.ndim - 1)
     view[...] = np.ldexp(rng.standard_normal(view.shape), rng.integers(-20, 21, size=rows))
 

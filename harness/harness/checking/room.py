@@ -17,10 +17,8 @@ GROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "me
 
 
 def check(task: Task, *, free_bytes: int) -> None:
-    """Check that judging every case of a task fits into the judge's share of the free memory, of `free_bytes` bytes.
-
-    Raises:
-        TaskFault: if a case takes more; the message names the case.
+    """Check that judging every case of a task fits into the judge's share of the free memory, `free_bytes` bytes;
+    return nothing. Raises TaskFault, which names the first case that takes more.
     """
     may_take = int(SHARE * free_bytes)
     for case in task.cases:
@@ -34,20 +32,22 @@ def check(task: Task, *, free_bytes: int) -> None:
 
 
 def buffer_bytes(task: Task, case: Case) -> int:
-    """Return the bytes of all input and output arrays of one call of a case."""
+    """Return the bytes that all input and output arrays of a case take together in one call of the kernel."""
     return sum(buffer.bytes_in(case.sizes) for buffer in task.buffers)
 
 
 def peak_bytes(task: Task, case: Case) -> int:
-    """Return the estimated peak of the judge's memory for one case, in bytes."""
+    """Return the estimated highest memory use of the judge while it judges one case, in bytes: inputs and outputs, each
+    multiplied by a factor of contract.toml.
+    """
     outputs = sum(buffer.bytes_in(case.sizes) for buffer in task.buffers if buffer.is_output)
     return int(PER_INPUT * (buffer_bytes(task, case) - outputs) + PER_OUTPUT * outputs)
 
 
 def free_bytes(memory: Path = Path("/proc/meminfo"), groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return the bytes of memory that can be used without swapping: of the machine, or what a container's limit leaves.
-
-    `memory` is the path of the kernel's memory report, and `groups` the folder of control groups.
+    """Return the bytes of memory that programs can use without swapping: on the whole machine, or what a container's
+    limit leaves if that is less. `memory` is the path of the operating system's memory report, `groups` the folder of
+    control groups. Raises OSError without a report.
     """
     lines = memory.read_text(encoding="ascii").splitlines()
     free = [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
@@ -56,9 +56,10 @@ def free_bytes(memory: Path = Path("/proc/meminfo"), groups: Path = Path("/sys/f
 
 
 def _left(limit: Path, used: Path) -> int | None:
-    """Return the bytes that a container may still use, or None if it has no limit, from its files `limit` and `used`.
+    """Return the bytes that a container may still use: the number in the file `limit` minus that in the file `used`, at
+    least 0. Return None if a file is missing or states no limit.
 
-    Cached file content counts as used, although the kernel could free it.
+    Cached file content counts as used, although the operating system could free it.
     """
     try:
         return max(int(limit.read_text(encoding="ascii")) - int(used.read_text(encoding="ascii")), 0)

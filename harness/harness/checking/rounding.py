@@ -1,4 +1,4 @@
-"""Round numpy arrays to floating-point types of at most 16 bits, to nearest with ties to even, exact to the bit.
+"""Round numpy arrays to floating-point types of at most 16 bits, to nearest with ties to even, correct to the last bit.
 
 Numpy lacks bfloat16 and float8, so that rounded values stay in float32 arrays.
 """
@@ -13,7 +13,9 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Narrow:
-    """The format of a floating-point type of at most 16 bits."""
+    """The format of a floating-point type of at most 16 bits: bits of the mantissa, smallest exponent, largest number,
+    and what happens to larger numbers. The table NARROW holds one for each type.
+    """
 
     bits: int
     """Number of stored bits of the mantissa."""
@@ -33,7 +35,9 @@ NARROW: dict[str, Narrow] = {
 
 
 def rounded(values: NDArray[np.floating], dtype: str) -> Values:
-    """Return values rounded to a narrow dtype, as float32. For any other dtype they are only cast to float32."""
+    """Return a float32 array with each value rounded to the nearest number of `dtype`, if that is bfloat16, float16 or
+    float8_e4m3fn. For any other dtype the values are only converted to float32.
+    """
     if (narrow := NARROW.get(dtype)) is None:
         return values.astype(np.float32)
     if dtype == "bfloat16" and values.dtype == np.float32:
@@ -45,7 +49,8 @@ def rounded(values: NDArray[np.floating], dtype: str) -> Values:
 
 
 def ends_in_zeros(values: Values, dtype: str, *, bits: int) -> NDArray[np.bool_]:
-    """Return for each value of a narrow dtype whether the last `bits` bits of its mantissa are zero.
+    """Return a boolean array that says for each value whether the last `bits` bits of its mantissa are zero. `values`
+    are numbers of `dtype` (bfloat16, float16 or float8_e4m3fn) stored as float32. Raises KeyError for another dtype.
 
     This holds for normal numbers only, because a subnormal number's float32 form has other mantissa bits.
     """
@@ -54,19 +59,19 @@ def ends_in_zeros(values: Values, dtype: str, *, bits: int) -> NDArray[np.bool_]
 
 
 def _quantum(values: NDArray[np.floating], narrow: Narrow) -> NDArray[np.float64]:
-    """Return for each value the distance between neighbouring numbers of the narrow type, in float64.
+    """Return a float64 array with the distance between neighbouring numbers of the type `narrow` at each value.
 
-    It is a power of two, by which float64 numbers are divided without rounding.
+    It is a power of two, so float64 numbers can be divided by it without rounding.
     """
     _, exponent = np.frexp(np.abs(values, dtype=np.float64))
     return np.asarray(np.ldexp(1.0, np.maximum(exponent - 1, narrow.least_exponent) - narrow.bits))
 
 
 def _rounded_to_bfloat16(values: Values) -> Values:
-    """Return float32 values rounded to bfloat16, by integer arithmetic on their bits.
+    """Return a float32 array with each value rounded to the nearest bfloat16 number, by integer arithmetic on the bits.
+    Infinities and NaNs stay as they are.
 
     Half of the lower 16 bits' range is added before the lower bits are cut off; a tie goes to the even neighbour.
-    Infinities and NaNs stay as they are.
     """
     words = values.view(np.uint32)
     up = words + np.uint32(0x7FFF) + (words >> np.uint32(16) & np.uint32(1))

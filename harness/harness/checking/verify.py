@@ -1,4 +1,5 @@
-"""Check whether outputs are right, by comparison with a reference, or by Freivalds' check of a matrix product.
+"""Check whether the outputs of a kernel are right: compare them with a reference, or test a matrix product with random
+vectors (Freivalds' check).
 
 Errors are measured in units of a scale in proportion to which rounding errors grow: for C = A Bᵀ the product of the
 lengths of the two rows, |a_i| |b_j|; for the rule `elementwise` the element's magnitude plus the rms of the output.
@@ -51,7 +52,9 @@ MAX_NAMED = 4
 
 @dataclass(frozen=True, slots=True)
 class WrongOutput:
-    """A description of what is wrong with one output."""
+    """One sentence, `detail`, that says what is wrong with an output of a candidate; it becomes the detail of the
+    verdict. The checks of this module return it, or None for a right output.
+    """
 
     detail: str
     """One sentence for the verdict."""
@@ -59,7 +62,10 @@ class WrongOutput:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Statistics of the errors of all compared elements of one output."""
+    """Statistics of the errors of one output: number of elements, largest error, rms, and the fractions of wrongly
+    rounded elements and of small elements that end in zero bits. `measure` and the examiner of GPU outputs make it;
+    `judge_errors` compares it with the tolerance.
+    """
 
     count: int
     """Number of compared elements."""
@@ -77,7 +83,10 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
-    """Statistics of the residuals of a Freivalds check over all rows and vectors, in units of the scale."""
+    """Statistics of a Freivalds check, which multiplies both sides of a product by random vectors: number of
+    differences (residuals), largest, and root mean square, in units of the scale of rounding errors. `residuals` makes
+    it.
+    """
 
     count: int
     largest: float
@@ -87,7 +96,9 @@ class Residuals:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The input and output arrays of one call of a case. Types that numpy lacks are stored as float32 values."""
+    """One call of a candidate's kernel: task, case, and the input and output arrays in host memory by argument name.
+    Types that numpy lacks are stored as float32 values.
+    """
 
     task: Task
     case: Case
@@ -99,9 +110,9 @@ class Call:
 
 
 def compare(call: Call, *, poison: int) -> WrongOutput | None:
-    """Compare every element of every output with the reference. Return None if all errors are within the tolerance.
-
-    `poison` is the 32-bit word that outputs were filled with before the call.
+    """Compare every element of every output of a call with the reference. Return None if all errors are within the
+    task's tolerance, else a WrongOutput. `poison` is the 32-bit NaN that filled the outputs before the call, by which
+    unwritten elements are counted.
     """
     tolerance = call.task.tolerance(call.case)
     for comparison in _compared(call):
@@ -114,13 +125,17 @@ def compare(call: Call, *, poison: int) -> WrongOutput | None:
 
 
 def measure(call: Call) -> dict[str, Errors]:
-    """Return the statistics of the errors of every output of a call, by the output's name."""
+    """Return a dict from the name of each output of a call to the statistics of its errors against the reference.
+    Nothing is compared with the tolerance.
+    """
     return {comparison.name: comparison.errors() for comparison in _compared(call)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """One output and its reference, with the errors of all elements."""
+    """One output of a call with its reference values, the error of each element, and the unit in which errors are
+    measured. `_compared_output` makes it.
+    """
 
     name: str
     dtype: str
@@ -134,7 +149,9 @@ class _Compared:
     """Range of the magnitudes of small elements, in units of the scale."""
 
     def errors(self) -> Errors:
-        """Return the statistics of the errors of all elements of the output."""
+        """Return the statistics of the errors of all elements of the output. For an output of more than 16 bits they
+        hold no figures about rounding.
+        """
         count, largest = self.relative.size, float(self.relative.max())
         rms = float(np.sqrt(np.mean(np.square(self.relative))))
         if self.dtype not in rounding.NARROW:
@@ -166,7 +183,10 @@ def _compared_output(call: Call, name: str, expected: Array) -> _Compared:
 
 
 def _scale(task: Task, *, name: str, inputs: Arrays, expected: Array) -> Floats:
-    """Return the unit in which the error of each element of an output is measured; see the module's docstring."""
+    """Return a float64 array with the unit of each element's error for the output `name`: the product of the lengths of
+    two rows for a matrix product of `inputs`, else the element's magnitude plus the rms of the reference `expected`. It
+    broadcasts to the output's shape.
+    """
     if is_product(task, name):
         left, right = _lengths(inputs[task.check.left]), _lengths(inputs[task.check.right])
         return np.asarray(left[:, None] * right[None, :])
@@ -175,15 +195,15 @@ def _scale(task: Task, *, name: str, inputs: Arrays, expected: Array) -> Floats:
 
 
 def is_product(task: Task, name: str) -> bool:
-    """Return whether an output is the product C of the rule `product`."""
+    """Return whether the output `name` is the matrix product C = A Bᵀ of a task whose check has the rule `product`."""
     return task.check.rule == "product" and name == task.check.output
 
 
 def small_band(task: Task, case: Case, name: str) -> tuple[float, float]:
-    """Return the range of magnitudes, in units of the scale, in which elements of an output count as small.
+    """Return the lowest and the highest magnitude, in units of the scale |a_i| |b_j|, at which elements of the output
+    `name` count as small. Return (0, 0), which holds no element, if the output is no product.
 
-    It is (0, 0), which no element is in, for an output that is no product. A typical element of a product has the
-    magnitude |a_i| |b_j| / sqrt(K).
+    A typical element of a product has the magnitude |a_i| |b_j| / sqrt(K).
     """
     if not is_product(task, name):
         return 0.0, 0.0
@@ -192,13 +212,13 @@ def small_band(task: Task, case: Case, name: str) -> tuple[float, float]:
 
 
 def _lengths(rows: Array) -> Floats:
-    """Return the Euclidean length of each row of a matrix, in float64."""
+    """Return a float64 array with the Euclidean length of each row of a matrix."""
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)))
 
 
 def judge_errors(name: str, errors: Errors, *, tolerance: Tolerance) -> WrongOutput | None:
-    """Compare the statistics of an output's errors with the tolerance, except the largest error. Return what is wrong,
-    or None.
+    """Compare the statistics of the errors of the output `name`, except the largest error, with the task's tolerance.
+    Return a WrongOutput that says which figure is too large, or None if none is.
     """
     cause = "something accumulates in lower precision"
     if not errors.rms <= tolerance.rms * (1 + SCATTERS * (2 * errors.count) ** -0.5):
@@ -220,9 +240,8 @@ def judge_errors(name: str, errors: Errors, *, tolerance: Tolerance) -> WrongOut
 
 
 def _most(part: float, *, of: int) -> float:
-    """Return the largest fraction that a sample of `of` elements may show if the fraction `part` is tolerated.
-
-    The fraction of a small sample scatters more, so that more is allowed; without elements anything is.
+    """Return the largest fraction of a sample of `of` elements that may have a property if the fraction `part` of all
+    elements is tolerated: five standard deviations more. Return 1 for a sample without elements.
     """
     return part + SCATTERS * math.sqrt(part * (1 - part) / of) if of else 1.0
 
@@ -232,7 +251,9 @@ def _most(part: float, *, of: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class WrongElements:
-    """A summary of the wrong elements of one output, small enough to be copied from a GPU."""
+    """A summary of the wrong elements of one output: their number, the worst one with its right value, and the rows and
+    columns that hold any. It is small enough to be copied from a GPU; `describe` turns it into a sentence.
+    """
 
     name: str
     count: int
@@ -254,7 +275,9 @@ class WrongElements:
 
 
 def _wrong(comparison: _Compared, *, wrong: NDArray[np.bool_], poison: int) -> WrongElements:
-    """Return the summary of the wrong elements, which `wrong` marks."""
+    """Return the summary of the wrong elements of an output; the boolean array `wrong` marks them. `poison` is the
+    32-bit NaN that filled the output before the call, by which unwritten elements are counted.
+    """
     worst, got = int(np.argmax(np.where(wrong, comparison.relative, -1.0))), comparison.got
     flat = wrong.reshape(wrong.shape[0], -1)
     return WrongElements(
@@ -271,7 +294,9 @@ def _wrong(comparison: _Compared, *, wrong: NDArray[np.bool_], poison: int) -> W
 
 
 def describe(wrong: WrongElements) -> WrongOutput:
-    """Return a sentence with the number of wrong elements, the worst element, and the pattern of their places."""
+    """Return a WrongOutput whose sentence states the number of wrong elements, the worst element with its right value,
+    the number of unwritten elements, and in which rows and columns the wrong elements lie.
+    """
     place = ",".join(str(int(i)) for i in np.unravel_index(wrong.worst, wrong.shape))
     size = int(np.prod(wrong.shape))
     amount = f"{wrong.count:,} of {size:,} elements of {wrong.name} are wrong"
@@ -287,7 +312,9 @@ def _unwritten(count: int) -> str:
 
 
 def _pattern(wrong: WrongElements) -> str:
-    """Return which rows and columns of a matrix hold the wrong elements, or an empty string if all do."""
+    """Return in words in which rows and columns of a matrix the wrong elements lie. Return an empty string if every row
+    and every column holds some, or if the output is no matrix.
+    """
     if len(wrong.shape) != 2:
         return ""
     parts = [_axis_pattern(hit, word) for hit, word in ((wrong.rows, "rows"), (wrong.columns, "columns"))]
@@ -295,9 +322,8 @@ def _pattern(wrong: WrongElements) -> str:
 
 
 def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
-    """Return which indices `hit` marks, in words such as `rows 0 to 15 of 64`, or an empty string if all are marked.
-
-    `word` names the indices: `rows` or `columns`.
+    """Return in words which indices the boolean array `hit` marks, such as `rows 0 to 15 of 64`, or an empty string if
+    all are marked. `word` names the indices: `rows` or `columns`.
     """
     indices = np.flatnonzero(hit)
     if len(indices) == len(hit):
@@ -319,10 +345,11 @@ def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
 
 
 def check_timed(call: Call, *, rng: np.random.Generator, poison: int) -> WrongOutput | None:
-    """Check the outputs of one timed call; return what is wrong, or None.
+    """Check the outputs of one call of a timed batch: in full, by a sample of independent rows, or, for a matrix
+    product, by random vectors (Freivalds' check). Return a WrongOutput, or None if they are right. `rng` draws rows and
+    vectors; `poison` is the 32-bit NaN that filled the outputs before.
 
-    Independent rows are checked by a sample. A product is checked by Freivalds' method, and if its output is narrow, by
-    a sample as well. All other outputs are compared in full. `rng` draws samples and vectors.
+    A product whose output has at most 16 bits is also compared in a sample.
     """
     check = call.task.check
     if check.independent:
@@ -336,15 +363,18 @@ def check_timed(call: Call, *, rng: np.random.Generator, poison: int) -> WrongOu
 
 
 def of_sample(mistake: WrongOutput | None) -> WrongOutput | None:
-    """Return a mistake with the remark that it was found in a sample and that its indices are those within the sample.
+    """Return the WrongOutput `mistake` with the remark that it was found in a secret sample and that its indices count
+    within the sample. Return None if `mistake` is None.
 
-    The sample's own places stay secret. Return None for None.
+    The sample's own places stay secret.
     """
     return mistake and WrongOutput(f"in a timed call, in a secret sample (places count within it): {mistake.detail}")
 
 
 def residuals(call: Call, rng: np.random.Generator) -> Residuals:
-    """Return the residuals C X - A (Bᵀ X) of the product C = A Bᵀ, with Gaussian X, in float64 (Freivalds 1977).
+    """Return the statistics of a Freivalds check (1977) of a call's product C = A Bᵀ: number, largest and rms of the
+    differences C X - A (Bᵀ X) in float64, for Gaussian vectors X that `rng` draws. In units of the scale, the rms
+    equals the rms of the errors of C.
 
     If the errors e_ij of C are independent, the square of residual i has the expected value sum_j e_ij². In units of
     |a_i| sqrt(sum_j |b_j|² x_j²), the rms of all residuals is therefore the rms of all errors in units of |a_i| |b_j|.
@@ -362,7 +392,9 @@ def residuals(call: Call, rng: np.random.Generator) -> Residuals:
 
 
 def judge_residuals(name: str, statistics: Residuals, *, tolerance: Tolerance) -> WrongOutput | None:
-    """Compare the residuals of a Freivalds check with the tolerance; return what is wrong, or None."""
+    """Compare the statistics of a Freivalds check (a product tested with random vectors) of the output `name` with the
+    task's tolerance. Return a WrongOutput that says which figure is too large, or None if none is.
+    """
     most, most_rms = FREIVALDS_SIGMAS * tolerance.rms, tolerance.rms * (1 + SCATTERS * (2 * statistics.count) ** -0.5)
     if not statistics.largest <= most:
         return WrongOutput(
@@ -378,29 +410,32 @@ def judge_residuals(name: str, statistics: Residuals, *, tolerance: Tolerance) -
 
 
 def is_sampled(task: Task) -> bool:
-    """Return whether a sample of a product is compared in addition to Freivalds' check, which is so for narrow outputs.
-
-    Freivalds' check cannot see whether elements are correctly rounded.
+    """Return whether a sample of the task's matrix product is compared element by element in addition to the test with
+    random vectors: True for outputs of at most 16 bits, because that test cannot see whether elements are correctly
+    rounded.
     """
     return task.check.rule == "product" and task.buffer(task.check.output).dtype in rounding.NARROW
 
 
 def sample(rng: np.random.Generator, *, there: int, most: int, calls: int = 1) -> NDArray[np.int64]:
-    """Return sorted secret indices below `there` for each call, of shape [calls, min(there, most)].
-
-    The range is divided into `most` equal parts, and one index is drawn from each part.
+    """Return secret indices below `there` for each of `calls` calls, sorted, as an array of shape [calls, min(there,
+    most)]. The range is divided into min(there, most) nearly equal parts, and `rng` draws one index from each part.
     """
     ends = np.arange(1, min(there, most) + 1) * there // min(there, most)
     return rng.integers([0, *ends[:-1]], ends, (calls, len(ends)))
 
 
 def is_cut(task: Task, buffer: Buffer) -> bool:
-    """Return whether a buffer has the task's independent rows, so that samples take rows of the buffer."""
+    """Return whether the first dimension of an array argument counts the task's independent rows; samples of rows then
+    take rows of this array. False if the task has no independent rows.
+    """
     return buffer.shape[0] == task.check.independent
 
 
 def _sampled_rows(call: Call, rng: np.random.Generator) -> Call:
-    """Return a call with only a secret sample of the independent rows."""
+    """Return a copy of a call with only a secret sample of the independent rows, which `rng` draws, in every array that
+    has such rows; other arrays are complete.
+    """
     task = call.task
     there = next(len(call.outputs[buffer.name]) for buffer in task.buffers if buffer.is_output)
     (rows,) = sample(rng, there=there, most=SAMPLED_ROWS)
@@ -408,14 +443,16 @@ def _sampled_rows(call: Call, rng: np.random.Generator) -> Call:
 
 
 def cut_to(task: Task, rows: NDArray[np.int64], *, arrays: Arrays) -> Arrays:
-    """Return the arrays with only these rows of every array that has independent rows; other arrays are unchanged."""
+    """Return a dict of `arrays`, given by name, with only the rows whose indices are in `rows` of every array that has
+    the task's independent rows; other arrays are unchanged.
+    """
     return {name: values[rows] if is_cut(task, task.buffer(name)) else values for name, values in arrays.items()}
 
 
 def joined(task: Task, calls: Sequence[Arrays]) -> Arrays:
-    """Return the arrays of several calls joined into those of one call that has the independent rows of all calls.
-
-    An array without independent rows is repeated for each row of its call, along a new first dimension.
+    """Join the arrays of several calls into those of one call, so that the reference computes all calls at once; return
+    them as a dict by name. Arrays with independent rows are concatenated; any other array is repeated for each row of
+    its call, along a new first dimension.
     """
     rows = [next(len(values) for name, values in call.items() if is_cut(task, task.buffer(name))) for call in calls]
     return {
@@ -427,7 +464,9 @@ def joined(task: Task, calls: Sequence[Arrays]) -> Arrays:
 
 
 def _sampled(call: Call, rng: np.random.Generator) -> Call:
-    """Return a smaller product: a sample of the rows of A and of B, and the elements of C that belong to both."""
+    """Return a smaller matrix product as a Call: a secret sample of the rows of A and of B, which `rng` draws, and the
+    elements of C that belong to both samples.
+    """
     check, inputs, product = call.task.check, call.inputs, call.outputs[call.task.check.output]
     (rows,) = sample(rng, there=product.shape[0], most=SAMPLED_ROWS)
     (columns,) = sample(rng, there=product.shape[1], most=SAMPLED_COLUMNS)
@@ -436,8 +475,8 @@ def _sampled(call: Call, rng: np.random.Generator) -> Call:
 
 
 def _times(matrix: Array, x: Floats) -> Floats:
-    """Return the product `matrix @ x` in float64. Rows are converted in blocks, because converting the whole matrix
-    takes longer than multiplying.
+    """Return the product `matrix @ x` in float64. 64 rows are converted to float64 at a time, because converting the
+    whole matrix takes longer than multiplying.
     """
     product, wide = np.empty((matrix.shape[0], x.shape[1])), np.empty((BLOCK_ROWS, matrix.shape[1]))
     for first in range(0, matrix.shape[0], BLOCK_ROWS):
@@ -449,7 +488,9 @@ def _times(matrix: Array, x: Floats) -> Floats:
 
 
 def _transposed_times(matrix: Array, x: Floats) -> Floats:
-    """Return the product of the transposed matrix and x in float64, computed in blocks as `_times` does."""
+    """Return the product of the transposed matrix and `x` in float64. 64 rows of the matrix are converted to float64 at
+    a time, because converting the whole matrix takes longer than multiplying.
+    """
     product, wide = np.zeros((x.shape[1], matrix.shape[1])), np.empty((BLOCK_ROWS, matrix.shape[1]))
     for first in range(0, matrix.shape[0], BLOCK_ROWS):
         rows = matrix[first : first + BLOCK_ROWS]
@@ -460,5 +501,7 @@ def _transposed_times(matrix: Array, x: Floats) -> Floats:
 
 
 def _squares(rows: Array) -> Floats:
-    """Return the squared length of each row, summed in the matrix's own type, which is exact enough for a scale."""
+    """Return a float64 array with the squared length of each row of a matrix. The sums are computed in the matrix's own
+    type, which is exact enough for a unit of errors.
+    """
     return np.asarray(np.vecdot(rows, rows), np.float64)

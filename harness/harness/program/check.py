@@ -1,4 +1,6 @@
-"""The command `check`: whether a judge would accept a task folder, without a device and without a candidate."""
+"""Run the command `check`: find out whether a judge would accept a task folder, without a device and without a
+candidate.
+"""
 
 import contextlib
 import sys
@@ -10,7 +12,8 @@ from harness.wire import text as hygiene
 
 
 def task_fault(folder: Path) -> str:
-    """Run the functions of a folder's benchmark.py; return what its author must fix, or an empty string.
+    """Run the functions of a task folder's benchmark.py as a check. Return one line that says what its author must fix,
+    or an empty string if a judge would accept the folder.
 
     What benchmark.py prints goes to stderr, because stdout carries the answer.
     """
