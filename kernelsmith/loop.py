@@ -23,12 +23,9 @@ MAX_DEATHS = 2
 
 def optimize(session: Session, proposer: Proposer) -> History:
     """Try candidates from `proposer` until the budget ends, the proposer has none left or the user stops; `session`
-    judges and records them. Return the run's history. Raises UsageError, ModelError, HarnessError or LogError if
-    something failed for good; what was recorded before is kept, and `resume` goes on.
-
-    Raises: UsageError: if a proposer found a fault that the user can fix. ModelError: if the endpoint failed for good.
-    Paid replies are in the log. HarnessError: if the harness failed. The ask stays open. LogError: if the log could not
-    be written.
+    judges and records them. Return the run's history. Raises UsageError if a proposer found a fault that the user can
+    fix, ModelError if the endpoint failed for good, HarnessError if the harness failed (the ask stays open), and
+    LogError if the log cannot be written. What was recorded before is kept, and `resume` goes on.
     """
     while (ending := spent(session.history())) is None and not session.stopped():
         ask = session.ask()
