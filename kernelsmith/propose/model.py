@@ -50,8 +50,8 @@ class ModelProposer:
     def propose(self, ask: Ask, history: History) -> Proposal:
         """Return a proposal with the model's hypothesis and candidate, or with the reason why the reply holds no
         candidate. A reply to this ask that is already in the log is used without a call. Raises ModelError if the
-        endpoint failed for good, or the budget is in USD and the cost of the calls is unknown; Stopped if the user asked
-        asked to stop while the endpoint failed; Exhausted if the model is a script without a further reply; LogError if the
+        endpoint failed for good, or the budget is in USD and the calls' cost is unknown; Stopped if the user asked to
+        stop while the endpoint failed; Exhausted if the model is a script without a further reply; LogError if the
         reply cannot be logged.
         """
         exchange = self._kept(ask) or self._call(ask, history)
