@@ -15,9 +15,9 @@ from harness.wire import messages as wire
 
 
 def admit(judgement: Judgement) -> None:
-    """Check the candidate's source and store its SHA-256 digest in the findings. Raises CandidateFailed with status
-    `rejected` if the task does not take the source: wrong language, too large, not UTF-8 text, no entry function, or a
-    forbidden word. Raises OSError if the file cannot be read.
+    """Check the candidate's source before it is built and store its SHA-256 digest in the judgement's findings. Raises
+    CandidateFailed with status `rejected` if the source breaks the task's rules: wrong language, too large, not UTF-8
+    text, no entry function, or a forbidden word. Raises OSError if the file cannot be read.
     """
     admit_source(judgement.opened.task, judgement.source, judgement.findings)
 
@@ -71,8 +71,8 @@ def _admit_text(task: Task, text: str) -> None:
 
 
 def build(judgement: Judgement) -> None:
-    """Compile the candidate in the sandbox, or take an earlier build from the cache. Store the build in the judgement,
-    and its facts about the machine code and the sandbox level in the findings. Raises CandidateFailed with status
+    """Compile the candidate in the sandbox, or take an earlier build from the cache. Store in `judgement` the build,
+    and in its findings the facts about the machine code and the sandbox level. Raises CandidateFailed with status
     `build_failed` or `rejected` (the source needs something unsupported), and MachineError if there is no working
     compiler or sandbox.
     """

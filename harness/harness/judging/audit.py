@@ -25,10 +25,10 @@ nothing smaller."""
 
 
 def single_call_s(session: TimingSession, *, look_again_from_s: float = math.inf, is_verified: bool = True) -> float:
-    """Return the seconds of one call in a batch of its own: a low quantile of SINGLE_CALLS calls. A result above
-    `look_again_from_s` is measured again with the call as a CUDA graph, and the smaller one counts. `is_verified`
-    checks every output: CandidateFailed if one is wrong. Raises WorkerDied if the worker ended, WorkerOverdue if it
-    missed its deadline.
+    """Return the seconds of one call in a batch of its own: a low quantile of SINGLE_CALLS such batches. A result above
+    `look_again_from_s` seconds is measured again with the call as a CUDA graph, and the smaller one is returned. With
+    `is_verified`, every output is checked, and CandidateFailed is raised if one is wrong. Raises WorkerDied if the
+    worker ended, WorkerOverdue if it missed its deadline.
 
     A batch hides the time that the host takes to launch, and a single call does not; a graph removes it. The low
     quantile is right on every device: other programs only make single calls slower, and a call that needs other calls
@@ -58,8 +58,8 @@ def _low_s(session: TimingSession, *, is_verified: bool) -> float:
 
 
 def allowed_s(batch_s: float, *, vendor_ratio: float, scatter_s: float) -> float:
-    """Return the longest seconds that a single call may take if calls in batches take `batch_s` seconds each:
-    `batch_s`, times `vendor_ratio` (a trusted kernel's single-call time divided by its batch time, at least 1), times a
-    tolerance, plus some `scatter_s` (scatter of the dispatch overhead in seconds).
+    """Return the longest seconds that a single call may take if calls in batches take `batch_s` seconds each. It is
+    `batch_s` times `vendor_ratio` (a trusted kernel's single-call time divided by its time per call in batches, at
+    least 1) times a tolerance, plus a multiple of `scatter_s`, the scatter of the dispatch overhead in seconds.
     """
     return batch_s * max(1.0, vendor_ratio) * ALLOWED + SCATTERS * scatter_s

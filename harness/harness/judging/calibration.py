@@ -13,8 +13,8 @@ from harness.timing.session import Overheads
 @dataclass(frozen=True, slots=True)
 class Overhead:
     """The dispatch overhead of one language after one idle time: `seconds` that every batch takes in addition to the
-    candidate's own work (start of the worker, reading of output samples), and `scatter_s`, how much that varies.
-    `opening.overhead` measures it.
+    candidate's own work (start of the worker, reading of output samples), and `scatter_s`, the distance in seconds
+    between two quantiles of its measurements. `opening.overhead` measures it.
     """
 
     seconds: float
@@ -38,8 +38,9 @@ class VendorTime:
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Constants measured once per task and device by `opening.open_task`: peak rate, dispatch overheads (seconds of a
-    batch beyond the candidate's work), spread between processes, time of the vendor's library, and cost of refreshing
-    inputs. Later stages add to a partial calibration with `dataclasses.replace`.
+    batch beyond the candidate's work), spread between processes, time of the vendor's library, and seconds to refresh
+    inputs. It may be partial while the task is opened; each further step returns a fuller copy by
+    `dataclasses.replace`.
     """
 
     device: str
@@ -60,13 +61,14 @@ class Calibration:
 
     @property
     def trusted_language(self) -> str:
-        """Return the language in which the judge's own kernels are written, `c`, `cuda` or `triton`; an empty string as
-        long as no dispatch overhead is measured.
+        """Return the language in which the judge's own kernels are written: `c`, `cuda` or `triton`, the first language
+        in `overheads`. Return an empty string as long as no dispatch overhead is measured.
         """
         return next(iter(self.overheads), "")
 
     def overheads_s(self, language: str) -> Overheads:
-        """Return the dispatch overheads of candidates in a language: seconds that a batch takes beyond the candidate's
-        work, by the idle seconds before the batch. Returns an empty dict if the language has not been measured.
+        """Return the dispatch overheads of candidates in `language` (`c`, `cuda` or `triton`): a dict from the idle
+        seconds before a batch to the seconds that the batch takes beyond the candidate's work. The dict is empty if the
+        language has not been measured.
         """
         return {idle_s: overhead.seconds for idle_s, overhead in self.overheads.get(language, {}).items()}

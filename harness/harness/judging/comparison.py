@@ -35,8 +35,9 @@ class OpponentKernel:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Two kernels to compare on the main case, the task's first timed case: the contender's running worker, and the
-    rival's build, whose worker `fight` starts. Judging stages make one per comparison.
+    """Two kernels to compare on the main case, the task's first timed case: `contender`, the running worker of one, and
+    `rival`, the build of the other, whose worker `fight` starts. The duel and the comparison with the vendor's library
+    each make one.
     """
 
     opened: OpenTask
@@ -45,8 +46,8 @@ class PairedComparison:
 
     def terms(self, calls_s: float, *, most_quads: int | None = None, give_up: bool = True) -> duel.DuelTerms:
         """Return the terms of a duel: calls per turn, and number of quads (four turns in the order A B B A), at most
-        `most_quads` and few enough for DUEL_S seconds. `calls_s` is the sum of one call of each side in seconds. With
-        `give_up`, a duel that cannot be won any more ends early.
+        `most_quads` and few enough for DUEL_S seconds. `calls_s` is the seconds of one call of the contender plus those
+        of one call of the rival. With `give_up`, a duel that the contender cannot win any more ends early.
         """
         pace = self.opened.pace
         calls = self.calls_in_a_turn(calls_s, turn_s=pace.turn_s)
@@ -56,8 +57,9 @@ class PairedComparison:
 
     def calls_in_a_turn(self, calls_s: float, *, turn_s: float) -> int:
         """Return the number of calls in a turn (one batch of one side) of `turn_s` seconds: at least 1, and at most
-        what a scored batch holds. Short calls get many, so that the deducted overhead does not decide. `calls_s` is the
-        sum of one call of each side in seconds.
+        what a scored batch holds. `calls_s` is the seconds of one call of the contender plus those of one call of the
+        rival. The shorter the calls, the more fill a turn, so that the deducted dispatch overhead stays a small part of
+        its time.
         """
         most = self.opened.plan(self.opened.main, pilot_s=calls_s / 2).calls
         return int(np.clip(turn_s / (calls_s / 2), 1, most))
@@ -79,9 +81,9 @@ class PairedComparison:
 
     @contextmanager
     def _rivals_worker(self) -> Iterator[Worker]:
-        """Start the rival's worker and yield it to the `with` block, with its outputs in slot 1 (the second of the two
-        output areas). The worker is killed when the block ends. Raises IncumbentFailed if the worker ends or misses its
-        deadline while it loads.
+        """Start the rival's worker and yield it, suspended, to the `with` block; it writes its outputs to slot 1, the
+        second of the two output areas. The worker is killed when the block ends. Raises IncumbentFailed if the worker
+        ends or misses its deadline while it loads.
         """
         with ExitStack() as stack:
             try:
@@ -94,10 +96,10 @@ class PairedComparison:
 
 
 def fight_vendor(opened: OpenTask, contender: Worker, *, call_s: float) -> duel.Duel | None:
-    """Run the contender's worker and the vendor's library in turn, and return the duel; None if the task has no
-    vendor's library or its time limit allows too few quads (four turns A B B A). `call_s` is the contender's seconds
-    per call. Raises CandidateFailed, WorkerDied or WorkerOverdue if the contender fails, IncumbentFailed if the library
-    fails.
+    """Run the contender's worker and the vendor's library in turn, and return the duel; `call_s` is the contender's
+    seconds per call. Return None if the library was not measured for the task, or if the limit of `Pace.vendor_s`
+    seconds allows too few quads (four turns A B B A). Raises CandidateFailed, WorkerDied or WorkerOverdue if the
+    contender fails, IncumbentFailed if the library fails.
 
     On a GPU a turn is as long as a scored batch.
     """

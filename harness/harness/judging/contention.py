@@ -38,8 +38,8 @@ LINE_QUADS: int = TIMING["duel"]["line_quads"]
 @dataclass
 class Contention:
     """The state of comparing one passed candidate with its opponent: the judgement with source and build, the
-    measurement, the main case's batches, the opponent, and the results so far (duel, promotion). `judge.contend` makes
-    it, and the stages in this file change it.
+    measurement, the main case's batches, the opponent (None if no candidate has passed before), and the results so far
+    (duel, promotion). `judge.contend` makes it, and the stages in this file store their results in it.
     """
 
     judgement: Judgement
@@ -101,8 +101,8 @@ class Contention:
     @property
     def is_contender(self) -> bool:
         """Return whether the candidate is compared with its opponent at all: True if there is no opponent, if the
-        opponent is the head of its own line, or if its time exceeds the opponent's by no more than the noise of the
-        device.
+        opponent is the head of the candidate's own line (its best ancestor), or if the candidate's time exceeds the
+        opponent's by no more than the noise of the device.
         """
         if self.opponent is None or self.is_in_line:
             return True
@@ -110,9 +110,9 @@ class Contention:
         return self.measurement.time_us <= self.opponent.time_us * (1 + margin)
 
     def allowed_single_s(self, call_s: float) -> float:
-        """Return the longest seconds that a single call of the candidate may take, given that its calls in batches take
-        `call_s` seconds each. Longer single calls mean that the candidate is fast only in batches. Starts the worker if
-        it does not run yet, with its exceptions.
+        """Return the longest seconds that a single call of the candidate may take if its calls in batches take `call_s`
+        seconds each; a longer single call means that the candidate is fast only in batches. Starts the worker if it
+        does not run yet, and raises WorkerDied, WorkerOverdue or MachineError as `worker` does.
         """
         calibration = self.opened.calibration
         scatter_s = calibration.overheads[self.worker.language][0.0].scatter_s
@@ -123,16 +123,18 @@ class Contention:
 
 
 def is_audited(contention: Contention) -> bool:
-    """Return whether single calls of the candidate are timed: True if it may become the incumbent, the run's best
-    candidate. False for a slow candidate or one that is compared with the head of its own line.
+    """Return whether the stage `audit`, which times single calls, runs for this candidate: True if it may become the
+    incumbent, the run's best candidate. False for a slow candidate or one that is compared with the head of its own
+    line.
     """
     return contention.is_contender and not contention.is_in_line
 
 
 def audit_calls(contention: Contention) -> None:
-    """Time single calls and store the result in the measurement; slow the whole measurement if they take longer than
-    its time in batches justifies. Does nothing if each batch holds one call. Raises CandidateFailed if an output is
-    wrong or memory changed, WorkerDied if the worker ended, WorkerOverdue if it missed its deadline.
+    """Time single calls and store the result in the measurement. If they take longer than the time per call in batches
+    justifies, multiply the measurement's times so that the candidate is scored by its single calls. Does nothing if
+    each batch holds one call. Raises CandidateFailed if an output is wrong or memory changed, WorkerDied if the worker
+    ended, WorkerOverdue if it missed its deadline.
     """
     worker = contention.worker
     if all(batch.calls == 1 for batch in contention.batches):
@@ -150,9 +152,9 @@ def audit_calls(contention: Contention) -> None:
 
 
 def _single_call_s(contention: Contention, worker: Worker, *, allowed_s: float) -> float:
-    """Return the measured seconds of a single call. If other work disturbed the device and the result exceeds
-    `allowed_s` seconds, measure once more and return the second result. Raises CandidateFailed if an output is wrong,
-    WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
+    """Return the measured seconds of a single call of the contender in `worker`. If other work disturbed the device and
+    the result exceeds `allowed_s` seconds, measure once more and return the second result. Raises CandidateFailed if an
+    output is wrong, WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
     """
     opened = contention.opened
     session = opened.session(worker, opened.main).after(0.0)
@@ -178,8 +180,8 @@ def _single_call_s(contention: Contention, worker: Worker, *, allowed_s: float) 
 
 
 def is_contender(contention: Contention) -> bool:
-    """Return whether the candidate is compared with its opponent. This is asked again after the audit, which may have
-    made the candidate's measured time longer.
+    """Return whether the stage `duel` runs: True if the candidate is fast enough to be compared with its opponent. The
+    audit may have made the candidate's measured time longer, so the answer can differ from that before the audit.
     """
     return contention.is_contender
 
@@ -200,8 +202,8 @@ def fight(contention: Contention) -> None:
 
 
 def _is_clear(contention: Contention, opponent: wire.Opponent) -> bool:
-    """Return whether the contender's slowest batch is faster than the opponent's fastest batch by more than
-    CLEAR_FACTOR, so that no duel is needed.
+    """Return whether the contender's slowest batch is faster than the opponent's fastest recorded batch by more than
+    CLEAR_FACTOR, so that the contender is promoted without a duel.
     """
     slowest_us = 1e6 * max(batch.call_s for batch in contention.batches)
     return slowest_us * CLEAR_FACTOR < opponent.fastest_us
@@ -293,8 +295,8 @@ def compare_with_vendor(contention: Contention) -> None:
 
 
 def is_sustained(contention: Contention) -> bool:
-    """Return whether the candidate also runs for some seconds without idle gaps: True if it is promoted and the device
-    slows down when it is hot, as GPUs do.
+    """Return whether the stage `sustained` runs, in which the candidate computes for some seconds without idle gaps:
+    True if it is promoted and the device slows down when it is hot, as GPUs do.
     """
     return bool(contention.promotion and contention.opened.pace.sustained_s)
 

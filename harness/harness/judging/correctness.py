@@ -23,8 +23,8 @@ as a CUDA graph."""
 
 
 def check(judgement: Judgement) -> None:
-    """Start the candidate's worker, call every case once and check its outputs; store the worker, and each case's pilot
-    (seconds per call, from which batches are planned) in the judgement. Raises CandidateFailed if an output is wrong,
+    """Start the candidate's worker, call every case once and check its outputs; store in `judgement` the worker, and
+    each case's pilot (seconds per call, from which batches are planned). Raises CandidateFailed if an output is wrong,
     memory was tampered with, or the worker crashed or timed out.
     """
     judgement.workers.enter_context(_inspected(judgement))
@@ -62,9 +62,10 @@ def _check(opened: OpenTask, worker: Worker, case: Case) -> float:
 
 
 def _pilot(opened: OpenTask, worker: Worker) -> float:
-    """Time a short batch of the main case and return its seconds per call; one call by itself is mostly latency, and a
-    first call also loads code. A very short time is measured again as a CUDA graph. Raises CandidateFailed if an output
-    is wrong, or the worker crashed or timed out.
+    """Time a short batch of the main case in the candidate's `worker` and return its seconds per call, from which the
+    batches are planned; one call by itself is mostly latency, and a first call also loads code. Batches of very short
+    calls are timed again as a CUDA graph. Raises CandidateFailed if an output is wrong, or the worker crashed or timed
+    out.
     """
     case = opened.main
     calls = opened.plan(case, pilot_s=opened.pace.target_s / opened.pace.pilot_calls).calls
@@ -79,9 +80,9 @@ def _pilot(opened: OpenTask, worker: Worker) -> float:
 
 @contextmanager
 def _inspected(judgement: Judgement) -> Iterator[None]:
-    """Let a disassembler read the candidate's machine code while the `with` block runs. When the block ends, even with
-    an exception, wait for the result and store the facts (registers, instruction counts) in the findings, with notes on
-    instructions that do not fit the task. Yields None.
+    """Let the device read the candidate's machine code with a disassembler while the `with` block runs. When the block
+    ends, even with an exception, wait for the result and store the facts (registers, instruction counts) in the
+    findings of `judgement`, with notes on instructions that do not fit the task. Yields None.
     """
     findings, opened = judgement.findings, judgement.opened
     with opened.device.inspected(judgement.built) as facts:
@@ -94,8 +95,8 @@ def _inspected(judgement: Judgement) -> Iterator[None]:
 
 def flags(task: Task, facts: wire.Facts) -> list[str]:
     """Return notes, one string each, on machine code that does not fit the task's arithmetic, such as fp8 instructions
-    in a bf16 task; an empty list for a CPU task or without facts. Readers of the verdict see the notes, and no decision
-    depends on them.
+    in a bf16 task; `facts` holds the instruction counts of the build. The list is empty for a CPU task or without
+    facts. Readers of the verdict see the notes, and no decision depends on them.
     """
     if task.device != "cuda" or facts.text_bytes is None:
         return []

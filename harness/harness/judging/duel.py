@@ -50,9 +50,9 @@ class Duel:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return (low, high), the bootstrap 95 % interval of the median ratio of opponent's to contender's time. The
-        seed of the resampling is fixed, so the same ratios always give the same interval. Raises ValueError if the duel
-        has no ratios.
+        """Return (low, high), the bootstrap 95 % interval of the speedup, which is the median ratio of the opponent's
+        time to the contender's. The seed of the resampling is fixed, so the same ratios always give the same interval.
+        Raises ValueError if the duel has no ratios.
         """
         rng = np.random.default_rng(len(self.ratios))
         medians = np.median(rng.choice(self.ratios, size=(RESAMPLES, len(self.ratios))), axis=1)
@@ -76,7 +76,8 @@ class Duel:
 @dataclass(frozen=True, slots=True)
 class DuelTerms:
     """How a duel is run: the number of quads (four turns A B B A), the calls of each turn, whether a turn runs as a
-    CUDA graph, and how often a hopeless duel is checked for. `PairedComparison.terms` chooses the values.
+    CUDA graph, and after how many quads the judge checks each time whether the contender can still win.
+    `PairedComparison.terms` chooses the values.
     """
 
     quads: int
@@ -89,10 +90,10 @@ class DuelTerms:
 
 
 def fight(contender: TimingSession, opponent: TimingSession, terms: DuelTerms, *, monitor: Monitor) -> Duel:
-    """Run the quads (four turns A B B A) of a duel, verify every output of both sides, and return the result. `monitor`
-    looks for other work after every quad. Raises CandidateFailed if an output of the contender is wrong, WorkerDied if
-    its worker ended, WorkerOverdue if it missed a deadline, and IncumbentFailed if any of these happens to the
-    opponent.
+    """Run a duel between two timing sessions in quads (four turns A B B A), as `terms` says, verify every output of
+    both sides, and return the result. `monitor` looks for work of other processes after every quad. Raises
+    CandidateFailed if an output of the contender is wrong, WorkerDied if its worker ended, WorkerOverdue if it missed a
+    deadline, and IncumbentFailed if any of these happens to the opponent.
 
     One turn of each side runs first and is not counted, because the first turn also loads code.
     """
@@ -157,9 +158,9 @@ class _RunningDuel:
         return seconds[True], seconds[False]
 
     def _turn(self, side: TimingSession, key: str) -> TimedBatch:
-        """Run one turn (one batch) of `side`, verify every output, and return the timed batch. `key` is the hexadecimal
-        key from which its inputs were generated. Raises CandidateFailed, WorkerDied or WorkerOverdue if the side is the
-        contender and fails, and IncumbentFailed if the opponent fails.
+        """Run one turn (one batch) of `side`, the session of contender or opponent, verify every output, and return the
+        timed batch. `key` is the hexadecimal key from which its inputs were generated. Raises CandidateFailed,
+        WorkerDied or WorkerOverdue if the side is the contender and fails, and IncumbentFailed if the opponent fails.
         """
         with _attribute_failure(is_opponent=side is not self.contender):
             batch = side.run(range(self.terms.calls), key)
@@ -169,8 +170,8 @@ class _RunningDuel:
 
 def _is_lost(logs: list[float]) -> bool:
     """Return whether the 95 % interval of the speedup so far lies below MARGIN, the ratio that a win needs, so that the
-    duel can be given up. `logs` holds the natural logarithm of the ratio of each quad (four turns A B B A); False if it
-    is empty.
+    duel can be given up. `logs` holds the natural logarithms of the ratios so far (opponent's time divided by
+    contender's), one per quad (four turns A B B A); the result is False if it is empty.
     """
     return bool(logs) and Duel(np.exp(np.array(logs)), len(logs)).interval[1] < MARGIN
 

@@ -18,9 +18,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DisturbableFigure(Generic[T]):
-    """A figure of a verdict, such as a case's times, that other work on the device can disturb: its name, a function
-    that measures it, a function that makes a monitor for other work, and a function that says whether a disturbed
-    result is kept. `Findings.undisturbed` uses it.
+    """A figure of a verdict, such as a case's times, that other work on the device can disturb. It holds the figure's
+    name and three functions: `measure` measures it once, `monitor` makes the monitor that looks for other work
+    meanwhile, and `is_settled` says whether a result is kept although it was disturbed. `Findings.undisturbed` calls
+    them.
     """
 
     figure: wire.Figure
@@ -37,8 +38,8 @@ class DisturbableFigure(Generic[T]):
 @dataclass
 class Findings:
     """What the stages have collected about one candidate so far: digest of the source, facts about the machine code,
-    timed batches, seconds by stage and by guard, notes, and disturbed figures. `judge.py` makes one per request and
-    turns it into the verdict.
+    timed batches, seconds by stage and by guard (work that only protects against cheating or wrong candidates), notes,
+    and disturbed figures. `judge.py` makes one per request and turns it into the verdict.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -58,8 +59,8 @@ class Findings:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Time the `with` block and add its seconds to the duration of the stage named `stage`, also if the block
-        raises an exception. Yields None.
+        """Time the `with` block and add its seconds to the duration of the stage named `stage` in the verdict, also if
+        the block raises an exception. Yields None.
         """
         start = self.clock.now_ns()
         try:
@@ -70,10 +71,8 @@ class Findings:
 
     def undisturbed(self, measurable: DisturbableFigure[T]) -> T:
         """Measure a figure and return the result. If other work disturbed the measurement and `measurable.is_settled`
-        rejects the result, measure once more and return the second result; a note says what disturbed it. Raises
-        whatever `measurable.measure` raises.
-
-        If the second measurement was disturbed too, the verdict names the figure as disturbed.
+        returns False for the result, measure once more and return the second result. Raises whatever
+        `measurable.measure` raises.
 
         A note says what disturbed the first measurement. If the second was disturbed too, the verdict names the figure.
         """
@@ -88,8 +87,8 @@ class Findings:
         return result
 
     def disturb(self, figure: wire.Figure, note: str) -> None:
-        """Add a figure to those that the verdict reports as disturbed by other work, and add `note`, a sentence that
-        says what disturbed it.
+        """Add `figure`, the verdict's word for a measured value, to those that the verdict reports as disturbed by
+        other work, and add `note`, a sentence that says what disturbed it, to the notes.
         """
         self.notes.append(note)
         if figure not in self.disturbed:
@@ -116,9 +115,9 @@ class Findings:
 
 
 def _monitored(measurable: DisturbableFigure[T]) -> tuple[T, str]:
-    """Measure a figure once while a monitor looks for other work. Return (result, disturbance in words); the words are
-    empty if nothing disturbed or `measurable.is_settled` accepts the result anyway. Raises whatever
-    `measurable.measure` raises.
+    """Measure a figure once while a monitor looks for other work on the device. Return (result, disturbance): a text
+    that says what other work ran, or an empty string if none ran or `measurable.is_settled` keeps the result anyway.
+    Raises whatever `measurable.measure` raises.
     """
     monitor = measurable.monitor()
     result = measurable.measure(monitor)

@@ -53,8 +53,9 @@ CONTEND = (
 
 def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire.Verdict:
     """Build, check and time the request's candidate and return the verdict; a bad candidate gives a failed verdict, not
-    an exception, and no candidate is promoted here. `progress` is called with each stage. Raises OSError if the source
-    cannot be read, and MachineError if the machine fails or another process computes on the device.
+    an exception. It is not compared with other candidates, so none is promoted. The callback `progress` receives the
+    name of each stage. Raises OSError if the source cannot be read, and MachineError if the machine fails or another
+    process computes on the device.
     """
     judgement = _judgement(opened, request.candidate, progress)
     judgement.racing_above_s = request.racing_above_s
@@ -71,9 +72,9 @@ def measure(opened: OpenTask, request: wire.Measure, progress: Progress) -> wire
 
 
 def contend(opened: OpenTask, request: wire.Contend, progress: Progress) -> wire.Verdict:
-    """Compare the request's candidate, which passed `measure`, with its opponent and return the verdict; its promotion
-    is set if the candidate becomes the incumbent, the run's best. `progress` is called with each stage. Raises OSError
-    if the source cannot be read, MachineError if the machine fails.
+    """Compare the request's candidate, which passed `measure`, with its opponent and return the verdict; the field
+    `promotion` holds the reason if the candidate becomes the incumbent, the run's best. The callback `progress`
+    receives the name of each stage. Raises OSError if the source cannot be read, MachineError if the machine fails.
 
     The verdict does not repeat the facts and batches of the measurement.
     """
@@ -106,8 +107,8 @@ def _contend(state: Contention) -> None:
 
 
 def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Judgement:
-    """Return a new judgement of a source file: no stage has run, and its findings are empty. `progress` is the callback
-    for the names of stages.
+    """Return a new judgement of the source file in `source` (path and language): no stage has run, and its findings are
+    empty. The callback `progress` will receive the name of each stage.
     """
     return Judgement(opened, source, progress, Findings(opened.device.clock))
 
@@ -116,9 +117,10 @@ def _judgement(opened: OpenTask, source: wire.Source, progress: Progress) -> Jud
 
 
 def compare(opened: OpenTask, request: wire.DuelRequest, progress: Progress) -> duel.Duel | wire.Verdict:
-    """Build and check the request's two candidates and run a duel between them, or with the vendor's library if there
-    is only one. Return the duel, or a verdict if a candidate failed. `progress` is called with each stage. Raises
-    OSError if a source cannot be read, MachineError if there is no library to compare with or the machine fails.
+    """Build and check the request's two candidates and run a duel between them, or with the vendor's library if the
+    request names only one. Return the duel, or a failed verdict if a candidate failed. The callback `progress` receives
+    the name of each stage. Raises OSError if a source cannot be read, MachineError if there is no library to compare
+    with or the machine fails.
     """
     checked: list[tuple[Path, float]] = []
     for side, source in (("A", request.candidate), ("B", request.incumbent)):
@@ -172,7 +174,7 @@ def _compared(opened: OpenTask, checked: list[tuple[Path, float]]) -> duel.Duel:
 
 def reproduce(opened: OpenTask, request: wire.Reproduce) -> tuple[bool, str]:
     """Run one batch again on the inputs that the key in `request` generates, without a score, to see whether a recorded
-    failure repeats. Return (whether every output is right, a sentence that says what was found); a candidate that fails
+    failure repeats. Return (whether every output is right, a sentence that says what happened); a candidate that fails
     gives False. Raises OSError if the source cannot be read, MachineError if the machine fails.
     """
     judgement, sets = _judgement(opened, request.candidate, no_progress), range(request.calls)

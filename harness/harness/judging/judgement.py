@@ -23,8 +23,8 @@ class Progress(Protocol):
 
 
 def no_progress(stage: str, step: str = "") -> None:
-    """Ignore a stage and a step. This is the progress callback for requests, such as `reproduce`, that send no progress
-    answers.
+    """Do nothing with the names of a stage and a step. This is the progress callback for requests, such as `reproduce`,
+    whose callers receive no progress answers.
     """
 
 
@@ -35,7 +35,7 @@ STATUSES_OTHERS_CAN_CAUSE = ("crashed", "timed_out", "tampered")
 @dataclass(frozen=True)
 class Timed:
     """The result of the stage `timing`: a dict of batches and a dict of scores, each by name of the timed case, and
-    `pilot_s`, the seconds per call that the main case took before its batches were planned.
+    `pilot_s`, the main case's seconds per call in its first calls, from which its batches were planned.
     """
 
     batches: dict[str, list[BatchTime]]
@@ -67,8 +67,8 @@ class Judgement:
 
 
 class _HasFindings(Protocol):
-    """What `run_stages` needs of a state object: its findings, where durations are stored, and its progress callback.
-    Judgement and Contention satisfy it.
+    """What `run_stages` needs of a state object: its findings, in which the durations of stages are stored, and its
+    callback `progress`, which receives the name of each stage. Judgement and Contention satisfy it.
     """
 
     @property
@@ -82,14 +82,15 @@ S = TypeVar("S", bound=_HasFindings)
 
 
 def always(state: object) -> bool:
-    """Return True for any state: the condition of a stage that runs for every candidate."""
+    """Return True for any `state` (a Judgement or Contention): the condition of a stage that runs for every candidate."""
     return True
 
 
 @dataclass(frozen=True)
 class Stage(Generic[S]):
-    """One step of a judgement: its name, the function that runs it, a condition on the state for running it, and
-    whether its time is reported. The tuples in judge.py list the stages of each request.
+    """One step of judging a candidate: its name, `run`, the function that does it, `applies`, a function that says
+    whether it runs, and whether its seconds are reported. Both functions receive the state, a Judgement or Contention.
+    The tuples in judge.py list the stages of each request.
     """
 
     name: str
@@ -104,9 +105,9 @@ class Stage(Generic[S]):
 
 
 def run_stages(stages: Iterable[Stage[S]], state: S) -> None:
-    """Run in order the stages whose condition accepts `state`, announce each by the progress callback, and store its
-    seconds in the findings. Raises CandidateFailed, and runs no further stage, if the candidate fails; other exceptions
-    of a stage pass through.
+    """Run in order the stages whose condition `applies` returns True for `state` (a Judgement or Contention), announce
+    each by the state's progress callback, and store its seconds in the findings. Raises CandidateFailed, and runs no
+    further stage, if the candidate fails; other exceptions of a stage pass through.
     """
     for stage in stages:
         if not stage.applies(state):
@@ -134,7 +135,7 @@ class IncumbentFailed(Exception):
 def check_device_on_failure(opened: OpenTask, *, workers: int) -> Iterator[None]:
     """Guard a `with` block that judges. If it raises CandidateFailed or IncumbentFailed with a status that other
     processes can cause, and more than `workers` processes besides the judge compute on the device, raise MachineError
-    instead, because nothing is known about the candidate. Otherwise the exception passes through. Yields None.
+    instead, because the candidate may not be at fault. Otherwise the exception passes through. Yields None.
     """
     try:
         yield

@@ -17,9 +17,9 @@ Z95 = 1.96
 
 
 def check_physics_floor(judgement: Judgement) -> None:
-    """Compare the rate of every timed case with the device's highest possible rate, and store the candidate's
-    measurement in the judgement. Raises CandidateFailed with status `tampered` if a rate is higher, because no honest
-    work reaches it.
+    """Compare the rate (operations or bytes per second) of every timed case with the highest rate that the device can
+    reach, and store the candidate's measurement in `judgement`. Raises CandidateFailed with status `tampered` if a rate
+    is higher, because no honest work reaches it.
     """
     opened, timed = judgement.opened, judgement.timed
     refuse_impossible_rates(opened, timed)
@@ -28,7 +28,7 @@ def check_physics_floor(judgement: Judgement) -> None:
 
 def refuse_impossible_rates(opened: OpenTask, timed: Timed) -> None:
     """Raise CandidateFailed with status `tampered` if the rate (operations or bytes per second) of a timed case is
-    above the device's highest possible rate. Return None otherwise.
+    above the device's highest possible rate; return None otherwise. `timed` holds the batches and scores by case.
     """
     for case in opened.task.timed:
         moved = opened.task.work(case) - unwritten_bytes(opened, case, timed)
@@ -41,8 +41,9 @@ def refuse_impossible_rates(opened: OpenTask, timed: Timed) -> None:
 
 
 def unwritten_bytes(opened: OpenTask, case: Case, timed: Timed) -> float:
-    """Return the bytes of one call's outputs that may still be in a cache when a batch ends, so that memory traffic is
-    not counted too high. Returns 0 if the task does not measure memory traffic (its unit is not `dram`).
+    """Return how many bytes of the outputs of one call in `case` may still be in a cache, not in memory, when a batch
+    in `timed` ends; they are subtracted so that memory traffic is not counted too high. Returns 0 if the task does not
+    measure memory traffic (its unit is not `dram`).
     """
     if opened.task.unit != "dram":
         return 0.0
@@ -52,9 +53,9 @@ def unwritten_bytes(opened: OpenTask, case: Case, timed: Timed) -> float:
 
 
 def measurement_of(opened: OpenTask, timed: Timed) -> wire.Measurement:
-    """Return the measurement of a candidate: microseconds per call (weighted geometric mean of the timed cases) with a
-    95 % interval that includes the spread between processes, utilization of the peak, rate, and the ratio to the
-    vendor's library (None without one).
+    """Return the measurement of a candidate from `timed`, its batches and scores by case: microseconds per call
+    (weighted geometric mean of the timed cases) with a 95 % interval that includes the spread between processes,
+    utilization of the peak, rate, and the vendor's time divided by the candidate's (None without a vendor's library).
     """
     task, calibration = opened.task, opened.calibration
     time_s = weighted_mean(task, {name: score.call_s for name, score in timed.scores.items()})
@@ -74,8 +75,9 @@ def measurement_of(opened: OpenTask, timed: Timed) -> wire.Measurement:
 
 
 def _interval_us(task: Task, timed: Timed, *, time_s: float, spread: float) -> wire.Interval:
-    """Return the 95 % interval of `time_s` in microseconds. It combines the intervals of the cases' batches with
-    `spread`, the standard deviation between processes as a fraction of the time.
+    """Return the 95 % interval, in microseconds, of `time_s`, the candidate's seconds per call over all cases. It
+    combines the intervals of the cases' batches in `timed` with `spread`, the standard deviation between processes as a
+    fraction of the time.
     """
     low_s = weighted_mean(task, {name: score.low_s for name, score in timed.scores.items()})
     high_s = weighted_mean(task, {name: score.high_s for name, score in timed.scores.items()})
@@ -107,7 +109,7 @@ def weighted_mean(task: Task, values: dict[str, float]) -> float:
 
 def slowed(measurement: wire.Measurement, factor: float) -> wire.Measurement:
     """Return a copy of the measurement as if each call had taken `factor` times as long: time and interval are
-    multiplied, and utilization, rate and vendor ratio divided by it.
+    multiplied, and utilization, rate and vendor ratio divided by `factor`.
     """
     interval = measurement.interval_us
     return replace(

@@ -36,14 +36,14 @@ class OpenTask:
 
     @property
     def profile(self) -> Profile:
-        """Return the limits of a candidate's worker. Its memory limit is that of the task plus the bytes of the buffers
-        that the worker maps; it gets no extra files or environment.
+        """Return the limits of a candidate's worker. Its memory limit is that of the task plus the bytes of the input
+        and output buffers that the worker maps; it can read no extra files and gets no extra environment variables.
         """
         return Profile(memory_bytes=self.task.limits.memory_bytes + self.memory.mapped_bytes)
 
     def utilization(self, case: Case, call_s: float) -> float:
-        """Return the rate of a case divided by the device's peak rate, as a fraction (1.0 = peak), if its calls take
-        `call_s` seconds each.
+        """Return the rate that a candidate reaches in `case` (work per second, if each call takes `call_s` seconds)
+        divided by the device's peak rate, as a fraction: 1.0 is the peak.
         """
         return self.task.work(case) / call_s / self.calibration.peak
 
@@ -82,8 +82,8 @@ class OpenTask:
         )  # fmt: skip
 
     def plan(self, case: Case, *, pilot_s: float) -> Plan:
-        """Return the plan (calls per batch, number of batches) of a timed case for calls that take `pilot_s` seconds,
-        as its first calls did. A pilot that is shorter than the device's highest rate allows counts as the shortest
+        """Return the plan (calls per batch, number of batches) of a timed case; `pilot_s` is the measured seconds of
+        one of its first calls. A pilot that is shorter than the device's highest rate allows counts as the shortest
         possible time. Raises KeyError if the case is not timed.
         """
         fastest_s = self.task.work(case) / self.device.ceiling(self.task.unit, suspected=0.0)

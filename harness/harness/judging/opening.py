@@ -47,14 +47,15 @@ Announce = Callable[[str], object]
 
 class OpeningError(Exception):
     """Exception: a trusted program of the harness, such as the candidate of known duration, does not build or gives
-    wrong outputs. The message says which program and why.
+    wrong outputs, so the task cannot be opened. The message says which program and why.
     """
 
 
 def open_task(task: Task, *, device: Device, calibration_s: float, progress: Announce = lambda step: None) -> OpenTask:
     """Open a task on a device: allocate its memory, measure its calibration (peak probes take `calibration_s` seconds),
-    and return it. `progress` is called with each step's name. Raises OpeningError if a trusted program fails, TaskFault
-    if the vendor file or the task's unit is unusable, MachineError if the machine cannot judge or a worker dies.
+    and return it. The callback `progress` receives the name of each step and returns nothing. Raises OpeningError if a
+    trusted program fails, TaskFault if the vendor file or the task's unit is unusable, MachineError if the machine
+    cannot judge or a worker dies.
     """
     progress("peak")
     device.calibrate(task.unit, seconds=calibration_s)
@@ -83,8 +84,8 @@ def _fault(error: Exception) -> Exception:
 
 
 class Calibrator:
-    """Measures the calibration of an open task step by step and adds each result to `opened`. It uses the same workers
-    that candidates get. `open_task` makes one.
+    """Measures the calibration of the open task `opened` step by step and stores each result in the task's
+    `calibration`. It starts the same kind of workers that candidates get. `open_task` makes one and calls `calibrate`.
     """
 
     def __init__(self, opened: OpenTask) -> None:
@@ -93,9 +94,9 @@ class Calibrator:
 
     def calibrate(self, progress: Announce) -> OpenTask:
         """Measure dispatch overheads, the vendor's library and the spread between processes, and return the task with
-        its complete calibration. `progress` is called with each step's name. Raises CandidateFailed, OpeningError,
-        WorkerDied (worker ended) or WorkerOverdue (deadline missed) if a trusted program fails, and TaskFault if the
-        vendor file does.
+        its complete calibration. The callback `progress` receives the name of each step. Raises CandidateFailed,
+        OpeningError, WorkerDied (worker ended) or WorkerOverdue (deadline missed) if a trusted program fails, and
+        TaskFault if the vendor file does.
         """
         progress("dispatch overhead")
         self._add(overheads=self._overheads())
@@ -112,8 +113,9 @@ class Calibrator:
 
     def _overheads(self) -> dict[str, dict[float, Overhead]]:
         """Measure the dispatch overheads (seconds of a batch beyond the candidate's work) with trusted candidates of
-        known duration. Return a dict by language of dicts by the idle seconds before a batch. Raises OpeningError if a
-        trusted candidate does not build, and WorkerDied or WorkerOverdue if its worker ended or missed its deadline.
+        known duration. Return them as a dict from language to a dict from the idle seconds before a batch to the
+        Overhead. Raises OpeningError if a trusted candidate does not build, and WorkerDied or WorkerOverdue if its
+        worker ended or missed its deadline.
         """
         opened, pace = self.opened, self.opened.pace
         idle_times_s = sorted({0.0, pace.turn_idle_s, pace.idle_s})
@@ -162,14 +164,12 @@ class Calibrator:
 
     def _add_spread(self, vendor: Vendor | None) -> None:
         """Time a trusted kernel in several processes and add to the calibration the spread between processes, the ratio
-        of single calls to batches, and, if `vendor` is not None, its seconds per call. Raises TaskFault if an output is
-        wrong, OpeningError if the kernel does not build, WorkerDied or WorkerOverdue if a worker fails.
+        of a single call's time to the time per call in batches, and, if `vendor` (a kernel of the vendor's library) is
+        not None, its seconds per call. Raises TaskFault if an output is wrong, OpeningError if the kernel does not
+        build, WorkerDied or WorkerOverdue if a worker fails.
 
-        The kernel is the vendor's library; without one, another trusted kernel of the device; without either, the probe
-        of the peak, which gives only the spread.
-
-        They are measured on the vendor line; without one on another trusted kernel; without either on the probe of the
-        peak, which gives only the spread.
+        The trusted kernel is `vendor`; without one, another trusted kernel of the device; without either, the probe of
+        the peak, which gives only the spread.
         """
         opened, is_vendor = self.opened, vendor is not None
         processes, batches = opened.pace.spread
@@ -184,9 +184,9 @@ class Calibrator:
         self._add(spread=spread_of(times), single_ratio=ratio, vendor=measured)
 
     def _trusted_kernel(self) -> Vendor | None:
-        """Build the device's trusted kernel, which is the judge's own and takes about as long as a good candidate, and
-        return it as a Vendor; None if the device has none. Its outputs need not be right. Raises OpeningError if it
-        does not build.
+        """Build the device's trusted kernel, which belongs to the judge and takes about as long per call as a good
+        candidate, and return it as a Vendor (name, build, worker limits); None if the device has none. Only its time is
+        used, so its outputs are not verified. Raises OpeningError if it does not build.
         """
         opened = self.opened
         if (kernel := opened.device.trusted_kernel(opened.task)) is None:
@@ -198,8 +198,9 @@ class Calibrator:
 
     def _time_of(self, vendor: Vendor, *, batches: int, is_vendor: bool) -> float:
         """Return the score of a trusted kernel in the main case, in seconds per call, from `batches` batches in a new
-        process. With `is_vendor`, every output is verified, and TaskFault is raised if one is wrong. Raises WorkerDied
-        if the worker ended, and WorkerOverdue if it missed its deadline.
+        process. `vendor` holds the kernel's build and the limits of its worker; with `is_vendor`, every output is
+        verified, and TaskFault is raised if one is wrong. Raises WorkerDied if the worker ended, and WorkerOverdue if
+        it missed its deadline.
         """
         opened, times = self.opened, list[BatchTime]()
         plan = opened.plan(opened.main, pilot_s=FASTEST_PILOT_S)
@@ -219,9 +220,10 @@ class Calibrator:
         return score(times[1:], quantile=opened.pace.quantile, rng=np.random.default_rng(0)).call_s
 
     def _single_ratio(self, vendor: Vendor, *, batch_s: float, is_vendor: bool) -> float:
-        """Return the seconds of a trusted kernel's single call divided by `batch_s`, its seconds per call in batches;
-        1.0 if a batch holds only one call. With `is_vendor`, outputs are verified. Raises CandidateFailed if one is
-        wrong, WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
+        """Return the time of a trusted kernel's single call divided by `batch_s`, its seconds per call in batches; 1.0
+        if a batch holds only one call. `vendor` holds the kernel's build and the limits of its worker; with
+        `is_vendor`, outputs are verified. Raises CandidateFailed if one is wrong, WorkerDied if the worker ended, and
+        WorkerOverdue if it missed its deadline.
         """
         opened = self.opened
         if opened.plan(opened.main, pilot_s=batch_s).calls == 1:
@@ -232,9 +234,10 @@ class Calibrator:
 
 
 def overhead(session: TimingSession, pace: Pace) -> Overhead:
-    """Time batches of the candidate of known duration (`Pace.standard_s`) in this session and return the dispatch
-    overhead in seconds: the quantile of the batch times that makes a score (`Pace.quantile`) minus that duration, at
-    least 0, and its scatter. Raises WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
+    """Time batches of the candidate of known duration (`Pace.standard_s`) in `session`, with the timing constants
+    `pace`, and return the dispatch overhead of a batch in seconds, at least 0, with its scatter. The overhead is the
+    quantile of the batch times that makes a score (`Pace.quantile`) minus the known duration. Raises WorkerDied if the
+    worker ended, and WorkerOverdue if it missed its deadline.
 
     Inputs are refreshed before each batch, as they are for candidates, because a worker that was stopped resumes
     slowly.
@@ -250,8 +253,9 @@ def overhead(session: TimingSession, pace: Pace) -> Overhead:
 
 @contextmanager
 def _as_task_fault(source: Path) -> Iterator[None]:
-    """Run the `with` block, which builds or runs the task's vendor file; a CandidateFailed, OpeningError or OSError
-    from the block becomes a TaskFault with the name of the file. Yields None.
+    """Run the `with` block, which builds or runs the task's vendor file at the path `source`. A CandidateFailed,
+    OpeningError or OSError from the block becomes a TaskFault with the name of the file, because the task's author must
+    mend it. Yields None.
     """
     try:
         yield
@@ -260,17 +264,18 @@ def _as_task_fault(source: Path) -> Iterator[None]:
 
 
 def spread_of(values: Sequence[float]) -> float:
-    """Return the standard deviation of the values as a fraction of their median. It is estimated from the median
-    absolute deviation, so one outlier of five hardly changes it. Raises statistics.StatisticsError if there are no
-    values.
+    """Return the standard deviation of `values`, such as the seconds per call in several processes, as a fraction of
+    their median. It is estimated from the median absolute deviation, so one outlier of five hardly changes it. Raises
+    statistics.StatisticsError if there are no values.
     """
     middle = statistics.median(values)
     return NORMAL_MAD * statistics.median(abs(value - middle) for value in values) / middle
 
 
 def describe(opened: OpenTask) -> wire.Device:
-    """Return the wire message that describes a device in the answer to an `open` request: name, kind, peak and unit,
-    sandbox level, spread between processes, dispatch overhead, vendor's library, and further details as text.
+    """Return the wire message that the judge sends to the agent in answer to an `open` request: the device's name,
+    kind, peak and unit, sandbox level, spread between processes, dispatch overhead, vendor's library, and further
+    details as text.
     """
     calibration, device = opened.calibration, opened.device
     vendor = calibration.vendor

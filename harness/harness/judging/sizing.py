@@ -30,8 +30,8 @@ allows."""
 
 
 class Sizing:
-    """Works out how much memory the cases of one task need on one device, for the fastest kernel that physics allows,
-    and allocates it. `opening.open_task` makes one and calls `opened`.
+    """Works out how much memory the cases of one task need on one device, enough for the batches of the fastest kernel
+    that physics allows, and allocates it. `opening.open_task` makes one and calls `opened`.
     """
 
     def __init__(self, task: Task, device: Device) -> None:
@@ -92,8 +92,9 @@ def _refresh_s(operands: OperandSets, sets: range, *, memory: Memory, clock: Clo
 
 
 class AcceptAnyOutput:
-    """Stands in for a task's benchmark module and passes every use on to it, except that its tolerance accepts every
-    output. Sizing uses it to time the verification of outputs that no kernel has computed.
+    """Stands in for `benchmark`, a task's benchmark.py as a module, and passes every use on to it, except that its
+    tolerance accepts every output. Sizing needs it to time the verification of outputs before any kernel has computed
+    them.
     """
 
     def __init__(self, benchmark: Any) -> None:

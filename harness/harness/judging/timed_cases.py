@@ -26,8 +26,8 @@ AS_GRAPH = "calls are short, so each batch runs as a CUDA graph if its calls can
 
 
 def time_cases(judgement: Judgement) -> None:
-    """Time every timed case, and store batches, scores and the main case's pilot (seconds of its first calls) in the
-    judgement. The worker is killed after the last batch, before that batch's outputs are examined. Raises
+    """Time every timed case, and store in `judgement` the batches, the scores and the main case's pilot (seconds of one
+    of its first calls). The worker is killed after the last batch, before that batch's outputs are examined. Raises
     CandidateFailed if an output is wrong, memory was tampered with, or the worker crashed or timed out.
     """
     opened, batches = judgement.opened, {}
@@ -44,8 +44,8 @@ def time_cases(judgement: Judgement) -> None:
 
 
 def as_wire(case: Case, batch: BatchTime) -> wire.Batch:
-    """Return the batch as the wire message that verdicts carry: name of the case, calls, microseconds per call, key of
-    the inputs, and telemetry.
+    """Return a timed batch of `case` as the wire message that verdicts carry: name of the case, number of calls,
+    microseconds per call, key from which the inputs are generated again, and telemetry.
     """
     return wire.Batch(case.name, batch.calls, batch.call_s * 1e6, batch.key, batch.telemetry)
 
@@ -61,9 +61,9 @@ class _TimedCase:
 
     def batches(self) -> list[BatchTime]:
         """Plan and time the case, plan again while batches are much faster than the plan expected, and return the
-        batches of the last plan. No batch counts as faster than the plan's expected seconds per call divided by
-        REPLAN_FACTOR. Raises CandidateFailed if an output is wrong, memory was tampered with, or the worker crashed or
-        timed out.
+        batches of the last plan. A batch counts as at least the plan's expected seconds per call divided by
+        REPLAN_FACTOR, however fast it was. Raises CandidateFailed if an output is wrong, memory was tampered with, or
+        the worker crashed or timed out.
         """
         case, findings = self.case, self.judgement.findings
         pilot_s = self.judgement.pilots_s[case.name]
@@ -97,8 +97,9 @@ class _TimedCase:
         return _CaseTiming(session, plan, replan_below_s, racing_above_s)
 
     def _measurable(self, timing: "_CaseTiming") -> DisturbableFigure[list[BatchTime]]:
-        """Return all batches of this case but the last as a figure that is measured once more if other work on the
-        device disturbs it. `timing` holds the session and the plan by which the batches are timed.
+        """Return the description by which `Findings.undisturbed` times all batches of this case but the last, and times
+        them once more if other work on the device disturbs them. `timing` holds the session and the plan by which the
+        batches are timed.
         """
         return DisturbableFigure(
             wire.Figure.TIMING,
@@ -111,9 +112,9 @@ class _TimedCase:
 
 @dataclass(frozen=True)
 class _CaseTiming:
-    """How the batches of one case are timed: the session, the plan (calls per batch, number of batches), a bound in
-    seconds per call below which the plan was wrong, and a bound above which the candidate is too slow for more batches.
-    `_TimedCase` makes it.
+    """How the batches of one case are timed: the session, the plan (calls per batch, number of batches), and two bounds
+    in seconds per call. A batch below `replan_below_s` shows that the plan was wrong; a candidate above
+    `racing_above_s` is too slow for more batches. `_TimedCase` makes it.
     """
 
     session: TimingSession
@@ -150,9 +151,10 @@ class _CaseTiming:
 
 
 def time_batch(session: TimingSession, plan: Plan, *, index: int, is_last: bool = False) -> BatchTime:
-    """Run batch number `index` of `plan` on fresh inputs, verify its outputs, and return its time. With `is_last`, kill
-    the worker before outputs are examined, so that no late write arrives. Raises CandidateFailed if an output is wrong
-    or memory was tampered with, WorkerDied if the worker ended, WorkerOverdue if it missed its deadline.
+    """Run batch number `index` (from 0) of `plan` on fresh inputs, verify its outputs, and return its time. With
+    `is_last`, kill the worker before outputs are examined, so that it cannot write to them meanwhile. Raises
+    CandidateFailed if an output is wrong or memory was tampered with, WorkerDied if the worker ended, WorkerOverdue if
+    it missed its deadline.
     """
     first = index * plan.calls % (plan.sets - plan.calls + 1)
     sets, key = range(first, first + plan.calls), inputs.fresh_key()
