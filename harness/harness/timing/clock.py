@@ -8,8 +8,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Protocol of a clock that only the judge reads. Moments are integers in nanoseconds since an arbitrary start.
-    Devices hold one: the operating system's clock, or a simulated clock.
+    """Protocol of a clock that only the judge reads. Moments are integers in nanoseconds since an arbitrary start. Each
+    device holds one: the operating system's clock, or the simulated clock of a scripted device.
     """
 
     def now_ns(self) -> int:
@@ -23,8 +23,8 @@ class Clock(Protocol):
         """
 
     def wait_until(self, moment_ns: int, *, or_until: Callable[[], bool]) -> None:
-        """Wait until the moment `moment_ns` (nanoseconds, as `now_ns` counts), or until the callback `or_until` returns
-        True, whichever comes first. Returns nothing.
+        """Wait until the moment `moment_ns` (nanoseconds, as `now_ns` counts), or until the callback `or_until`, which
+        takes no arguments, returns True, whichever comes first. Returns nothing.
         """
 
 
@@ -42,8 +42,9 @@ class SystemClock:
         time.sleep(seconds)
 
     def wait_until(self, moment_ns: int, *, or_until: Callable[[], bool]) -> None:
-        """Wait until the moment `moment_ns` (nanoseconds, as `now_ns` counts), or until the callback `or_until` returns
-        True, whichever comes first. The wait keeps the core busy, because a sleeping thread wakes late.
+        """Wait until the moment `moment_ns` (nanoseconds, as `now_ns` counts), or until the callback `or_until`, which
+        takes no arguments, returns True, whichever comes first. The wait keeps the core busy, because a sleeping thread
+        wakes late.
         """
         while time.perf_counter_ns() < moment_ns and not or_until():
             pass

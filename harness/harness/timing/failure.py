@@ -25,9 +25,9 @@ class CandidateFailed(Exception):
 
 @contextmanager
 def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
-    """Run the `with` block; a WorkerDied from it becomes CandidateFailed with status `crashed`, and a WorkerOverdue
-    (deadline missed) one with status `timed_out`. The detail names `case`; None means that the worker was loading the
-    candidate. Yields None.
+    """Run the `with` block, in which a worker runs the candidate. A WorkerDied from it becomes CandidateFailed with
+    status `crashed`, and a WorkerOverdue (deadline missed) one with status `timed_out`. The detail names `case`; None
+    means that the worker was loading the candidate. Yields None.
     """
     place = "while it was loaded" if case is None else f"in case {case.name}"
     try:
@@ -39,8 +39,9 @@ def deaths_are_verdicts(case: Case | None) -> Iterator[None]:
 
 
 def _failure(status: str, detail: str, *, end: str, case: Case | None) -> CandidateFailed:
-    """Return the failure of a worker that ended or exceeded its deadline. In a hidden case the detail is `end`, such as
-    `deadline`, and the kind of the case; only `revealed` holds the whole sentence.
+    """Return (not raise) the CandidateFailed for a worker that ended or exceeded its deadline. `detail` is the whole
+    sentence; in a hidden case the exception's detail is only the short text `end`, such as `deadline`, with the kind of
+    the case, and the field `revealed` holds the whole sentence.
 
     The detail leaves out an exit code or a signal, because a candidate could use it to carry information about the
     hidden case out of the worker.

@@ -21,9 +21,9 @@ MAX_CALLS: int = WIRE["most_calls"]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Timing constants of one kind of device, read from the tables [timing.cpu], [timing.cuda] and [timing.cuda_dram]
-    of contract.toml: lengths and numbers of batches and duel turns, idle times, the score's quantile, and limits. Times
-    are in seconds.
+    """Timing constants of one kind of device: lengths and numbers of batches and duel turns, idle times, the score's
+    quantile, and limits, with times in seconds. `Device.pace` reads them from contract.toml, from the table
+    [timing.cpu], [timing.cuda] or, for tasks that measure GPU memory, [timing.cuda_dram].
     """
 
     target_s: float
@@ -93,8 +93,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """What plans of one timed case depend on: the task, the case, the device's timing constants, the seconds to refresh
-    one operand set (inputs and outputs of one call), and the cache size in bytes. `OpenTask.plan` and Sizing make one.
+    """Plans the timing of one case. It holds what a plan depends on: the task, the case, the device's timing constants,
+    the seconds to refresh one operand set (inputs and outputs of one call), and the size of the device's last-level
+    cache in bytes. `OpenTask.plan` and Sizing make one.
     """
 
     task: Task
@@ -128,7 +129,7 @@ class Planner:
     @property
     def _affordable_calls(self) -> int:
         """Return the highest number of calls of a batch whose inputs can be refreshed and outputs verified within the
-        device's and the task's time limits. At least 1.
+        device's time limit for this (`Pace.refresh_s`) and the task's time limit for timing. At least 1.
         """
         seconds = min(self.pace.refresh_s, self.task.limits.timing_s / self.pace.batches[0])
         return max(1, int(seconds / self.set_s))

@@ -38,7 +38,8 @@ Overheads = Mapping[float, float]
 @dataclass(frozen=True)
 class TimingResources:
     """What all timing sessions of an open task share: the memory of inputs and outputs, the judge's clock, the random
-    generator of its secrets, and `observe`, a function that reads the device's telemetry. `OpenTask.session` makes it.
+    generator of its secrets, and `observe`, a function without arguments that returns the device's current telemetry as
+    a dict of readings by name. `OpenTask.session` makes it.
     """
 
     memory: Memory
@@ -56,8 +57,8 @@ class TimingResources:
 @dataclass(frozen=True)
 class TimingSession:
     """One worker that can be timed on one case: its operand sets (inputs and outputs of one call each), the output area
-    that it writes, the idle seconds before a batch, and the overheads to deduct. `OpenTask.session` makes it; `after`
-    and `capture` return changed copies.
+    that it writes, the idle seconds before a batch, and the dispatch overheads to deduct from batch times.
+    `OpenTask.session` makes it; `after` and `capture` return changed copies.
     """
 
     resources: TimingResources
@@ -86,14 +87,14 @@ class TimingSession:
 
     @property
     def deadline_s(self) -> float:
-        """Return the longest time that one batch may take, in seconds: the task's limit `call_s`. A worker that takes
-        longer raises WorkerOverdue.
+        """Return the longest time that one batch may take, in seconds: the task's limit `call_s`. If a worker takes
+        longer, the judge's wait for it raises WorkerOverdue.
         """
         return self.task.limits.call_s
 
     def after(self, idle_s: float) -> "TimingSession":
-        """Return a copy of this session that waits `idle_s` seconds before each batch. The overhead that was calibrated
-        for that idle time is deducted from its batches; nothing is deducted if none was measured.
+        """Return a copy of this session that waits `idle_s` seconds before each batch. Its batch times are reduced by
+        the dispatch overhead that was calibrated for that idle time, or by nothing if none was measured.
         """
         return replace(self, idle_s=idle_s)
 
@@ -109,8 +110,9 @@ class TimingSession:
             self.resources.memory.settle()
 
     def keep(self, sets: range, key: str) -> Restore:
-        """Return a function without arguments that writes the inputs of the operand sets numbered `sets` again, with
-        the values that `key` generated. Call `keep` after `refresh` with the same arguments and before the worker runs.
+        """Return a function without arguments that restores the inputs of the operand sets numbered `sets` to the
+        values that `key` (hexadecimal digits) generated. Call `keep` after `refresh` with the same arguments and before
+        the worker runs.
         """
         return self.operands.keep(sets, key)
 
@@ -162,7 +164,8 @@ class TimingSession:
 
     def _poisoned(self, sets: range) -> tuple[Region, int]:
         """Overwrite the outputs of the operand sets numbered `sets` with a secret word, which is NaN as an output
-        element, and choose secret samples of them. Return (the outputs' memory, the 32-bit word).
+        element, and choose secret samples of them to read when the batch ends. Return (the outputs' memory, the 32-bit
+        word).
         """
         rng = self.resources.generator()
         region = self.operands.region(sets, slot=self.slot)
@@ -188,9 +191,10 @@ class TimingSession:
         )
 
     def _time(self, region: Region, *, expected_s: float) -> tuple[float, dict[str, float]]:
-        """Let the worker run the requested batch and return (elapsed seconds, telemetry): from its start until the
-        judge has read samples of the outputs in `region`. Telemetry is an empty dict if `expected_s` is 0. Raises
-        WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
+        """Let the worker run the requested batch and return (elapsed seconds, telemetry). The time ends when the judge
+        has read samples of the outputs in the memory `region`; telemetry is read about half-way through `expected_s`,
+        the batch's expected seconds, and is an empty dict if that is 0. Raises WorkerDied if the worker ended, and
+        WorkerOverdue if it missed its deadline.
         """
         clock, was_enabled = self.resources.clock, gc.isenabled()
         gc.disable()
@@ -216,7 +220,8 @@ class TimingSession:
 @dataclass(frozen=True)
 class TimedBatch:
     """One batch that has run and whose outputs may not be verified yet: its time, its session, the numbers of its
-    operand sets, the memory of its outputs, and the word that filled them before. `TimingSession.run` makes it.
+    operand sets (inputs and outputs of one call each), the memory `region` of its outputs, and `poison`, the word that
+    filled them before. `TimingSession.run` makes it.
     """
 
     time: BatchTime
@@ -231,7 +236,8 @@ class TimedBatch:
     def verify(self, *, full: bool = False) -> None:
         """Check that inputs and finished outputs were not changed and that every output of the batch is right. With
         `full`, compare each element with the reference; otherwise use cheaper random checks. Raises CandidateFailed
-        with status `incorrect` (wrong output, or a write outside the outputs) or `tampered`.
+        with status `incorrect` (wrong output, or a write outside the outputs), or `tampered` (inputs or finished
+        outputs changed).
         """
         self._refuse_tampering()
         self._examine(self.sets, full=full)
