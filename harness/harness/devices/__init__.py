@@ -21,7 +21,7 @@ from harness.worker import Profile, Worker
 
 class Monitor(Protocol):
     """Protocol of an object that watches a device for work of other processes while batches are timed. `Device.monitor`
-    makes one for each measurement, and its memory of disturbances begins then.
+    makes a new one for each measurement, and it reports only what disturbed the device since then.
     """
 
     def look(self, *, batches: int = 1) -> None:
@@ -73,14 +73,14 @@ class Device(Protocol):
 
     def pace(self, task: Task) -> Pace:
         """Return the constants by which candidates of `task` are timed on this device: length and number of batches,
-        idle times, score quantile, and so on. Raises MachineError if the task is for another GPU architecture than the
-        device has.
+        idle times, the quantile of batch times that is the score, and so on. Raises MachineError if the task is for
+        another GPU architecture than the device has.
         """
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Measure the peak rate of `unit` (`fp32`, `bf16`, ... operations, or `dram` bytes) for `seconds` seconds, or
-        look it up in a table; `peak` returns it afterwards. Raises MachineError if the device cannot measure now, and
-        TaskFault if the unit has no peak on this device.
+        """Measure the peak rate of `unit` (operations of a type such as `fp32` or `bf16`, or `dram` bytes) for
+        `seconds` seconds, or look it up in a table; the method `peak` returns it afterwards. Raises MachineError if the
+        device cannot measure now, and TaskFault if the unit has no peak on this device.
         """
 
     def peak(self, unit: str) -> float:
@@ -90,8 +90,8 @@ class Device(Protocol):
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
         """Return the highest rate of `unit` that an honest candidate can reach, in operations or bytes per second.
-        `suspected` is the candidate's rate; if it is above the ceiling, the device may measure its peak again first,
-        and raises MachineError if that fails.
+        `suspected` is the rate that a candidate was measured at; if it is above the ceiling, the device may measure its
+        peak again first, and raises MachineError if that fails.
         """
 
     def build(self, source: Path, task: Task, *, language: str) -> Built | BuildFailure:
@@ -101,35 +101,37 @@ class Device(Protocol):
         """
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """Read the machine code of a build while the `with` block runs. Yields a function without arguments that waits
-        for the facts (registers, spilled bytes, instruction counts) and returns them; facts that cannot be read are
-        missing.
+        """Read the machine code of the build `built` while the `with` block runs. Yields a function without arguments
+        that waits for the facts (registers, spilled bytes, instruction counts) and returns them; facts that cannot be
+        read are missing.
         """
 
     def standards(self, task: Task) -> dict[str, str]:
         """Return a dict from language to source text, the language of the judge's own kernels first. Each text is a
-        trusted candidate that takes `Pace.standard_s` seconds per call, with which the dispatch overhead of its
-        language (seconds of a batch beyond the candidate's work) is measured.
+        trusted candidate with the entry function of `task` that takes `Pace.standard_s` seconds per call; with it the
+        dispatch overhead of its language (seconds of a batch beyond the candidate's work) is measured.
         """
 
     def memory(self, *, input_bytes: int, output_bytes: int, slots: int = 2) -> Memory:
-        """Allocate memory that this device's workers can map: `input_bytes` of inputs, and `slots` output areas of
-        `output_bytes` each, one for each worker that runs in turn. Raises MemoryError, OSError or an exception of CUDA
-        if there is not enough.
+        """Allocate and return memory that this device's workers can map: `input_bytes` of inputs, and `slots` output
+        areas of `output_bytes` each, so that each of several workers that run in turn has its own. Raises MemoryError,
+        OSError or an exception of CUDA if there is not enough.
         """
 
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> AbstractContextManager[Worker]:
         """Start a worker process on a built artifact and yield its handle; kill the process when the block ends. It
-        reads and writes `memory`, with outputs in area `slot`; `profile` sets its memory limit, readable files and
-        environment. Raises MachineError if the sandbox cannot be set up; `wait_ready` reports a failed loading.
+        reads inputs from `memory` and writes outputs to area `slot` of it; `profile` sets its memory limit, readable
+        files and environment. Raises MachineError if the sandbox cannot be set up; the handle's `wait_ready` raises if
+        the artifact cannot be loaded.
         """
 
     def vendor_source(self, task: Task) -> Path:
         """Return the path of the file in the task folder that calls the vendor's library; the file may be missing."""
 
     def vendors(self, artifact: Path, *, memory_bytes: int) -> list[Vendor]:
-        """Return a list with one Vendor for each kernel of the vendor's library that is worth trying with the built
-        vendor file `artifact`; empty if the library is not installed. `memory_bytes` limits the worker's memory.
+        """Return a list with one Vendor (name, build, worker limits) for each kernel of the vendor's library that is
+        worth trying; empty if the library is not installed. `artifact` is the built vendor file that calls the library,
+        and `memory_bytes` limits the worker's memory.
         """
 
     def trusted_kernel(self, task: Task) -> tuple[str, str] | None:
@@ -138,8 +140,8 @@ class Device(Protocol):
         """
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Return the fraction of the peak of `unit` that the device can reach if its clock runs at `clock_mhz`; None if
-        the peak does not depend on the clock or the clock is not known.
+        """Return the fraction of the peak of `unit`, such as `fp8`, that the device can reach if its clock runs at
+        `clock_mhz`; None if the peak does not depend on the clock or the clock is not known.
         """
 
     def probe_rates(self, unit: str, *, processes: int) -> list[float]:
@@ -155,11 +157,14 @@ class Device(Protocol):
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
         """Raise MachineError if another process computes on the device and would disturb the timing; return None
-        otherwise. The judge itself and up to `workers` worker processes are not counted as others.
+        otherwise. The judge itself is not counted as another process, nor are as many worker processes as `workers`
+        says.
         """
 
     def monitor(self, *workers: Worker) -> Monitor:
-        """Return a new monitor that watches from now on for processes other than the judge and these workers."""
+        """Return a new monitor that watches from now on for work of processes other than the judge and `workers`, the
+        running workers that are being timed.
+        """
 
     def details(self) -> dict[str, str]:
         """Return further facts about the device for readers of its figures, such as driver and compiler versions: a

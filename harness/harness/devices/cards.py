@@ -23,9 +23,9 @@ PLAIN = ("fp32",)
 
 @dataclass(frozen=True, slots=True)
 class Sku:
-    """One GPU product: its name, its peak rates by unit, and the figures from which they follow (number of
-    multiprocessors, clocks, operations per clock, memory bandwidth, power limit). The table SKUS holds all known ones,
-    and `pick` chooses one for a card.
+    """One GPU product: its name, its dense peak rates by unit (`fp8`, `dram`, ...), and the figures from which they
+    follow (number of multiprocessors, clocks, operations per clock, memory bandwidth, power limit). The table SKUS
+    holds all known ones, and `pick` chooses one for a card.
     """
 
     name: str
@@ -52,8 +52,8 @@ class Sku:
     """Words that say why a card was identified as this product; empty in the table."""
 
     def peak(self, unit: str) -> float:
-        """Return the dense peak rate of `unit`, in operations per second, or in bytes per second for `dram`. Raises
-        TaskFault if the table has no peak for the unit.
+        """Return the dense peak rate of `unit`, such as `fp8`, in operations per second, or in bytes per second for
+        `dram`. Raises TaskFault if the table has no peak for the unit.
         """
         if unit not in self.peaks:
             raise TaskFault(
@@ -62,17 +62,18 @@ class Sku:
         return self.peaks[unit]
 
     def ceiling(self, unit: str) -> float:
-        """Return the highest rate of `unit` that the hardware allows, in operations per second at the highest clock, or
-        for `dram` in bytes per second of all memory pins. A higher measured rate is refused. Raises TaskFault or
-        KeyError if the table has no figures for the unit.
+        """Return the highest rate of `unit`, such as `fp8`, that the hardware allows: operations per second at the
+        highest clock, or for `dram` bytes per second of all memory pins. The judge refuses a measured rate above it.
+        Raises TaskFault or KeyError if the table has no figures for the unit.
         """
         if unit == "dram":
             return max(self.wire_rate, self.peak(unit))
         return max(self.sm_count * self.per_clock[unit] * self.max_mhz * 1e6, self.peak(unit))
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Return the fraction of the peak of `unit` that all multiprocessors can reach at a clock of `clock_mhz`; None
-        for `dram`, because memory has its own clock. Raises KeyError if the table has no figures for the unit.
+        """Return the fraction of the peak of `unit`, such as `fp8`, that all multiprocessors can reach at an SM clock
+        of `clock_mhz`; None for `dram`, because memory has its own clock. Raises KeyError if the table has no figures
+        for the unit.
         """
         if unit == "dram":
             return None
@@ -80,8 +81,9 @@ class Sku:
 
 
 def check_architecture(arch: str, *, name: str, major: int, minor: int) -> None:
-    """Raise MachineError if the card `name` cannot run what is built for `arch`, the task's architecture such as
-    `sm_90a`: the compute capability `major`.`minor` of the card is another one. Return None otherwise.
+    """Raise MachineError if a card cannot run programs built for `arch`, the task's architecture such as `sm_90a`,
+    because its compute capability `major`.`minor` is another one; return None otherwise. `name` is the card's name for
+    the message.
     """
     needed = divmod(capability(arch), 10)
     if needed != (major, minor):
@@ -100,9 +102,9 @@ class UnknownPeak(MachineError):
 def _sku(name: str, *, sms: int, clocks: tuple[float, float], dram: float, memory: tuple[int, float, int], watts: float,
          source: str, measured: tuple[str, ...] = (), per_clock: Mapping[str, int] = PER_CLOCK) -> Sku:  # fmt: skip
     """Return one product of the table. `sms` is the number of multiprocessors, `clocks` (boost, highest) in MHz, `dram`
-    the bandwidth in TB/s, `memory` (GiB, clock in MHz, width in bits), `watts` the power limit, `source` the data
-    sheet, `measured` the units confirmed by measurement, `per_clock` the operations per clock of one multiprocessor by
-    unit.
+    the bandwidth in TB/s, `memory` (GiB, clock in MHz, bus width in bits), and `watts` the power limit. `source` names
+    the data sheet, `measured` the units whose peak was confirmed by measurement; `per_clock` holds the operations per
+    clock of one multiprocessor by unit.
     """
     boost, top = clocks
     peaks = {unit: sms * each * (top if unit in PLAIN else boost) * 1e6 for unit, each in per_clock.items()}
@@ -155,9 +157,9 @@ _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def pick(name: str, *, power_limit_w: float, memory_bytes: int, sm_count: int) -> Sku:
-    """Return the product that a card is, with the reason in words. `name` is the driver's name of the card; if several
-    products share it, the card's number of multiprocessors (`sm_count`) decides, then its memory size, then its power
-    limit in watts. Raises UnknownPeak if the name is not in the table.
+    """Return the product of the table that a card is, with the reason in words in its field `reason`. `name` is the
+    driver's name of the card; if several products share it, the card's number of multiprocessors (`sm_count`) decides,
+    then its memory size, then its power limit in watts. Raises UnknownPeak if the name is not in the table.
     """
     gib = memory_bytes / (1 << 30)
     for driver_name, variants in _NAMES:

@@ -42,9 +42,9 @@ additional."""
 
 
 class CpuDevice:
-    """A device that runs candidates on one core of the CPU, while the judge uses the others. It holds the cache folder,
-    the sandbox level, the measured peaks and the compiled worker program. Making one raises MachineError if the worker
-    program cannot be compiled.
+    """A device that runs candidates on one core of the CPU, while the judge uses the others, as `cores` divides them.
+    It also holds the folder `cache` of compiled programs, the sandbox level `isolation`, the measured peaks and the
+    compiled worker program. Making one raises MachineError if the worker program cannot be compiled.
     """
 
     kind = "cpu"
@@ -74,8 +74,9 @@ class CpuDevice:
         return None if self._cores.shared else self._cores.worker
 
     def pace(self, task: Task) -> Pace:
-        """Return the constants by which candidates are timed on a CPU, the same for every task, except that operand
-        sets get fewer bytes if free memory is short.
+        """Return the constants by which candidates are timed on a CPU (batch lengths, idle times, ...). They are the
+        same for every task, except that the limit of bytes for inputs and outputs of a batch is lower if free memory is
+        short.
         """
         return replace(PACE, max_bytes=min(PACE.max_bytes, room.free_bytes() // SHARE_OF_FREE))
 
@@ -96,9 +97,9 @@ class CpuDevice:
         return max(self._peaks[unit])
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the highest rate of `unit` that is believed: the peak times PHYSICS, a factor slightly above 1. If
-        `suspected`, the candidate's rate, is above it and the judge has cores of its own, first measure the peak for
-        one more second. Raises MachineError if that fails, and KeyError if `calibrate` has not run.
+        """Return the highest rate of `unit` that the judge believes: the peak times PHYSICS, a factor slightly above 1.
+        If `suspected`, the candidate's measured rate, is above it and the judge has cores of its own, first measure the
+        peak for one more second. Raises MachineError if that fails, and KeyError if `calibrate` has not run.
         """
         if suspected > PHYSICS * self.peak(unit) and not self._cores.shared:
             self.calibrate(unit, seconds=1.0)
@@ -114,8 +115,8 @@ class CpuDevice:
         return c_builder.build_c(source, interface, context=context, deadline_s=task.limits.build_s)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """Yield a function that returns the build's facts (instruction counts, spilled bytes, ...) at once, because the
-        C builder has already read the machine code.
+        """Yield a function without arguments that returns the facts of the build `built` (instruction counts, spilled
+        bytes, ...) at once, because the C builder has already read the machine code.
         """
         return nullcontext(lambda: built.facts)
 
@@ -136,7 +137,8 @@ class CpuDevice:
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
         """Start the compiled worker program on a candidate's shared object and yield its handle; kill it when the block
         ends. It writes outputs into area `slot` of `memory`; `profile` sets its memory limit, readable files and
-        environment. Raises MachineError if the sandbox cannot be set up; `wait_ready` reports a failed loading.
+        environment. Raises MachineError if the sandbox cannot be set up; the handle's `wait_ready` raises if the
+        candidate cannot be loaded.
         """
         assert isinstance(memory, CpuMemory)
         buffer_fds = (memory.inputs.fd, memory.outputs[slot].fd)
@@ -205,7 +207,8 @@ class CpuDevice:
 
     def monitor(self, *workers: Worker) -> CpuMonitor:
         """Return a monitor that compares the operating system kernel's time counters of the judge's and candidates'
-        cores from now on, without the time of these workers. If there is only one core, it cannot see other processes.
+        cores from now on. Time that `workers`, the running workers, use is not counted as other work; if there is only
+        one core, it cannot see other processes.
         """
         cores = () if self._cores.shared else (self._cores.worker, *self._cores.judge)
         return CpuMonitor(cores, workers=[worker.pid for worker in workers], core=self._cores.worker)

@@ -61,9 +61,10 @@ HOST_BYTES = 8 << 30
 
 
 class CudaDevice:
-    """One NVIDIA GPU, with its product data, telemetry, sandbox level and the judge's own kernels. Making one raises
-    MachineError if the sandbox level is neither 3 nor 0, another process computes on the GPU, its peak is unknown, or
-    nvcc or the driver's NVML library is missing.
+    """One NVIDIA GPU, number `ordinal` of the driver, with its product data, telemetry, the sandbox level `isolation`
+    and the judge's own kernels; `cache` is the folder of builds, `cores` divides the CPU between judge and workers.
+    Making one raises MachineError if the sandbox level is neither 3 nor 0, another process computes on the GPU, its
+    peak is unknown, or nvcc or the driver's NVML library is missing.
     """
 
     kind = "cuda"
@@ -106,8 +107,8 @@ class CudaDevice:
 
     def pace(self, task: Task) -> Pace:
         """Return the constants by which a task's candidates are timed on this GPU: shorter batches if the task's unit
-        is `dram`, and fewer bytes of operand sets on a card with little memory. Raises MachineError if the task is for
-        another architecture than this card's.
+        is `dram`, and fewer bytes for inputs and outputs on a card with little memory. Raises MachineError if the task
+        is for another architecture than this card's.
         """
         cards.check_architecture(task.arch or "", name=self.name, major=self._properties["major"],
                                   minor=self._properties["minor"])  # fmt: skip
@@ -143,9 +144,9 @@ class CudaDevice:
 
     @contextmanager
     def inspected(self, built: Built) -> Iterator[Callable[[], wire.Facts]]:
-        """Disassemble a build while the `with` block runs, or before the block if too few cores are free. Yields a
-        function that waits for the facts (registers, spilled bytes, instruction counts) and returns them; facts that
-        cannot be read are missing.
+        """Disassemble the build `built` while the `with` block runs, or before the block if too few cores are free.
+        Yields a function without arguments that waits for the facts (registers, spilled bytes, instruction counts) and
+        returns them; facts that cannot be read are missing.
         """
         with inspection.inspected(built, isolation=self.isolation) as facts:
             known_facts = None if len(self._cores.judge) > BUSY_JUDGE_CORES else facts()
@@ -172,7 +173,8 @@ class CudaDevice:
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
         """Start the Python worker program on `artifact`, a shared object or the folder of a Triton build, and yield its
         handle; kill it when the block ends. It writes into area `slot` of `memory`; `profile` adds readable files and
-        environment. Raises MachineError if the sandbox cannot be set up; `wait_ready` reports a failed loading.
+        environment. Raises MachineError if the sandbox cannot be set up; the handle's `wait_ready` raises if the
+        candidate cannot be loaded.
         """
         assert isinstance(memory, CudaMemory)
         handles = (memory.inputs.handle.hex(), memory.outputs[slot].handle.hex())
@@ -230,8 +232,8 @@ class CudaDevice:
         return signature.cuda_copy(task), "cuda"
 
     def share_at(self, unit: str, *, clock_mhz: float) -> float | None:
-        """Return the fraction of the peak of `unit` that all multiprocessors can reach at a clock of `clock_mhz`; None
-        for `dram`, because memory has its own clock.
+        """Return the fraction of the peak of `unit`, such as `fp8`, that all multiprocessors can reach at an SM clock
+        of `clock_mhz`; None for `dram`, because memory has its own clock.
         """
         return self.sku.share_at(unit, clock_mhz=clock_mhz)
 
@@ -248,9 +250,9 @@ class CudaDevice:
         return self.telemetry.sample()
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Raise MachineError that lists the processes if more than `workers` processes besides the judge compute on the
-        GPU, also after a wait of half a second in which ended processes leave the driver's list. Return None otherwise.
-        `workers` is the number of the judge's own workers.
+        """Raise MachineError with a list of the processes if more than `workers` processes besides the judge compute on
+        the GPU; return None otherwise. `workers` is the number of the judge's own workers. If there are more, it looks
+        again after half a second, because ended processes stay in the driver's list for a moment.
         """
         if len(self._others()) > workers:
             time.sleep(LIST_DELAY_S)
@@ -260,8 +262,8 @@ class CudaDevice:
             raise MachineError(f"another process computes on {self.name}: {listed}; {remedy}")
 
     def monitor(self, *workers: Worker) -> "GpuMonitor":
-        """Return a monitor that counts, at each look, the processes on the GPU beyond the judge and as many as
-        `workers`. Its looks raise NoTelemetry if the driver's list cannot be read.
+        """Return a monitor whose method `look` counts the processes that compute on the GPU, without the judge and as
+        many workers as are given in `workers`. `look` raises NoTelemetry if the driver's list cannot be read.
         """
         return GpuMonitor(lambda: len(self._others()) - len(workers))
 
@@ -291,8 +293,8 @@ class CudaDevice:
 
 
 class GpuMonitor:
-    """Counts processes on a GPU beyond the judge and its workers, and remembers the highest count. `CudaDevice.monitor`
-    makes one with a function that returns the current count.
+    """Counts processes that compute on a GPU besides the judge and its workers, and remembers the highest count.
+    `CudaDevice.monitor` makes one with `others`, a function without arguments that returns the current count.
     """
 
     def __init__(self, others: Callable[[], int]) -> None:
@@ -313,8 +315,8 @@ class GpuMonitor:
 
 
 def fault_words(number: int) -> str:
-    """Return a sentence for the fault number that a GPU worker reported before it ended: the Python exception that the
-    candidate's host code raised, or the CUDA error of that number.
+    """Return a sentence that says why a GPU worker ended. `number` is the fault number that the worker reported before:
+    it stands for the Python exception that the candidate's host code raised, or is a CUDA error code.
     """
     if name := faults.exception_name(number):
         return f"the candidate's host code raised {name}"
@@ -322,8 +324,9 @@ def fault_words(number: int) -> str:
 
 
 def _copy_programs(artifact: Path, folder: Path) -> Path:
-    """Copy the worker program and the candidate's `artifact` (a shared object or a folder) into a worker's private
-    `folder`, readable for every user. Return the path of the candidate's copy. Raises OSError if a copy fails.
+    """Copy the worker program and the candidate's `artifact` (a shared object or a folder) into `folder`, a worker's
+    private folder, and make the copies readable for every user, so that the sandboxed worker can load them. Return the
+    path of the candidate's copy. Raises OSError if a copy fails.
     """
     copies.lay_out(folder, {"__main__.py": copies.GPU_PROGRAM, **copies.texts(copies.GPU_FILES)})
     if artifact.is_dir():

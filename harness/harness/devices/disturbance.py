@@ -35,7 +35,7 @@ _BUSY = (0, 1, 2, 5, 6, 7)
 @dataclass(frozen=True, slots=True)
 class Counts:
     """The operating system kernel's time counters at one moment, in seconds: how long each core was busy, and how long
-    the threads of the workers and of the judge ran and waited for a core. `count` makes it.
+    the threads of the workers (which run candidates) and of the judge ran and waited for a core. `count` makes it.
     """
 
     at_s: float
@@ -65,8 +65,8 @@ class CpuMonitor:
         self._before = count(cores, workers=workers)
 
     def look(self, *, batches: int = 1) -> None:
-        """Add `batches` to the number of batches that were timed since the monitor was made. Nothing else is read here,
-        because the kernel's counters cover the whole time.
+        """Add `batches` to the number of batches that were timed since the monitor was made. No counter is read here,
+        because the two readings at start and end cover the whole time.
         """
         self._batches += batches
 
@@ -92,8 +92,8 @@ def count(cores: Collection[int], *, workers: Collection[int]) -> Counts:
 
 def disturbance(before: Counts, now: Counts, *, batches: int, siblings: Collection[int]) -> str:
     """Return what disturbed `batches` batches between the readings `before` and `now` of the time counters, as text for
-    a note; an empty string if nothing exceeded its bound. `siblings` are the logical cores (hardware threads) that
-    share the candidate's physical core.
+    a note; an empty string if nothing exceeded its bound (the constants MAX_... of this file). `siblings` are the
+    numbers of the logical cores (hardware threads) that share the candidate's physical core.
     """
     elapsed_s = now.at_s - before.at_s
     ran_s, judge_ran_s = now.worker_ran_s - before.worker_ran_s, now.judge_ran_s - before.judge_ran_s

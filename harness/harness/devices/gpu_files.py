@@ -20,7 +20,8 @@ _LIBRARIES = ("libcuda.so*", "libnvidia-*.so*", "libcudadebugger.so*")
 @functools.cache
 def devices() -> tuple[Path, ...]:
     """Return the paths of the device nodes of all GPUs, such as /dev/nvidia0, as a sorted tuple; empty if there are
-    none. A process needs them all: the variable CUDA_VISIBLE_DEVICES selects the GPU in use.
+    none. A process gets all of them in its sandbox, and the environment variable CUDA_VISIBLE_DEVICES selects the GPU
+    that it uses.
     """
     nodes = (*Path("/dev").glob("nvidia*"), *Path("/dev/nvidia-caps").glob("*"))
     return tuple(node for node in sorted(nodes) if not node.is_dir())
@@ -28,8 +29,9 @@ def devices() -> tuple[Path, ...]:
 
 @functools.cache
 def readable() -> tuple[Path, ...]:
-    """Return the paths of existing files and folders that a process must be able to read to use CUDA: the driver's
-    libraries and the libraries they are linked with, /sys, and parts of /proc. Raises OSError if libcuda is missing.
+    """Return the paths of existing files and folders that a sandboxed process must be able to read to use CUDA: the
+    driver's libraries and the libraries they are linked with, /sys, and parts of /proc. Raises OSError if libcuda is
+    missing.
     """
     places = [*(Path("/proc") / name for name in _PROC), Path("/sys"), Path("/dev/null"), Path("/dev/urandom")]
     driver = driver_library()
@@ -52,9 +54,9 @@ def driver_library() -> Path:
 
 
 def uuid(ordinal: int) -> str:
-    """Return the UUID of a GPU as text, `GPU-` and hexadecimal digits; NVML and CUDA_VISIBLE_DEVICES use it too.
-    `ordinal` is the number of the GPU, from 0. Raises MachineError if the driver has no such GPU, and OSError if
-    libcuda is missing.
+    """Return the UUID of a GPU as text, `GPU-` and hexadecimal digits, by which NVML and the variable
+    CUDA_VISIBLE_DEVICES identify the same GPU. `ordinal` is the driver's number of the GPU, from 0. Raises MachineError
+    if the driver has no such GPU, and OSError if libcuda is missing.
     """
     driver = ctypes.CDLL("libcuda.so.1")
     device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
@@ -71,8 +73,8 @@ def uuid(ordinal: int) -> str:
 
 
 def size(ordinal: int) -> tuple[int, int]:
-    """Return (memory in bytes, number of multiprocessors) of the GPU number `ordinal`, from 0, without a CUDA context;
-    both are 0 if the driver has no such GPU. Raises OSError if libcuda is missing.
+    """Return (memory in bytes, number of multiprocessors) of the GPU number `ordinal`, from 0; both are 0 if the driver
+    has no such GPU. No CUDA context is made, so this takes no GPU memory. Raises OSError if libcuda is missing.
     """
     driver = ctypes.CDLL("libcuda.so.1")
     device, memory, count = ctypes.c_int(), ctypes.c_size_t(), ctypes.c_int()
@@ -84,8 +86,8 @@ def size(ordinal: int) -> tuple[int, int]:
 
 
 def error_words(number: int) -> str:
-    """Return the CUDA driver's name and description of the error `number` as one text, or `unknown` if the driver does
-    not know it. Raises OSError if libcuda is missing.
+    """Return the CUDA driver's name and description of an error as one text, or `unknown` if the driver does not know
+    it; `number` is the driver's error code. Raises OSError if libcuda is missing.
     """
     driver = ctypes.CDLL("libcuda.so.1")
     words = []

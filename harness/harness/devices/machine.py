@@ -63,9 +63,9 @@ def pin_judge(cores: Cores) -> Iterator[None]:
 
 
 def at_low_priority(work: Callable[[], T], *, nice: int) -> T:
-    """Call `work`, a function without arguments, in a new thread with the nice value `nice` (0 to 19, higher = lower
-    priority) or a higher one that it already has. Programs that it starts inherit the priority. Return its result, or
-    raise its exception.
+    """Call `work`, a function without arguments, in a new thread of low priority, return its result, or raise its
+    exception. `nice` is the thread's nice value (0 to 19, higher = lower priority), unless the thread already has a
+    higher one. Programs that `work` starts inherit the priority.
 
     Linux sets the priority per thread, and only root may raise it again (setpriority(2)), so `work` runs in a new
     thread.
@@ -90,9 +90,9 @@ def last_level_cache_bytes() -> int:
 
 
 def measure_peak(unit: str, cache: Path, *, core: int, seconds: float) -> list[float]:
-    """Run a peak probe program of a unit on the core numbered `core` and return a list of its rates: operations per
-    second, or bytes per second for `dram`. Probes are spread over `seconds` seconds; `cache` is the folder of compiled
-    programs. Raises MachineError if the program cannot be built or fails.
+    """Run a peak probe, a program that reaches the highest rate of `unit` (`fp32` or `dram`), on the core numbered
+    `core`, repeatedly over `seconds` seconds. Return a list of the rates: operations per second, or bytes per second
+    for `dram`. `cache` is the folder of compiled programs. Raises MachineError if the program cannot be built or fails.
     """
     program = trusted.program(PROBES[unit], cache)
     arguments = (max(10, round(PROBES_PER_S * seconds)), seconds, last_level_cache_bytes())

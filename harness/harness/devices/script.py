@@ -33,9 +33,9 @@ from harness.errors import TaskFault
 
 @dataclass(frozen=True, slots=True)
 class ScriptedEvent:
-    """What happens in one batch of one worker on a scripted device: the worker ends or is late, outputs are wrong,
-    memory changes, other work disturbs, or the time differs. `worker` and `batch` count from 0; a field with its
-    default value has no effect.
+    """What happens in one batch of one worker on a scripted device: the worker ends or misses its deadline, outputs are
+    wrong, memory changes, other work disturbs the batch, or its time differs. `worker` (among the workers of one
+    candidate) and `batch` count from 0. A field with its default value has no effect.
     """
 
     worker: int = 0
@@ -76,8 +76,8 @@ class ScriptedBuildFailure:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a scripted device does with candidates whose source matches the regular expression `match`: seconds per
-    call, whether calls can be captured as a graph, how the build fails (None = it succeeds), and events in single
+    """What a scripted device does with candidates in whose source the regular expression `match` is found: seconds per
+    call, whether calls can be captured as a CUDA graph, how the build fails (None = it succeeds), and events in single
     batches.
     """
 
@@ -123,9 +123,9 @@ class VendorScript:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Everything that a scripted device does: peak rate, name, jitter of times, dispatch overhead, times of builds and
-    refreshes, vendor's library, behaviours of candidates, and when another process appears. `read` makes it from a TOML
-    file.
+    """Everything that a scripted device does: peak rate, name, jitter (random variation) of times, dispatch overhead,
+    times of builds and input refreshes, vendor's library, behaviours of candidates, and at which checks another process
+    appears. `read` makes it from a TOML file.
     """
 
     peak: float = 1e12
@@ -151,8 +151,8 @@ class Script:
     """Numbers, counted from 0, of the checks for other processes that find one."""
 
     def behaviour(self, source: str) -> Behaviour:
-        """Return the first behaviour whose regular expression `match` is found in the text `source`. Raises TaskFault
-        if none matches.
+        """Return the first behaviour whose regular expression `match` is found in `source`, a candidate's source text.
+        Raises TaskFault if none matches.
         """
         for behaviour in self.candidates:
             if re.search(behaviour.match, source):
@@ -160,8 +160,8 @@ class Script:
         raise TaskFault(f"script: no candidate matches this source: {source[:60]!r}; add one with an empty match")
 
     def factor(self, source: str) -> float:
-        """Return the product of all factors whose regular expression `match` is found in the text `source`; 1 if none
-        is found.
+        """Return the number by which the times of a candidate with the text `source` are multiplied: the product of all
+        factors whose regular expression `match` is found in it; 1 if none is found.
         """
         return math.prod(each.factor for each in self.factors if re.search(each.match, source))
 

@@ -36,8 +36,9 @@ PHYSICS: float = TIMING["calibration"]["physics"]
 
 
 class ScriptedClock:
-    """A simulated clock: its time in nanoseconds starts at 0 and passes only when a method advances it. Also holds the
-    moment at which the running worker finishes its batch. ScriptedDevice makes one.
+    """A simulated clock: its time in nanoseconds starts at 0 and passes only when a method advances it. It also holds
+    the moment at which the running scripted worker finishes its batch, so that `wait_until` can stop there.
+    ScriptedDevice makes one.
     """
 
     def __init__(self) -> None:
@@ -55,7 +56,7 @@ class ScriptedClock:
 
     def wait_until(self, moment_ns: int, *, or_until: Callable[[], bool]) -> None:
         """Advance the simulated clock to the moment `moment_ns` (nanoseconds), or to the end of the running batch if
-        that is earlier and the callback `or_until` then returns True. Return at once.
+        that is earlier and the callback `or_until`, which takes no arguments, then returns True. Return at once.
         """
         if self._now_ns < self.next_ns <= moment_ns:
             self._now_ns = self.next_ns
@@ -64,8 +65,9 @@ class ScriptedClock:
 
 
 class ScriptedDevice:
-    """A simulated device that builds and runs nothing: the script (a Script) sets the times and failures of every
-    candidate. It holds a simulated clock and seeded random generators, so the same script gives the same numbers.
+    """A simulated device that builds and runs nothing: `device_script` sets the times and failures of every candidate,
+    and `isolation` is the sandbox level that verdicts report. It holds a simulated clock and seeded random generators,
+    so the same script gives the same numbers.
     """
 
     kind = "scripted"
@@ -113,18 +115,20 @@ class ScriptedDevice:
         return Pace(**pace(self.script.pace or task.device))
 
     def calibrate(self, unit: str, *, seconds: float) -> None:
-        """Advance the simulated clock by `seconds` seconds, as a real calibration would take. Nothing is measured and
-        nothing is raised.
+        """Advance the simulated clock by `seconds` seconds, as a real calibration would take. Nothing is measured,
+        `unit` is not used, and nothing is raised.
         """
         self.clock.sleep(seconds)
 
     def peak(self, unit: str) -> float:
-        """Return the script's peak rate in units per second, which is the same for every unit."""
+        """Return the script's peak rate in units per second (operations, or bytes for `dram`), which is the same for
+        every unit.
+        """
         return self.script.peak
 
     def ceiling(self, unit: str, *, suspected: float) -> float:
-        """Return the highest rate that is believed, in units per second: the script's peak times PHYSICS, a factor
-        slightly above 1. `unit` and `suspected` are not used.
+        """Return the highest rate that the judge believes, in units per second: the script's peak times PHYSICS, a
+        factor slightly above 1. `unit` and `suspected` are not used.
         """
         return PHYSICS * self.script.peak
 
@@ -143,7 +147,9 @@ class ScriptedDevice:
         return Built(source, wire.Facts(), self.script.build_s, is_cached)
 
     def inspected(self, built: Built) -> AbstractContextManager[Callable[[], wire.Facts]]:
-        """Yield a function that returns the build's facts at once; they are empty, because there is no machine code."""
+        """Yield a function without arguments that returns the facts of the build `built` at once; they are empty,
+        because there is no machine code.
+        """
         return nullcontext(lambda: built.facts)
 
     def standards(self, task: Task) -> dict[str, str]:
@@ -162,9 +168,9 @@ class ScriptedDevice:
 
     @contextmanager
     def worker(self, artifact: Path, *, memory: Memory, slot: int, profile: Profile) -> Iterator[Worker]:
-        """Yield a simulated worker that behaves as the script says for the source text of `artifact`, with outputs in
-        area `slot` of `memory`. No process starts; `profile` only marks the vendor's worker. Raises KeyError if the
-        artifact was not built, and TaskFault if no entry of the script matches.
+        """Yield a simulated worker that behaves as the script says for the source text of `artifact`, and records the
+        outcomes of its batches in area `slot` of `memory`. No process starts; `profile` is only used to recognize the
+        vendor's worker. Raises KeyError if the artifact was not built, and TaskFault if no entry of the script matches.
         """
         assert isinstance(memory, ScriptedMemory)
         is_vendor = profile.environment == AS_VENDOR
@@ -212,8 +218,8 @@ class ScriptedDevice:
         return [self.script.peak * self.scattered(1.0) for _ in range(processes)]
 
     def scattered(self, seconds: float) -> float:
-        """Return `seconds` varied at random by the script's jitter (a standard deviation, as a fraction), but at least
-        a tenth of `seconds`.
+        """Return `seconds` varied at random by the script's jitter (the standard deviation of a time, as a fraction of
+        that time), but at least a tenth of `seconds`.
         """
         return seconds * max(0.1, 1 + self.noise.gauss(0, self.script.jitter))
 
@@ -222,8 +228,9 @@ class ScriptedDevice:
         return {}
 
     def require_no_other_processes(self, *, workers: int = 0) -> None:
-        """Count this check, and raise MachineError if the script lists its number (from 0) in `other_processes_at`;
-        return None otherwise. `workers` is not used.
+        """Count this call, and raise MachineError if the script lists the call's number (from 0) in
+        `other_processes_at`, as if another process computed on the device; return None otherwise. `workers` is not
+        used.
         """
         check, self._checks = self._checks, self._checks + 1
         if check in self.script.other_processes_at:
@@ -272,8 +279,8 @@ class _Role:
 
 class ScriptedWorker:
     """A simulated worker without a process: batches take the time, and end in the way, that the script says. It holds
-    the device, whose clock it advances, and the memory, in which it records outcomes. `ScriptedDevice.worker` makes
-    one.
+    the device, whose clock it advances, the memory, in which it records outcomes, and `role`, the candidate's language
+    and scripted behaviour. `ScriptedDevice.worker` makes one.
     """
 
     def __init__(self, device: ScriptedDevice, memory: ScriptedMemory, role: _Role) -> None:
@@ -286,8 +293,8 @@ class ScriptedWorker:
 
     @property
     def language(self) -> str:
-        """Return the language of the candidate, as it was given to the build: `c`, `cuda` or `triton`. The constant
-        that is deducted from its batches depends on it.
+        """Return the language of the candidate, as it was given to the build: `c`, `cuda` or `triton`. It decides which
+        dispatch overhead the judge deducts from the worker's batches.
         """
         return self._role.language
 
@@ -297,8 +304,8 @@ class ScriptedWorker:
         return 0
 
     def wait_ready(self) -> None:
-        """Return at once, as if the candidate were loaded. Raises WorkerDied or WorkerOverdue if the script says that
-        the worker ends, or is late, while it loads.
+        """Return at once, as if the candidate were loaded. Raises WorkerDied if the script says that the worker ends
+        while it loads, and WorkerOverdue if the script says that loading exceeds its deadline.
         """
         self._raise(self._event)
 
@@ -337,7 +344,7 @@ class ScriptedWorker:
     def wait_done(self, deadline_s: float) -> None:
         """Advance the simulated clock to the end of the batch and record its outcome in the memory. Raises WorkerDied
         if the script ends the worker in this batch, and WorkerOverdue, after `deadline_s` seconds of simulated time, if
-        the script makes it late.
+        the script says that the batch exceeds its deadline.
         """
         assert self._orders is not None
         if self._orders.manner == CAPTURE:

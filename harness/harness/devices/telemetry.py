@@ -55,9 +55,9 @@ class _FieldValue(ctypes.Structure):
 
 
 class Telemetry:
-    """The NVML handle of one GPU, found by its UUID, with the card's name, driver version and power limit in watts.
-    NVML is NVIDIA's monitoring library. Making one raises NoTelemetry if NVML is missing or fails, or the GPU is a MIG
-    slice.
+    """A connection to NVML, NVIDIA's monitoring library, for the GPU with the UUID `uuid`: it holds the card's name,
+    driver version and power limit in watts, and reads clocks and processes. `library` is the file name of NVML. Making
+    one raises NoTelemetry if NVML is missing or fails, or the GPU is a MIG slice (a part of a GPU).
     """
 
     def __init__(self, uuid: str, *, library: str = LIBRARY) -> None:
@@ -73,9 +73,9 @@ class Telemetry:
         self.power_limit_w = self._number("nvmlDeviceGetEnforcedPowerLimit") / 1000
 
     def sample(self) -> dict[str, float]:
-        """Return the GPU's current readings as a dict: `sm_clock_mhz`, `mem_clock_mhz`, `power_w`, `temperature_c`, and
-        `throttle_reasons`, NVML's bit mask. Readings that the card or driver does not offer are left out; nothing is
-        raised.
+        """Return the GPU's current readings as a dict: `sm_clock_mhz`, `mem_clock_mhz`, `power_w`, `temperature_c`
+        (°C), and `throttle_reasons`, NVML's bit mask of why the clocks are lowered. Readings that the card or driver
+        does not offer are left out; nothing is raised.
         """
         readings = {
             "sm_clock_mhz": self._read("nvmlDeviceGetClockInfo", c_int(_SM)),
@@ -143,8 +143,8 @@ class Telemetry:
         self._check_code(function, self._code(function, *arguments))
 
     def _check_code(self, function: str, code: int) -> None:
-        """Raise NoTelemetry with the name of the NVML function and NVML's message if the return code `code` is not 0.
-        Return None otherwise.
+        """Raise NoTelemetry with the name of the NVML function `function` and NVML's message if its return code `code`
+        is not 0, which means success. Return None otherwise.
         """
         if code == _FUNCTION_MISSING:
             raise NoTelemetry(f"{function}: this driver's NVML lacks the function; install driver 535 or later")
@@ -152,8 +152,8 @@ class Telemetry:
             raise NoTelemetry(f"{function}: NVML error {code}: {self._words(code)}")
 
     def _code(self, function: str, *arguments: object) -> int:
-        """Call the NVML function named `function` with these arguments and return its code; 0 means success. Returns
-        the code for a missing function, and does not raise, if the library lacks it.
+        """Call the NVML function named `function` with `arguments` (values and pointers of ctypes) and return its code;
+        0 means success. If the library lacks the function, return NVML's code for that and raise nothing.
         """
         try:
             called = getattr(self._nvml, function)

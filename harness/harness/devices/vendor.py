@@ -63,8 +63,8 @@ def _kernels() -> tuple[str, ...]:
 
 
 def _variant(artifact: Path, library: Path, *, kernel: str, memory_bytes: int) -> Vendor:
-    """Return a Vendor that runs the file `artifact` with the OpenBLAS `library` and its kernel named `kernel`; an empty
-    name leaves the choice to the library. `memory_bytes` limits the worker's memory.
+    """Return a Vendor that runs `artifact`, the built vendor file, with the OpenBLAS at the path `library` and its
+    kernel named `kernel`; an empty name leaves the choice to the library. `memory_bytes` limits the worker's memory.
     """
     environment = {LIBRARY_VARIABLE: str(library), "OPENBLAS_NUM_THREADS": "1"}
     if kernel:
@@ -76,8 +76,9 @@ def _variant(artifact: Path, library: Path, *, kernel: str, memory_bytes: int) -
 
 
 def _own_choice(library: Path) -> str:
-    """Return the name of the kernel that the OpenBLAS library at this path chooses on this processor, or `its own
-    choice` if it has no function for that. Loads the library; raises OSError if it cannot be loaded.
+    """Return the name of the kernel that the OpenBLAS library at the path `library` chooses on this processor, for use
+    in reports, or `its own choice` if it has no function that says so. Loads the library; raises OSError if it cannot
+    be loaded.
     """
     ask = getattr(ctypes.CDLL(str(library)), CORE_NAME, None)
     if ask is None:
