@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class _Ledger:
-    """The seconds that guards took in one judgement, `spent_s` by name of the guard, and `now_ns`, the clock in
-    nanoseconds that measures them. `counted` makes it.
+    """The seconds that guards took while one candidate was judged: `spent_s`, a dict by name of the guard, and
+    `now_ns`, a function that returns the current moment in nanoseconds. `counted` makes it.
     """
 
     now_ns: Callable[[], int]

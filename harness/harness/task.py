@@ -38,20 +38,23 @@ class Buffer:
     """Names of the sizes that give the dimensions, slowest first."""
 
     def shape_in(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """Return the array's dimensions as a tuple, given the sizes of a case by name. Raises KeyError if a size is
-        missing.
+        """Return the array's dimensions as a tuple of numbers, given `sizes`, the sizes of a case by name. Raises
+        KeyError if a size is missing.
         """
         return tuple(sizes[name] for name in self.shape)
 
     def bytes_in(self, sizes: Mapping[str, int]) -> int:
-        """Return the array's size in bytes, given the sizes of a case by name. Raises KeyError if a size is missing."""
+        """Return the size of the array in bytes, given `sizes`, the sizes of a case by name. Raises KeyError if a size
+        is missing.
+        """
         return math.prod(self.shape_in(sizes)) * ITEM_BYTES[self.dtype]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One problem of a task: sizes of the arguments, kind of random data, weight in the score, and whether it is hidden
-    from proposers (the parts that suggest kernels). `load` makes it from a table `[[cases]]` of task.toml.
+    """One problem of a task: sizes of the arguments by name, kind of random data, weight in the score (0 = not timed),
+    and whether it is hidden from proposers (the parts that suggest kernels). `load` makes it from a table `[[cases]]`
+    of task.toml.
     """
 
     name: str
@@ -69,8 +72,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The rule by which outputs are compared with the reference, a matrix product or an elementwise result, with the
-    names of the arguments that it concerns. `load` makes it from the table `[check]` of task.toml.
+    """The rule by which outputs are compared with the reference, `product` (a matrix product) or `elementwise`, with
+    the names of the arguments that it concerns. `load` makes it from the table `[check]` of task.toml.
     """
 
     rule: str
@@ -88,8 +91,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a task: bytes of a source and of a worker's memory, and seconds of a build, of a batch of calls and
-    of timing. `load` makes it from the table `[limits]` of task.toml; a missing key has the default of contract.toml.
+    """The limits of a task: bytes of a candidate's source and of a worker's memory, and seconds of a build, of one
+    batch of calls and of all timing. `load` makes it from the table `[limits]` of task.toml; a missing key has the
+    default of contract.toml.
     """
 
     source_bytes: int = default_limit("source_bytes")
@@ -106,9 +110,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """The largest allowed errors of an output: of one element, and as root mean square of all, in units of a scale that
-    checking/verify.py defines; and the largest fractions of wrongly rounded elements. `Task.tolerance` makes it from
-    benchmark.py.
+    """The largest allowed errors of an output: of one element, and as root mean square of all, both in units of the
+    scale that checking/verify.py computes for each element; and the largest allowed fractions of wrongly rounded
+    elements and of small elements that end in zero bits. `Task.tolerance` makes it from benchmark.py.
     """
 
     max_element: float

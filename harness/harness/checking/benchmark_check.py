@@ -30,8 +30,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that the judge calls in benchmark.py, described for error messages: its signature, and its return
-    value in words.
+    """A function that the judge calls in a task's benchmark.py, described for error messages: `signature`, its head as
+    Python code, and `returns`, its return value in words.
     """
 
     signature: str
@@ -50,8 +50,8 @@ FUNCTIONS = {
 
 def load(folder: Path) -> Task:
     """Read a task folder, call the functions of its benchmark.py as a check, and return the task. Raises TaskFault, one
-    line, if a file is missing or wrong, if benchmark.py raises or returns something else, or if this machine lacks the
-    memory for a case.
+    line, if a file is missing or wrong, if benchmark.py raises or returns a value of a wrong type or shape, or if this
+    machine lacks the memory for a case.
 
     The reference runs on the smallest case, tolerance and work on every case.
     """
@@ -124,9 +124,9 @@ def _inputs(task: Task, case: Case, *, key: str) -> Arrays:
 
 
 def _try_independence(task: Task, case: Case, *, arrays: Arrays) -> None:
-    """Check that the task's rows are independent: the reference must compute the same results for every second row, in
-    reverse order, as for these rows among all rows. `arrays` are the inputs of all rows by name. Return nothing. Raises
-    TaskFault if results differ.
+    """Check that the task's rows are independent, as task.toml claims: the reference must compute the same results for
+    every second row, in reverse order, as for these rows among all rows. `arrays` are the inputs of all rows by name.
+    Return nothing. Raises TaskFault if results differ.
     """
     rows, size = np.arange(case.sizes[task.check.independent])[::-2], task.check.independent
     among_all = verify.cut_to(task, rows, arrays=task.reference(arrays))
@@ -137,8 +137,9 @@ def _try_independence(task: Task, case: Case, *, arrays: Arrays) -> None:
 
 
 def _takes_rows_of_calls(task: Task, case: Case) -> bool:
-    """Return whether one call of the reference can compute several calls at once: True if, given the rows of two calls
-    joined into one, it returns the joined results of both calls. False also if the reference raises.
+    """Return whether one call of the task's reference can compute several calls at once, which saves time: True if,
+    given the rows of two calls joined into one, it returns the joined results of both calls. False also if the
+    reference raises.
     """
     calls = [_inputs(task, case, key=key * KEY_DIGITS) for key in "12"]
     expected = verify.joined(task, [task.reference(call) for call in calls])
@@ -187,7 +188,9 @@ def _try_tolerance(task: Task, case: Case) -> None:
 
 
 def _number(value: SupportsFloat | object) -> float:
-    """Return a number of Python or of an array library as a float; return NaN for anything that is not a number."""
+    """Return `value`, a number of Python or of an array library, as a float; return NaN for anything that is not a
+    number, so that comparisons with it fail.
+    """
     return float(value) if isinstance(value, SupportsFloat) else math.nan
 
 
@@ -207,8 +210,9 @@ def _shape_words(shapes: Shapes) -> str:
 
 
 def _called(task: Task, function: str, case: Case, work: Callable[[], T]) -> T:
-    """Call `work`, which calls the function named `function` of benchmark.py for a case, and return its result. If the
-    call raises anything, raises TaskFault with the line of benchmark.py and what the function must return.
+    """Call `work`, a function without arguments that calls the function named `function` of benchmark.py for `case`,
+    and return its result. If the call raises anything, raises TaskFault with the line of benchmark.py and what the
+    function must return.
     """
     try:
         return work()
@@ -221,8 +225,9 @@ def _called(task: Task, function: str, case: Case, work: Callable[[], T]) -> T:
 
 
 def _returned(task: Task, function: str, case: Case, value: str, *, wanted: str = "") -> TaskFault:
-    """Return, without raising it, the TaskFault that a function of benchmark.py returned a wrong value in a case.
-    `value` is the returned value in words; `wanted` is the right one, or empty for the description in FUNCTIONS.
+    """Return (not raise) the TaskFault which says that the function named `function` of benchmark.py returned a wrong
+    value in a case. `value` is the returned value in words; `wanted` is the right one, or empty for the description in
+    FUNCTIONS.
     """
     must = f"it must return {wanted or FUNCTIONS[function].returns}"
     return TaskFault(f"{_definition(task, function)}: {function} returns {value} in case {case.name}; {must}")
@@ -242,8 +247,8 @@ def _definition(task: Task, function: str) -> str:
 
 
 def _place(error: BaseException, *, otherwise: str = FILE) -> str:
-    """Return the line of benchmark.py that raised an exception, or that called the code that raised it, as
-    `benchmark.py:12`. Return the text `otherwise` if no line of benchmark.py took part.
+    """Return the line of benchmark.py that raised the exception `error`, or that called the code that raised it, as
+    `benchmark.py:12`, for an error message. Return the text `otherwise` if no line of benchmark.py took part.
     """
     frames = traceback.extract_tb(error.__traceback__)
     line = next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == FILE), None)

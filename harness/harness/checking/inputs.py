@@ -50,8 +50,8 @@ def fill(task: Task, case: Case, *, views: Mapping[str, Array], rng: np.random.G
 
 def poison_word(rng: np.random.Generator, *, item_bytes: int) -> int:
     """Return a secret 32-bit word, drawn by `rng`, whose bits are NaN in every element of `item_bytes` (1, 2 or 4)
-    bytes. The judge fills outputs with it before a batch, so that elements which a candidate does not write are
-    recognized.
+    bytes. The judge fills outputs with it before a batch, so that it recognizes elements which a candidate does not
+    write.
 
     The guard bands around outputs are filled with it, too.
     """
@@ -72,8 +72,8 @@ def _normal(view: Array, rng: np.random.Generator) -> None:
 
 
 def _small_integers(view: Array, rng: np.random.Generator) -> None:
-    """Fill the array `view` in place with whole random numbers from -4 to 4. Sums of up to a million of their products
-    are exact in fp32, so the outputs can be compared exactly.
+    """Fill the array `view` in place with whole numbers from -4 to 4 that `rng` draws. Sums of up to a million of their
+    products are exact in fp32, so the outputs can be compared exactly.
     """
     view[...] = rng.integers(-4, 5, size=view.shape)
 

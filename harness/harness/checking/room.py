@@ -17,8 +17,9 @@ GROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "me
 
 
 def check(task: Task, *, free_bytes: int) -> None:
-    """Check that judging every case of a task fits into the judge's share of the free memory, `free_bytes` bytes;
-    return nothing. Raises TaskFault, which names the first case that takes more.
+    """Check that judging every case of a task fits into the judge's share of the free memory; `free_bytes` is the free
+    memory of the machine or container in bytes. Return nothing. Raises TaskFault, which names the first case that takes
+    more.
     """
     may_take = int(SHARE * free_bytes)
     for case in task.cases:
@@ -56,8 +57,8 @@ def free_bytes(memory: Path = Path("/proc/meminfo"), groups: Path = Path("/sys/f
 
 
 def _left(limit: Path, used: Path) -> int | None:
-    """Return the bytes that a container may still use: the number in the file `limit` minus that in the file `used`, at
-    least 0. Return None if a file is missing or states no limit.
+    """Return the bytes that a container may still use: the number in the file `limit` (its memory limit) minus that in
+    the file `used` (its memory in use), at least 0. Return None if a file is missing or states no limit.
 
     Cached file content counts as used, although the operating system could free it.
     """

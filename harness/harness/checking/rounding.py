@@ -13,8 +13,9 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Narrow:
-    """The format of a floating-point type of at most 16 bits: bits of the mantissa, smallest exponent, largest number,
-    and what happens to larger numbers. The table NARROW holds one for each type.
+    """The format of a floating-point type of at most 16 bits: number of bits of the mantissa, smallest exponent,
+    largest number, and whether larger numbers are rounded to that number or become infinite. The table NARROW holds one
+    for each type.
     """
 
     bits: int
@@ -59,7 +60,8 @@ def ends_in_zeros(values: Values, dtype: str, *, bits: int) -> NDArray[np.bool_]
 
 
 def _quantum(values: NDArray[np.floating], narrow: Narrow) -> NDArray[np.float64]:
-    """Return a float64 array with the distance between neighbouring numbers of the type `narrow` at each value.
+    """Return a float64 array that holds for each of `values` the distance between neighbouring numbers of the type
+    `narrow` at that value; rounding is to multiples of it.
 
     It is a power of two, so float64 numbers can be divided by it without rounding.
     """

@@ -62,9 +62,9 @@ class WrongOutput:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Statistics of the errors of one output: number of elements, largest error, rms, and the fractions of wrongly
-    rounded elements and of small elements that end in zero bits. `measure` and the examiner of GPU outputs make it;
-    `judge_errors` compares it with the tolerance.
+    """Statistics of the errors of one output: number of elements, largest error and rms (in units of the rounding
+    error's scale, see the module), and the fractions of wrongly rounded elements and of small elements that end in zero
+    bits. `measure` and the examiner of GPU outputs make it; `judge_errors` compares it with the tolerance.
     """
 
     count: int
@@ -83,9 +83,9 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
-    """Statistics of a Freivalds check, which multiplies both sides of a product by random vectors: number of
-    differences (residuals), largest, and root mean square, in units of the scale of rounding errors. `residuals` makes
-    it.
+    """Statistics of a Freivalds check, which multiplies both sides of A Bᵀ = C by random vectors: number of differences
+    between the sides (residuals), the largest, and their root mean square. The differences are in units of the scale in
+    proportion to which rounding errors grow. `residuals` makes it.
     """
 
     count: int
@@ -96,8 +96,8 @@ class Residuals:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a candidate's kernel: task, case, and the input and output arrays in host memory by argument name.
-    Types that numpy lacks are stored as float32 values.
+    """One call of a candidate's kernel whose outputs are to be checked: task, case, and the input and output arrays in
+    host memory by argument name. Types that numpy lacks, such as bfloat16, are stored as float32 values.
     """
 
     task: Task
@@ -111,8 +111,8 @@ class Call:
 
 def compare(call: Call, *, poison: int) -> WrongOutput | None:
     """Compare every element of every output of a call with the reference. Return None if all errors are within the
-    task's tolerance, else a WrongOutput. `poison` is the 32-bit NaN that filled the outputs before the call, by which
-    unwritten elements are counted.
+    task's tolerance, else a WrongOutput, a sentence about the mistake. `poison` is the 32-bit NaN that filled the
+    outputs before the call, by which unwritten elements are counted.
     """
     tolerance = call.task.tolerance(call.case)
     for comparison in _compared(call):
@@ -133,8 +133,9 @@ def measure(call: Call) -> dict[str, Errors]:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """One output of a call with its reference values, the error of each element, and the unit in which errors are
-    measured. `_compared_output` makes it.
+    """One output of a call with its reference values, the unit in which the error of each element is measured
+    (`scale`), the errors in that unit, and `band`, the range of magnitudes of small elements, whose rounding is
+    examined. `_compared_output` makes it.
     """
 
     name: str
@@ -183,9 +184,9 @@ def _compared_output(call: Call, name: str, expected: Array) -> _Compared:
 
 
 def _scale(task: Task, *, name: str, inputs: Arrays, expected: Array) -> Floats:
-    """Return a float64 array with the unit of each element's error for the output `name`: the product of the lengths of
-    two rows for a matrix product of `inputs`, else the element's magnitude plus the rms of the reference `expected`. It
-    broadcasts to the output's shape.
+    """Return a float64 array with the unit in which the errors of the output `name` are measured, for each element; it
+    broadcasts to the output's shape. For a matrix product of `inputs` the unit is the product of the lengths of the two
+    rows, otherwise the magnitude of the element plus the rms of `expected`, the reference output.
     """
     if is_product(task, name):
         left, right = _lengths(inputs[task.check.left]), _lengths(inputs[task.check.right])
@@ -200,8 +201,9 @@ def is_product(task: Task, name: str) -> bool:
 
 
 def small_band(task: Task, case: Case, name: str) -> tuple[float, float]:
-    """Return the lowest and the highest magnitude, in units of the scale |a_i| |b_j|, at which elements of the output
-    `name` count as small. Return (0, 0), which holds no element, if the output is no product.
+    """Return (lowest, highest) magnitude, in units of the scale |a_i| |b_j|, at which elements of the output `name`
+    count as small, so that rounding of partial sums shows in their last bits. Return (0, 0), a range without elements,
+    if the output is no matrix product.
 
     A typical element of a product has the magnitude |a_i| |b_j| / sqrt(K).
     """
@@ -217,8 +219,8 @@ def _lengths(rows: Array) -> Floats:
 
 
 def judge_errors(name: str, errors: Errors, *, tolerance: Tolerance) -> WrongOutput | None:
-    """Compare the statistics of the errors of the output `name`, except the largest error, with the task's tolerance.
-    Return a WrongOutput that says which figure is too large, or None if none is.
+    """Compare the statistics `errors` of the output `name` with the task's tolerance, except the largest error, which
+    the caller has compared. Return a WrongOutput that says which figure is too large, or None if none is.
     """
     cause = "something accumulates in lower precision"
     if not errors.rms <= tolerance.rms * (1 + SCATTERS * (2 * errors.count) ** -0.5):
@@ -240,8 +242,9 @@ def judge_errors(name: str, errors: Errors, *, tolerance: Tolerance) -> WrongOut
 
 
 def _most(part: float, *, of: int) -> float:
-    """Return the largest fraction of a sample of `of` elements that may have a property if the fraction `part` of all
-    elements is tolerated: five standard deviations more. Return 1 for a sample without elements.
+    """Return the largest fraction of a sample of `of` elements that may have a property, such as wrong rounding, if the
+    fraction `part` of all elements is tolerated: `part` plus five standard deviations of chance. Return 1 for a sample
+    without elements.
     """
     return part + SCATTERS * math.sqrt(part * (1 - part) / of) if of else 1.0
 
@@ -251,8 +254,8 @@ def _most(part: float, *, of: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class WrongElements:
-    """A summary of the wrong elements of one output: their number, the worst one with its right value, and the rows and
-    columns that hold any. It is small enough to be copied from a GPU; `describe` turns it into a sentence.
+    """A summary of the wrong elements of one output: their number, the worst one with its right value, and which rows
+    and columns hold any. Only this summary is copied from a GPU, not the output; `describe` turns it into a sentence.
     """
 
     name: str
@@ -275,8 +278,9 @@ class WrongElements:
 
 
 def _wrong(comparison: _Compared, *, wrong: NDArray[np.bool_], poison: int) -> WrongElements:
-    """Return the summary of the wrong elements of an output; the boolean array `wrong` marks them. `poison` is the
-    32-bit NaN that filled the output before the call, by which unwritten elements are counted.
+    """Return the summary of the wrong elements of an output, given its errors in `comparison`; the boolean array
+    `wrong` marks them. `poison` is the 32-bit NaN that filled the output before the call, by which unwritten elements
+    are counted.
     """
     worst, got = int(np.argmax(np.where(wrong, comparison.relative, -1.0))), comparison.got
     flat = wrong.reshape(wrong.shape[0], -1)
@@ -312,8 +316,8 @@ def _unwritten(count: int) -> str:
 
 
 def _pattern(wrong: WrongElements) -> str:
-    """Return in words in which rows and columns of a matrix the wrong elements lie. Return an empty string if every row
-    and every column holds some, or if the output is no matrix.
+    """Return in words in which rows and columns of a matrix the wrong elements lie, as a hint at the cause. Return an
+    empty string if every row and every column holds some, or if the output is no matrix.
     """
     if len(wrong.shape) != 2:
         return ""
@@ -345,9 +349,10 @@ def _axis_pattern(hit: NDArray[np.bool_], word: str) -> str:
 
 
 def check_timed(call: Call, *, rng: np.random.Generator, poison: int) -> WrongOutput | None:
-    """Check the outputs of one call of a timed batch: in full, by a sample of independent rows, or, for a matrix
-    product, by random vectors (Freivalds' check). Return a WrongOutput, or None if they are right. `rng` draws rows and
-    vectors; `poison` is the 32-bit NaN that filled the outputs before.
+    """Check the outputs of one call of a timed batch, at lower cost than in full where that is possible: by a sample of
+    independent rows, or, for a matrix product, by random vectors (Freivalds' check). Return a WrongOutput, a sentence
+    about the mistake, or None if they are right. `rng` draws rows and vectors; `poison` is the 32-bit NaN that filled
+    the outputs before.
 
     A product whose output has at most 16 bits is also compared in a sample.
     """
@@ -363,8 +368,8 @@ def check_timed(call: Call, *, rng: np.random.Generator, poison: int) -> WrongOu
 
 
 def of_sample(mistake: WrongOutput | None) -> WrongOutput | None:
-    """Return the WrongOutput `mistake` with the remark that it was found in a secret sample and that its indices count
-    within the sample. Return None if `mistake` is None.
+    """Return `mistake`, the result of checking a secret sample of an output, with the remark that its indices count
+    within the sample, not within the output. Return None if `mistake` is None.
 
     The sample's own places stay secret.
     """
@@ -392,8 +397,8 @@ def residuals(call: Call, rng: np.random.Generator) -> Residuals:
 
 
 def judge_residuals(name: str, statistics: Residuals, *, tolerance: Tolerance) -> WrongOutput | None:
-    """Compare the statistics of a Freivalds check (a product tested with random vectors) of the output `name` with the
-    task's tolerance. Return a WrongOutput that says which figure is too large, or None if none is.
+    """Compare the statistics of a Freivalds check (a matrix product tested with random vectors) of the output `name`
+    with the task's tolerance. Return a WrongOutput that says which figure is too large, or None if none is.
     """
     most, most_rms = FREIVALDS_SIGMAS * tolerance.rms, tolerance.rms * (1 + SCATTERS * (2 * statistics.count) ** -0.5)
     if not statistics.largest <= most:
@@ -418,16 +423,17 @@ def is_sampled(task: Task) -> bool:
 
 
 def sample(rng: np.random.Generator, *, there: int, most: int, calls: int = 1) -> NDArray[np.int64]:
-    """Return secret indices below `there` for each of `calls` calls, sorted, as an array of shape [calls, min(there,
-    most)]. The range is divided into min(there, most) nearly equal parts, and `rng` draws one index from each part.
+    """Return secret indices from 0 to `there` - 1 for each of `calls` calls, sorted, as an array of shape [calls,
+    min(there, most)]. The range is divided into min(there, most) nearly equal parts, and `rng` draws one index from
+    each part.
     """
     ends = np.arange(1, min(there, most) + 1) * there // min(there, most)
     return rng.integers([0, *ends[:-1]], ends, (calls, len(ends)))
 
 
 def is_cut(task: Task, buffer: Buffer) -> bool:
-    """Return whether the first dimension of an array argument counts the task's independent rows; samples of rows then
-    take rows of this array. False if the task has no independent rows.
+    """Return whether a sample of the task's independent rows takes only some rows of the array argument `buffer`: True
+    if its first dimension counts those rows. False if the task has no independent rows.
     """
     return buffer.shape[0] == task.check.independent
 
@@ -443,16 +449,16 @@ def _sampled_rows(call: Call, rng: np.random.Generator) -> Call:
 
 
 def cut_to(task: Task, rows: NDArray[np.int64], *, arrays: Arrays) -> Arrays:
-    """Return a dict of `arrays`, given by name, with only the rows whose indices are in `rows` of every array that has
-    the task's independent rows; other arrays are unchanged.
+    """Return a copy of `arrays`, a dict by argument name, in which every array that has the task's independent rows
+    holds only the rows with the indices `rows`; other arrays are unchanged.
     """
     return {name: values[rows] if is_cut(task, task.buffer(name)) else values for name, values in arrays.items()}
 
 
 def joined(task: Task, calls: Sequence[Arrays]) -> Arrays:
-    """Join the arrays of several calls into those of one call, so that the reference computes all calls at once; return
-    them as a dict by name. Arrays with independent rows are concatenated; any other array is repeated for each row of
-    its call, along a new first dimension.
+    """Join the arrays of several calls (`calls`, one dict by argument name each) into those of one call, so that the
+    reference computes all calls at once; return them as a dict by name. Arrays with independent rows are concatenated;
+    any other array is repeated for each row of its call, along a new first dimension.
     """
     rows = [next(len(values) for name, values in call.items() if is_cut(task, task.buffer(name))) for call in calls]
     return {
@@ -475,8 +481,8 @@ def _sampled(call: Call, rng: np.random.Generator) -> Call:
 
 
 def _times(matrix: Array, x: Floats) -> Floats:
-    """Return the product `matrix @ x` in float64. 64 rows are converted to float64 at a time, because converting the
-    whole matrix takes longer than multiplying.
+    """Return the product `matrix @ x` in float64, `x` being one or more columns of random numbers. 64 rows are
+    converted to float64 at a time, because converting the whole matrix takes longer than multiplying.
     """
     product, wide = np.empty((matrix.shape[0], x.shape[1])), np.empty((BLOCK_ROWS, matrix.shape[1]))
     for first in range(0, matrix.shape[0], BLOCK_ROWS):
@@ -502,6 +508,6 @@ def _transposed_times(matrix: Array, x: Floats) -> Floats:
 
 def _squares(rows: Array) -> Floats:
     """Return a float64 array with the squared length of each row of a matrix. The sums are computed in the matrix's own
-    type, which is exact enough for a unit of errors.
+    type, because the lengths only set the unit in which errors are measured and need few digits.
     """
     return np.asarray(np.vecdot(rows, rows), np.float64)
