@@ -82,7 +82,9 @@ S = TypeVar("S", bound=_HasFindings)
 
 
 def always(state: object) -> bool:
-    """Return True for any `state` (a Judgement or Contention): the condition of a stage that runs for every candidate."""
+    """Return True for any `state`, a Judgement or Contention. This is the condition of a stage that runs for every
+    candidate.
+    """
     return True
 
 
@@ -122,8 +124,8 @@ def run_stages(stages: Iterable[Stage[S]], state: S) -> None:
 
 class IncumbentFailed(Exception):
     """Exception: the opponent in a duel (the incumbent, the head of the line, or the vendor's library) gave a wrong
-    output, ended or missed a deadline. `status` is the verdict's word for that, such as `crashed`. The caller decides
-    what the contender gains.
+    output, ended or missed a deadline. `status` is the verdict's word for that, such as `crashed`. The caller of the
+    duel catches it and decides what follows, such as the contender's promotion.
     """
 
     def __init__(self, failure: Exception, *, status: str) -> None:

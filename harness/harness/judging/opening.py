@@ -72,9 +72,9 @@ def open_task(task: Task, *, device: Device, calibration_s: float, progress: Ann
 
 
 def _fault(error: Exception) -> Exception:
-    """Return (not raise) the exception that `open_task` raises for a failure during calibration: OpeningError for
-    CandidateFailed, MachineError for a worker that ended or was late, and otherwise the same type. The new exception
-    has no traceback, which would keep memory alive.
+    """Return (not raise) the exception that `open_task` raises when calibration failed with `error`: OpeningError for
+    CandidateFailed, MachineError for a worker that ended or missed its deadline, and otherwise the same type. The new
+    exception has no traceback, which would keep the task's memory alive.
     """
     if isinstance(error, CandidateFailed):
         return OpeningError(f"a trusted program failed during calibration: {error}")
@@ -139,9 +139,9 @@ class Calibrator:
     # --- vendor line and process spread -----------------------------------------------------------------------------
 
     def _fastest_vendor(self) -> Vendor | None:
-        """Time every kernel of the vendor's library and return the fastest; None if the task has no vendor file or the
-        library is not installed. Raises TaskFault if the vendor file does not build or gives wrong outputs, WorkerDied
-        if its worker ended, and WorkerOverdue if it missed its deadline.
+        """Return the fastest kernel of the vendor's library: time each one, unless there is only one. Return None if
+        the task has no vendor file or the library is not installed. Raises TaskFault if the vendor file does not build
+        or gives wrong outputs, WorkerDied if its worker ended, and WorkerOverdue if it missed its deadline.
         """
         variants = self._vendors()
         if len(variants) < 2:
