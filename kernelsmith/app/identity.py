@@ -24,7 +24,7 @@ def program() -> str:
 
 
 def templates() -> Snapshot:
-    """Return the files of the prompt templates as a snapshot (a mapping from path to text, with a digest), which the
+    """Return the files of the prompt templates as a snapshot (a mapping from path to content, with a digest), which the
     log keeps with a run.
     """
     return snapshot_of(paths.templates_folder())

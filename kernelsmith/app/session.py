@@ -158,9 +158,9 @@ class Session:
             self._stack.close()
 
     def _explain(self, error: BaseException) -> None:
-        """Record an error that leaves the `with` block in the log if it is kernelsmith's own, and add to its message
-        the command that resumes the run. For a KeyboardInterrupt, only show that command to the user. Other exceptions
-        are left as they are; nothing is raised here, and the caller raises the error on.
+        """Handle an error that ended the `with` block: if it is kernelsmith's own, record it in the log and add to its
+        message the command that resumes the run; for a KeyboardInterrupt, only show that command to the user. Other
+        exceptions are left as they are. Nothing is raised here; Python raises the error after the block.
         """
         way_on = f"go on with `{self._opening.resume_command}`"
         if isinstance(error, TaskError):

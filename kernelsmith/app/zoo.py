@@ -129,8 +129,8 @@ def _load(folder: Path) -> ZooCandidate:
 
 
 def _candidate(folder: Path) -> Candidate:
-    """Return the candidate whose source file is named `candidate` in `folder`, with the language that the file's ending
-    names. If the source calls the honest kernel, the text of that kernel is put before it.
+    """Return the candidate in `folder`, whose source file is named `candidate` and an ending that decides the language.
+    If the source calls the honest kernel of that language, the text of that kernel is put before it.
     """
     (path,) = folder.glob("candidate.*")
     (language,) = (language for language in Language if language.suffix == path.suffix)
