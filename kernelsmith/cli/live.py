@@ -24,7 +24,7 @@ REDRAWS_PER_S = 4.0
 class LiveView:
     """An observer that draws a run on the terminal of `console`, the library rich's access to it; a context manager
     that yields itself and leaves the last drawing on the screen. `suffix` replaces the proposer's name in the title.
-    `is_replay` leaves the clocks out, because a recorded run that is played back takes no time.
+    `is_replay` leaves the clocks out, because playing a recorded run back does not take the time that the run took.
     """
 
     def __init__(self, console: Console, *, suffix: str = "", is_replay: bool = False) -> None:

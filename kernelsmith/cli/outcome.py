@@ -27,8 +27,8 @@ def print_outcome(history: History, *, json: bool, db: str | None) -> None:
 
 
 def exit_if_stopped(history: History) -> None:
-    """Raise typer.Exit, which ends the program, with code 130 if the latest event of the run says that the user stopped
-    it; otherwise do nothing. `history` is everything that the log holds of the run.
+    """Raise typer.Exit, which ends the program, with code 130 if the run ended because the user stopped it; otherwise
+    do nothing. `history` is everything that the log holds of the run.
     """
     if summary_report(history).outcome.limit is StopReason.USER:
         raise typer.Exit(INTERRUPTED)
