@@ -28,11 +28,13 @@ class UsageError(KernelsmithError):
 
 
 class ConfigError(UsageError):
-    """An option or a key of a config file is unknown, or its value is wrong."""
+    """An option of a command or a key of a config file does not exist, or its value is wrong. The user can fix it."""
 
 
 class TaskError(UsageError):
-    """A task folder is missing a file or a key, or holds a wrong value."""
+    """A task folder is missing a file or a key of task.toml, or one of its files holds a wrong value. The user can fix
+    it.
+    """
 
 
 class ModelError(KernelsmithError):

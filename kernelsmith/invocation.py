@@ -12,12 +12,15 @@ NAME = "kernelsmith"
 
 
 def command_name() -> str:
-    """Return the words that start this program as typed in the working directory, quoted for a shell."""
+    """Return how the user starts this program from the working directory, quoted for a shell, so that suggested
+    commands work: `kernelsmith`, a path of the script, or an interpreter with its arguments.
+    """
     return command_for(sys.argv[0], search_path=os.environ.get("PATH", ""), scripts=sysconfig.get_path("scripts"))
 
 
 def command_for(started: str, *, search_path: str, scripts: str, folder: Path | None = None) -> str:
-    """Return `kernelsmith` if the script of that name on `search_path` is this program, else a command with a path.
+    """Return the beginning of a suggested command: `kernelsmith` if the shell finds this program under that name on
+    `search_path`, else the path of the script that started it, or an interpreter with `-m kernelsmith.cli`.
 
     `started` is the path that the process was started by (`sys.argv[0]`), `search_path` has the form of PATH, `scripts`
     is the scripts folder of this interpreter, and `folder` is the working directory (None: that of the process). The

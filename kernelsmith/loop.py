@@ -22,10 +22,10 @@ MAX_DEATHS = 2
 
 
 def optimize(session: Session, proposer: Proposer) -> History:
-    """Try candidates from `proposer` until the budget ends, the proposer has none left or the user stops; `session`
-    judges and records them. Return the run's history. Raises UsageError if a proposer found a fault that the user can
-    fix, ModelError if the endpoint failed for good, HarnessError if the harness failed (the ask stays open), and
-    LogError if the log cannot be written. What was recorded before is kept, and `resume` goes on.
+    """Let `proposer` make candidates, and `session` (the open run) judge and record them, until the budget ends, the
+    proposer has none left or the user stops; return the run's history. Raises UsageError if a proposer found a fault
+    that the user can fix, ModelError if the endpoint failed for good, HarnessError if the harness failed (the ask stays
+    open), and LogError if the log cannot be written. What was recorded before is kept, and `resume` goes on.
     """
     while (ending := spent(session.history())) is None and not session.stopped():
         ask = session.ask()
@@ -45,9 +45,10 @@ def optimize(session: Session, proposer: Proposer) -> History:
 
 
 def steps_to(directive: Directive, history: History, *, number: int, at: datetime) -> list[Event]:
-    """Return the list of events to record with a new ask (number `number`, made at the UTC time `at`). A plateau event
-    is included if the search has just stopped improving, and a rung event (a step on the search's ladder) if the
-    directive's stance, such as refine or repair, differs from the previous ask's.
+    """Return the events to record together with a new ask, which has `directive`, the number `number` and the UTC time
+    `at`. A plateau event is included if the search has just stopped improving, and a rung event if the directive's
+    stance (kind of step, such as refine or repair) differs from the previous ask's. The list is empty if neither
+    applies.
 
     An earlier ask that was made from the same attempts has recorded the plateau already.
     """
@@ -63,9 +64,9 @@ def steps_to(directive: Directive, history: History, *, number: int, at: datetim
 
 
 def verdict_without_judging(history: History, ask: Ask, trial: Trial) -> Verdict | None:
-    """Return the verdict on a trial that must not be judged, or None if the harness must judge it. A candidate that
-    equals an earlier attempt's is rejected. A candidate is crashed if the judge's process has already ended MAX_DEATHS
-    times while it judged this candidate.
+    """Return the verdict on a trial (one candidate that answers `ask`) that must not be judged, or None if the harness
+    must judge it. A candidate that equals an earlier attempt's in `history` is rejected. A candidate counts as crashed
+    if the judge's process has already ended MAX_DEATHS times while it judged it.
     """
     if twin := history.identical(trial.candidate.digest):
         return Verdict(Status.REJECTED, f"identical to {twin.number}, which is {twin.verdict.status}")

@@ -11,9 +11,9 @@ _SHIPPED = _PACKAGE / "_data"
 
 
 def _find(name: str, *, below: str = "") -> Path:
-    """Return the absolute path of the folder `name` that ships with kernelsmith. In a wheel it is part of the package.
-    In a checkout it is in the folder of pyproject.toml, or in that folder's subfolder `below`. A missing folder raises
-    no error here.
+    """Return the absolute path of the folder named `name` that ships with kernelsmith. In an installed wheel it lies
+    inside the package. In a checkout it lies next to pyproject.toml, or in the subfolder `below` there; a missing
+    folder raises no error here.
     """
     shipped = _SHIPPED / name
     return shipped if shipped.is_dir() else _PACKAGE.parent / below / name

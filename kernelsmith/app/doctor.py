@@ -45,9 +45,10 @@ class MachineFinding:
 
 
 def examine_machine(base_url: str | None, *, python: str | None) -> list[MachineFinding]:
-    """Return a list with one finding for each thing that a run on this machine may need; what is lacking is a finding
-    and not an exception. `base_url` is a model endpoint to try (None = the environment's), and `python` the path of the
-    interpreter that runs the harness (None = the one of this process).
+    """Return a list with one finding for each thing that a run on this machine may need, such as a compiler; what is
+    lacking is a finding and not an exception. `base_url` is the URL of a model endpoint to try (None = the one that
+    environment variables name), and `python` the path of the interpreter that would run the harness (None = the one of
+    this process).
     """
     runs = paths.default_database().parent
     return [
@@ -60,9 +61,9 @@ def examine_machine(base_url: str | None, *, python: str | None) -> list[Machine
 
 
 def machine_findings(python: str) -> list[MachineFinding]:
-    """Return a list of findings about compiler, CPU and its peak, cores, sandbox and GPU. The harness, started with the
-    interpreter at the path `python`, finds them out. If the harness does not start, the only finding holds its error;
-    nothing is raised.
+    """Return a list of findings about compiler, CPU and its peak, cores, sandbox and GPU of this machine. The harness
+    (the program that judges candidates) collects them, started with the interpreter at the path `python`. If it does
+    not start, the only finding holds its error; nothing is raised.
     """
     from kernelsmith.judge_client.harness import doctor
 
@@ -122,8 +123,8 @@ def write_finding(folder: Path) -> MachineFinding:
 
 
 def disk_finding(folder: Path) -> MachineFinding:
-    """Return one finding: how much space is free on the disk that holds `folder` or its nearest existing parent, and
-    whether it is at least 1 GiB. Raises OSError if the disk cannot be examined.
+    """Return one finding: how much space is free on the disk that holds `folder`, where runs are recorded, or its
+    nearest existing parent; less than 1 GiB counts as too little. Raises OSError if the disk cannot be examined.
     """
     free = shutil.disk_usage(_nearest(folder)).free
     enough = free >= ROOM_BYTES
@@ -132,7 +133,9 @@ def disk_finding(folder: Path) -> MachineFinding:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
+    """Return `folder`, or its nearest parent that exists, because the folder for runs is not created before the first
+    run.
+    """
     return next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
 
 

@@ -17,20 +17,22 @@ INSTALLED = "_data/"
 
 
 def program() -> str:
-    """Return the agent's release and the first 12 hexadecimal digits of its source's digest as one string:
-    `0.2.0+3fa1b2c4d5e6`.
+    """Return one string that identifies the agent's code: its release, and after a plus sign the first 12 hexadecimal
+    digits of its source's digest, `0.2.0+3fa1b2c4d5e6`.
     """
     return f"{__version__}+{_digest(paths.package_folder())[:12]}"
 
 
 def templates() -> Snapshot:
-    """Return the files of the prompt templates as a snapshot: their texts by path, with a digest."""
+    """Return the files of the prompt templates as a snapshot (a mapping from path to content, with a digest), which the
+    log keeps with a run.
+    """
     return snapshot_of(paths.templates_folder())
 
 
 def provenance() -> Provenance:
-    """Return what is logged with a run to identify its makers: the agent's version, the digests of harness and prompt
-    templates, and the settings of the timing policy.
+    """Return what the log keeps with a run to identify the programs that made its figures: the agent's version, the
+    digests of harness and prompt templates, and the timing policy (the constants by which candidates are timed).
     """
     return Provenance(
         program=program(),
@@ -42,8 +44,9 @@ def provenance() -> Provenance:
 
 @cache
 def _digest(folder: Path) -> str:
-    """Return the digest of the program files in `folder` as hexadecimal text, computed once per process. The data
-    folder that an installation adds to the package is left out.
+    """Return the digest of the source files in `folder`, as hexadecimal text; it changes when one of them does. It is
+    computed once per process. The subfolder `_data/`, which an installed wheel adds to the package, is left out, so
+    that a checkout has the same digest.
     """
     programs = {path: text for path, text in snapshot_of(folder).files.items() if Path(path).suffix in PROGRAMS}
     return Snapshot({path: text for path, text in programs.items() if not path.startswith(INSTALLED)}).digest

@@ -25,8 +25,8 @@ TIMEOUT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class InterpreterFault:
-    """The reason why a Python interpreter cannot run the harness, and what the user can do, both in words. `missing`
-    makes it.
+    """The reason why a Python interpreter cannot run the harness (the program that judges candidates), and what the
+    user can do about it, both in words. `missing` makes it.
     """
 
     found: str
@@ -66,8 +66,8 @@ def missing(python: str | None, modules: Sequence[str]) -> InterpreterFault | No
 
 
 def lasting(python: str) -> str:
-    """Return the absolute path of the interpreter that `python`, a path or a name on the PATH, means, so that it is
-    found from any working directory. Links are not followed, because Python recognizes a virtual environment by the
-    path of the link.
+    """Return an absolute path for `python`, the path of an interpreter or a name on the PATH, so that it is found from
+    any working directory. Symbolic links are not followed, because Python recognizes a virtual environment by the path
+    of the link.
     """
     return os.path.abspath(shutil.which(python) or python)

@@ -37,9 +37,9 @@ class JudgeSettings(NamedTuple):
 
 
 def ready_task(name: str, machine: JudgeSettings) -> Task:
-    """Return the task with this name or path, after a check that this machine has the device and the interpreter for
-    it; `machine` holds the judge's settings. Raises TaskError if there is no such task or its folder is malformed, and
-    UsageError if device, interpreter or a Python package is missing.
+    """Return the task with the name or path `name`, after a check that this machine has the device and the interpreter
+    for it. `machine` holds the judge's settings, such as interpreter and device. Raises TaskError if there is no such
+    task or its folder is malformed, and UsageError if device, interpreter or a Python package is missing.
     """
     task = find_task(name)
     require_machine(task, harness_python=machine.harness_python, device=machine.device)
@@ -50,9 +50,10 @@ def ready_task(name: str, machine: JudgeSettings) -> Task:
 def harness_for(
     task: Task, machine: JudgeSettings, *, on_progress: OnProgress = lambda stage, step: None
 ) -> Iterator[HarnessProcess]:
-    """Return a context manager that yields a HarnessProcess for `task` whose judge is not started yet. The end of the
-    block ends the judge and deletes the harness's temporary folder. `machine` holds the judge's settings; `on_progress`
-    is called with stage and step of the judge's work.
+    """Return a context manager whose block receives a HarnessProcess for `task`; its judge (the process that judges
+    candidates) is not started yet. The end of the block ends the judge and deletes the harness's temporary folder.
+    `machine` holds the judge's settings; `on_progress(stage, step)` is called with the names of the judge's present
+    stage and step.
     """
     with (
         temporary_folder() as folder,
@@ -74,8 +75,9 @@ def harness_for(
 def opened(
     task: Task, machine: JudgeSettings, *, on_progress: OnProgress = lambda stage, step: None
 ) -> Iterator[tuple[HarnessProcess, Device]]:
-    """Return a context manager that starts a judge, yields a pair (HarnessProcess, calibrated Device), and ends the
-    judge at the end of the block. `on_progress` is called with stage and step. Raises MachineRefusal if this machine
+    """Return a context manager that starts a judge for `task`, gives its block a pair (HarnessProcess, Device with
+    measured constants), and ends the judge at the end of the block. `machine` holds the judge's settings;
+    `on_progress(stage, step)` receives the names of its present stage and step. Raises MachineRefusal if this machine
     cannot judge now, TaskError if the task is wrong, HarnessError if the judge fails.
     """
     with harness_for(task, machine, on_progress=on_progress) as harness:
@@ -83,9 +85,9 @@ def opened(
 
 
 def candidate_of(name: str, task: Task, *, db: str | Path) -> Candidate:
-    """Return the candidate in the file `name`; or, if `name` is RUN:N and no such file exists, the candidate of attempt
-    N of a run in the log `db` (path or URL). Raises UsageError if there is neither or the attempt has no candidate, and
-    LogError if the log cannot be read.
+    """Return the candidate in the file `name`; or, if `name` has the form RUN:N and no such file exists, the candidate
+    of attempt N of that run in the log `db` (path or URL). `task` says which languages a file may have. Raises
+    UsageError if there is neither or the attempt has no candidate, and LogError if the log cannot be read.
     """
     if ":" not in name or Path(name).exists():
         return read_candidate(Path(name), task.languages)

@@ -80,8 +80,9 @@ def check_task(task: Task, *, harness_python: str | None) -> str:
 
 
 def _is_copy_of_a_log(task: Task) -> bool:
-    """Return whether a task folder is a log's copy of a task: the folder above it is then named by the first 16 digits
-    of the task's digest, as app/task_source.py writes it.
+    """Return True if a task's folder is the copy that a run writes from its log, whose code may come from another
+    machine. Such a folder lies in one that is named by the first 16 digits of the task's digest, as app/task_source.py
+    writes it.
     """
     return task.folder.parent.name == task.digest[:16]
 
@@ -96,9 +97,9 @@ def needed_by(task: Task) -> tuple[str, ...]:
 
 
 def open_harness(harness: Harness) -> Device:
-    """Start the harness's judge, let it measure the device's constants for the task, and return the device with them.
-    Raises MachineRefusal, whose message points to `kernelsmith doctor`, if this machine cannot judge now; TaskError if
-    a file of the task is wrong; HarnessError if the harness failed.
+    """Start the judge of `harness`, let it measure the device's constants (peak, dispatch overhead) for the task, and
+    return the device with them. Raises MachineRefusal, whose message points to `kernelsmith doctor`, if this machine
+    cannot judge now; TaskError if a file of the task is wrong; HarnessError if the harness failed.
     """
     try:
         return harness.open()

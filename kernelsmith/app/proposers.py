@@ -30,29 +30,30 @@ class Spec(Protocol):
 
     @property
     def text(self) -> str:
-        """Return the setting as a run's config keeps it, with an absolute path if it has one: `tuner`,
-        `folder:/a/kernels`.
+        """Return the setting `proposer` as text, as a run's config keeps it: `tuner`, or `folder:/a/kernels` with an
+        absolute path, so that `resume` works from any folder.
         """
         ...
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Check, before a run with the settings `config` starts or is resumed, that the proposer has what it needs from
-        `task` and from the attempt log `log`; return nothing. Raises UsageError if something is missing, or if a
-        setting contradicts this kind of proposer.
+        """Check that the proposer has what it needs, before a run is started or resumed; return nothing. `config` holds
+        the run's settings, `task` the task, and `log` the open attempt log. Raises UsageError if something is missing,
+        or if a setting contradicts this kind of proposer.
         """
         ...
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the proposer for `run`, which `log` holds, and its task. `retry_policy` says how long a failing model
-        endpoint is called again; proposers that ask no model ignore it. Raises UsageError if the proposer lacks
-        something, LogError if the log cannot be read.
+        """Return the proposer for `run`, which the attempt log `log` holds, and its task. `retry_policy` says how long
+        a failing model endpoint is called again; proposers that ask no model ignore it. Raises UsageError if the
+        proposer lacks something, LogError if the log cannot be read.
         """
         ...
 
 
 def spec_of(text: str) -> Spec:
-    """Return the kind of proposer that the setting `proposer` names, with its argument: `spec_of("folder:DIR")` is a
-    FolderSpec. Raises ConfigError if there is no such kind, or if the part after the colon is missing or not allowed.
+    """Return an object that stands for the value `text` of the setting `proposer`: its kind and argument,
+    `spec_of("folder:DIR")` is a FolderSpec. Raises ConfigError if there is no such kind, or if the part after the colon
+    is missing or not allowed.
     """
     kind, _, argument = text.partition(":")
     if (read := _KINDS.get(kind)) is None:
@@ -70,8 +71,9 @@ class ModelSpec:
     text: str = "model"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Check that the settings name a valid model, that its price is known if the budget limits US dollars, and that
-        its endpoint answers; return nothing. Raises UsageError if not. `task` and `log` are not used.
+        """Check that `config` (the run's settings) names a valid model, that the model's price is known if the budget
+        limits US dollars, and that its endpoint answers; return nothing. Raises UsageError if not. `task` and `log` are
+        not used.
         """
         from kernelsmith.llm.choice import open_model
         from kernelsmith.llm.price import cost_known
@@ -85,9 +87,9 @@ class ModelSpec:
             _reach(config.base_url)
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the proposer that asks the run's model; replies that `log` holds for the run are not requested again.
-        `retry_policy` says how long a failing endpoint is called again. Raises UsageError if model or key is invalid,
-        LogError if the log cannot be read.
+        """Return the proposer that asks the model that the run's settings name; replies that the log already holds for
+        the run are not requested again. `retry_policy` says how long a failing endpoint is called again. Raises
+        UsageError if model or key is invalid, LogError if the log cannot be read.
         """
         from kernelsmith.propose.model import model_proposer
 
@@ -106,8 +108,9 @@ class TunerSpec:
     text: str = "tuner"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Check that the task has kernels with marked constants for the tuner, and that no budget in US dollars is set;
-        return nothing. Raises UsageError if not, or if one of the kernels is malformed. `log` is not used.
+        """Check that the task has kernels with marked constants, whose values the tuner varies, and that `config` (the
+        run's settings) sets no budget in US dollars; return nothing. Raises UsageError if not, or if one of the kernels
+        is malformed. `log` is not used.
         """
         from kernelsmith.propose.tuner import Tuner
 
@@ -115,9 +118,9 @@ class TunerSpec:
         Tuner(task, seed=config.seed)
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the tuner for a task with the run's seed; its first candidate is the task's skeleton or the user's
-        kernel. Raises UsageError if the task has no kernels with marked constants. `log` and `retry_policy` are not
-        used.
+        """Return the tuner for the task, with the run's seed for its random choices. Its first candidate is the kernel
+        that the run starts from: the task's skeleton, or the user's file. Raises UsageError if the task has no kernels
+        with marked constants; `log` and `retry_policy` are not used.
         """
         from kernelsmith.propose.tuner import Tuner
 
@@ -139,8 +142,8 @@ class FolderSpec:
         return f"folder:{self.folder}"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Check that the folder exists and holds a file in a language of the task, and that no budget in US dollars is
-        set; return nothing. Raises UsageError if not. `log` is not used.
+        """Check that the folder exists and holds a file in a language of the task, and that `config` (the run's
+        settings) sets no budget in US dollars; return nothing. Raises UsageError if not. `log` is not used.
         """
         from kernelsmith.propose.folder import FolderProposer
 
@@ -154,8 +157,9 @@ class FolderSpec:
             )
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the proposer that reads the folder's files; its first candidate is the task's skeleton or the user's
-        kernel. Raises UsageError if the folder is missing. `log` and `retry_policy` are not used.
+        """Return the proposer that proposes the folder's files. Its first candidate is the kernel that the run starts
+        from: the task's skeleton, or the user's file. Raises UsageError if the folder is missing; `log` and
+        `retry_policy` are not used.
         """
         from kernelsmith.propose.folder import FolderProposer
 
@@ -164,8 +168,8 @@ class FolderSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReplaySpec:
-    """The setting `replay:RUN:SELECTION`: the selected candidates of a recorded run are judged again, attempt 0
-    included. `spec_of` makes it.
+    """The setting `replay:RUN:SELECTION`: the candidates of the recorded run RUN that SELECTION chooses (`best`,
+    `improvements` or `all`) are judged again, in their order. `spec_of` makes it.
     """
 
     asks_a_model: ClassVar[bool] = False
@@ -180,15 +184,16 @@ class ReplaySpec:
         return f"replay:{self.run}:{self.selection}"
 
     def check(self, config: RunConfig, task: Task, log: "Store") -> None:
-        """Check that `log` holds the recorded run with an attempt that the selection includes, and that no budget in US
-        dollars is set; return nothing. Raises UsageError if not. `task` is not used.
+        """Check that the attempt log `log` holds the recorded run with at least one attempt that the selection
+        includes, and that `config` (the run's settings) sets no budget in US dollars; return nothing. Raises UsageError
+        if not. `task` is not used.
         """
         _refuse_usd(config)
         self._proposer(log)
 
     def build(self, run: Run, task: Task, log: "Store", *, retry_policy: RetryPolicy) -> Proposer:
-        """Return the proposer that repeats the recorded candidates; the first is the first selected attempt of the
-        recorded run in `log`. Raises UsageError if the log lacks the run or nothing is selected. `run`, `task` and
+        """Return the proposer that proposes the recorded candidates again, beginning with the first selected attempt of
+        the recorded run in `log`. Raises UsageError if the log lacks that run or nothing is selected. `run`, `task` and
         `retry_policy` are not used.
         """
         return self._proposer(log)
@@ -232,8 +237,8 @@ _KINDS = {"model": _model, "tuner": _tuner, "folder": _folder, "replay": _replay
 
 
 def _after_opening(run: Run, task: Task, then: Proposer) -> Proposer:
-    """Return a proposer whose first candidate is the task's skeleton, or the user's kernel of `--from`; the proposer
-    `then` makes all later candidates.
+    """Return a proposer whose first candidate is the kernel that the run starts from: the task's skeleton, or the file
+    that the option `--from` names. The proposer `then` makes all later candidates.
     """
     from kernelsmith.propose.opening import OpeningProposer
 
@@ -241,24 +246,25 @@ def _after_opening(run: Run, task: Task, then: Proposer) -> Proposer:
 
 
 def check_opening(config: RunConfig, task: Task) -> None:
-    """Check that the file of `--from`, if the settings name one, can be read and is in a language of the task; return
-    nothing. Raises UsageError if not.
+    """Check that the file with the user's starting kernel, which the option `--from` names, can be read and is in a
+    language of the task; return nothing. Nothing is checked if `config` names no such file. Raises UsageError if the
+    check fails.
     """
     if config.from_file:
         read_candidate(Path(config.from_file), task.languages)
 
 
 def _refuse_usd(config: RunConfig) -> None:
-    """Check that the budget does not limit US dollars, for a proposer that costs nothing; return nothing. Raises
-    UsageError if it does.
+    """Check that the budget in `config` has no limit in US dollars, because the run's proposer costs nothing and would
+    never reach it; return nothing. Raises UsageError if it has one.
     """
     if config.budget.usd is not None:
         raise UsageError(f"--usd: {config.proposer} costs nothing; limit it with --attempts or --hours")
 
 
 def _reach(base_url: str) -> None:
-    """Check that the model endpoint at `base_url` answers, with the key from the environment variables; return nothing.
-    Raises UsageError if it does not.
+    """Check that the model endpoint at the URL `base_url` answers a request with the key from the environment
+    variables; return nothing. Raises UsageError if it does not.
     """
     from kernelsmith.llm.client import reachable
     from kernelsmith.llm.endpoint import api_key

@@ -15,9 +15,9 @@ from kernelsmith.report.model_attempt import AttemptReport, attempt_report
 
 
 def read_history(run: str, *, db: str | Path | None = None) -> History:
-    """Return the history (settings, attempts and events) of the run named `run`. `db` is the log: a file or an SQLite
-    URL (None = runs/attempts.db in the working directory). Raises UsageError if there is no such run or no log, and
-    LogError if the log cannot be read.
+    """Return the history of the run named `run`: its settings, asks, attempts and events. `db` is the log: a file or an
+    SQLite URL (None = runs/attempts.db in the working directory). Raises UsageError if there is no such run or no log,
+    and LogError if the log cannot be read.
     """
     with open_reader(database(db)) as log:
         return history_of(log, run)
@@ -34,9 +34,9 @@ def read_run(run: str, *, db: str | Path | None = None) -> RunReport:
 
 
 def read_attempt(run: str, number: int, *, db: str | Path | None = None) -> AttemptReport:
-    """Return the report of attempt `number` of the run named `run`, with source, batches and model calls. `db` is the
-    log's file or URL (None = runs/attempts.db). Raises UsageError if there is no such attempt, run or log, and LogError
-    if the log cannot be read.
+    """Return the report of attempt `number` of the run named `run`, with its source, timed batches and model calls.
+    `db` is the log's file or URL (None = runs/attempts.db). Raises UsageError if there is no such attempt, run or log,
+    and LogError if the log cannot be read.
     """
     with open_reader(database(db)) as log:
         history = history_of(log, run)

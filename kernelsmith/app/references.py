@@ -31,15 +31,15 @@ def parse(text: str) -> Reference:
 
 
 def history_of(log: Reader, name: str) -> History:
-    """Return the history of the run named `name` from the open log. Raises UsageError if the log has no such run, and
-    LogError if it cannot be read.
+    """Return the history (settings, asks, attempts, events) of the run named `name`; `log` is an attempt log that is
+    open for reading. Raises UsageError if the log has no such run, and LogError if it cannot be read.
     """
     return log.history(log.run(name))
 
 
 def attempt_of(history: History, number: int) -> Attempt:
-    """Return the attempt with this number. Raises UsageError, whose message names the existing numbers, if the run has
-    no such attempt.
+    """Return the attempt with this number from `history`, which holds one run. Raises UsageError, whose message names
+    the existing numbers, if the run has no such attempt.
     """
     if attempt := history.attempt(number):
         return attempt

@@ -21,10 +21,10 @@ KEYS = ("harness_digest", "timing_policy", "task_digest")
 def measure_again(
     store: Store, run: Run, harness: Harness, *, now: Callable[[], datetime], say: Callable[[str], None]
 ) -> None:
-    """Judge a run's best kernel again if it was last measured under another harness, timing policy or task than now,
-    and write its new times to the log; else do nothing. `now` returns the time in UTC; the callback `say` receives a
-    line for the user. Raises UsageError if the kernel no longer passes, HarnessError or LogError if harness or log
-    failed.
+    """Judge a run's best kernel again if it was last measured with another harness, timing policy or task than the
+    present ones, because its time cannot be compared with new times; write the new times to the log `store`. Do nothing
+    otherwise. `now()` returns the time in UTC, and `say(line)` shows a line to the user. Raises UsageError if the
+    kernel no longer passes, HarnessError or LogError if harness or log failed.
     """
     history = store.history(run)
     best, present = history.incumbent, _present(history)
@@ -37,8 +37,9 @@ def measure_again(
 
 
 def _present(history: History) -> dict[str, object]:
-    """Return a dict with the present digests of harness and task and the present timing policy, by the names in KEYS.
-    Values come from the latest `resume` event that holds them, or else from the run's start.
+    """Return a dict of what the run's times now depend on: the digests of harness and task, and the timing policy, by
+    the names in KEYS. `history` holds them: in the latest `resume` event that has a value, or else in what was logged
+    at the run's start.
     """
     provenance = history.run.provenance
     at_start = {"harness_digest": provenance.harness_digest, "timing_policy": provenance.timing_policy}

@@ -28,10 +28,10 @@ def judge_again(
     trusted_task: str | None = None,
     **machine: bool | str | None,
 ) -> Session:
-    """Create a new run that judges candidates of the run named `run` again, and return its session, which is not open
-    yet. `selection` chooses the candidates, and `stopped` returns True to pause the new run. Raises UsageError if the
-    run does not exist, nothing is selected, its task is not trusted or the machine lacks something; LogError if the log
-    fails.
+    """Create a new run that judges candidates of the run named `run` again, and return its session, which a `with`
+    block opens. `selection` chooses the candidates, the callback `stopped()` returns True to pause the new run, and
+    `observer` shows it (None = silently). Raises UsageError if the run does not exist, nothing is selected, its task is
+    not trusted or the machine lacks something; LogError if the log fails.
 
     The new run is named RUN-replay-1, or with the next free number. `stopped` is called before each ask. `trusted_task`
     is the digest of a task whose code the user trusts. `machine` may hold `trust_candidates` and `harness_python`, as

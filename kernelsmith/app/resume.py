@@ -49,10 +49,10 @@ def resume(
     task: TaskChoice = TaskChoice(),  # noqa: B008 (frozen)
     **more: Any,
 ) -> Session:
-    """Return the session of the run named `run`, which is not open yet: `with resume("night") as session:
-    session.run()`. `stopped` returns True to pause the run; `task` and `more` hold choices and new limits. Raises
-    UsageError if the run does not exist, is over, is not trusted or the machine lacks something, and LogError if the
-    log fails.
+    """Return the session of the recorded run named `run`, which a `with` block opens: `with resume("night") as session:
+    session.run()`. `observer` shows the run, the callback `stopped()` returns True to pause it, `task` says which task
+    files to use and trust, and `more` holds new limits by name. Raises UsageError if the run does not exist, is over,
+    is not trusted or the machine lacks something, and LogError if the log fails.
 
     `db` is the log's file (None = the default one). `stopped` is called before each ask. `parts` replaces strategy,
     proposer or harness. `more` may hold `attempts`, `hours` and `usd`, which are added to the budget, `target`, which
@@ -89,8 +89,9 @@ def _inputs(
 
 def _without_foreign_settings(history: History, python: str | None) -> History:
     """Return a copy of the history of a run from another machine, without the interpreter and the sandbox setting that
-    its log names; `python` is the interpreter that the user names now, or None. Raises UsageError if the log names an
-    endpoint, which would receive the user's API key, or the script of a simulated device.
+    its log names, because these could run or permit foreign code. `python` is the interpreter that the user names now,
+    or None. Raises UsageError if the log names an endpoint, which would receive the user's API key, or the script of a
+    simulated device.
     """
     run, config = history.run, history.run.config
     if config.base_url:
@@ -126,8 +127,9 @@ def _task(store: Store, history: History, *, choice: TaskChoice, say: Callable[[
 
 
 def _limits(history: History, given: Mapping[str, float]) -> dict[str, Any]:
-    """Return a dict of the budget's new limits by name. `given` holds the user's numbers: attempts, hours or USD are
-    added to the present limit, or to what is spent if there is no limit, and a target replaces the present one.
+    """Return a dict of the run's new limits by name. `given` holds the numbers from the options of `resume`: attempts,
+    hours and usd are added to the present limit, or to the amount spent if there is no limit, while a target replaces
+    the present one.
     """
     budget = history.budget
     used = {

@@ -47,10 +47,10 @@ class JudgedZoo:
 def judge_zoo(
     kind: DeviceKind, machine: JudgeSettings, *, tell: Callable[[ZooResult], None] = lambda result: None
 ) -> JudgedZoo:
-    """Judge every zoo candidate (cheating or honest) for the device kind `kind`, and return all results; the callback
-    `tell` receives each at once. `machine` holds the harness's interpreter, the trust in candidates and the highest
-    sandbox level. Raises UsageError if the machine lacks what the zoo needs or that level, and HarnessError if the
-    harness fails.
+    """Judge every zoo candidate (cheating or honest) for the device kind `kind`, and return all results; `tell(result)`
+    receives each as soon as it is known. `machine` holds the settings of the judge: interpreter, trust in candidates,
+    highest sandbox level. Raises UsageError if the machine lacks what the zoo needs or that level, and HarnessError if
+    the harness fails.
     """
     task, begin = _ready_task(kind, machine), time.monotonic()
     zoo = load_zoo(paths.exploits_folder(), device=kind)
@@ -68,8 +68,9 @@ def judge_zoo(
 
 
 def devices_here(machine: JudgeSettings) -> tuple[list[DeviceKind], str]:
-    """Return a pair: the list of device kinds that this machine can judge on (the CPU always), and a text that says why
-    an existing GPU is left out, or an empty text. `machine` names the interpreter of the harness.
+    """Return a pair: the list of device kinds on which this machine can judge (the CPU always), and a text. The text
+    says why an existing GPU is left out, or is empty. `machine` holds the judge's settings, which name the interpreter
+    that must have the packages for a GPU.
     """
     if gpu.missing():
         return [DeviceKind.CPU], ""
@@ -83,8 +84,9 @@ def _task(kind: DeviceKind) -> Task:
 
 
 def _ready_task(kind: DeviceKind, machine: JudgeSettings) -> Task:
-    """Return the self-test's task for a kind of device. Raises UsageError if this machine lacks the GPU, or the
-    interpreter in `machine` lacks a package that the task needs.
+    """Return the small task that the self-test's candidates for a kind of device are written for. Raises UsageError if
+    this machine lacks the GPU, or if the interpreter that the judge's settings `machine` name lacks a package that the
+    task needs.
     """
     task = _task(kind)
     if kind is DeviceKind.CUDA and (missing := gpu.missing()):
@@ -95,8 +97,9 @@ def _ready_task(kind: DeviceKind, machine: JudgeSettings) -> Task:
 
 
 def _refuse_lower(device: Device, machine: JudgeSettings) -> None:
-    """Raise UsageError if the sandbox of `device` has a lower level (0 to 3, 3 = all guards) than the user asked for in
-    `machine`; do nothing if the user asked for none.
+    """Check that the sandbox of `device` has at least the level (0 to 3, 3 = all guards) that the user asked for in the
+    judge's settings `machine`; return nothing. Raises UsageError if its level is lower. Nothing is checked if the user
+    asked for none.
     """
     level = machine.isolation_at_most
     if level is not None and device.isolation < level:

@@ -40,19 +40,23 @@ from kernelsmith.search import Ladder
 
 
 class SilentObserver:
-    """An observer whose methods do nothing and never raise: for runs that are started from Python without a view."""
+    """An observer that shows nothing: its methods, which a session calls while a run goes on, do nothing and raise
+    nothing. It serves runs that a Python program starts without a view.
+    """
 
     def history(self, history: History) -> None:
-        """Ignore a new history of the run."""
+        """Ignore a history, which the session passes whenever it has read the run from the log."""
 
     def asked(self, ask: Ask) -> None:
-        """Ignore a new ask, a numbered request for a candidate."""
+        """Ignore an ask, a numbered request for a candidate, which the session passes before a proposer answers it."""
 
     def attempted(self, attempt: Attempt) -> None:
-        """Ignore an attempt that was recorded with its verdict."""
+        """Ignore an attempt, a candidate with its verdict, which the session passes after it was recorded."""
 
     def stage(self, stage: str, step: str = "") -> None:
-        """Ignore the name of a stage that the harness or a proposer begins, and of a step within it."""
+        """Ignore what happens now: the name of a stage that the harness or a proposer begins, such as `proposing`, and
+        of a step within the stage.
+        """
 
     def say(self, text: str) -> None:
         """Ignore one line of text for the user."""
@@ -60,8 +64,8 @@ class SilentObserver:
 
 @dataclass(frozen=True, slots=True)
 class SessionInputs:
-    """What a session needs to open a run: the log, the run, its task, the events to record at the start, and the
-    command that resumes the run. `create_run` and `resume` make it.
+    """What a session needs to open a run: the attempt log, the run, its task, the events to record when the harness has
+    started, and the shell command that resumes the run. `create_run` and `resume` make it.
     """
 
     store: Store
@@ -77,9 +81,9 @@ class SessionInputs:
 
 @dataclass(frozen=True, slots=True)
 class SessionParts:
-    """The strategy, proposer and harness that a session uses instead of the default ones. Tests and Python programs
-    make it; a part that is None is the plateau ladder, the proposer of the run's config, or a judge process on this
-    machine.
+    """The strategy, proposer and harness that a session uses in place of the default ones: tests and Python programs
+    pass it. Where a part is None, the session uses the plateau ladder, the proposer that the run's config names, and a
+    judge process on this machine.
     """
 
     strategy: Strategy | None = None
@@ -91,9 +95,10 @@ class SessionParts:
 
 
 class Session:
-    """A run that is open in this process; a context manager that yields itself. Entering takes the run's lock and
-    starts the harness; leaving releases both and closes the log. `observer` shows the run, `stopped` returns True once
-    the user has asked to stop, and `now` returns the time in UTC. `start` and `resume` make it.
+    """A run that is open in this process; a context manager that yields itself. Entering the block takes the run's lock
+    and starts the harness; leaving it releases both and closes the log. `observer` shows the run (None = silently),
+    `stopped()` returns True once the user has asked to stop, and `now()` returns the time in UTC. `start` and `resume`
+    make it.
     """
 
     def __init__(
@@ -128,9 +133,9 @@ class Session:
         return self
 
     def _open(self) -> None:
-        """Take the run's lock, start the harness, and record that the run starts or goes on. Raises UsageError if
-        another process works on the run or the machine lacks something, HarnessError if the harness does not start or
-        cannot calibrate, and LogError if the log cannot be written.
+        """Take the run's lock (only one process may work on a run), start the harness, and record that the run starts
+        or goes on. Raises UsageError if another process holds the lock or the machine lacks something, HarnessError if
+        the harness does not start or cannot measure its device, and LogError if the log cannot be written.
         """
         self._stack.callback(self._store.close)
         self._stack.enter_context(self._store.hold(self._run))
@@ -153,8 +158,9 @@ class Session:
             self._stack.close()
 
     def _explain(self, error: BaseException) -> None:
-        """Record an error of kernelsmith in the log, and add to its message how to go on with the run. For a
-        KeyboardInterrupt, show that line to the user. Other exceptions are left as they are; nothing is raised.
+        """Handle an error that ended the `with` block: if it is kernelsmith's own, record it in the log and add to its
+        message the command that resumes the run; for a KeyboardInterrupt, only show that command to the user. Other
+        exceptions are left as they are. Nothing is raised here; Python raises the error after the block.
         """
         way_on = f"go on with `{self._opening.resume_command}`"
         if isinstance(error, TaskError):
@@ -181,8 +187,9 @@ class Session:
         )
 
     def _proposer_and_lookahead(self) -> tuple[Proposer, Lookahead | None]:
-        """Return the run's proposer, and the object that builds likely next candidates ahead of time. That object is
-        None if the proposer's answers cost money, or if the proposer was passed in as a part.
+        """Return a pair: the run's proposer, and the Lookahead, which guesses the next candidates so that they are
+        built while the present one is judged. The Lookahead is None if the proposer's answers cost money, or if the
+        caller passed the proposer in `parts`.
         """
         if self._parts.proposer:
             return self._parts.proposer, None
@@ -193,15 +200,15 @@ class Session:
         return proposer, Lookahead(self._strategy, proposer, prepare=self._harness.prepare)
 
     def _retry_policy(self) -> RetryPolicy:
-        """Return the rules for calling a failing model endpoint again: a wait between calls ends when the user asks to
-        stop, and the observer shows it.
+        """Return the rules by which a proposer calls a failing model endpoint again. A wait between two calls ends when
+        the user asks to stop, and the observer shows that the run waits.
         """
         stopped = self._stopped
         return RetryPolicy(sleep=interruptible_sleep(stopped), stopped=stopped, on_progress=self._observer.stage)
 
     def _note_trouble(self, error: KernelsmithError) -> None:
-        """Record an error, and the pause of the run that it causes, as two events. Do nothing if the log cannot be
-        written.
+        """Record two events in the log: the error, and the pause of the run that it causes. Nothing is raised if the
+        log cannot be written, so that the caller can report the error itself.
         """
         data = {"limit": StopReason.TROUBLE, "reason": f"{type(error).__name__}: {error}"}
         with suppress(LogError, UsageError):
@@ -253,9 +260,9 @@ class Session:
         return prompt_for(self._task, self._store.history(self._run).as_seen_by(ask), ask=ask).text
 
     def answer(self, ask: Ask, proposal: Proposal) -> None:
-        """Judge every trial (candidate) of a proposal that has no verdict yet, and record each verdict; return nothing.
-        Raises UsageError if an earlier answer to the ask promised more trials, HarnessError if the harness failed (the
-        ask stays open), and LogError if the log cannot be written.
+        """Judge every trial (candidate) of a proposal that has no verdict yet, and record each as an attempt of `ask`;
+        return nothing. Raises UsageError if an earlier answer to the ask had more trials, HarnessError if the harness
+        failed (the ask stays open), and LogError if the log cannot be written.
         """
         made = {attempt.trial for attempt in self._store.history(self._run).trials_of(ask.number)}
         missing = [trial for trial in proposal.trials if trial.number not in made]
@@ -270,10 +277,10 @@ class Session:
         return None
 
     def tell(self, ask: Ask, *, hypothesis: str, source: str, parent: int | None = None) -> Receipt:
-        """Answer an open ask with `source`, in the task's first language; judge it, and return a receipt with the
-        numbers of ask, trial and attempt. `parent` is the attempt that it was made from (None = from scratch). Raises
-        UsageError if the ask is not open or `parent` does not exist, HarnessError if the harness failed (the ask stays
-        open), and LogError.
+        """Answer an open ask with a kernel: its text `source`, in the task's first language, and its idea in words,
+        `hypothesis`. Judge and record it, and return a receipt with the numbers of ask, trial and attempt. `parent` is
+        the number of the attempt that it was made from (None = from scratch). Raises UsageError if the ask is not open
+        or `parent` does not exist, HarnessError if the harness failed (the ask stays open), and LogError.
         """
         history = self._store.history(self._run)
         if ask not in history.open_asks:
@@ -286,8 +293,8 @@ class Session:
         return Receipt(ask.number, attempt.trial, ReceiptState.JUDGED, attempt.number)
 
     def note(self, kind: EventKind, ask: Ask | None = None, **data: object) -> None:
-        """Record an event in the log, with the time, the ask's number if an ask is given, and `data`. Raises LogError
-        if the log cannot be written.
+        """Record an event of this kind in the log with the present time. `ask` is the ask to which it belongs (None =
+        the whole run), and `data` are further values by name. Raises LogError if the log cannot be written.
         """
         self._store.note(self._run, Event(kind, self._now(), ask.number if ask else None, data))
 
@@ -299,9 +306,9 @@ class Session:
         return self._store.ask(self._run, directive, *loop.steps_to(directive, history, number=number, at=at))
 
     def _verdict(self, ask: Ask, trial: Trial, proposal: Proposal) -> Verdict:
-        """Return the verdict on a trial (one candidate of a proposal): from the history if the candidate was judged
-        before or ended the judge's process repeatedly, else from the harness. Raises HarnessError if the harness
-        failed, or its subclass JudgeDied; either is recorded first.
+        """Return the verdict on `trial`, one candidate of `proposal`, which answers `ask`. No judging is needed if the
+        candidate equals an earlier one or has repeatedly ended the judge's process; otherwise the harness judges it.
+        Raises HarnessError if the harness failed, JudgeDied if its judge ended; either is recorded first.
 
         While the judge works, the lookahead builds candidates that may come next.
         """

@@ -82,9 +82,9 @@ def fraction(text: str) -> float:
 
 
 def _merged(from_file: Mapping[str, Any], from_options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a dict of the settings of file and options together, in which options win; a missing `proposer` or
-    `plateau` (asks without improvement before a change of plan) gets its default. Raises ConfigError if no task is
-    named, or if settings of a model contradict the proposer.
+    """Return one dict of a run's settings from the config file and the options; an option wins over the file. A missing
+    `proposer` gets its default, and so does `plateau` (asks without improvement before a change of plan) for the tuner.
+    Raises ConfigError if no task is named, or if settings of a model contradict the proposer.
     """
     merged = {**from_file, **from_options}
     if "task" not in merged:
@@ -100,8 +100,9 @@ def _merged(from_file: Mapping[str, Any], from_options: Mapping[str, Any]) -> di
 
 
 def _without_model(merged: dict[str, Any], from_options: Mapping[str, Any]) -> None:
-    """Remove the keys `model` and `base_url` from the dict `merged`, for a proposer that asks no model; return nothing.
-    Raises ConfigError if one of them was given as an option, in `from_options`, rather than in the config file.
+    """Remove the keys `model` and `base_url` from `merged`, the dict of all settings, because its proposer asks no
+    model; return nothing. Raises ConfigError if one of them is in `from_options`, the user's options, because the user
+    then expects a model.
     """
     for key in ("model", "base_url"):
         if key in from_options:
@@ -111,16 +112,16 @@ def _without_model(merged: dict[str, Any], from_options: Mapping[str, Any]) -> N
 
 
 def _budget(limits: Mapping[str, Any]) -> Budget:
-    """Return the Budget from a mapping of its settings by key. If hours or usd are given without attempts, the number
-    of attempts is unlimited; otherwise a missing number is 60.
+    """Return the budget of a run; `limits` maps `attempts`, `hours`, `usd` and `target` to numbers. If hours or usd are
+    given without attempts, the number of attempts is unlimited; without any of the three it is 60.
     """
     unlimited = "attempts" not in limits and ("hours" in limits or "usd" in limits)
     return Budget(**limits, **({"attempts": None} if unlimited else {}))
 
 
 def _resolved(config: RunConfig) -> RunConfig:
-    """Return the settings with absolute paths and with the endpoint's URL filled in, so that `resume` works from
-    another folder. Raises ConfigError if the proposer, the model or the URL is invalid.
+    """Return a copy of the settings in which every path is absolute and the URL of the model endpoint is filled in, so
+    that `resume` works from another folder. Raises ConfigError if the proposer, the model or the URL is invalid.
     """
     config = replace(config, proposer=spec_of(config.proposer).text, **_model_of(config))
     if config.from_file:
@@ -158,8 +159,9 @@ def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return a dict of the settings, converted to the types of the fields of RunConfig and Budget. `where` begins an
-    error message: `--` for options, or `FILE: `. Raises ConfigError if a key is unknown or a value is wrong.
+    """Return a dict of the settings in `values`, converted to the types of the fields of RunConfig and Budget. `where`
+    is the beginning of an error message and says where the value comes from: `--` for options, or `FILE: `. Raises
+    ConfigError if a key is unknown or a value is wrong.
     """
     checked = {key: _value(RunConfig, key, value, where) for key, value in values.items() if key != BUDGET}
     if BUDGET in values:
@@ -170,9 +172,9 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _value(holder: type, key: str, value: Any, where: str) -> Any:
-    """Return `value` converted to the type of the field `key` of `holder`, the class RunConfig or Budget. `where`
-    begins an error message: `--`, or `FILE: `. Raises ConfigError if there is no such field, or if the value has a
-    wrong type or range.
+    """Return `value`, a setting, converted to the type of the field `key` of the class `holder`, RunConfig or Budget.
+    `where` is the beginning of an error message and says where the value comes from: `--` for options, or `FILE: `.
+    Raises ConfigError if there is no such field, or if the value has a wrong type or range.
     """
     inside = "budget." if holder is Budget and where != "--" else ""
     name = f"{where}{inside}{OPTION_NAMES.get(key, key.replace('_', '-')) if where == '--' else key}"

@@ -30,9 +30,10 @@ def start(
     stopped: Callable[[], bool] = lambda: False,
     **settings: Any,
 ) -> Session:
-    """Write a new run of a task to the log and return its session, which is not open yet: `with start("cpu_matmul") as
-    session: session.run()`. `settings` are keys of a config file, and `stopped` returns True to pause the run. Raises
-    UsageError if a setting, the task, the machine or the name is wrong, and LogError if the log cannot be written.
+    """Write a new run of a task to the log and return its session, which a `with` block opens: `with
+    start("cpu_matmul") as session: session.run()`. `settings` are keys of a config file, `observer` shows the run, and
+    the callback `stopped()` returns True to pause it. Raises UsageError if a setting, the task, the machine or the name
+    is wrong, and LogError if the log cannot be written.
 
     `task` is a task's name or the path of its folder, `db` the log's file (None = the default one), and `name` the
     run's name (None = the task's name with a number). `parts` replaces strategy, proposer or harness. `stopped` is
@@ -54,9 +55,9 @@ def start(
 
 
 def check(config: RunConfig, task: Task, store: Store) -> None:
-    """Raise UsageError if the run's proposer or its starting kernel cannot work with this config, task and log;
-    otherwise do nothing. Called before a run is created or resumed, so that a faulty setting leaves no trace in the
-    log.
+    """Check, before a run is created or resumed, that its proposer and its starting kernel can work with the settings
+    `config`, the task and the attempt log `store`; return nothing. A faulty setting therefore leaves no trace in the
+    log. Raises UsageError if one of them cannot.
     """
     spec_of(config.proposer).check(config, task, store)
     check_opening(config, task)
@@ -65,9 +66,10 @@ def check(config: RunConfig, task: Task, store: Store) -> None:
 def create_run(
     store: Store, config: RunConfig, task: Snapshot, *, name: str | None, db: str | Path | None
 ) -> SessionInputs:
-    """Write a new run, with the files of its task and of the prompt templates, to the log, and return what its session
-    needs. `name` is the run's name (None = the task's name with a number), and `db` the log that the user named, or
-    None. Raises UsageError if the name is taken or invalid, and LogError if the log cannot be written.
+    """Write a new run with the settings `config` to the attempt log `store`, together with the files of its task and of
+    the prompt templates, and return what its session needs. `name` is the run's name (None = the task's name with a
+    number), and `db` the value of the option `--db` or None, for the command that resumes the run. Raises UsageError if
+    the name is taken or invalid, and LogError if the log cannot be written.
     """
     store.keep_snapshot(identity.templates())
     run = store.create_run(config, name=name, task=task, provenance=identity.provenance())

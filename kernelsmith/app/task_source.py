@@ -38,9 +38,10 @@ def task_on_disk(name: str) -> Task:
 
 
 def changed_task(store: Store, history: History, *, trusted: str | None) -> Task:
-    """Return a run's task with the present files of its folder, and add these files to the log. `trusted` is the digest
-    of a task whose code the user trusts, or None. Raises TaskError if the folder does not exist or is malformed,
-    UsageError if its code is not trusted on this machine, and LogError if the log cannot be written.
+    """Return a run's task with the files that its folder holds now, even if they differ from those in the log, and add
+    them to the log `store`. `history` is the run, and `trusted` the digest of a task whose code the user trusts, or
+    None. Raises TaskError if the folder does not exist or is malformed, UsageError if its code is not trusted on this
+    machine, and LogError if the log cannot be written.
     """
     folder = find_task(history.run.config.task).folder
     snapshot = snapshot_of(folder)
@@ -52,9 +53,10 @@ def changed_task(store: Store, history: History, *, trusted: str | None) -> Task
 
 
 def recorded_task(store: Store, history: History, *, trusted: str | None, say: Callable[[str], None]) -> Task:
-    """Return a run's task with the files that its log keeps. `trusted` is the digest of a task whose code the user
-    trusts, or None; `say` receives a line if the task's folder has changed. Raises UsageError if the code is not
-    trusted or an old log keeps no files, and LogError if the log's files do not have the stated digest.
+    """Return a run's task with the files that its log keeps. `history` is the run, `trusted` the digest of a task whose
+    code the user trusts, or None; `say(line)` shows a line to the user if the task's folder has changed. Raises
+    UsageError if the code is not trusted or an old log keeps no files, and LogError if the log's files do not have the
+    stated digest.
 
     A log older than schema 4 keeps no files; then the folder's files are used if they are unchanged.
     """
@@ -70,9 +72,9 @@ def recorded_task(store: Store, history: History, *, trusted: str | None, say: C
 
 
 def write_task(snapshot: Snapshot, run: Run, store: Store) -> Task:
-    """Write a task's files to the run's folder (which is next to the log), unless they are there unchanged, and return
-    the task read from there. Raises LogError if the task's name in the log is no name of a folder, UsageError if the
-    files cannot be written, and TaskError if the task is malformed.
+    """Write a task's files from `snapshot` to the run's folder, next to the log `store`, unless they are there
+    unchanged, and return the task read from there. Raises LogError if the task's name in the log is no name of a
+    folder, UsageError if the files cannot be written, and TaskError if the task is malformed.
     """
     name = Path(run.config.task).name
     if name in ("", ".", ".."):
@@ -93,9 +95,9 @@ def _write(snapshot: Snapshot, folder: Path) -> None:
 
 
 def _refuse_forged(snapshot: Snapshot, digest: str, run: Run) -> None:
-    """Raise LogError if a snapshot (the files of a task in the log) does not have the digest that the log states, or
-    holds a path outside its folder. Users trust a task by its digest, and a log from another machine may hold other
-    files under that digest.
+    """Check that `snapshot`, the files of a task in the log, has the digest that the log states, and holds no path
+    outside of its folder; return nothing. The check is needed because users trust a task by its digest, and a log from
+    another machine may hold other files under it. Raises LogError if it fails.
     """
     leads_out = any(Path(path).is_absolute() or ".." in Path(path).parts for path in snapshot.files)
     if snapshot.digest != digest or leads_out:
@@ -103,8 +105,8 @@ def _refuse_forged(snapshot: Snapshot, digest: str, run: Run) -> None:
 
 
 def _difference(run: Run, on_disk: Task | None) -> str:
-    """Return one line for the user: the folder of a run's task is gone (`on_disk` is None) or has changed, and the
-    log's copy of the task is used.
+    """Return one line for the user, which says that the log's copy of a run's task is used because the task's folder is
+    gone (`on_disk` is None) or has changed. `on_disk` is the task as its folder holds it now.
     """
     state = "is gone" if on_disk is None else "has changed"
     remedy = "" if on_disk is None else "; --task-from-disk goes on with the folder"
@@ -119,8 +121,9 @@ def _task_or_none(name: str) -> Task | None:
 
 
 def _same_on_disk(run: Run, digest: str, on_disk: Task | None) -> Snapshot:
-    """Return the files of a run's task folder, for a log older than schema 4, which keeps no task files. Raises
-    UsageError if the folder is missing (`on_disk` is None) or does not have `digest`, the digest of the run's task.
+    """Return the files of a run's task folder as a snapshot, for a log older than schema 4, which keeps no task files.
+    `on_disk` is the task in that folder, or None if it is missing, and `digest` the digest that the log states. Raises
+    UsageError if the folder is missing or has another digest.
     """
     if on_disk is None or on_disk.digest != digest:
         raise UsageError(

@@ -19,15 +19,15 @@ TASKS, RUNS = "trusted-tasks", "started-runs"
 
 
 def remember_task(task: Snapshot) -> None:
-    """Add a task (the snapshot of its files) to the list of tasks whose code may run on this machine. Raises UsageError
-    if the list cannot be read or written.
+    """Add a task to the user's list of tasks whose code may run on this machine; `task` is the snapshot of its files.
+    Raises UsageError if the list cannot be read or written.
     """
     _remember(TASKS, task.fingerprint)
 
 
 def remember_run(run: Run) -> None:
-    """Add a run to the list of runs that were started on this machine. Raises UsageError if the list cannot be read or
-    written.
+    """Add a run to the user's list of runs that were started on this machine, so that `resume` may use all settings in
+    its log. Raises UsageError if the list cannot be read or written.
     """
     _remember(RUNS, run.uuid)
 
@@ -40,9 +40,10 @@ def knows_run(run: Run) -> bool:
 
 
 def require_task(task: Snapshot, *, benchmark: Path, trusted: str | None) -> None:
-    """Raise UsageError unless a task's code may run on this machine: it is installed, its folder was named here before,
-    or `trusted` (the digest given with --trust-task, or None) is its digest; in that last case the task is remembered.
-    `benchmark` is the path of the task's program, which the message asks the user to read.
+    """Check that a task's code may run on this machine: the task is installed, its folder was named here before, or
+    `trusted` (the digest given with --trust-task, or None) is its digest, after which the task is remembered. Return
+    nothing. `benchmark` is the path of the task's program, and the message asks the user to read it. Raises UsageError
+    if the code may not run.
     """
     if trusted == task.digest:
         return remember_task(task)

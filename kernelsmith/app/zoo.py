@@ -35,8 +35,8 @@ class CandidateKind(StrEnum):
 
 
 class ZooOutcome(StrEnum):
-    """The outcome of judging a candidate of the zoo: a cheat or wrong candidate is caught or missed, an honest one
-    passes or is falsely accused. A cheat that passes but gains no speed counts as caught.
+    """Whether the judge was right about a candidate of the zoo: a cheat or a wrong candidate is caught or missed, an
+    honest one passes or is falsely accused. A cheat that passes but gains no speed counts as caught.
     """
 
     CAUGHT = "caught"
@@ -47,8 +47,8 @@ class ZooOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ZooCandidate:
-    """One candidate of the zoo: its source, what it does in words, whether it cheats, the guard that must catch it, and
-    the statuses that it may get. `load_zoo` reads it from a folder.
+    """One candidate of the zoo: its source, what it does in words, whether it cheats, the guard (a measure of the
+    judge) that must catch it, and the statuses that its verdict may have. `load_zoo` reads it from a folder.
     """
 
     name: str
@@ -88,8 +88,8 @@ class ZooResult:
 
     @property
     def detail(self) -> str:
-        """Return in words the reason why the candidate did not pass, or the speed that a cheat gained over its honest
-        counterpart.
+        """Return in words why the candidate did not pass; or, for a cheat that passed, its speed relative to the honest
+        candidate that it must not beat.
         """
         match self.duel:
             case Duel(speedup=speedup, interval=interval):
@@ -129,8 +129,8 @@ def _load(folder: Path) -> ZooCandidate:
 
 
 def _candidate(folder: Path) -> Candidate:
-    """Return the candidate whose source file `candidate.*` is in `folder`; its ending decides the language. A source
-    that calls the honest kernel gets that kernel's source put before it.
+    """Return the candidate in `folder`, whose source file is named `candidate` and an ending that decides the language.
+    If the source calls the honest kernel of that language, the text of that kernel is put before it.
     """
     (path,) = folder.glob("candidate.*")
     (language,) = (language for language in Language if language.suffix == path.suffix)
@@ -142,7 +142,7 @@ def _candidate(folder: Path) -> Candidate:
 
 
 def harmless(zoo: Sequence[ZooCandidate]) -> list[ZooCandidate]:
-    """Return a list of the candidates of `zoo` that do no harm to a machine without a sandbox: those that neither fill
+    """Return a list of the candidates of `zoo` that may run on a machine without a sandbox, because they neither fill
     memory nor start or kill processes.
     """
     return [exploit for exploit in zoo if NEEDS_A_SANDBOX.isdisjoint(exploit.rows)]
@@ -151,8 +151,9 @@ def harmless(zoo: Sequence[ZooCandidate]) -> list[ZooCandidate]:
 def examine(
     harness: HarnessProcess, zoo: Sequence[ZooCandidate], *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[ZooResult]:
-    """Judge the candidates in order, and yield the result of each as soon as it is known. `harness` must be open;
-    `clock` returns seconds. Raises HarnessError if the harness fails, which no candidate may cause.
+    """Judge the candidates of `zoo` in order, and yield the result of each as soon as it is known. `harness` must be
+    open, and `clock()` returns seconds, to measure how long each takes. Raises HarnessError if the harness fails, which
+    no candidate may cause.
     """
     by_name = {exploit.name: exploit for exploit in zoo}
     for exploit in zoo:
@@ -167,9 +168,10 @@ def examine(
 def _confirmed_duel(
     harness: HarnessProcess, exploit: ZooCandidate, by_name: dict[str, ZooCandidate]
 ) -> Duel | Verdict | None:
-    """Return the duel (direct timing comparison) of a cheat against its honest counterpart, repeated once if the cheat
-    won, because other work can fake one win. Return instead the verdict that prevented the duel, or None if the cheat
-    names no counterpart. `by_name` holds all candidates of the zoo.
+    """Return the duel (direct timing comparison) of the cheat `exploit` against the honest candidate that it must not
+    beat; a duel that the cheat won is repeated once, because other work on the machine can fake one win. Return instead
+    the verdict that prevented the duel, or None if the cheat names no honest candidate. `by_name` holds all candidates
+    of the zoo.
     """
     duel = _duel_against_honest(harness, exploit, by_name)
     return _duel_against_honest(harness, exploit, by_name) if isinstance(duel, Duel) and _gains(duel) else duel
@@ -178,8 +180,9 @@ def _confirmed_duel(
 def _duel_against_honest(
     harness: HarnessProcess, exploit: ZooCandidate, by_name: dict[str, ZooCandidate]
 ) -> Duel | Verdict | None:
-    """Return one duel (direct timing comparison) of a cheat against its honest counterpart from `by_name`, or the
-    verdict that prevented it; None if the cheat names no counterpart. Raises HarnessError if the harness fails.
+    """Return one duel (direct timing comparison) of the cheat `exploit` against the honest candidate that it must not
+    beat, found in `by_name`; or the verdict that prevented the duel; or None if the cheat names no such candidate.
+    Raises HarnessError if the harness fails.
     """
     if exploit.no_faster_than is None:
         return None
@@ -187,8 +190,9 @@ def _duel_against_honest(
 
 
 def _gains(duel: Duel | Verdict | None) -> bool:
-    """Return whether a cheat that passed gained speed: whether the lower end of its duel's interval is above the
-    margin. Without a completed duel the answer is True.
+    """Return True if a cheat that passed is proven faster than its honest counterpart: the lower end of the 95 %
+    interval of the speedup is above the margin. `duel` is their duel; if it is None or a verdict, there is no such
+    comparison, and the answer is True.
     """
     return not isinstance(duel, Duel) or duel.interval.low > Duel.MARGIN
 

@@ -69,7 +69,9 @@ class ZooReport:
 
 
 def zoo_report(judged: Sequence[JudgedZoo]) -> ZooReport:
-    """Return the report of a self-test as plain data; `judged` holds the results for one or more kinds of device."""
+    """Return the report of a self-test as plain data for `--json`; `judged` holds the results of each kind of device on
+    which candidates were judged.
+    """
     candidates = (_candidate(result) for of_kind in judged for result in of_kind.examined)
     return ZooReport(tuple(map(_device, judged)), tuple(candidates))
 

@@ -83,9 +83,9 @@ def main() -> None:
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run the command that `arguments` name (without the program's name), and return its exit code as an int. An error
-    of kernelsmith becomes one line on stderr: code 2 if the user can fix it, 1 if the harness failed or the log was
-    replaced. An interrupt gives 130.
+    """Run the command in `arguments` (the command line without the program's name), and return its exit code as an int.
+    An error of kernelsmith becomes one line on stderr: code 2 if the user can fix it, 1 if the harness failed or the
+    log was replaced. An interrupt gives 130.
     """
     try:
         code = app(list(arguments), prog_name="kernelsmith", standalone_mode=False)
@@ -107,7 +107,9 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _parser_fault(error: typer.TyperException) -> str:
-    """Return one line: the message of an error in the options, followed by the `--help` command that explains them."""
+    """Return one line for the user: the message of `error`, an unknown option or a wrong value that Typer found,
+    followed by the `--help` command that explains the options.
+    """
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "kernelsmith"
     return f"{error.format_message().rstrip('.')}; see `{command} --help`"

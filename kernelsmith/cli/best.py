@@ -37,7 +37,9 @@ def best(
 
 
 def _print(source: str) -> None:
-    """Print a source on stdout: with control characters escaped on a terminal, byte for byte to a file or a pipe."""
+    """Print a kernel's source on stdout: with control characters as visible escape sequences if stdout is a terminal,
+    which would obey them, and byte for byte if it is a file or a pipe.
+    """
     if sys.stdout.isatty():
         return terminal.result(source)
     # Bytes, not text: the output must be the source that was measured, whatever characters it holds.
@@ -48,7 +50,9 @@ def _print(source: str) -> None:
 
 
 def _write(path: Path, source: str) -> None:
-    """Write a source to the file `path` as UTF-8. Raises UsageError if the file cannot be written."""
+    """Write a kernel's source to the file `path` as UTF-8 text, over an existing one. Raises UsageError if the file
+    cannot be written.
+    """
     from kernelsmith.errors import UsageError
 
     try:

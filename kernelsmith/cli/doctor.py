@@ -44,8 +44,8 @@ def doctor_text(findings: "Sequence[MachineFinding]", *, width: int | None = Non
 
 
 def _mark(finding: "MachineFinding") -> str:
-    """Return the word in front of a finding: `ok`; `missing` if something lacks that runs on the CPU need; `absent` if
-    they do not need it.
+    """Return the word that stands before a finding about this machine: `ok`; `missing` if it lacks something that a run
+    on the CPU needs; `absent` if it lacks something that such a run does not need, such as a GPU.
     """
     if finding.ok:
         return "ok"

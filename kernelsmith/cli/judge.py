@@ -48,9 +48,9 @@ def judge(
 
 
 def _judge(harness: "HarnessProcess", candidate: "Candidate", device: "Device", *, reveal: bool, json: bool) -> bool:
-    """Judge a candidate with an open harness, print the verdict as text or JSON, and return whether the candidate
-    passed. `reveal` adds to the verdict what went wrong in a hidden case, for the task's owner. Raises HarnessError if
-    the judge fails.
+    """Judge a candidate with `harness`, whose judge is started, print the verdict as text or JSON, and return True if
+    the candidate passed. `device` is the device that measures it. `reveal` adds to the verdict what went wrong in a
+    hidden case, for the task's owner. Raises HarnessError if the judge fails.
     """
     from kernelsmith.core.result import result_of
     from kernelsmith.report.checks_page import verdict_text
@@ -63,8 +63,9 @@ def _judge(harness: "HarnessProcess", candidate: "Candidate", device: "Device", 
 
 
 def _reproduce(harness: "HarnessProcess", candidate: "Candidate", inputs: str, *, json: bool) -> bool:
-    """Run a candidate again on the inputs of one recorded batch, which `inputs` names as CASE:CALLS:KEY; print what the
-    judge found as text or JSON, and return whether every output was right. Raises HarnessError if the judge fails.
+    """Run a candidate again on the inputs of one recorded batch and print what the judge found, as text or JSON; return
+    True if every output was right. `inputs` names the batch as CASE:CALLS:KEY (the case, the number of calls, and the
+    key that generates their inputs). Raises HarnessError if the judge fails.
     """
     from kernelsmith.report.checks_page import reproduction_text
     from kernelsmith.report.model_checks import ReproductionReport

@@ -9,8 +9,8 @@ from kernelsmith.report.model_attempt import attempt_row
 
 
 class LineView:
-    """An observer that prints the progress of a run as lines on stderr, for a log file or a pipe. It keeps the latest
-    history and the latest wait.
+    """An observer that prints the progress of a run as lines on stderr, when that is a log file or a pipe. It keeps the
+    latest history, for the figures in a line, and the latest wait, to print it once.
     """
 
     def __init__(self) -> None:
@@ -27,8 +27,8 @@ class LineView:
         """Ignore a new ask (a numbered request for a candidate), because the line of its attempt describes it."""
 
     def attempted(self, attempt: Attempt) -> None:
-        """Print one line about a recorded attempt on stderr: its number, status, stance (kind of step), speed, and the
-        reason of its status.
+        """Print one line on stderr about an attempt after it was recorded: its number, status, stance (kind of step),
+        speed, and the reason of its status.
         """
         device = self._history.device_of(attempt) if self._history else None
         limit = self._history.budget.attempts if self._history else None

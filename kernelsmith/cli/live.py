@@ -22,9 +22,9 @@ REDRAWS_PER_S = 4.0
 
 
 class LiveView:
-    """An observer that draws a run on the terminal of `console`; a context manager that yields itself and leaves the
-    last drawing on the screen. `suffix` replaces the proposer's name in the title. `is_replay` omits the clocks, for a
-    recorded run that is played back.
+    """An observer that draws a run on the terminal of `console`, the library rich's access to it; a context manager
+    that yields itself and leaves the last drawing on the screen. `suffix` replaces the proposer's name in the title.
+    `is_replay` leaves the clocks out, because playing a recorded run back does not take the time that the run took.
     """
 
     def __init__(self, console: Console, *, suffix: str = "", is_replay: bool = False) -> None:
@@ -48,18 +48,22 @@ class LiveView:
         self._live.stop()
 
     def history(self, history: History) -> None:
-        """Draw the run's budget, best and latest attempts from `history` at the next redraw."""
+        """Keep what the next redraw shows of a run: its budget, best and latest attempts, taken from `history`, which
+        the session passes whenever it has read the log.
+        """
         self._report = live_report(history)
 
     def asked(self, ask: Ask) -> None:
-        """Show the number, stance (kind of step) and reason of a new ask, and start the clocks of its attempt."""
+        """Show the number, stance (kind of step) and reason of a new ask (a numbered request for a candidate), and
+        start the clocks of its attempt.
+        """
         self._ask = ask
         self._attempt_began = time.monotonic()
         self._begin(PROPOSING)
 
     def attempted(self, attempt: Attempt) -> None:
-        """Clear the shown stage and start the clock of the next attempt. The attempt itself is drawn when the session
-        passes the next history.
+        """Clear the shown stage after an attempt was recorded, and start the clock of the next one. The recorded
+        attempt is drawn when the session passes the next history, which holds it.
         """
         # The trials of a sweep follow one another without a new ask, and the time between two belongs to the later one.
         self._attempt_began = time.monotonic()
@@ -78,8 +82,8 @@ class LiveView:
         self._live.console.print(Text(one_line(text)))
 
     def render(self) -> RenderableType:
-        """Return what the library rich draws at this moment: the run, its clocks and the present stage, or one line
-        before the first history.
+        """Return what the library rich draws at this moment: the run with its clocks and the present stage, or, before
+        the first history has arrived, one line that says what happens.
         """
         if self._report is None:
             return Text(one_line(self._doing() or f"opening for {lasting(self._stage_s())}"))
@@ -100,7 +104,9 @@ class LiveView:
         return Clocks(attempt_s=attempt_s, session_s=now - self._began)
 
     def _doing(self) -> str:
-        """Return in words the present stage, its duration and its step; an empty string between two stages."""
+        """Return in words the present stage of the work, such as `proposing`, how long it has lasted, and its step; an
+        empty string between two stages.
+        """
         if self._stage == WAITING:
             return f"{WAITING} {self._detail} · {lasting(self._stage_s())} so far"
         words = f"{self._stage} for {lasting(self._stage_s())}" if self._stage else ""

@@ -175,7 +175,7 @@ TrustRun = Annotated[
 
 
 def repeated(db: str | None) -> str:
-    """Return the text ` --db DB` to append to a suggested command, so that it reads the same attempt log; return an
-    empty string if `db`, the value of the option `--db`, is None.
+    """Return the text ` --db DB`, which a suggested command ends with so that it reads the same attempt log as this
+    command. `db` is the value of the option `--db`; if it is None, return an empty string.
     """
     return f" --db {db}" if db else ""

@@ -13,9 +13,10 @@ from kernelsmith.report.summary import summary_text
 
 
 def print_outcome(history: History, *, json: bool, db: str | None) -> None:
-    """Print the summary of a run on stdout: as JSON if `json` is true, else as text. `db` is the value of `--db` (None
-    = not given), which the suggested commands repeat. Raises typer.Exit with code 130 if the user stopped the run, else
-    with 1 if no candidate has passed.
+    """Print the summary of a run on stdout: as JSON if `json` is true, else as text. `history` is everything that the
+    log holds of the run, and `db` the value of `--db` (None = not given), which the suggested commands repeat. Raises
+    typer.Exit, which ends the program, with code 130 if the user stopped the run, else with 1 if no candidate has
+    passed.
     """
     report = summary_report(history)
     text = summary_text(report, options=repeated(db), program=invocation.command_name(), width=terminal.width())
@@ -26,6 +27,8 @@ def print_outcome(history: History, *, json: bool, db: str | None) -> None:
 
 
 def exit_if_stopped(history: History) -> None:
-    """Raise typer.Exit with code 130 if the user stopped the run before its budget was spent; otherwise do nothing."""
+    """Raise typer.Exit, which ends the program, with code 130 if the run ended because the user stopped it; otherwise
+    do nothing. `history` is everything that the log holds of the run.
+    """
     if summary_report(history).outcome.limit is StopReason.USER:
         raise typer.Exit(INTERRUPTED)

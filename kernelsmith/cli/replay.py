@@ -50,7 +50,8 @@ def replay(
 
 def _play(history: "History", *, db: str | None) -> None:
     """Play a recorded run back: redraw it attempt by attempt if stdout is a terminal, else print a line for each
-    attempt. Then print the run's summary; `db` is the value of `--db`, which the suggested commands repeat.
+    attempt; then print the run's summary. `history` is everything that the log holds of the run, and `db` the value of
+    `--db` (None = not given), which the suggested commands repeat.
     """
     from kernelsmith.report.attempt_line import attempt_line
     from kernelsmith.report.model import summary_report

@@ -68,8 +68,9 @@ def run(
 
 
 def _selftest(task: str | None, settings: Mapping[str, Any]) -> None:
-    """Judge the cheating and honest candidates of the self-test on the kind of device of the task `task`; `settings`
-    are the run's options by name. Raises UsageError if a candidate has the wrong outcome or an option is invalid.
+    """Judge the cheating and honest candidates of the self-test on the kind of device (CPU or GPU) of the run's task,
+    before the run. `task` is the task's name or path, None if the config file names it, and `settings` are the run's
+    options by name. Raises UsageError if a candidate has the wrong outcome or an option is invalid.
     """
     from kernelsmith.app.judging import JudgeSettings
     from kernelsmith.app.settings import configured

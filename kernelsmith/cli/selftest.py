@@ -48,8 +48,9 @@ def selftest(
 
 def require(kind: "DeviceKind", machine: "JudgeSettings") -> None:
     """Judge the cheating and honest candidates of the self-test for a kind of device, before a run on such a device,
-    and print the outcome on stderr. `machine` holds the settings of the harness. Raises UsageError if a candidate has
-    the wrong outcome or the machine lacks something, and HarnessError if the harness fails.
+    and print the outcome on stderr. `machine` holds the settings of the judge, such as its interpreter. Raises
+    UsageError if a candidate has the wrong outcome or the machine lacks something, and HarnessError if the harness
+    fails.
     """
     from kernelsmith.app.selftest import judge_zoo
     from kernelsmith.app.zoo_report import PLACES, zoo_text
@@ -65,11 +66,11 @@ def require(kind: "DeviceKind", machine: "JudgeSettings") -> None:
 
 
 def _silent(result: "ZooResult") -> None:
-    """Ignore the result of one candidate: with `--json` nothing is shown before the report."""
+    """Do nothing with the result of one judged candidate: with `--json` the only output is the report at the end."""
 
 
 def _show(result: "ZooResult") -> None:
-    """Print the outcome of one candidate on stderr, in one or two lines."""
+    """Print the outcome of one judged candidate of the self-test on stderr, in one line, or in two if it is wrong."""
     from kernelsmith.app.zoo_report import candidate_lines
 
     for line in candidate_lines(result):

@@ -42,8 +42,9 @@ def show(
 
 
 def _show_attempt(report: "AttemptReport", *, prompt: bool, reply: bool) -> None:
-    """Print the page of an attempt on stdout, or instead its model calls: the prompts if `prompt` is true, the replies
-    if `reply` is. Raises typer.Exit with code 1 if calls are wanted and there are none.
+    """Print the page of an attempt on stdout; or, instead, its calls of a language model: the prompts if `prompt` is
+    true, the replies if `reply` is true. `report` holds all that the log knows of the attempt. Raises typer.Exit, which
+    ends the program with code 1, if calls are wanted and there are none.
     """
     from kernelsmith.report.attempt_page import attempt_text
     from kernelsmith.report.exchanges_page import exchanges_text, no_exchange_line
@@ -57,8 +58,8 @@ def _show_attempt(report: "AttemptReport", *, prompt: bool, reply: bool) -> None
 
 
 def _require_attempt(run: str, *, prompt: bool, reply: bool) -> None:
-    """Raise UsageError if `prompt` or `reply` is true, because `run` names a whole run and these options need one
-    attempt; otherwise do nothing.
+    """Check that neither `--prompt` nor `--reply` was given, because `run` names a whole run and these options need one
+    attempt; return nothing. Raises UsageError if one was.
     """
     from kernelsmith.errors import UsageError
 

@@ -14,8 +14,9 @@ INTERRUPTED = 130
 
 
 class StopRequest:
-    """An object that remembers whether the user has asked to stop a run, by Ctrl-C or SIGTERM; calling it returns the
-    answer. The callback `announce` receives one line for the user when the first signal arrives. `stoppable` makes it.
+    """An object that remembers whether the user has asked to stop a run, by Ctrl-C or SIGTERM; calling it returns True
+    or False. `announce` is a function that shows one line of text to the user, called when the first signal arrives.
+    `stoppable` makes it.
     """
 
     def __init__(self, announce: Callable[[str], None]) -> None:
@@ -27,8 +28,9 @@ class StopRequest:
         return self._is_requested
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal (the signature is that of Python's signal handlers): remember the first one as the request to
-        stop, and raise KeyboardInterrupt on each later one, which ends any wait.
+        """Remember the first signal as the request to stop the run after the present attempt; on each later one raise
+        KeyboardInterrupt, which ends whatever the program waits for. `number` and `frame` are what Python passes to a
+        signal handler, and are not used.
         """
         if self._is_requested:
             raise KeyboardInterrupt
@@ -38,9 +40,9 @@ class StopRequest:
 
 @contextmanager
 def stoppable(announce: Callable[[str], None]) -> Iterator[StopRequest]:
-    """Handle Ctrl-C and SIGTERM within a `with` block, which receives the StopRequest that remembers them, and restore
-    the earlier handlers after the block. The callback `announce` receives a line for the user at the first signal.
-    Raises ValueError outside of the main thread.
+    """Return a context manager that handles Ctrl-C and SIGTERM within its block and restores the earlier handlers at
+    the end. The block receives a StopRequest, whose call returns True after the first signal. `announce` is a function
+    that shows one line of text to the user at that signal. Raises ValueError outside of the main thread.
     """
     stop = StopRequest(announce)
     before = {number: signal.signal(number, stop.on_signal) for number in SIGNALS}

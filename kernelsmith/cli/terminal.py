@@ -37,10 +37,8 @@ def result_json(report: Any) -> None:
 
 
 def _json_escaped(text: str) -> str:
-    """Return a JSON text with unprintable characters written as escape sequences, so that a terminal does not obey
-    them.
-
-    JSON itself allows DEL, C1 controls and marks that reverse a line.
+    """Return a JSON text in which characters that a terminal would obey, such as control characters, are written as
+    escape sequences; the JSON means the same.
 
     JSON allows DEL, C1 controls and marks that reverse a line, which a terminal would obey.
     """
@@ -66,8 +64,8 @@ def progress(text: str) -> None:
 
 
 def stage(stage: str, step: str) -> None:
-    """Print one line on stderr for a stage of the judge's work. `step` names a step within a long stage and follows a
-    colon, or is empty; for the stage `waiting` it names the awaited thing and follows a space.
+    """Print one line on stderr about the stage that the judge's work has reached. `step` names a step within the stage
+    and follows a colon, or is empty; for the stage `waiting` it says what is awaited and follows a space.
     """
     progress(f"{stage}{' ' if stage == WAITING else ': '}{step}" if step else stage)
 
@@ -87,8 +85,8 @@ def width() -> int | None:
 
 
 def survive_any_encoding() -> None:
-    """Make stdout and stderr of this process print a question mark for each character that their encoding lacks, where
-    they would raise UnicodeEncodeError.
+    """Make stdout and stderr of this process print a question mark for each character that their encoding lacks.
+    Without this, printing such a character raises UnicodeEncodeError and ends the program.
     """
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):

@@ -11,9 +11,9 @@ from kernelsmith.core.seams import Observer
 
 @contextmanager
 def watched() -> Iterator[tuple[Observer, StopRequest]]:
-    """Return a context manager that opens the view of a run on stderr. Its block receives a pair: the view (an
-    observer), and an object whose call returns whether the user has pressed Ctrl-C. At the end the view is closed and
-    the earlier signal handlers are restored. Raises ValueError outside of the main thread.
+    """Return a context manager that shows a run on stderr during its block. The block receives a pair: the view (an
+    observer, to be passed to the session), and an object whose call returns whether the user has pressed Ctrl-C. At the
+    end the view is closed and the earlier signal handlers are restored. Raises ValueError outside of the main thread.
     """
     with _view() as view, stoppable(view.say) as stop:
         yield view, stop
@@ -28,8 +28,8 @@ def say_how_to_stop(view: Observer, resume_command: str) -> None:
 
 @contextmanager
 def _view() -> Iterator[Observer]:
-    """Return a context manager whose block receives the view: one that draws if stderr is a terminal, else one that
-    prints lines. At the end of the block the drawing stays on the screen.
+    """Return a context manager whose block receives an observer that shows a run on stderr: one that draws if stderr is
+    a terminal, else one that prints lines. At the end of the block the last drawing stays on the screen.
     """
     if not sys.stderr.isatty():
         yield LineView()

@@ -46,8 +46,8 @@ def one_line(text: str, size: int) -> str:
 
 
 def tokens(text: str) -> int:
-    """Return an estimate of a text's number of tokens for a language model, computed from its size in UTF-8 bytes; it
-    is usually above the real number.
+    """Return an estimate of how many tokens a language model counts in a text, computed from its size in UTF-8 bytes.
+    The estimate is usually above the real number, so that a prompt stays within its limit.
     """
     return math.ceil(len(text.encode()) / BYTES_PER_TOKEN)
 
@@ -65,9 +65,9 @@ def clip(text: str, limit: int) -> str:
 
 
 def quoted(text: str, label: str) -> str:
-    """Return the cleaned text between an opening and a closing mark, which show a model where data from outside begins
-    and ends. `label` says in the opening mark what the text is, such as `attempts`. The marks hold a digest of the
-    text, so the text cannot imitate them.
+    """Return a text from outside (a candidate, a compiler) cleaned, between an opening and a closing mark, so that a
+    model can tell this data from instructions. `label` says in the opening mark what the text is, such as `attempts`.
+    The marks hold a digest of the text, so the text cannot imitate them.
     """
     body = clean(text).strip("\n")
     mark = "data-" + hashlib.sha256(body.encode()).hexdigest()[:12]

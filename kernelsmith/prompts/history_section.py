@@ -25,8 +25,8 @@ _HEADINGS = 250
 
 @dataclass(frozen=True, slots=True)
 class ShownKernel:
-    """One past kernel as a prompt shows it: attempt number, result in words, and source text, which loses its middle if
-    there is not enough room.
+    """One past kernel as a prompt shows it: the number of its attempt, its result in words, and its source text, from
+    which the middle is cut if it is too long.
     """
 
     number: int
@@ -39,8 +39,9 @@ class ShownKernel:
 
 @dataclass(frozen=True, slots=True)
 class HistorySection:
-    """What a prompt shows of a run's past attempts: counts by status, a table, the parent's and the best kernel's
-    sources, and the latest verdicts. `history_section` makes it, and the template `history.j2` prints it.
+    """What a prompt shows of a run's past attempts: the number of attempts by status, a table, the sources of the
+    kernel to start from and of the best kernel, and the latest verdicts. `history_section` makes it, and the template
+    `history.j2` prints it.
     """
 
     counts: str
@@ -58,8 +59,8 @@ class HistorySection:
 
 
 def history_section(history: History, ask: Ask, *, limit: int) -> HistorySection:
-    """Return the counts, table, sources and verdicts of past attempts that the prompt for `ask` shows, cut to about
-    `limit` tokens in total.
+    """Return what the prompt for `ask` shows of the past attempts in `history`: counts, a table, sources and verdicts,
+    cut to about `limit` tokens in total.
     """
     room = max(limit - _HEADINGS, 0)
     parent, incumbent = _kernels(history, ask, room=room)
@@ -77,9 +78,9 @@ def history_section(history: History, ask: Ask, *, limit: int) -> HistorySection
 
 
 def _kernels(history: History, ask: Ask, *, room: int) -> tuple[ShownKernel | None, ShownKernel | None]:
-    """Return a pair: the kernel that the ask starts from and the incumbent (the best kernel), whose sources together
-    fill at most 60 % of `room` tokens. The first is None if the ask has no parent; the second is None if nothing passed
-    or it equals the first. Both are None if the ask is a restart from scratch.
+    """Return a pair: the kernel that the ask starts from, and the incumbent (the best kernel); `room` is the number of
+    tokens for the whole section, and both sources fill at most 60 % of it. The first is None if the ask has no parent;
+    the second is None if nothing passed or it equals the first. Both are None if the ask is a restart from scratch.
     """
     if ask.directive.stance is Stance.RESTART:
         return None, None
@@ -105,8 +106,8 @@ def _kernel(attempt: Attempt | None, limit: int) -> ShownKernel | None:
 
 
 def _detailed(history: History, ask: Ask) -> list[Attempt]:
-    """Return the attempts whose verdicts a prompt shows in full, oldest first and each once: the latest 3, the last
-    failed one among the latest 10, and the attempt that the ask starts from if it failed.
+    """Return the attempts of a run whose verdicts the prompt for `ask` shows in full, oldest first and each once: the
+    latest 3, the last failed one among the latest 10, and the attempt that the ask starts from if it failed.
     """
     chosen = list(history.attempts[-LATEST:])
     recent = history.attempts[-RECENT:]
@@ -124,8 +125,8 @@ def _counts(attempts: Sequence[Attempt]) -> str:
 
 
 def _rows(attempts: Sequence[Attempt], *, room: int) -> tuple[list[str], int]:
-    """Return the table rows that fit into `room` tokens (a list of lines, oldest attempt first) and the number of
-    attempts without a row. Attempts that became the best are kept first, then the newest.
+    """Return a pair: the rows of the table of attempts that fit into `room` tokens (a list of lines, oldest attempt
+    first), and the number of attempts that are left out. Attempts that became the best are kept first, then the newest.
     """
     promoted_first = sorted(attempts, key=lambda a: (a.verdict.promotion is None, -a.number))
     kept: dict[int, str] = {}

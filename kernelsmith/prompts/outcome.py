@@ -37,9 +37,9 @@ def result_of(verdict: Verdict) -> str:
 
 
 def details(attempt: Attempt, limit: int) -> str:
-    """Return an attempt's verdict as one text of several lines, cut to about `limit` tokens and enclosed in marks that
-    show a model where data begins and ends. The lines hold status, measurements, build facts, compiler warnings, notes
-    and detail.
+    """Return an attempt's verdict as one text of several lines: status, measurements, build facts, compiler warnings,
+    notes and the reason. It is cut to about `limit` tokens, and marks around it show a model where data from outside
+    begins and ends.
     """
     verdict = attempt.verdict
     lines = [f"{verdict.status.value}: {result_of(verdict)}" if verdict.passed else verdict.status.value]
@@ -63,5 +63,7 @@ def facts_line(facts: Facts) -> str:
 
 
 def failed(attempt: Attempt) -> bool:
-    """Return True if the attempt has a candidate that did not pass; False if it passed or has no candidate."""
+    """Return True if the attempt has a candidate that did not pass its checks. Return False if the candidate passed, or
+    if there is none because the reply of the model held no source.
+    """
     return not attempt.verdict.passed and attempt.verdict.status is not Status.NO_CANDIDATE

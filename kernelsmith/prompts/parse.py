@@ -77,8 +77,8 @@ def _without_thinking(reply: str) -> str:
 
 
 def _split(text: str) -> tuple[str, list[_Block]]:
-    """Return a pair: the text outside of fenced code blocks, with an empty line in place of each block, and the list of
-    the blocks in their order.
+    """Return a pair: the text of a model's reply outside of its fenced code blocks, with an empty line in place of each
+    block, and the list of the blocks in their order.
     """
     prose: list[str] = []
     blocks: list[_Block] = []
@@ -93,9 +93,10 @@ def _split(text: str) -> tuple[str, list[_Block]]:
 
 
 def _read_block(fence: re.Match[str], lines: Iterator[str]) -> _Block:
-    """Read `lines` up to the end of a fenced code block, and return the block. `fence` is the match of the opening
-    line, for example three backticks and a tag. The closing line repeats the fence's mark at least as often, with
-    nothing else on it. A block without a closing line is returned as not complete.
+    """Take lines from `lines`, which follow the opening line of a fenced code block, up to its closing line, and return
+    the block. `fence` is the regular-expression match of the opening line, for example three backticks and a tag; the
+    closing line has at least as many of its marks and nothing else. A block without a closing line is returned as not
+    complete.
     """
     marks, tag = fence["marks"], fence["info"].strip().split(" ")[0].lower()
     inside: list[str] = []
@@ -130,8 +131,8 @@ def _file_block(blocks: Sequence[_Block], entry: str) -> _Block | None:
 
 
 def _language(tag: str, languages: Sequence[Language]) -> Language:
-    """Return the one of the task's `languages` that a code block's tag, such as `cuda` or `py`, names, or the first of
-    them if the tag names none.
+    """Return the language of a code block: the one of the task's `languages` that its tag (the word after the opening
+    marks, such as `cuda` or `py`) names, or the first of them if the tag names none.
     """
     return next((language for language in languages if tag in _LANGUAGES[language]), languages[0])
 

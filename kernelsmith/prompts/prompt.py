@@ -50,9 +50,9 @@ def prompt_for(task: Task, history: History, *, ask: Ask) -> Prompt:
 
 
 def brief(task: Task, device: Device | None) -> str:
-    """Return, as text, the prompt's part about the task and the device; hidden test cases are left out. `device` is
-    what calibration measured, or None before the harness has opened the task; then only the kind of device is named.
-    Raises jinja2.TemplateError if the template is malformed.
+    """Return, as text, the prompt's part about the task and the device; test cases that are hidden from the proposer
+    are left out. `device` holds the constants that the harness measured, or is None before the harness has opened the
+    task; then only the kind of device is named. Raises jinja2.TemplateError if the template is malformed.
     """
     return render(
         "brief.j2",
@@ -66,8 +66,8 @@ def brief(task: Task, device: Device | None) -> str:
 
 
 def _shown(device: Device) -> Device:
-    """Return a copy of the device in which names and details are cleaned of control characters and cut to short lines,
-    because they come from the judge's machine, for example from its driver.
+    """Return a copy of the device for a prompt, whose names and details are without control characters and cut to short
+    lines, because these texts come from outside, for example from a driver.
     """
     vendor = device.vendor and replace(device.vendor, name=one_line(device.vendor.name, caps.NAME))
     details = {one_line(key, caps.NAME): one_line(value, caps.NAME) for key, value in device.details.items()}
@@ -75,17 +75,17 @@ def _shown(device: Device) -> Device:
 
 
 def past_attempts(history: History, ask: Ask) -> str:
-    """Return, as text, the prompt's part about the attempts in `history`, cut to about `history_tokens` tokens (a key
-    of the run's config). `ask` decides which parent's source is shown. Raises jinja2.TemplateError if the template is
-    malformed.
+    """Return, as text, the prompt's part about the attempts in `history`, which holds the run, cut to about
+    `history_tokens` tokens (a key of the run's config). `ask` decides which earlier kernel's source is shown. Raises
+    jinja2.TemplateError if the template is malformed.
     """
     return render("history.j2", story=history_section(history, ask, limit=history.run.config.history_tokens))
 
 
 def directive(task: Task, history: History, ask: Ask) -> str:
-    """Return, as text, the prompt's part that says what to do now: the stance (kind of step, such as refine), the
-    parent attempt and the kernel to beat. If the latest reply held no kernel, this part also says why. Raises
-    jinja2.TemplateError if the template is malformed.
+    """Return, as text, the prompt's part that says what the model is to do now: the stance (kind of step, such as
+    refine), the attempt to start from, and the kernel to beat. If the latest reply in `history` held no kernel, this
+    part also says why. Raises jinja2.TemplateError if the template is malformed.
     """
     asked, best = ask.directive, history.incumbent
     return render(
@@ -102,16 +102,16 @@ def directive(task: Task, history: History, ask: Ask) -> str:
 
 
 def _refusal(history: History) -> str:
-    """Return in words why the latest reply held no kernel, or an empty string if it held one or there is none. The
-    reply itself is not quoted.
+    """Return in words why the latest reply of the model held no kernel, or an empty string if it held one or no reply
+    exists. The reply itself is not quoted.
     """
     reason = history.attempts[-1].proposal.reason if history.attempts else None
     return reason.words if reason else ""
 
 
 def _progress(history: History, ask: Ask) -> str:
-    """Return in words the ask's number and the spent hours with their limits, `ask 12 of 60, 1.5 of 8 hours spent`;
-    hours are left out without a limit.
+    """Return in words how far the run's budget is used: the ask's number and the spent hours with their limits, `ask 12
+    of 60, 1.5 of 8 hours spent`. The hours are left out if the budget does not limit them.
     """
     budget = history.budget
     parts = [f"ask {ask.number}" + (f" of {budget.attempts}" if budget.attempts is not None else "")]

@@ -10,9 +10,9 @@ from kernelsmith import paths
 
 
 def render(template: str, **values: object) -> str:
-    """Return the text of the template file named `template`, for example `brief.j2`, with `values` as its variables; it
-    ends with one newline. Raises jinja2.TemplateError if the file does not exist, is malformed, or uses an undefined
-    variable.
+    """Return the text that the template file named `template`, for example `brief.j2`, gives with `values` as its
+    variables by name; it ends with one newline. Raises jinja2.TemplateError if the file does not exist, is malformed,
+    or uses a variable that `values` lacks.
     """
     return _environment().get_template(template).render(values).strip() + "\n"
 

@@ -19,8 +19,9 @@ FILE = "file"
 
 
 class FolderProposer:
-    """A proposer that proposes every kernel file of a folder once, and again after the file has changed. Files with the
-    ending of another language than the task's are ignored. Creating it raises UsageError if the folder does not exist.
+    """A proposer that proposes every kernel file in the folder `folder` once, and again after the file has changed.
+    Files with the ending of a language that the task does not have are ignored. Creating it raises UsageError if the
+    folder does not exist.
     """
 
     def __init__(self, task: Task, folder: Path) -> None:
@@ -42,8 +43,8 @@ class FolderProposer:
         return _proposal(unjudged[reserved], history, ahead=ahead)
 
     def _unjudged(self, history: History, *, at_most: int) -> Sequence[Candidate]:
-        """Return up to `at_most` candidates that no attempt has judged, in the order of their files' names. Later files
-        are not read. Raises UsageError if a file cannot be read as text.
+        """Return the candidates of the first `at_most` files, by name, that no attempt in `history` has judged with
+        their present content. Later files are not read. Raises UsageError if a file cannot be read as text.
         """
         judged = {(_name(a.candidate), a.candidate.digest) for a in history.attempts if a.candidate}
         candidates = (self._read(path) for path in self._files())
@@ -60,8 +61,9 @@ class FolderProposer:
 
 
 def _earlier_open_asks(ask: Ask, history: History) -> int:
-    """Return the number of asks before `ask` that have no attempt in `history`; the first unjudged files are kept for
-    them. Ask 0 does not count, because it is answered with the starting kernel.
+    """Return the number of asks before `ask` that no attempt in `history` answers yet; the first unjudged files are
+    kept for them, so that each ask gets its own file. Ask 0 does not count, because it is answered with the kernel that
+    the run starts from.
 
     An earlier ask that is answered removes both its file from the unjudged files and itself from this number, so every
     other ask keeps its file.
@@ -78,9 +80,9 @@ def _proposal(candidate: Candidate, history: History, *, ahead: Set[str]) -> Pro
 
 
 def _parent(file: str | None, history: History, *, child: str, ahead: Set[str]) -> int | None:
-    """Return the number of the latest attempt made from the parent file `file`. Return None if `file` is None (the file
-    named `child` states no parent), or if `file` is in `ahead`, the names of files that earlier open asks will propose.
-    Raises UsageError if no attempt was made from the parent.
+    """Return the number of the latest attempt that was made from the file `file`, which the comment of the file `child`
+    names as its parent. Return None if `file` is None (no parent is named), or if `file` is in `ahead`, the names of
+    files that earlier asks will propose. Raises UsageError if no attempt was made from it.
     """
     numbers = (attempt.number for attempt in reversed(history.attempts) if _name(attempt.candidate) == file)
     number = next(numbers, None) if file is not None else None
@@ -91,5 +93,7 @@ def _parent(file: str | None, history: History, *, child: str, ahead: Set[str]) 
 
 
 def _name(candidate: Candidate | None) -> str:
-    """Return the name of the file that a candidate was read from, or an empty string if it was not read from one."""
+    """Return the name of the file that a candidate was read from; an empty string if the candidate is None or did not
+    come from a folder.
+    """
     return str(candidate.params.get(FILE, "")) if candidate else ""

@@ -44,8 +44,8 @@ REQUIRE = re.compile(r"^\s*(?://|#)\s*require:(?P<expression>.*)$")
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A marked constant of a family's source: its name, its default value, and a tuple of every value that it may take.
-    `read_family` makes it.
+    """A marked constant in the source of a family of kernels: its name, its default value, and a tuple of every value
+    that the tuner may give it. `read_family` makes it.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Knob:
 
 @dataclass(frozen=True)
 class Family:
-    """A kernel source with knobs (marked constants that a tuner varies), the requirements that their values must meet,
-    and the file's hypothesis. `read_family` makes it from a file.
+    """A kernel source with knobs (marked constants that the tuner varies), requirements (expressions of the knobs that
+    must be true), and a hypothesis in words. `read_family` makes it from a file.
     """
 
     name: str
@@ -79,8 +79,8 @@ class Family:
         return tuple(values for values in self._all() if self.allows(values))
 
     def allows(self, values: Values) -> bool:
-        """Return whether a combination of knob values (by knob name) meets every requirement of the family. A
-        requirement that cannot be computed, for example because of a division by zero, counts as not met.
+        """Return True if the knob values `values`, by knob name, meet every requirement of the family. A requirement
+        that cannot be computed for them, for example because of a division by zero, counts as not met.
         """
         try:
             return all(_value_of(requirement, values) for requirement in self.requirements)
@@ -88,8 +88,9 @@ class Family:
             return False
 
     def candidate(self, values: Values) -> Candidate:
-        """Return the family's kernel as a candidate, with `values` (by knob name) written into the source in place of
-        the defaults. The candidate's parameters hold the family's name and the values.
+        """Return the family's kernel as a candidate whose source holds `values` (by knob name) in place of the
+        defaults. The candidate's parameters hold the family's name and the values, by which the tuner recognizes it
+        later.
         """
         pattern = KNOB[self.language]
         lines = [_with_value(line, pattern, values) for line in self.source.split("\n")]
@@ -138,8 +139,8 @@ def _knob(line: re.Match[str], where: str) -> Knob:
 
 
 def _value(word: str) -> Value:
-    """Return the value that a word of a knob's list stands for: an int or a float if the word is one, otherwise the
-    word itself.
+    """Return the value that one word in the list of a knob's values stands for: an int or a float if the word is a
+    number, otherwise the word itself.
     """
     for kind in (int, float):
         try:
@@ -190,8 +191,9 @@ def _requirement(text: str, known: set[str], where: str) -> ast.expr:
 
 
 def _check(expression: ast.expr, known: set[str]) -> None:
-    """Raise LookupError if a requirement's expression contains a name that is not in `known` (the knobs' names), or an
-    operation that is not allowed. Allowed are comparisons, `and`, `or`, and the operators `+`, `-`, `*`, `//` and `%`.
+    """Check that a requirement's parsed `expression` uses only names in `known` (the knobs' names) and only
+    comparisons, `and`, `or`, and the operators `+`, `-`, `*`, `//` and `%`; return nothing. Calls are refused because a
+    task's files are not trusted. Raises LookupError if it holds anything else.
     """
     for node in ast.walk(expression):
         match node:
@@ -202,9 +204,9 @@ def _check(expression: ast.expr, known: set[str]) -> None:
 
 
 def _value_of(node: ast.expr, values: Values) -> object:
-    """Return the value of a requirement's expression `node` (a number, a text or a bool) for the knob values `values`.
-    Raises LookupError if the expression contains an unknown name or an operation that is not allowed, and TypeError or
-    ArithmeticError if it cannot be computed.
+    """Return the value (a number, a text or a bool) of `node`, the syntax tree of a requirement or a part of it, for
+    the knob values `values`. Raises LookupError if it contains an unknown name or an operation that is not allowed, and
+    TypeError or ArithmeticError if it cannot be computed.
     """
     match node:
         case ast.Constant(value=value):

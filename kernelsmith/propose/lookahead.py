@@ -24,8 +24,10 @@ FIRST_US = 1000.0
 
 
 class Lookahead:
-    """An object that guesses the next candidates: it asks `strategy` and `proposer` once for each kind of verdict that
-    the present candidate may get. It passes the guesses to the callback `prepare`, which begins to build them.
+    """An object that guesses the next candidates while the present one is judged: for each kind of verdict that the
+    present one may get, it asks `strategy` for the next step and `proposer` for a candidate. It passes a list of these
+    candidates to the callback `prepare(candidates)`, which starts to build them and returns at once. A session calls
+    it.
     """
 
     def __init__(
@@ -36,17 +38,17 @@ class Lookahead:
         self._prepare = prepare
 
     def __call__(self, history: History, ask: Ask, proposal: Proposal) -> None:
-        """Pass a list of the candidates that may follow `proposal` to the callback `prepare`, the likeliest first, each
-        once; return nothing. `proposal` answers `ask` with the candidate that the harness judges now; `history` does
-        not hold it yet. A guess that the proposer cannot answer is left out.
+        """Pass the candidates that may follow `proposal` to the callback `prepare` as a list, the likeliest first, each
+        once; return nothing. `proposal` is the answer to `ask` that the harness judges now, and `history` is the run
+        without it. A verdict after which the proposer would have no new candidate adds none.
         """
         guessed = [candidate for guess in _guesses(history) if (candidate := self._next(history, ask, proposal, guess))]
         self._prepare(list({candidate.digest: candidate for candidate in guessed}.values()))
 
     def _next(self, history: History, ask: Ask, proposal: Proposal, guess: Verdict) -> Candidate | None:
-        """Return the candidate that would follow if `proposal`, the answer to `ask`, got the verdict `guess`. Return
-        None if the proposer would have no candidate, would raise Exhausted or UsageError, or would propose one that was
-        judged before.
+        """Return the candidate that would follow if `proposal`, the answer to `ask`, got `guess` as its verdict;
+        `history` is the run without it. Return None if the proposer would have no candidate, would raise Exhausted or
+        UsageError, or would propose one that was judged before.
         """
         number, trial = history.highest_attempt + 1, len(history.trials_of(ask.number))
         attempt = Attempt(number, ask, trial, proposal, guess, history.run.created_at, 0.0)
@@ -59,8 +61,8 @@ class Lookahead:
         return candidate if candidate and guessed_history.identical(candidate.digest) is None else None
 
     def _following(self, ask: Ask, history: History) -> Ask:
-        """Return the ask that the search loop answers after `ask`: the oldest other open ask of `history`, or a new one
-        from the strategy if none is open. Nothing is recorded.
+        """Return the ask that the search loop would answer after `ask`: the oldest other open ask of `history`, or, if
+        none is open, a new one with the strategy's next directive. The log does not change.
         """
         waiting = [other for other in history.open_asks if other.number != ask.number]
         if waiting:
@@ -70,9 +72,9 @@ class Lookahead:
 
 
 def _guesses(history: History) -> Iterator[Verdict]:
-    """Yield made-up verdicts that the present candidate may get, the likeliest first. Each stands for one class of
-    outcomes that a strategy or a proposer treats differently: much slower than the best kernel, faster, about as fast,
-    not built.
+    """Yield made-up verdicts for the present candidate, the likeliest first, one for each kind of outcome after which
+    strategy or proposer acts differently: much slower than the best kernel of `history`, faster, about as fast, not
+    built. If no kernel has passed yet, there are two: not built, and passed.
     """
     best = history.incumbent.verdict.measurement if history.incumbent else None
     if best is None:

@@ -28,8 +28,8 @@ INCOMPLETE = {FinishReason.LENGTH: NoCandidate.CUT_OFF, FinishReason.CONTENT_FIL
 
 class ModelProposer:
     """A proposer that answers an ask with a language model's reply to the ask's prompt. `model` makes the calls,
-    `exchanges` keeps each call in the log, `retry_policy` decides how long a failing endpoint is called again (None =
-    the default policy), and `now` returns the time in UTC.
+    `exchanges` stores each call (prompt, reply, tokens, cost) in the log, `retry_policy` says how long a failing
+    endpoint is called again (None = the default policy), and `now()` returns the time in UTC.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class ModelProposer:
         return Proposal(Origin.MODEL, answer.hypothesis, answer.candidate, parent, answer.reason, answer.said)
 
     def _kept(self, ask: Ask) -> Exchange | None:
-        """Return from the log the latest model call for the ask that got a reply, or None if there is none. Raises
-        LogError if the log cannot be read.
+        """Return the latest model call for `ask` in the log that got a reply, so that a resumed run need not pay for it
+        again; or None if there is none. Raises LogError if the log cannot be read.
         """
         kept = self._exchanges.exchanges(ask.number)
         return next((e for e in reversed(kept) if answered(e)), None)
@@ -126,10 +126,10 @@ def model_proposer(
     environ: Mapping[str, str],
     retry_policy: RetryPolicy | None = None,
 ) -> ModelProposer:
-    """Return the model proposer of a new or resumed run, with the model that the run's config names. `exchanges` keeps
-    the model calls in the log, `environ` is the process environment with the endpoint's URL and API key, and
-    `retry_policy` decides how a failing endpoint is called again (None = the default). Raises ConfigError if no model
-    is named or its URL or script is invalid.
+    """Return the model proposer of a new or resumed run, with the model that the run's config in `history` names.
+    `exchanges` stores the model calls in the log, `environ` are the environment variables with the endpoint's URL and
+    API key, and `retry_policy` says how long a failing endpoint is called again (None = the default). Raises
+    ConfigError if no model is named or its URL or script is invalid.
     """
     kept = (exchange for ask in history.asks for exchange in exchanges.exchanges(ask.number))
     replies = sum(answered(exchange) for exchange in kept)
@@ -138,20 +138,21 @@ def model_proposer(
 
 
 def answered(exchange: Exchange) -> bool:
-    """Return whether a logged model call got a reply; False means that the call failed."""
+    """Return True if a model call in the log got a reply, and False if the call failed with an error."""
     return not exchange.error
 
 
 def messages_of(prompt: Prompt) -> tuple[Message, ...]:
-    """Return a prompt as a tuple of two chat messages: the first with the role `system`, the second with the role
-    `user`.
+    """Return a prompt as the tuple of chat messages that is sent to a model: the standing instructions with the role
+    `system`, then the question with the role `user`.
     """
     return Message("system", prompt.system), Message("user", prompt.user)
 
 
 def _refuse_unknown_cost(history: History) -> None:
-    """Raise ModelError (not retryable) if the run's budget is in USD and the cost of its model calls so far is unknown.
-    A budget whose spending cannot be counted would never end the run.
+    """Check that the cost of the run's model calls so far is known if its budget is in USD, because a budget whose
+    spending cannot be counted would never end the run; return nothing. Raises ModelError (not retryable) if the cost is
+    unknown.
     """
     if history.budget.usd is not None and history.usage.cost_usd is None:
         raise ModelError(

@@ -37,8 +37,8 @@ def selection_named(name: str) -> Selection:
 
 
 def selected(history: History, selection: Selection) -> Sequence[Attempt]:
-    """Return the attempts of a recorded run that belong to `selection`, in their recorded order. Attempts without a
-    candidate are left out; the sequence is empty if nothing fits.
+    """Return the attempts of the recorded run `history` that `selection` chooses, in their recorded order. Attempts
+    without a candidate are left out; the sequence is empty if no attempt is chosen.
     """
     match selection:
         case Selection.BEST:
@@ -49,8 +49,8 @@ def selected(history: History, selection: Selection) -> Sequence[Attempt]:
 
 
 class ReplayProposer:
-    """A proposer that answers ask N with the N-th selected candidate of the run `recorded`, counted from 0; its `len`
-    is the number of candidates. Creating it raises UsageError if the selection holds no attempt.
+    """A proposer that proposes candidates of the run `recorded` again: of the attempts that `selection` chooses, ask N
+    gets the N-th, counted from 0. Its `len` is their number. Creating it raises UsageError if no attempt is chosen.
     """
 
     def __init__(self, recorded: History, selection: Selection) -> None:
@@ -63,9 +63,9 @@ class ReplayProposer:
         return len(self._attempts)
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return a proposal with the recorded candidate whose index in the selection is the ask's number, and with its
-        recorded hypothesis. Its parent is the attempt in `history` that repeats the recorded parent, or None. Raises
-        Exhausted if the index is too large.
+        """Return a proposal with a recorded candidate and its recorded hypothesis: ask 0 gets the first selected
+        candidate, ask 1 the second, and so on. Its parent is the attempt in `history` that judged the recorded parent
+        again, or None. Raises Exhausted if the ask's number is not below the number of candidates.
         """
         if ask.number >= len(self._attempts):
             raise Exhausted(f"all {len(self._attempts)} selected attempts of {self._name} were judged again")
@@ -77,16 +77,16 @@ class ReplayProposer:
 
 
 def recorded_number(attempt: Attempt) -> int:
-    """Return the number that the repeated attempt had in the recorded run; `attempt` belongs to a replay. Raises
-    KeyError for an attempt of any other run.
+    """Return the number, in the recorded run, of the attempt that `attempt` of a replay judged again. Raises KeyError
+    if `attempt` does not belong to a replay.
     """
     assert attempt.candidate is not None
     return int(attempt.candidate.params[RECORDED])
 
 
 def _judged_again(parent: int | None, history: History) -> int | None:
-    """Return the number of the attempt in `history` (a replay) that judged the recorded attempt `parent` again. Return
-    None if none did or `parent` is None.
+    """Return the number of the attempt in `history`, which holds a replay, that judged the recorded attempt number
+    `parent` again. Return None if there is none or `parent` is None.
     """
     numbers = (a.number for a in history.attempts if a.candidate and a.candidate.params.get(RECORDED) == parent)
     return None if parent is None else next(numbers, None)

@@ -68,9 +68,9 @@ class Tuner:
     def _by_preference(
         self, directive: Directive, history: History, trials: dict[str, list[Tried]]
     ) -> Iterable[Family]:
-        """Return all families in the order in which the tuner tries them: the one that the directive asks for, then
-        those after it in the task, then those before it, last first. `trials` holds each family's past attempts (knob
-        values and times) by its name.
+        """Return the families (kernel sources with knobs) in the order in which the tuner looks for an untried
+        combination: first the one that the directive calls for, then those after it in the task, then those before it,
+        last first. `trials` maps a family's name to its past attempts, each as a pair of knob values and time.
         """
         first = self._asked_for(directive, history, trials)
         index = self._families.index(first)
@@ -94,8 +94,9 @@ class Tuner:
 
     def _values(self, family: Family, ask: Ask, past: Sequence[Tried]) -> dict[str, Value] | None:
         """Return an untried combination of a family's knob values as a dict by name, or None if every one was tried.
-        The defaults come first; after them the ask's stance (kind of step) decides how a combination is chosen. `past`
-        holds values and time of the family's attempts, oldest first.
+        The defaults come first; after them the ask's stance (kind of step) decides whether the choice is near the best,
+        random, or suggested by a sampler. `past` holds the family's attempts, oldest first, each as a pair of knob
+        values and time.
         """
         tried = {_key(values) for values, _ in past}
         if _key(family.defaults) not in tried:
@@ -115,9 +116,10 @@ class Tuner:
     def _nearest(
         self, family: Family, ask: Ask, *, past: Sequence[Tried], untried: Sequence[dict[str, Value]]
     ) -> dict[str, Value]:
-        """Return the combination of `untried` that differs from the family's fastest one in a single knob, by the
-        fewest positions in the knob's list of values; ties are broken at random. If none differs in a single knob,
-        return a random one of `untried`. `past` holds values and time of the family's attempts.
+        """Return the combination of `untried` that is nearest to the family's fastest one: it differs in a single knob,
+        by the fewest positions in the knob's list of values, with ties broken at random. If none differs in a single
+        knob, return a random one of `untried`. `past` holds the family's attempts, each as a pair of knob values and
+        time.
         """
         best = _best(past) or family.defaults
         random_choice = generator(self._seed, "near", ask.number).choice
@@ -126,9 +128,9 @@ class Tuner:
         return random_choice([values for steps, values in near if steps == fewest] or untried)
 
     def _suggestions(self, family: Family, ask: Ask, past: Sequence[Tried]) -> Iterator[dict[str, Value]]:
-        """Yield up to SUGGESTIONS combinations of knob values that the sampler TPE (Tree-structured Parzen Estimator)
-        suggests after learning from `past`, the values and times of the family's attempts. A suggestion may have been
-        tried before or break a requirement.
+        """Yield up to SUGGESTIONS combinations of knob values, suggested by Optuna's sampler TPE (Tree-structured
+        Parzen Estimator), which predicts fast ones from `past`, the family's attempts as pairs of knob values and time.
+        A suggestion may have been tried before or break a requirement.
         """
         distributions: dict[str, BaseDistribution] = {k.name: CategoricalDistribution(k.values) for k in family.knobs}
         study = _new_study(seed=derived_seed(self._seed, "tpe", ask.number))
@@ -140,8 +142,8 @@ class Tuner:
 
 
 def _new_study(*, seed: int) -> optuna.Study:
-    """Return an empty Optuna study in memory, whose TPE sampler (Tree-structured Parzen Estimator) uses `seed`.
-    Optuna's global settings do not change.
+    """Return an empty Optuna study (its record of trials), kept in memory, whose sampler TPE (Tree-structured Parzen
+    Estimator) takes its random numbers from `seed`. Optuna's global settings do not change.
     """
     sampler = TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=True, seed=seed)
     with _quiet_study_log():
@@ -150,9 +152,9 @@ def _new_study(*, seed: int) -> optuna.Study:
 
 @contextmanager
 def _quiet_study_log() -> Iterator[None]:
-    """Suppress Optuna's message about a new study within a `with` block, for the current thread only; the block
-    receives no value. Warnings and the messages of other threads are still logged. After the block all messages are
-    logged again.
+    """Suppress, within a `with` block, the message that Optuna logs when a study is created, because it would disturb
+    the view of the run; the block receives no value. Warnings, and messages of other threads, are still logged. After
+    the block all messages are logged again.
     """
     this_thread, logger = threading.get_ident(), logging.getLogger(STORAGE_LOG)
 
@@ -180,8 +182,8 @@ def _trials(family: Family, history: History) -> list[Tried]:
 
 
 def _learned(past: Sequence[Tried]) -> Sequence[Tried]:
-    """Return the attempts of `past` that TPE (Optuna's sampler) learns from: the 50 fastest of the older ones, then the
-    latest 100. TPE needs time for every attempt, so a long past is cut.
+    """Return the part of `past`, a family's attempts, from which Optuna's sampler TPE learns: the 50 fastest of the
+    older ones, then the latest 100. The sampler takes longer with each attempt, so a long past is cut.
     """
     older = past[:-LATEST]
     passed = [trial for trial in older if trial[1] is not None]
@@ -189,9 +191,9 @@ def _learned(past: Sequence[Tried]) -> Sequence[Tried]:
 
 
 def _frozen(trial: Tried, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
-    """Return an attempt (knob values and time in us) as a finished Optuna trial whose value is the logarithm of the
-    time, so that 1 % of a short time counts as much as 1 % of a long one. An attempt without a time becomes a failed
-    trial. `distributions` holds the possible values of each knob by name.
+    """Return an attempt, a pair of knob values and time in us, as a finished trial for Optuna. Its value is the
+    logarithm of the time, so that 1 % of a short time counts as much as 1 % of a long one; an attempt without a time
+    becomes a failed trial. `distributions` holds the possible values of each knob by name.
     """
     values, time_us = trial
     if time_us is None:
@@ -205,8 +207,9 @@ def _best(past: Sequence[Tried]) -> dict[str, Value] | None:
 
 
 def _neighbours(family: Family, values: dict[str, Value]) -> Iterator[tuple[int, dict[str, Value]]]:
-    """Yield, for every combination that differs from `values` in one knob, a pair: the number of positions between both
-    values in the knob's list, and the combination as a dict by knob name. Requirements are not checked.
+    """Yield each combination that differs from `values` in exactly one knob, as a pair: the distance between both
+    values of that knob, in positions of the knob's list, and the combination as a dict by knob name. Combinations that
+    break a requirement are included.
     """
     for knob in family.knobs:
         present = knob.values.index(values[knob.name])
@@ -216,9 +219,9 @@ def _neighbours(family: Family, values: dict[str, Value]) -> Iterator[tuple[int,
 
 
 def _hypothesis(family: Family, values: dict[str, Value], past: Sequence[Tried]) -> str:
-    """Return in words how a combination differs from the fastest one of `past`, the family's attempts, for example
-    `tiled: ROWS 2 -> 4`. While no attempt of the family has passed, return the hypothesis that the family's file
-    states.
+    """Return in words how the knob values `values` differ from the fastest ones of `past`, the family's attempts, for
+    example `tiled: ROWS 2 -> 4`. While no attempt of the family has passed, return the hypothesis that the family's
+    file states.
     """
     best = _best(past)
     if not past or best is None:

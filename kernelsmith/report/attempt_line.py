@@ -19,8 +19,9 @@ def attempt_line(attempt: AttemptRow, *, limit: int | None = None) -> str:
 
 
 def vendor_share(attempt: AttemptRow) -> str:
-    """Return in words the attempt's speed relative to the vendor's library, `76.7 % of OpenBLAS (Haswell)`, or an empty
-    string if it was not measured. The text ends with ` (disturbed)` if other work ran on the device meanwhile.
+    """Return in words the speed of an attempt's kernel relative to the vendor's library for the same task, `76.7 % of
+    OpenBLAS (Haswell)`, or an empty string if that was not measured. The text ends with ` (disturbed)` if other work
+    ran on the device during the measurement.
     """
     measured, is_disturbed = attempt.verdict.measurement, attempt.vendor_disturbed
     return figures.share_of_vendor(measured, vendor=attempt.vendor, is_disturbed=is_disturbed)

@@ -16,8 +16,8 @@ Row = tuple[str, str]
 
 def attempt_text(report: AttemptReport, *, width: int | None = None) -> str:
     """Return one attempt as one string of several lines: verdict, figures, facts of the build, and the source if there
-    is a candidate. `width` is the number of characters to which rows of figures are wrapped (None = not at all); detail
-    and source keep their lines.
+    is a candidate. `report` holds all that the log knows of the attempt. `width` is the number of characters to which
+    rows of figures are wrapped (None = not at all); the verdict's detail and the source keep their lines.
     """
     attempt = report.attempt
     head = f"{report.run}:{attempt.number}  {attempt.verdict.status}"
@@ -40,9 +40,10 @@ def _rows(report: AttemptReport) -> list[Row]:
 
 
 def measurement_rows(measurement: Measurement | None, *, vendor: str, peak_of: str) -> list[Row]:
-    """Return a measurement's utilization, vendor share and times as a list of pairs (name, value in words); empty if
-    `measurement` is None. `vendor` is the speed relative to the vendor's library in words, and `peak_of` names the
-    product whose peak was looked up; an empty one gives no row.
+    """Return a measurement's utilization (fraction of the device's peak), speed relative to the vendor's library and
+    times as a list of pairs (name, value in words); empty if `measurement` is None. `vendor` is that relative speed in
+    words, such as `76.7 % of OpenBLAS (Zen)`, and `peak_of` the product whose peak was looked up; an empty one gives no
+    row.
     """
     if measurement is None:
         return []
@@ -62,8 +63,8 @@ def measurement_rows(measurement: Measurement | None, *, vendor: str, peak_of: s
 
 
 def fact_rows(facts: Mapping[str, object]) -> list[Row]:
-    """Return the facts of a build (values by name) as a list of pairs (name, value in words). A fact that lists several
-    texts, such as warnings, has one pair for each text.
+    """Return facts of a build as a list of pairs (name, value in words). `facts` maps names such as `registers` to
+    their values. A fact that lists several texts, such as compiler warnings, has one pair for each text.
     """
     rows: list[Row] = []
     for name, value in facts.items():
@@ -89,8 +90,8 @@ def _origin(attempt: AttemptRow) -> str:
 
 
 def _back_to_back(measurement: Measurement) -> str:
-    """Return in words the time per call and the utilization of calls without idle gaps between them, which never count
-    as the score; an empty string if they were not measured.
+    """Return in words the time per call and the utilization of calls that follow each other without idle gaps. They are
+    shown for information and never count as the score. The string is empty if they were not measured.
     """
     if not measurement.sustained_us:
         return ""
@@ -119,8 +120,8 @@ def _durations(attempt: AttemptRow) -> str:
 
 
 def _guards(attempt: AttemptRow) -> str:
-    """Return in words the time that the judge's guards against cheating took: their part of the time from build to
-    verdict, and the seconds of each. Return an empty string if no time is known.
+    """Return in words how long the judge's guards against cheating took: their percentage of the time from the start of
+    the build to the verdict, and the seconds of each guard. Return an empty string if the attempt holds no such times.
     """
     guards_s, judged_s = attempt.verdict.guards_s, sum(attempt.verdict.durations_s.values())
     if not guards_s or not judged_s:

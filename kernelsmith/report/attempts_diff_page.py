@@ -13,9 +13,10 @@ from kernelsmith.report.text import columns, entries, one_line, printable
 def attempts_diff_text(
     report: AttemptsDiff, *, options: str = "", program: str = "kernelsmith", width: int | None = None
 ) -> str:
-    """Return the comparison of two attempts as one string of several lines. It suggests a command that begins with
-    `program` and ends with `options`, such as ` --db FILE`. `width` is the number of characters to which table cells
-    are shortened and sentences wrapped (None = not at all).
+    """Return the comparison of two attempts as one string of several lines, from `report`. It ends with a command that
+    the user may run next: `program`, which is how the user calls this program, the command, and `options`, such as `
+    --db FILE`. `width` is the number of characters to which table cells are shortened and sentences wrapped (None = not
+    at all).
     """
     rows = [("", report.a.name, report.b.name), *_outcome_rows(report), *_changed_rows(report)]
     sentence = _sentence(report, f"{program} duel", options=options, width=width)
@@ -24,15 +25,16 @@ def attempts_diff_text(
 
 def speed_text(comparison: TimesComparison) -> str:
     """Return in words how many times as fast attempt b is as attempt a, and whether the 95 % intervals of their times
-    overlap.
+    overlap. `comparison` holds the ratio of both times, as `compared` in model_diff.py makes it.
     """
     overlap = "overlap" if comparison.intervals_overlap else "do not overlap"
     return f"{comparison.speedup:.2f}x the speed; the 95 % intervals {overlap}"
 
 
 def different_peaks(a: AttemptRow, b: AttemptRow) -> str:
-    """Return the device peaks of two attempts as text, `1979 TFLOP/s fp8 and 989.5 TFLOP/s fp8`. Return an empty string
-    if both peaks read the same or one attempt was not measured.
+    """Return the device peaks of two attempts as one text, `1979 TFLOP/s fp8 and 989.5 TFLOP/s fp8`, because
+    utilizations of different peaks cannot be compared. Return an empty string if both peaks read the same or one
+    attempt was not measured.
     """
     x, y = a.verdict.measurement, b.verdict.measurement
     if x is None or y is None:
@@ -72,8 +74,8 @@ def _changed_rows(report: AttemptsDiff) -> list[tuple[str, ...]]:
 
 def _sentence(report: AttemptsDiff, duel: str, *, options: str, width: int | None) -> str:
     """Return in words the ratio of both attempts' times, and on a second line the command that measures both again:
-    `duel` followed by task, attempts and `options`. If an attempt has no time, return its status and the reason. Lines
-    are wrapped to `width` characters; None does not wrap.
+    `duel` (the program's name and the word `duel`), the task, both attempts and `options`, such as ` --db FILE`. If an
+    attempt has no time, return its status and the reason. Lines are wrapped to `width` characters; None does not wrap.
     """
     a, b, comparison = report.a, report.b, report.measurement
     if comparison is None:

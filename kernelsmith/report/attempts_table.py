@@ -9,9 +9,9 @@ Cells = tuple[str, ...]
 
 
 def attempts_table(attempts: Sequence[AttemptRow], headings: Sequence[str]) -> list[Cells]:
-    """Return a list of rows, each a tuple of texts: the headings, then one row for each attempt. `headings` are keys of
-    `CELLS`, for example `RUN_HEADINGS`; any other key raises KeyError. Every cell is one line without control
-    characters.
+    """Return a table as a list of rows, each a tuple of texts: first the headings, then one row for each attempt.
+    `headings` are keys of `CELLS`, a mapping from a heading to the function that makes its cell, for example
+    `RUN_HEADINGS`; any other key raises KeyError. Every cell is one line without control characters.
     """
     cells = [CELLS[heading] for heading in headings]
     return [tuple(headings), *(tuple(cell(attempt) for cell in cells) for attempt in attempts)]

@@ -9,8 +9,9 @@ from kernelsmith.report.text import columns, one_line, printable
 
 
 def verdict_text(report: VerdictReport) -> str:
-    """Return a verdict as a string of several lines: status and detail, the measured figures if the candidate passed,
-    then notes and facts of the build.
+    """Return a verdict as a string of several lines: status and its reason, the measured figures if the candidate
+    passed, then notes and facts of the build such as registers. `report` is the verdict with its device, as
+    `verdict_report` makes it.
     """
     verdict = report.verdict
     head = f"{verdict.status}: {printable(verdict.detail)}" if verdict.detail else f"{verdict.status}"
@@ -20,15 +21,16 @@ def verdict_text(report: VerdictReport) -> str:
 
 
 def reproduction_text(report: ReproductionReport) -> str:
-    """Return the judge's sentence about a recorded batch that ran again, with control characters made visible, so that
-    it is safe on a terminal.
+    """Return the judge's sentence about a recorded batch (calls on generated inputs of one case) that a candidate ran
+    again. Control characters become visible escape sequences, so that the text is safe on a terminal.
     """
     return printable(report.detail)
 
 
 def duel_text(report: DuelReport) -> str:
-    """Return a string of two lines: the name of the faster candidate, or that no difference is proven; then the speedup
-    with its 95 % interval and the number of rounds.
+    """Return the outcome of a duel as a string of two lines: the name of the faster candidate, or that no difference is
+    proven; then the speedup of the first over the second candidate with its 95 % interval, and the number of quads (a
+    quad runs both in turn, A B B A). `report` is made by `duel_report`.
     """
     duel = report.duel
     quads = f"{duel.quads} quads (a quad runs both in turn: A B B A)"
@@ -41,7 +43,8 @@ def duel_text(report: DuelReport) -> str:
 
 def _measured_rows(report: VerdictReport) -> list[tuple[str, str]]:
     """Return a list of pairs (name, value in words) with the figures of a verdict that passed: device, utilization,
-    vendor ratio, time, number of batches and the GPU's readings.
+    speed relative to the vendor's library, time per call, number of timed batches, and the medians of the GPU's
+    readings.
     """
     verdict, device = report.verdict, report.device
     vendor = figures.of_vendor(verdict, device)

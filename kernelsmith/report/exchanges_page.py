@@ -15,8 +15,9 @@ Part = tuple[str, str]
 
 
 def exchanges_text(report: AttemptReport, *, prompt: bool, reply: bool) -> str:
-    """Return one string with the model calls of an attempt, oldest first: the prompts if `prompt` is true, the replies
-    if `reply` is true. Each text has a heading, unless there is only one. The string is empty if no model was called.
+    """Return the calls of a language model that belong to an attempt as one string, oldest first: the prompts if
+    `prompt` is true, the replies if `reply` is true. `report` is the attempt in full. Each text has a heading, unless
+    there is only one, and the string is empty if no model was called.
     """
     calls = [(exchange, _parts(exchange, prompt=prompt, reply=reply)) for exchange in report.exchanges]
     if len(calls) == 1 and len(calls[0][1]) == 1:
@@ -29,7 +30,9 @@ def exchanges_text(report: AttemptReport, *, prompt: bool, reply: bool) -> str:
 
 
 def no_exchange_line(report: AttemptReport) -> str:
-    """Return one line that says why an attempt has no model call, for example that the tuner proposed it."""
+    """Return one line that says why an attempt has no model call, for example that the tuner proposed its candidate.
+    `report` is the attempt in full.
+    """
     attempt = report.attempt
     if attempt.origin == "model":
         return f"attempt {attempt.number} was proposed by a model, but the log holds no call for ask {attempt.ask}"
@@ -48,8 +51,8 @@ _ORIGINS = {
 
 
 def call_line(exchange: Exchange) -> str:
-    """Return one line about a model call: the model, tokens, cost and seconds, then the finish reason, such as `stop`,
-    or the error.
+    """Return one line about a model call: the model, tokens, cost and seconds, then the finish reason (why the model
+    ended its reply), such as `stop`, or the error of a failed call.
     """
     usage = exchange.usage
     tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"
@@ -67,8 +70,9 @@ def _parts(exchange: Exchange, *, prompt: bool, reply: bool) -> list[Part]:
 
 
 def _messages(prompt: str) -> list[Part]:
-    """Return a list of pairs (role, text), one for each message of `prompt`, the JSON text of a call's messages. If it
-    is not such JSON, the only pair is the whole text with the heading `prompt`.
+    """Return a list of pairs (role, text), one for each chat message of a model call. `prompt` is the JSON text of
+    these messages as the log keeps it; if it is not such JSON, the only pair is `prompt` as the heading and the whole
+    text.
     """
     try:
         return [(str(message["role"]), _content(message["content"])) for message in json.loads(prompt)]
@@ -77,8 +81,8 @@ def _messages(prompt: str) -> list[Part]:
 
 
 def _content(content: object) -> str:
-    """Return the content of a message as text. Content that is no text, such as a list of parts, is returned as
-    indented JSON.
+    """Return the content of a chat message as text. `content` is a text, which is returned as it is, or JSON data such
+    as a list of parts, which is returned as indented JSON.
     """
     return content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)
 

@@ -13,8 +13,8 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def percent(fraction: float | None) -> str:
-    """Return a fraction as a percentage, `71.3 %`, or with two decimals below one percent, `0.42 %`; an empty string
-    for None.
+    """Return a fraction, for example a utilization of 0.713, as a percentage, `71.3 %`, or with two decimals below one
+    percent, `0.42 %`. Return an empty string for None, which means not measured.
     """
     if fraction is None:
         return ""
@@ -56,18 +56,18 @@ def working(active_s: float, elapsed_s: float | None) -> str:
 
 
 def of_vendor(verdict: Verdict, device: Device | None) -> str:
-    """Return the kernel's speed relative to the vendor's library on the device, `76.7 % of OpenBLAS (Haswell)`; an
-    empty string if it was not measured or `device` is None. The text ends with ` (disturbed)` if other work ran on the
-    device meanwhile.
+    """Return a kernel's speed relative to the vendor's library for the same task, `76.7 % of OpenBLAS (Haswell)`; an
+    empty string if `verdict` holds no such speed or `device`, which names the library, is None. The text ends with `
+    (disturbed)` if other work ran on the device during the measurement.
     """
     vendor = device.vendor.name if device and device.vendor else None
     return share_of_vendor(verdict.measurement, vendor=vendor, is_disturbed=is_vendor_disturbed(verdict))
 
 
 def share_of_vendor(measurement: Measurement | None, *, vendor: str | None, is_disturbed: bool) -> str:
-    """Return the measured speed relative to the library named `vendor`, `76.7 % of OpenBLAS (Haswell)`; an empty string
-    if it was not measured or a name is missing. The text ends with ` (disturbed)` if `is_disturbed` is true: other work
-    ran on the device meanwhile.
+    """Return a kernel's measured speed relative to the vendor's library, `76.7 % of OpenBLAS (Haswell)`; an empty
+    string if it was not measured or `vendor`, the library's name, is None or empty. The text ends with ` (disturbed)`
+    if `is_disturbed` is true: other work ran on the device during the measurement.
     """
     if measurement is None or measurement.vendor_ratio is None or vendor is None:
         return ""
@@ -83,8 +83,8 @@ def speedup(duel: Duel) -> str:
 
 
 def reason(verdict: Verdict) -> str:
-    """Return one line that says why an attempt became the run's best, why it did not although it passed, or why it
-    failed.
+    """Return one line that says why the attempt with this verdict became the run's best, why it did not although it
+    passed its checks, or why it failed them.
     """
     match verdict.promotion:
         case Promotion.FIRST:
@@ -103,8 +103,9 @@ def _against(duel: Duel | None) -> str:
 
 
 def staircase(climb: Sequence[float], *, most: int | None = None) -> str:
-    """Return a string with one block character for each utilization in `climb`: a full block for the highest, a blank
-    for 0. If `most` is not None and `climb` is longer, only `most` values at equal distances are used.
+    """Return a bar chart as a string with one block character for each utilization in `climb`, the best utilization
+    after each attempt: a full block for the highest, a blank for 0. If `climb` is longer than `most`, only `most`
+    values at equal distances are drawn; None draws all.
     """
     if most is not None and len(climb) > most:
         climb = [climb[(point + 1) * len(climb) // most - 1] for point in range(most)]
@@ -115,8 +116,8 @@ def staircase(climb: Sequence[float], *, most: int | None = None) -> str:
 
 
 def rate(units_per_s: float, unit: Unit) -> str:
-    """Return a rate, given in units per second, as text with a prefix and the unit's name: `117 GFLOP/s fp32`, `3.35
-    TB/s dram`.
+    """Return a rate, given in units per second, as text with a decimal prefix and the unit's name: `117 GFLOP/s fp32`,
+    `3.35 TB/s dram`. `unit` is what the rate counts, such as operations of fp32 or bytes of device memory.
     """
     return f"{rates.rate(units_per_s, unit)} {unit}"
 

@@ -21,8 +21,8 @@ from kernelsmith.report.text import one_line
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Two times that the live view of a run shows and that grow between two attempts, in seconds: of the attempt in
-    flight, and of this process's work. The live view makes it for each drawing.
+    """Two times in seconds that the live view of a run counts up between two attempts: since the start of the attempt
+    in flight, and the time that this process has worked on the run. The live view makes it for each drawing.
     """
 
     attempt_s: float
@@ -32,9 +32,10 @@ class Clocks:
 
 
 def live_page(report: LiveReport, now: Text, *, suffix: str = "", clocks: Clocks | None = None) -> RenderableType:
-    """Return the view of a run as an object that the library rich draws on a terminal. `now` is the last line and says
-    what happens at this moment. `suffix` replaces the proposer's name in the title unless it is empty. `clocks` adds
-    the running times; None shows the time of the recorded attempts only.
+    """Return the view of a run that goes on as an object that the library rich draws on a terminal. `report` is the run
+    at this moment, and `now` the last line, which says what happens. A `suffix` that is not empty replaces the
+    proposer's name in the title, and `clocks` adds the times that grow; None shows the time of the recorded attempts
+    only.
     """
     title = one_line(f"{report.task} · {report.run} · {suffix or report.proposer}")
     return Group(_head(report, title), _spent(report, clocks), _best(report), _latest(report), now)
@@ -50,8 +51,9 @@ def _head(report: LiveReport, title: str) -> Text:
 
 
 def _spent(report: LiveReport, clocks: Clocks | None) -> Table:
-    """Return a table of one row: a bar that shows how much of the nearest limit of the budget is used up, and the
-    amounts spent in words. `clocks` adds the running times; None leaves them out.
+    """Return a table of one row: a bar that shows which part of the budget is used up, for the limit (asks, hours or
+    USD) that is nearest, and the amounts spent in words. `clocks` adds the time of the attempt in flight; None leaves
+    it out.
     """
     budget, outcome = report.budget, report.outcome
     working_s = outcome.active_s + (clocks.attempt_s if clocks else 0.0)

@@ -27,7 +27,7 @@ STAIRS = 60
 
 @dataclass(frozen=True, slots=True)
 class BestReport:
-    """The best attempt of a run, with the source of its candidate. `best_report` makes it for `kernelsmith best`."""
+    """The best attempt of a run and the source text of its candidate. `best_report` makes it for `kernelsmith best`."""
 
     attempt: Annotated[AttemptRow, FLAT]
     source: str
@@ -35,8 +35,8 @@ class BestReport:
 
 @dataclass(frozen=True, slots=True)
 class NewBest:
-    """One promotion of a run: the number and utilization of an attempt that became the best, and the rule by which it
-    did (the first that passed, clearly faster, or a duel won).
+    """One promotion of a run, which makes an attempt the best so far: the attempt's number, its utilization, and the
+    rule that it met (the first that passed, clearly faster, or a duel won).
     """
 
     number: int
@@ -46,8 +46,8 @@ class NewBest:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """The outcome of a run so far: why it ended, the asks, attempts, time and money that it spent, its best attempt and
-    its promotions. `outcome_of` makes it.
+    """The outcome of a run so far: why it ended, the asks, attempts, time and money that it spent, its best attempt,
+    and its promotions (each attempt that became the best). `outcome_of` makes it.
     """
 
     task: str
@@ -119,8 +119,8 @@ class RunReport:
 
 
 def run_report(history: History, status: RunStatus) -> RunReport:
-    """Return a run in full from its history: description, attempts and events. `status` is the run's status in the log,
-    such as running or ended.
+    """Return the report of a whole run: description, attempts and events. `history` is everything that the log holds of
+    the run, and `status` its status there, such as running or ended.
     """
     run = history.run
     about = RunDescription(
@@ -141,12 +141,16 @@ def run_report(history: History, status: RunStatus) -> RunReport:
 
 
 def summary_report(history: History) -> SummaryReport:
-    """Return the run's name with its outcome: why it ended, what it spent, and its best attempt."""
+    """Return the run's name with its outcome: why it ended, what it spent in asks, time and money, and its best
+    attempt. `history` is everything that the log holds of the run.
+    """
     return SummaryReport(history.run.name, outcome_of(history))
 
 
 def best_report(history: History) -> BestReport | None:
-    """Return the run's best attempt with its source, or None if no attempt has passed."""
+    """Return the run's best attempt with its source text, or None if no attempt has passed. `history` is everything
+    that the log holds of the run.
+    """
     best = history.incumbent
     if best is None or best.candidate is None:
         return None
@@ -155,7 +159,7 @@ def best_report(history: History) -> BestReport | None:
 
 def outcome_of(history: History) -> RunOutcome:
     """Return why a run ended (or that it goes on), what it spent in asks, time and money, its best attempt, and its
-    promotions.
+    promotions (each attempt that became the best). `history` is everything that the log holds of the run.
     """
     best, ending = history.incumbent, _ending(history)
     promoted = (attempt for attempt in history.attempts if attempt.verdict.promotion)
@@ -179,8 +183,8 @@ def outcome_of(history: History) -> RunOutcome:
 
 
 def climb(attempts: Sequence[Attempt], most: int = STAIRS) -> tuple[float, ...]:
-    """Return a tuple with the utilization of the best attempt after each attempt, 0 before the first that passed. If
-    there are more than `most` values, only `most` of them, at equal distances, are returned.
+    """Return a tuple with the best utilization of a run after each attempt, 0 before the first that passed, for a bar
+    chart. If there are more than `most` values, only `most` of them, at equal distances, are returned.
 
     A value may be lower than the one before it, because a duel and not the utilization decides which attempt is better.
     """
@@ -200,8 +204,8 @@ def _steps(promoted: Iterable[Attempt]) -> Iterable[NewBest]:
 
 
 def _ending(history: History) -> Event | None:
-    """Return the latest event that ended or paused the run, or None if the run was not ended since its start or last
-    resume.
+    """Return the latest event that ended or paused the run of this history, or None if the run has not ended since its
+    start or its last resume.
     """
     last = next((e for e in reversed(history.events) if e.kind in (*ENDINGS, *BEGINNINGS)), None)
     return last if last and last.kind in ENDINGS else None

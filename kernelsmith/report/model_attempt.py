@@ -75,8 +75,8 @@ class AttemptReport:
 
 
 def attempt_row(attempt: Attempt, device: Device | None) -> AttemptRow:
-    """Return the attempt as a row of a table. `device` is the device on which it was measured; None leaves the vendor's
-    library unknown.
+    """Return the attempt as a row of a table, without its source text. `device` is the device that measured it, which
+    names the vendor's library that the attempt is compared with; None leaves that name empty.
     """
     proposal, verdict, candidate = attempt.proposal, attempt.verdict, attempt.candidate
     return AttemptRow(
@@ -105,8 +105,9 @@ def attempt_row(attempt: Attempt, device: Device | None) -> AttemptRow:
 def attempt_report(
     history: History, attempt: Attempt, *, batches: Sequence[Batch] = (), exchanges: Sequence[Exchange] = ()
 ) -> AttemptReport:
-    """Return one attempt of a run in full. `batches` are its timed batches, and `exchanges` the model calls of its ask,
-    both oldest first and empty if there are none.
+    """Return the report of one attempt with all that the log holds of it. `history` is its run, `batches` are its timed
+    batches (each a set of calls timed together), and `exchanges` the model calls of its ask; both are oldest first and
+    empty if there are none.
     """
     device, candidate = history.device_of(attempt), attempt.candidate
     return AttemptReport(
@@ -121,22 +122,22 @@ def attempt_report(
 
 
 def is_vendor_disturbed(verdict: Verdict) -> bool:
-    """Return whether other work ran on the device while the speed relative to the vendor's library was measured for
-    this verdict.
+    """Return True if other work ran on the device while the judge compared the candidate's speed with the vendor's
+    library for this verdict, so that the comparison is unreliable.
     """
     return Figure.VENDOR in verdict.disturbed
 
 
 def known_facts(facts: Facts) -> Mapping[str, object]:
-    """Return a mapping with the facts of a build (such as registers) by name, without those that are unknown or empty.
-    A fact that is 0 stays.
+    """Return a mapping with facts that the harness read from a built candidate, such as `registers`, by name. Facts
+    that are None or empty are left out; a fact that is 0 stays.
     """
     known = ((name, getattr(facts, name)) for name in FACTS)
     return {name: value for name, value in known if value not in (None, (), {})}
 
 
 def peak_of(device: Device | None) -> str:
-    """Return in words which product's peak the program looked up for a device, and why. Return an empty string if the
-    peak was measured or `device` is None.
+    """Return in words which product's peak rate the program looked up for a device, and why that product. Return an
+    empty string if the peak was measured or `device` is None.
     """
     return device.details.get("sku", "") if device else ""

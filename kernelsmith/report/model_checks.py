@@ -30,8 +30,9 @@ class VerdictReport:
 
 @dataclass(frozen=True, slots=True)
 class ReproductionReport:
-    """What `kernelsmith judge --inputs` reports after it ran one recorded batch again: whether every output was right,
-    and the judge's sentence. It holds no score. cli/judge.py makes it.
+    """What `kernelsmith judge --inputs` reports after a candidate ran again on the inputs of one recorded batch:
+    whether every output was right, and a sentence of the judge about it. It holds no time and no utilization.
+    cli/judge.py makes it.
     """
 
     correct: bool
@@ -92,23 +93,23 @@ class TaskReport:
 
 
 def verdict_report(verdict: Verdict, device: Device) -> VerdictReport:
-    """Return the report of a verdict: with its utilization, the medians of the GPU's readings over its batches, and
-    `device`, the device that measured it.
+    """Return the report of a verdict for `kernelsmith judge`: the verdict with its utilization, the medians of the
+    GPU's readings (clocks, power, temperature) over its batches, and `device`, the device that measured it.
     """
     telemetry = telemetry_of(verdict.batches)
     return VerdictReport(verdict, verdict.utilization, is_vendor_disturbed(verdict), telemetry, device)
 
 
 def duel_report(duel: Duel, *, a: str, b: str) -> DuelReport:
-    """Return the report of a duel between two candidates, whose names are `a` and `b`; `duel.speedup` must be the time
-    of b divided by the time of a.
+    """Return the report of a duel (a direct timing comparison of two candidates) for `kernelsmith duel`. `a` and `b`
+    are the candidates' names; `duel.speedup` must be the time of b divided by the time of a.
     """
     return DuelReport(a, b, _faster(duel), duel)
 
 
 def task_report(task: Task) -> TaskReport:
-    """Return the report of a task for its owner, hidden cases included. It reads the task's files for the digest, and
-    raises OSError if one cannot be read.
+    """Return the report of a task for its owner: settings, signature, description and all cases, hidden ones included.
+    It reads the task's files to compute their digest, and raises OSError if one cannot be read.
     """
     return TaskReport(
         name=task.name,
@@ -129,8 +130,9 @@ def task_report(task: Task) -> TaskReport:
 
 
 def _faster(duel: Duel) -> str | None:
-    """Return `a` if the duel's 95 % interval of the speedup of a over b lies above the margin 1.01, `b` if it lies
-    below 1/1.01, or None if no difference is proven.
+    """Return `a` if a duel proves the first candidate faster (the 95 % interval of the speedup of a over b lies above
+    the margin 1.01), `b` if it proves the second faster (the interval lies below 1/1.01), or None if no difference is
+    proven.
     """
     if duel.interval.low > duel.MARGIN:
         return "a"

@@ -17,7 +17,7 @@ Differences = Mapping[str, Pair]
 
 @dataclass(frozen=True, slots=True)
 class AttemptInRun:
-    """One attempt together with the history of its run, from which its name and its row are made. `attempts_diff` takes
+    """One attempt and the history of its run, which gives the attempt its name and its device. `attempts_diff` takes
     two of them.
     """
 
@@ -31,7 +31,7 @@ class AttemptInRun:
 
     @property
     def row(self) -> AttemptRow:
-        """Return the attempt as a row of a table, without its source."""
+        """Return the attempt as a row of a table: number, verdict, hypothesis and device, without its source text."""
         return attempt_row(self.attempt, self.history.device_of(self.attempt))
 
     @property
@@ -42,7 +42,9 @@ class AttemptInRun:
 
 @dataclass(frozen=True, slots=True)
 class NamedAttempt:
-    """One side of a comparison of two attempts: the attempt as a row of a table, and the name of its run."""
+    """One of the two attempts of a comparison: the attempt as a row of a table, and the name of its run.
+    `attempts_diff` makes it.
+    """
 
     run: str
     attempt: Annotated[AttemptRow, FLAT]
@@ -55,8 +57,8 @@ class NamedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class TimesComparison:
-    """The comparison of two measured times a and b: their ratio, whether their 95 % intervals overlap, and the device
-    peaks. `compared` makes it.
+    """The comparison of the measured times of two attempts a and b: the time of a divided by the time of b, whether
+    their 95 % intervals overlap, and the device peaks of which the utilizations are fractions. `compared` makes it.
     """
 
     speedup: float
@@ -90,8 +92,8 @@ class AttemptsDiff:
 
 
 def attempts_diff(a: AttemptInRun, b: AttemptInRun) -> AttemptsDiff:
-    """Return the differences between two attempts, which may belong to different runs: knob values, facts of the build,
-    times, and sources.
+    """Return the differences between two attempts: knob values (marked constants of the source), facts of the build,
+    times, and source lines. The attempts may belong to different runs.
     """
     named = [NamedAttempt(side.history.run.name, side.row) for side in (a, b)]
     return AttemptsDiff(
@@ -107,21 +109,23 @@ def attempts_diff(a: AttemptInRun, b: AttemptInRun) -> AttemptsDiff:
 
 
 def source_diff(a: AttemptInRun, b: AttemptInRun) -> tuple[str, ...]:
-    """Return a tuple with the lines of a unified diff from a's source to b's; empty if no line differs."""
+    """Return the lines of a unified diff from the source text of attempt `a` to that of `b`, as a tuple; empty if no
+    line differs.
+    """
     return tuple(difflib.unified_diff(a.source.splitlines(), b.source.splitlines(), a.name, b.name, lineterm=""))
 
 
 def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> Differences:
-    """Return a mapping from each key whose values in `a` and `b` differ to the pair of both values; a missing value is
-    None.
+    """Return a mapping from each key whose values in the mappings `a` and `b` differ to the pair (value in a, value in
+    b). A value that one of them lacks is None in the pair.
     """
     keys = [*a, *(key for key in b if key not in a)]
     return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
 
 
 def compared(a: Measurement | None, b: Measurement | None) -> TimesComparison | None:
-    """Return the ratio of two measured times and whether their 95 % intervals overlap, or None if either argument is
-    None.
+    """Return the comparison of two measured times: the time of a divided by the time of b, whether their 95 % intervals
+    overlap, and both device peaks. Return None if either measurement is None.
     """
     if a is None or b is None:
         return None

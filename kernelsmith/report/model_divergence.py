@@ -15,7 +15,9 @@ T = TypeVar("T")
 
 
 class Aspect(StrEnum):
-    """A part of an attempt in which two runs may differ: directive, parent, candidate or verdict."""
+    """A part of an attempt that may differ between two runs: the directive (what the search asked for), the parent
+    attempt, the candidate or the verdict.
+    """
 
     DIRECTIVE = "directive"
     """The stance of the ask."""
@@ -29,7 +31,9 @@ class Aspect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OfBothRuns(Generic[T]):
-    """Two values of one kind: `a` belongs to the first run of a comparison, `b` to the second."""
+    """Two values of the same type: `a` belongs to the first run of a comparison, `b` to the second, for example the
+    best attempt of each.
+    """
 
     a: T
     b: T
@@ -51,8 +55,8 @@ class Divergence:
 
 
 def divergence(a: History, b: History) -> Divergence | None:
-    """Return the first two attempts, at the same position, in which two runs differ, with their differences. Return
-    None if one run begins with all attempts of the other.
+    """Return the first two attempts, at the same position of two runs, that differ, and what differs in them. `a` and
+    `b` are everything that the log holds of the runs. Return None if one run begins with all attempts of the other.
     """
     for first, second in zip(a.attempts, b.attempts, strict=False):
         if aspects := _differing_aspects(first, second):
@@ -61,7 +65,9 @@ def divergence(a: History, b: History) -> Divergence | None:
 
 
 def digest_of(attempt: Attempt) -> str:
-    """Return the SHA-256 digest of the attempt's candidate, or an empty string if it has no candidate."""
+    """Return the SHA-256 digest of the attempt's candidate, which is equal for equal candidates, or an empty string if
+    the attempt has no candidate.
+    """
     return attempt.candidate.digest if attempt.candidate else ""
 
 

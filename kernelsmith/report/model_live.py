@@ -14,8 +14,8 @@ ROWS = 8
 
 @dataclass(frozen=True, slots=True)
 class LiveReport:
-    """A run at one moment, as the live view draws it: its names, device, budget, outcome so far and latest attempts.
-    `live_report` makes it.
+    """A run at one moment, as the live view draws it on a terminal: the names of run, task and proposer, the device,
+    the budget, the outcome so far and the latest attempts. `live_report` makes it.
     """
 
     run: str
@@ -31,8 +31,8 @@ class LiveReport:
 
 
 def live_report(history: History) -> LiveReport:
-    """Return the data that the live view draws of a run: names, device, budget, outcome so far, and the latest 8
-    attempts, oldest first.
+    """Return what the live view draws of a run: names, device, budget, outcome so far, and the latest 8 attempts,
+    oldest first. `history` is everything that the log holds of the run at this moment.
     """
     config = history.run.config
     return LiveReport(

@@ -11,7 +11,9 @@ from kernelsmith.report.model_diff import compared
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """One candidate with two attempts, the recorded one and the one that judged it again, and both times' ratio."""
+    """One candidate with two attempts: the recorded one, and the one of the replay that judged it again; and the ratio
+    of both times.
+    """
 
     number: int
     """Number of the attempt in the recorded run."""

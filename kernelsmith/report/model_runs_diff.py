@@ -22,8 +22,8 @@ DIGEST = 12
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A utilization, such as 10 % of the device's peak, with the first best attempt of each run (a and b) that reached
-    it, and the time spent until then.
+    """A utilization such as 10 % of the device's peak; for each of the two compared runs, the first attempt that became
+    the best and reached it, and the time that the run had spent on attempts until then.
     """
 
     milestone: str
@@ -40,8 +40,9 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True)
 class ProvenanceDiff:
-    """Differences between the programs and timing rules that made the figures of two runs: version and digests as pairs
-    (value of a, value of b), or None if they are equal. `provenance_diff` makes it.
+    """Differences between the programs and timing rules with which two runs were made. The agent's version and the
+    digests of harness and templates are pairs (value of run a, value of run b), or None if they are equal.
+    `provenance_diff` makes it.
     """
 
     program: tuple[str, str] | None
@@ -82,8 +83,9 @@ class RunsDiff:
 
 
 def runs_diff(a: History, b: History) -> RunsDiff:
-    """Return the differences between two runs: settings, program versions, first differing attempts, milestones, and
-    best attempts. Equal parts are empty or None.
+    """Return the differences between two runs: settings, program versions, first differing attempts, milestones of
+    utilization, and best attempts. `a` and `b` are everything that the log holds of the runs. A part that is equal is
+    empty or None.
     """
     pairs = list(zip(a.attempts, b.attempts, strict=False))
     same = next((index for index, (x, y) in enumerate(pairs) if digest_of(x) != digest_of(y)), len(pairs))
@@ -106,8 +108,8 @@ def runs_diff(a: History, b: History) -> RunsDiff:
 
 
 def provenance_diff(a: History, b: History) -> ProvenanceDiff:
-    """Return the differences between the programs and timing rules that made the figures of two runs; a part is None or
-    empty if it is equal.
+    """Return the differences between the programs (agent, harness, prompt templates) and the timing rules with which
+    two runs were made. A part is None or empty if it is equal.
     """
     x, y = a.provenance, b.provenance
     return ProvenanceDiff(
@@ -135,8 +137,8 @@ def _unequal(x: str, y: str) -> tuple[str, str] | None:
 
 
 def _dotted(table: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Return the values of a table that may hold tables as one flat dict. The key of a value inside a table is
-    `table.key`, and each key begins with `prefix`.
+    """Return a nested table as one flat dict. The key of a value in an inner table is the names joined by a dot, such
+    as `outer.inner`, and `prefix` is put before each key.
     """
     values: dict[str, object] = {}
     for key, value in table.items():
@@ -145,8 +147,8 @@ def _dotted(table: Mapping[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def _settings(history: History) -> Mapping[str, Any]:
-    """Return a mapping with the settings of a run, its budget, its task's digest and its device by name, as
-    `kernelsmith diff` compares them.
+    """Return the values in which `kernelsmith diff` compares two runs, for one run, as a mapping by name: each setting
+    of its config, its budget, its task's digest, and its device with peak and vendor's library.
     """
     config, device = history.run.config, history.device
     settings = {each.name: getattr(config, each.name) for each in fields(config) if each.name != "budget"}
@@ -176,8 +178,8 @@ def _milestone(name: str, *, a: History, b: History, utilization: float) -> Mile
 
 
 def _reaching(history: History, utilization: float) -> int | None:
-    """Return the number of the first attempt that became the best with at least the utilization `utilization`, or None
-    if there is none.
+    """Return the number of the run's first attempt that became the best and has at least the fraction `utilization` of
+    the device's peak, or None if there is none.
     """
     promoted = (attempt for attempt in history.attempts if attempt.verdict.promotion)
     return next((each.number for each in promoted if (each.verdict.utilization or 0) >= utilization), None)

@@ -60,8 +60,9 @@ _CONVERTERS: tuple[tuple[type, Converter], ...] = (
 
 
 def _object_converter(kind: type) -> Converter:
-    """Return the function that converts objects of the dataclass `kind` into dicts. If a field is marked FLAT, the keys
-    of its object are written into the dict in place of the field's own key.
+    """Return a function that takes an object of the dataclass `kind` and returns it as a dict of JSON data. If a
+    field's type is marked FLAT, the entries of that field's object are put directly into the dict, without a key for
+    the field itself.
     """
     hints = get_type_hints(kind, include_extras=True)
     flat = [name for name in hints if _is_marked(hints[name], FLAT)]
@@ -92,8 +93,8 @@ def _values_of(names: list[str]) -> Converter:
 
 
 def _keys(kind: type) -> list[str]:
-    """Return a list of the keys that the dataclass `kind` has in JSON, in order. A field marked FLAT is replaced by the
-    keys of its object.
+    """Return the keys that an object of the dataclass `kind` has in JSON, as a list in their order. A field marked FLAT
+    contributes the keys of its object, not its own.
     """
     hints = get_type_hints(kind, include_extras=True)
     return [key for each in fields(kind) for key in _keys_of_field(each.name, hints[each.name])]
@@ -109,8 +110,8 @@ _VERDICT_KEYS = [each.name for each in fields(Verdict) if each.name not in ("fac
 
 
 def _judged(verdict: Verdict) -> dict[str, Any]:
-    """Return a dict with the verdict's fields, known build facts and measurement as JSON data, to be merged into the
-    dict of its attempt.
+    """Return a verdict as a dict of JSON data: its fields, the known facts of the build, and the measurement's fields.
+    The caller merges it into the dict of the attempt that was judged.
     """
     data = {name: plain(getattr(verdict, name)) for name in _VERDICT_KEYS}
     return data | {"facts": _mapping(known_facts(verdict.facts)), **_flat(verdict.measurement)}
@@ -132,16 +133,16 @@ def _is_marked(hint: Any, mark: str) -> bool:
 
 
 def _dataclass_in(hint: Any) -> Any:
-    """Return the dataclass A of a type hint `Annotated[A, FLAT]` or `Annotated[A | None, FLAT]`. Raises StopIteration
-    for any other hint.
+    """Return the dataclass A that a field's type hint `Annotated[A, FLAT]` or `Annotated[A | None, FLAT]` names. Raises
+    StopIteration for any other hint.
     """
     annotated = get_args(hint)[0]
     return next(each for each in (annotated, *get_args(annotated)) if is_dataclass(each))
 
 
 def _converter_of_hint(hint: Any) -> Converter | None:
-    """Return the cheapest function that converts values of the type `hint` into JSON data, or None if JSON takes them
-    unchanged.
+    """Return the cheapest function that converts the values of a field with the type hint `hint` into JSON data, or
+    None if the values need no conversion. Deciding this once per class saves a check of every value.
     """
     origin, parts = get_origin(hint), [part for part in get_args(hint) if part is not Ellipsis]
     if _is_plain(hint):
@@ -152,8 +153,8 @@ def _converter_of_hint(hint: Any) -> Converter | None:
 
 
 def _is_plain(hint: Any) -> bool:
-    """Return whether JSON takes every value of the type hint `hint` unchanged, as it does texts, numbers, booleans and
-    None.
+    """Return True if every value of the type hint `hint` goes into JSON unchanged (texts, numbers, booleans and None),
+    so that no conversion is needed.
     """
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:

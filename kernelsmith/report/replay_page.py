@@ -12,9 +12,9 @@ HEADINGS = ("#", "recorded", "time/call", "now", "time/call", "speed now / then"
 
 
 def replay_text(report: ReplayReport, *, width: int | None = None) -> str:
-    """Return a replay as one string of several lines: both devices, then a table with one row for each candidate.
-    `width` is the number of characters to which the longest cells are shortened so that each line fits; None shortens
-    nothing.
+    """Return a replay as one string of several lines: the recorded device and the present one, then a table with one
+    row for each candidate that was judged again. `width` is the number of characters to which the longest cells are
+    shortened so that each line fits; None shortens nothing.
     """
     devices = entries(
         [("recorded on", _device(report.recorded_device)), ("now on", _device(report.now_device))], width=width
@@ -30,8 +30,8 @@ def _cells(repeated: Repeated) -> tuple[str, ...]:
 
 
 def _figures(attempt: AttemptRow) -> tuple[str, str]:
-    """Return a pair of texts: utilization and time per call of an attempt, or its status and an empty text if it was
-    not measured.
+    """Return the two cells of an attempt in the table of a replay: its utilization and its time per call, or its status
+    and an empty text if it was not measured.
     """
     if attempt.verdict.measurement is None:
         return attempt.verdict.status, ""

@@ -10,9 +10,9 @@ from kernelsmith.report.text import columns, entries, one_line
 
 
 def run_text(report: RunReport, *, width: int | None = None) -> str:
-    """Return a run as one string of several lines: its outcome, and the table of its attempts unless there are none.
-    `width` is the number of characters in a line: the outcome is wrapped to it, and the longest cells are shortened.
-    None shortens nothing.
+    """Return a run as one string of several lines: its outcome, and a table of its attempts if there are any. `report`
+    holds the run as `run_report` makes it. `width` is the number of characters in a line: the outcome is wrapped to it,
+    and the longest cells are shortened (None = neither).
     """
     run = report.run
     head = [row for row in _head_rows(run, width) if any(row)]

@@ -17,9 +17,9 @@ Row = tuple[str, str, str]
 def runs_diff_text(
     report: RunsDiff, *, options: str = "", program: str = "kernelsmith", width: int | None = None
 ) -> str:
-    """Return the comparison of two runs as one string of several lines. It suggests commands that begin with `program`
-    and end with `options`, such as ` --db FILE`. `width` is the number of characters into which tables and sentences
-    must fit (None = no limit); source lines stay as they are.
+    """Return the comparison of two runs as one string of several lines, from `report`. It suggests commands that begin
+    with `program` (how the user calls this program) and end with `options`, such as ` --db FILE`. `width` is the number
+    of characters into which tables and sentences must fit (None = no limit); source lines stay as they are.
     """
     settings = [(key, one_line(str(x)), one_line(str(y))) for key, (x, y) in report.configuration.items()]
     made = provenance_rows(report.provenance)
@@ -32,8 +32,8 @@ def runs_diff_text(
 
 
 def provenance_rows(provenance: ProvenanceDiff) -> list[Row]:
-    """Return a list of rows (name, value in a, value in b), all texts, one for each program version, digest and timing
-    rule that differs; empty if none does.
+    """Return a list of rows (name, value in run a, value in run b), all texts, one for each version, digest or timing
+    rule that differs between two runs; empty if none does.
     """
     digests = {"harness digest": provenance.harness_digest, "templates digest": provenance.templates_digest}
     rows = [_row("program", *provenance.program)] if provenance.program else []
@@ -70,8 +70,8 @@ def _first_difference(report: RunsDiff, diff: str, *, options: str, width: int |
 
 
 def _headline(report: RunsDiff, difference: Divergence) -> str:
-    """Return one line that says where two runs differ first and in what: `first difference at ask 3: the candidate`. If
-    only the verdicts differ there, the line also says from which attempt on the candidates differ.
+    """Return one line that says at which ask two runs first differ, and in what: `first difference at ask 3: the
+    candidate`. If only the verdicts differ there, the line also says from which attempt on the candidates differ.
     """
     a, b = difference.attempts.a, difference.attempts.b
     where = f"ask {a.ask}" if a.ask == b.ask else f"ask {a.ask} of {report.a} and ask {b.ask} of {report.b}"
@@ -95,8 +95,9 @@ def _changed_rows(difference: Divergence) -> list[Row]:
 
 
 def _source_lines(difference: Divergence) -> list[str]:
-    """Return a list of the first lines of the source diff and, if it is longer, a line with the number of the others.
-    The list is empty if differing knob values (marked constants) already explain the difference.
+    """Return the first lines of the diff between the two sources as a list; if the diff is longer, a last line says how
+    many lines are left out. The list is empty if both candidates have knob values (marked constants) and some differ,
+    because the page shows these in a table.
     """
     if difference.attempts.a.params and difference.attempts.b.params and difference.knobs:
         return []
@@ -116,8 +117,8 @@ def _milestones(report: RunsDiff, width: int | None) -> str:
 
 
 def _when(number: int | None, active_s: float | None) -> str:
-    """Return as text the number of an attempt and the working time until it, `14 (0:45)`, or `never` if either argument
-    is None.
+    """Return the cell of a milestone for one run: the number of the attempt that reached it and the working time until
+    then, `14 (0:45)`. Return `never` if either argument is None, because the run did not reach it.
     """
     if number is None or active_s is None:
         return "never"

@@ -18,8 +18,8 @@ STATUS_COLOURS = {
 
 
 def status_style(attempt: AttemptRow) -> str:
-    """Return the style of an attempt's status as text for the library rich: a colour's name, followed by `bold` if the
-    attempt became the best of its run.
+    """Return the style in which the library rich draws an attempt's status, as text: a colour's name, followed by
+    `bold` if the attempt became the best of its run.
     """
     colour = STATUS_COLOURS.get(attempt.verdict.status, RED)
     return f"{colour} bold" if attempt.verdict.promotion else colour

@@ -28,9 +28,9 @@ def summary_text(
 
 
 def outcome_rows(outcome: RunOutcome, *, width: int | None = None) -> list[Row]:
-    """Return a list of pairs (name, value in words): why the run ended, what it spent, its best attempt, and a bar
-    chart of the best utilization. `width` is the number of characters of a line into which the chart must fit; None
-    does not thin it.
+    """Return the outcome of a run as a list of pairs (name, value in words): why the run ended, what it spent, its best
+    attempt, and a bar chart of the best utilization after each attempt. `width` is the number of characters in a line;
+    a chart that is longer draws fewer attempts (None = all).
     """
     made = [outcome.made, f"{outcome.passed} passed", figures.working(outcome.active_s, outcome.elapsed_s)]
     rows = [("ended", one_line(outcome.ended)), ("spent", ", ".join([*made, figures.cost(outcome.cost_usd)]))]
@@ -53,8 +53,8 @@ def _best_rows(outcome: RunOutcome, width: int | None) -> list[Row]:
 
 
 def _next_commands(run: str, outcome: RunOutcome) -> list[str]:
-    """Return a list of suggested commands about a run, without the program's name, such as `show RUN`. `resume RUN`
-    comes first if the run is paused.
+    """Return a list of commands that the user may want after the run named `run`, without the program's name, such as
+    `show RUN`. `outcome` decides which: `resume RUN` comes first if the run is paused.
     """
     best, is_paused = outcome.best, outcome.limit in (StopReason.USER, StopReason.TROUBLE)
     commands = [f"resume {run}", f"show {run}"] if is_paused else [f"show {run}"]

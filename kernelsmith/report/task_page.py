@@ -44,8 +44,8 @@ def _rows(report: TaskReport) -> list[tuple[str, str]]:
 
 
 def _unit_words(unit: Unit) -> str:
-    """Return in words what utilization means for a unit, such as the achieved part of the device's peak rate of fp32
-    operations.
+    """Return in words what a utilization of a task is a fraction of, for example the device's peak rate of fp32
+    operations. `unit` says what the task's rate counts: operations of one number type, or bytes of memory.
     """
     counted = "bytes to and from memory" if unit is Unit.DRAM else f"{unit} operations"
     return f"utilization is the achieved part of the device's peak rate of {counted}"
@@ -60,8 +60,8 @@ def _sizes(sizes: Mapping[str, int]) -> str:
 
 
 def _role(case: Case) -> str:
-    """Return in words how a case counts, `timed, weight 1` or `checked`; `, hidden from the proposer` follows for a
-    hidden case.
+    """Return in words how a case (one set of sizes) counts in the judgement: `timed, weight 1`, or `checked` if it is
+    not timed. `, hidden from the proposer` follows if prompts must not show it.
     """
     role = f"timed, weight {case.timed:g}" if case.timed else "checked"
     return f"{role}, hidden from the proposer" if case.hidden else role

@@ -32,7 +32,8 @@ REASONS = {
 @dataclass(frozen=True, slots=True)
 class Telemetry:
     """Medians of a GPU's clocks (MHz), power (W) and temperature (°C) over the timed batches of an attempt, None for a
-    reading that no batch has, and the reasons that held the clock down. `telemetry_of` makes it.
+    reading that no batch has. `throttled` counts the batches for each reason that lowered the GPU's clock.
+    `telemetry_of` makes it.
     """
 
     batches: int
@@ -46,8 +47,8 @@ class Telemetry:
 
 
 def telemetry_of(batches: Sequence[Batch]) -> Telemetry | None:
-    """Return the medians of the GPU's readings (clocks, power, temperature) over the timed batches of an attempt, or
-    None if no batch has readings.
+    """Return the medians of a GPU's readings (clocks, power, temperature) over the timed batches of an attempt, and how
+    often its clock was lowered. Return None if no batch has readings, as on a CPU.
     """
     sampled = [batch.telemetry for batch in batches if batch.telemetry]
     if not sampled:
@@ -59,8 +60,8 @@ def telemetry_of(batches: Sequence[Batch]) -> Telemetry | None:
 
 
 def telemetry_rows(telemetry: Telemetry | None) -> list[tuple[str, str]]:
-    """Return a list of up to two pairs (name, value in words) for the page of an attempt: the medians of the readings,
-    and what held the clock down. It is empty if `telemetry` is None.
+    """Return up to two pairs (name, value in words) as a list, for the page of an attempt: the medians of the GPU's
+    readings, and the reasons that lowered its clock. The list is empty if `telemetry` is None.
     """
     if telemetry is None:
         return []

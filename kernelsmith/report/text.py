@@ -61,9 +61,9 @@ def columns(rows: Sequence[Row], *, width: int | None = None) -> str:
 
 
 def entries(rows: Sequence[Row], *, width: int | None = None) -> str:
-    """Return rows of equal length as one string, with their cells left-aligned in columns. `width` is the number of
-    characters of a line: a longer last cell goes on in the lines below, under its own beginning. None leaves each row
-    on one line. Nothing is shortened.
+    """Return rows of equal length as one string, with their cells left-aligned in columns; nothing is shortened.
+    `width` is the number of characters in a line: a last cell that does not fit goes on in the lines below, under its
+    own beginning. None leaves each row on one line.
     """
     if width is None:
         return columns(rows)
@@ -73,8 +73,8 @@ def entries(rows: Sequence[Row], *, width: int | None = None) -> str:
 
 
 def _wrapped(head: str, value: str, width: int) -> str:
-    """Return `head` followed by `value` as one string. The value is wrapped to lines of `width` characters, and further
-    lines are indented by the length of `head`.
+    """Return `head`, the aligned first cells of a row, followed by `value`, its last cell, as one string. The value is
+    wrapped to lines of `width` characters in total, and its further lines are indented by the length of `head`.
     """
     room = max(width - len(head), LEAST_WRAPPED)
     lines = textwrap.wrap(value, room, break_on_hyphens=False) or [""]
@@ -86,8 +86,8 @@ def _widths(rows: Sequence[Row]) -> list[int]:
 
 
 def _fitted(widths: Sequence[int], width: int) -> list[int]:
-    """Return a list of column widths so that a table line fits into `width` characters: the widest columns are reduced
-    to one common width, but not below LEAST characters.
+    """Return new widths of a table's columns, as a list, so that a line fits into `width` characters: the widest
+    columns are reduced to one common width, but not below LEAST characters. `widths` are the widths without a limit.
     """
     room = width - len(GAP) * (len(widths) - 1)
     most = max(widths)
