@@ -251,8 +251,7 @@ def install(driver: Any, *, stream: int, capability: int) -> None:
 
 class _NoTorch:
     """An import hook that `import_candidate` puts first into sys.meta_path: `import torch` in the candidate raises an
-    ImportError, whose message says which tensor handles to use instead of torch's tensors. Other imports are not
-    affected."""
+    ImportError, whose message says that a candidate receives tensor handles instead. Other imports are not affected."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         if name.partition(".")[0] == "torch":
