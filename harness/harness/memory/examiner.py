@@ -139,9 +139,10 @@ class Examiner:
 
     def compare(self, task: Task, case: Case, *, inputs: Sequence[Mapping[str, Any]], outputs: Mapping[str, Any],
                 poison: int, calls: int) -> verify.WrongOutput | None:  # fmt: skip
-        """Compare every element of the outputs of `calls` calls with the reference; return a WrongOutput that describes
-        the first error, or None. `inputs` is a list of decoded inputs by buffer name, `outputs` maps names to device
-        addresses or arrays, `poison` is the word that marks unwritten elements.
+        """Compare every element of the outputs of `calls` calls with the reference implementation of `task`, within the
+        tolerances for `case`; return a WrongOutput that describes the first error, or None. `inputs` is a list of
+        decoded inputs by buffer name, `outputs` maps names to device addresses or arrays, `poison` is the word that
+        marks unwritten elements.
 
         `inputs` holds the decoded inputs of each call, or one mapping with the rows of all calls. `outputs` holds the
         outputs as the worker wrote them: addresses for one call, or arrays in which the calls follow each other. A
@@ -192,9 +193,9 @@ class Examiner:
             )  # fmt: skip
 
     def _error_sums(self, comparison: _Comparison, *, wrong: Any = NOTHING) -> Any:
-        """Run the kernel that compares outputs with the reference, wait for it, and return a numpy array with one
-        ERRORS record (sums of errors) per call. If `wrong`, a device array of booleans, is given, the kernel also marks
-        each wrong element in it."""
+        """Run the GPU kernel that compares an output with its reference, both in `comparison`, wait for it, and return
+        a numpy array with one ERRORS record (sums of errors, counts of wrong elements) per call. If `wrong`, a device
+        array of booleans with one per element, is given, the kernel also marks each wrong element in it."""
         errors = cupy.zeros(len(comparison.expected), ERRORS)
         # No more blocks than fill the device, because every block adds its sums to those of its call atomically.
         grid = (-(-self._kernels.full_grid // len(comparison.expected)), len(comparison.expected))

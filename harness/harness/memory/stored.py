@@ -64,9 +64,9 @@ class Stored:
         return self.examiner.measure(self.task, self.case, inputs=inputs, outputs=outputs)
 
     def residuals(self, sets: range, *, rng: np.random.Generator) -> list[verify.Residuals]:
-        """Return a list with one verify.Residuals per operand set in the range `sets`: by how much the product C,
-        multiplied with random vectors, differs from A (Bᵀ x). `rng` is the numpy Generator that draws the vectors. For
-        tasks whose rule is `product`."""
+        """Return a list with one verify.Residuals per operand set in the range `sets`: for random vectors x, how much C
+        x differs from A (Bᵀ x), where C is the product that the worker wrote. `rng` is the numpy Generator that draws
+        the vectors. Only for tasks whose rule for checking is `product`."""
         factors = left, right, output = self._factors()
         (m, k), (n, _) = self._shape(left), self._shape(right)
         addresses = np.stack([self._addresses(buffer, sets) for buffer in factors], axis=1)
