@@ -68,8 +68,8 @@ class WorkerTraits:
 
 class WorkerProcess:
     """The judge's handle of a worker that is a real process, an implementation of the protocol Worker. It holds the
-    process, the memory with requests to the worker ("orders") and the memory with the worker's progress ("status").
-    `started` makes it."""
+    sandboxed process, the shared memory with requests to the worker (`orders`), the shared memory with the worker's
+    progress (`status`), and the WorkerTraits (deadline, limits, language). `started` makes it."""
 
     def __init__(
         self, process: sandbox.Process, *, orders: SealedMemory, status: SealedMemory, traits: WorkerTraits

@@ -103,9 +103,10 @@ class Launcher:
         self._launch: Any = None
 
     def __call__(self, x: int, y: int, z: int, stream: int, function: int, *rest: Any) -> None:
-        """Queue the kernel with the handle `function` on a grid of x, y and z programs; return without waiting. `rest`
-        holds four values of Triton that are ignored (packed metadata, launch metadata and two hooks), and then the
-        kernel's arguments. Raises DriverError if the launch fails."""
+        """Queue the kernel with the handle `function` on a grid of x, y and z programs, on the stream with the handle
+        `stream`; return without waiting. `rest` holds four values that Triton passes and this class ignores (packed
+        metadata, launch metadata and two hooks), then the kernel's arguments. Raises DriverError if the launch
+        fails."""
         values = self._values(rest[4:])
         blocks = x * y * z * self._metadata.num_ctas
         scratch = (self._metadata.global_scratch_size, self._metadata.global_scratch_align)
@@ -171,8 +172,9 @@ class Launcher:
 
 
 def _flat(kind: Any, argument: Any) -> list[tuple[str, Any]]:
-    """Return a list of (kind, value), one per kernel parameter that `argument` becomes: one for a plain value, one per
-    member of a tuple, none for a compile-time constant. `kind` is the argument's type in the kernel's signature."""
+    """Return a list of pairs (kind, value), one per kernel parameter that the candidate's `argument` becomes: one for a
+    plain value, one per member of a tuple, none for a compile-time constant. `kind` is the argument's Triton type in
+    the kernel's signature: a string such as `i32`, or a tuple of them."""
     if isinstance(kind, tuple):
         return [value for k, a in zip(kind, argument, strict=True) for value in _flat(k, a)]
     return [] if kind == "constexpr" else [(kind, argument)]
