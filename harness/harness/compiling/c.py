@@ -52,9 +52,9 @@ _CANDIDATE, _SHIM, _DECLARATION = "candidate", "shim", "declaration.h"
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """C text that the judge generates from a task and compiles together with a candidate: `shim` defines the function
-    `ks_call`, which the worker calls and which calls the candidate's entry function; `declaration` is the prototype
-    that the entry must have."""
+    """C text that the judge generates from a task and compiles together with a candidate. `shim` defines the function
+    `ks_call`, which the worker calls and which calls the candidate's entry function. `declaration` is the prototype
+    that the entry must have; the compiler reports an error if the candidate's entry differs."""
 
     shim: str
     """Text of a C file that defines `ks_call`."""

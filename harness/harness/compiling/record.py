@@ -28,8 +28,8 @@ MARK = "\x01"
 
 
 class Refused(Exception):
-    """Raised when the candidate asks for something that is not supported, such as `@triton.autotune`. The message names
-    the remedy; the verdict is `rejected`."""
+    """Raised when the candidate asks for something that builds do not support, such as `@triton.autotune`. The message
+    names the remedy; the program then ends with exit code 2, and the candidate's verdict is `rejected`."""
 
 
 class RecordedLaunch:

@@ -95,8 +95,9 @@ def store(entry: Path, built: Built) -> Built:
 
 
 def add_facts(built: Built, facts: wire.Facts) -> wire.Facts:
-    """Replace the facts in the cache entry of `built` by `facts`, mark the entry as inspected (disassembled), and
-    return `facts`. If another process has removed the entry, only return them."""
+    """Replace the facts in the cache entry of `built`, a build of a GPU candidate, by `facts`, which now include the
+    disassembly, mark the entry as inspected, and return `facts`. If another process has removed the entry, only return
+    them."""
     record = built.artifact.parent / _RECORD
     with suppress(OSError, ValueError):  # another process removed the entry; the next build makes it again
         fields = json.loads(record.read_text(encoding="utf-8"))
@@ -144,9 +145,9 @@ def _digest(artifact: Path) -> str:
 
 
 def _files(output: Path) -> list[Path]:
-    """Return a list of the paths of all files and links in the folder `output` and below it, or of `output` itself if
-    it is a file. Raises BuildFault if there are more than 2,048, if folders are nested more than 8 deep, or one cannot
-    be read."""
+    """Return a list of the paths of all files and links in the folder `output`, which a build wrote, and below it; or
+    of `output` itself if it is a file. Raises BuildFault if there are more than 2,048 of them, if folders are nested
+    more than 8 deep, or if a folder cannot be read."""
     pending, files = [output], list[Path]()
     while pending:
         path = pending.pop()

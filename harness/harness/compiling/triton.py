@@ -155,9 +155,10 @@ class Packages:
 
 @functools.cache
 def packages(cache: Path) -> Packages:
-    """Return the Packages (import folder and bytecode) of this version of Triton and Python in the folder `cache`; make
-    them first if they are missing, which takes some seconds. Raises NoTriton if Triton is not installed or cannot be
-    imported, TimeoutExpired if the import takes longer than 120 s.
+    """Return the Packages (import folder and bytecode) with which a sandboxed Python imports the installed version of
+    Triton. They are kept in the path `cache`; if they are missing, they are made first, which takes some seconds.
+    Raises NoTriton if Triton is not installed or cannot be imported, TimeoutExpired if the import takes longer than 120
+    s.
 
     A trusted process imports what candidates will import, which compiles the bytecode.
     """
