@@ -66,7 +66,7 @@ class _LaunchConfig(ctypes.Structure):
 
 class Driver:
     """One GPU, used through its primary CUDA context (the context that all libraries of a process share) and the driver
-    library. Device addresses and handles (streams, graphs, modules, kernels) are plain integers. The worker makes one.
+    library; the worker makes one. Device addresses and handles (streams, graphs, modules, kernels) are plain integers.
     Every method except `end_capture` raises DriverError if the driver returns an error."""
 
     def __init__(self, ordinal: int) -> None:
