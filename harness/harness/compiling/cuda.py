@@ -66,10 +66,10 @@ class _Sources:
 
 
 def build_cuda(source: Path, task: Task, *, context: BuildContext) -> Built | BuildFailure:
-    """Build the CUDA candidate in the file `source` in the sandbox, or take it from the cache that `context` names; no
-    GPU is needed. `task` gives the entry, the GPU architecture and the time limit. Return Built, or BuildFailure if the
-    candidate does not compile within the limit. Raises NoCompiler if the CUDA toolkit or the host compiler is missing,
-    SandboxError if the sandbox fails or nvcc does not work inside it."""
+    """Build the CUDA candidate in the file `source` for `task` in the sandbox, without a GPU, or take it from the cache
+    that `context` names. Return Built, or BuildFailure if the candidate does not compile within the task's time limit.
+    Raises NoCompiler if the CUDA toolkit or the host compiler is missing, SandboxError if the sandbox fails or nvcc
+    does not work inside it."""
     tools = nvcc.toolkit()
     sources = _Sources(
         source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry,

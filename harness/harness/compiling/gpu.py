@@ -11,10 +11,9 @@ TRITON = "triton"
 
 
 def build(source: Path, task: Task, *, language: str, context: BuildContext) -> Built | BuildFailure:
-    """Build the GPU candidate in the file `source`, with Triton if `language` is `triton` and otherwise with nvcc, or
-    take it from the cache that `context` names. `task` gives the entry, the architecture and the time limit. Return
-    Built or BuildFailure. Raises NoTriton or NoCompiler if the machine lacks what the language needs, SandboxError if
-    the sandbox fails.
+    """Build the GPU candidate in the file `source` for `task`, with Triton if `language` is `triton` and otherwise with
+    nvcc, or take it from the cache that `context` names. Return Built, or BuildFailure if the candidate does not build.
+    Raises NoTriton or NoCompiler if the machine lacks what the language needs, SandboxError if the sandbox fails.
 
     If another process builds the same candidate, wait for that build.
     """

@@ -83,9 +83,9 @@ def _codes(artifact: Path) -> list[Path]:
 
 @contextmanager
 def _started(runner: BuildRunner, tool: Path, code: Path) -> Iterator[tuple[int, Finish]]:
-    """Start the disassembler `tool` on a copy of `code`, a file of machine code, in the folder of `runner`. Yield a
-    tuple: the file descriptor of its output, and a function without arguments that waits for its end and returns (exit
-    code, messages, how it ended in words). It is killed at the end of the block. Raises SandboxError if it cannot be
+    """Start the disassembler `tool` on a copy of `code`, a file of machine code, in the folder of `runner`; at the end
+    of the block it is killed. Yield a tuple: the file descriptor of its output, and a function without arguments that
+    waits for its end and returns (exit code, messages, how it ended in words). Raises SandboxError if it cannot be
     started.
 
     The copy is needed because the sandbox's user may not be allowed to read the cache.

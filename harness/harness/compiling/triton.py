@@ -72,10 +72,9 @@ class _Refused(Exception):
 
 
 def build_triton(source: Path, task: Task, *, context: BuildContext) -> Built | BuildFailure:
-    """Build the Triton candidate in the file `source` in the sandbox, or take it from the cache that `context` names;
-    no GPU is needed. `task` gives the entry, the cases, the architecture and the time limit. Return Built, or
-    BuildFailure if the candidate fails, is not supported, or takes longer than the limit. Raises NoTriton if the
-    package triton is missing, SandboxError if the sandbox fails."""
+    """Build the Triton candidate in the file `source` for `task` in the sandbox, without a GPU, or take it from the
+    cache that `context` names. Return Built, or BuildFailure if the candidate fails, is not supported, or takes longer
+    than the task's time limit. Raises NoTriton if the package triton is missing, SandboxError if the sandbox fails."""
     text, cases, signature = source.read_bytes(), _cases(task), _signature(task)
     entry = context.candidates / store.key(text, cases, signature, package_version(), *_own_texts())
     with store.build_lock(entry):
