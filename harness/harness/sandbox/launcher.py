@@ -165,9 +165,9 @@ def launch(program: Program, policy: Policy, *, isolation: Isolation, folder: Pa
 @contextmanager
 def _guard_steps(policy: Policy, isolation: Isolation, *, folder: Path) -> Iterator[list[Step]]:
     """Return a context manager that yields a list of setup steps, pairs of a name and a function without arguments,
-    which a forked child runs in this order to confine itself. `policy` holds the rights and limits, `isolation` the
-    sandbox level, `folder` is the working directory. File descriptors that the steps use are closed at the end of the
-    block. Raises SandboxError if a ruleset or filter cannot be made.
+    which a forked child runs in this order to confine itself; at the end of the block it closes the file descriptors of
+    the steps. `policy` holds the rights and limits, `isolation` the sandbox level, and `folder` is the working
+    directory. Raises SandboxError if a ruleset or filter cannot be made.
 
     Rulesets and filters are made before the fork; the child only applies them.
     """
@@ -309,8 +309,8 @@ def _threads_of(uid: int) -> int:
 @contextmanager
 def private_folder(isolation: Isolation) -> Iterator[Path]:
     """Return a context manager that yields the path of a new, empty folder for one sandboxed process, and removes the
-    folder with its contents at the end of the block. `isolation` holds the unused user ids, one of which becomes the
-    owner. Raises SandboxError if the folder cannot be removed, OSError if it cannot be made.
+    folder with its contents at the end of the block. `isolation` holds the unused user ids to choose an owner from
+    (none if the judge is not root). Raises SandboxError if the folder cannot be removed, OSError if it cannot be made.
 
     If the judge is root, the folder's owner is an unused user, and `launch` runs the process as that user.
     """
