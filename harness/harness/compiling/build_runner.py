@@ -18,14 +18,15 @@ MAX_MESSAGES_BYTES = 256 << 10
 
 
 class BuildFault(Exception):
-    """Raised when a stage of a build fails through the candidate's fault, or the build's deadline has passed. The
-    message becomes the detail of a `build_failed` verdict."""
+    """Raised when a stage of a build, such as compiling or linking, fails through the candidate's fault, or when the
+    build's deadline has passed. The builder that catches it returns a BuildFailure, whose detail is this message."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """Where builds are made and kept: the path of the cache folder, and the Isolation, which says how the sandbox
-    confines the programs of a build. The device makes one for each build."""
+    """Where and how builds are made: the path of the cache folder, in which finished builds are kept, and the Isolation
+    (sandbox level with what its guards need), which confines the programs of a build. The device, or the server for a
+    build ahead, makes one."""
 
     cache: Path
     isolation: sandbox.Isolation
@@ -39,8 +40,9 @@ class BuildContext:
 
 @dataclass(frozen=True, slots=True)
 class BuildTools:
-    """What the sandbox permits to every program of a build: files that may be executed, environment variables, limits
-    on memory and on written files in bytes, and folders that may be listed. Each builder makes its own."""
+    """What the sandbox permits to every program of a build: files that it may execute, environment variables, limits in
+    bytes on its memory and on files that it writes, and folders whose names it may list. The builder of each language
+    makes its own."""
 
     programs: tuple[Path, ...]
     """Files that may be executed: programs, and the libraries that they are linked with."""
@@ -53,8 +55,9 @@ class BuildTools:
 
 @dataclass(frozen=True, slots=True)
 class BuildRunner:
-    """One build in progress: its private folder, in which all its programs run, the permissions of its programs, and
-    the time at which it must have ended. `open_runner` makes it; builders call `run` for each stage."""
+    """One build in progress: its private folder, in which all its programs run, its Isolation (the sandbox level), the
+    permissions of its programs (BuildTools), and the time by which it must have ended. `open_runner` makes it; builders
+    call `run` for each stage."""
 
     folder: Path
     isolation: sandbox.Isolation
@@ -140,8 +143,9 @@ class BuildRunner:
 
 @contextmanager
 def open_runner(isolation: sandbox.Isolation, tools: BuildTools, *, deadline_s: float) -> Iterator[BuildRunner]:
-    """Make a new private folder and yield a BuildRunner for it whose deadline is `deadline_s` seconds from now. At the
-    end of the block, remove the folder with all that was built in it. Raises SandboxError if the folder cannot be
+    """Make a new private folder and yield a BuildRunner for it, whose deadline is `deadline_s` seconds from now; at the
+    end of the block, remove the folder with all that was built in it. `isolation` is the sandbox level with what its
+    guards need; `tools` says what programs of the build may use. Raises SandboxError if the folder cannot be
     removed."""
     with sandbox.private_folder(isolation) as folder:
         yield BuildRunner(folder, isolation, tools, deadline_s, time.monotonic() + deadline_s)

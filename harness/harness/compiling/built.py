@@ -9,8 +9,9 @@ from harness.wire import messages as wire
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The result of a successful build: the path of the artifact that a worker loads, facts about its machine code, and
-    the seconds that building took. The builders make it, anew or from the cache."""
+    """The result of a successful build: the path of the artifact that a worker loads, facts about its machine code, the
+    seconds that building took, whether it came from the cache, and whether its facts are complete (`is_inspected`). The
+    builders make it."""
 
     artifact: Path
     """Path of a shared object (C, CUDA) or a folder (Triton); it lies in the cache after `store.store`."""

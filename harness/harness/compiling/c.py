@@ -52,9 +52,9 @@ _CANDIDATE, _SHIM, _DECLARATION = "candidate", "shim", "declaration.h"
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """C text that the judge generates from a task and compiles together with a candidate: `shim` defines the function
-    `ks_call`, which the worker calls and which calls the candidate's entry function; `declaration` is the prototype
-    that the entry must have."""
+    """C text that the judge generates from a task and compiles together with a candidate. `shim` defines the function
+    `ks_call`, which the worker calls and which calls the candidate's entry function. `declaration` is the prototype
+    that the entry must have; the compiler reports an error if the candidate's entry differs."""
 
     shim: str
     """Text of a C file that defines `ks_call`."""
@@ -63,7 +63,8 @@ class Interface:
 
 
 def build_c(source: Path, interface: Interface, *, context: BuildContext, deadline_s: float) -> Built | BuildFailure:
-    """Build the C candidate in the file `source` in the sandbox, or take it from the cache. Return Built, or
+    """Build the C candidate in the file `source` in the sandbox, or take it from the cache; `interface` is the
+    generated C text that lets the worker call it, `context` names the cache folder and the sandbox. Return Built, or
     BuildFailure if the candidate does not compile within `deadline_s` seconds. Raises NoCompiler if the machine has no
     C compiler, SandboxError if the sandbox fails or the compiler does not work inside it."""
     tools = toolchain.toolchain(toolchain.find_compiler())
@@ -101,8 +102,9 @@ def _build(runner: BuildRunner, tools: Toolchain, text: bytes, interface: Interf
 
 
 def _compile(runner: BuildRunner, tools: Toolchain) -> str:
-    """Compile candidate and shim (the generated C file that calls the candidate) to object files in the runner's
-    folder; return the compiler's messages as a string. Raises BuildFault if compiling fails.
+    """Compile the candidate and the shim (the generated C file that calls the candidate) to object files in the folder
+    of `runner`, the build in progress; return the compiler's messages as a string. `tools` holds the compiler's path
+    and the headers that it may read. Raises BuildFault if compiling fails.
 
     File names have no folder, so that messages and __FILE__ say `candidate.c`.
     """
@@ -119,8 +121,9 @@ def _link(runner: BuildRunner, tools: Toolchain) -> str:
 
 
 def _facts(runner: BuildRunner, tools: Toolchain, warnings: tuple[str, ...]) -> wire.Facts:
-    """Disassemble the candidate's object file and return Facts: code size, widest vector register, instruction counts,
-    and the given `warnings`. Return only the warnings if objdump is missing or fails, or its output is too long."""
+    """Disassemble the candidate's object file with objdump in `runner`, the build in progress; return Facts: code size,
+    width of the widest vector register, instruction counts, and the given `warnings` of the compiler. If objdump is
+    missing in `tools` or fails, or its output is too long, return only the warnings."""
     if tools.objdump is None:
         return wire.Facts(warnings=warnings)
     command = (tools.objdump, "-h", "-d", "--no-show-raw-insn", f"{_CANDIDATE}.o")
@@ -143,8 +146,9 @@ def _facts(runner: BuildRunner, tools: Toolchain, warnings: tuple[str, ...]) -> 
 
 @functools.cache
 def _check_compiler_works(tools: Toolchain, isolation: sandbox.Isolation) -> None:
-    """Build an empty candidate in the sandbox and return nothing if that succeeds. Raises SandboxError if it fails,
-    because then the failure of another build is not its candidate's fault. The result is remembered for the process."""
+    """Build an empty candidate with the compiler of `tools` in the sandbox and return nothing if that succeeds. Raises
+    SandboxError if it fails: then the fault lies with the compiler or the sandbox, and a failed build must not be
+    blamed on its candidate. The result is remembered until the process ends."""
     with _runner(tools, isolation, deadline_s=60) as runner:
         try:
             _build(runner, tools, b"#include <math.h>\n", Interface("void ks_call(void) {}\n"))

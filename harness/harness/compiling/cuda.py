@@ -54,8 +54,9 @@ _TRIVIAL_SHIM = "void entry(void *); int ks_call(void *stream) { entry(stream); 
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """The input of one CUDA build: the candidate's text, the prototype of its entry function, the text of the shim (a
-    generated C file that calls the entry), the entry's name, and the GPU architecture such as `sm_90a`."""
+    """The input of one CUDA build: the candidate's text, the prototype that its entry function must have, the text of
+    the shim (a generated C file through which the worker calls the entry), the entry's name, and the GPU architecture
+    such as `sm_90a`. `build_cuda` makes it from the task."""
 
     candidate: bytes
     declaration: str
@@ -65,9 +66,10 @@ class _Sources:
 
 
 def build_cuda(source: Path, task: Task, *, context: BuildContext) -> Built | BuildFailure:
-    """Build the CUDA candidate in the file `source` in the sandbox, or take it from the cache; no GPU is needed. Return
-    Built, or BuildFailure if it does not compile within the task's limit. Raises NoCompiler if the CUDA toolkit or the
-    host compiler is missing, SandboxError if the sandbox fails or nvcc does not work inside it."""
+    """Build the CUDA candidate in the file `source` for `task` in the sandbox, without a GPU, or take it from the cache
+    that `context` names. Return Built, or BuildFailure if the candidate does not compile within the task's time limit.
+    Raises NoCompiler if the CUDA toolkit or the host compiler is missing, SandboxError if the sandbox fails or nvcc
+    does not work inside it."""
     tools = nvcc.toolkit()
     sources = _Sources(
         source.read_bytes(), signature.cuda_declaration(task), signature.cuda_shim(task), entry=task.entry,
@@ -116,9 +118,9 @@ def _build(runner: BuildRunner, tools: Toolkit, sources: _Sources) -> wire.Facts
 
 
 def _compile(runner: BuildRunner, tools: Toolkit, *, arch: str) -> tuple[str, str]:
-    """Compile the candidate with nvcc to an object file in the runner's folder; return two strings, the compiler's
-    messages and the PTX (GPU assembly) that nvcc kept, empty if there is none. Raises BuildFault with the first error
-    if compiling fails."""
+    """Compile the candidate with nvcc for the architecture `arch` (such as `sm_90a`) to an object file in the folder of
+    `runner`, the build in progress. Return two strings: the compiler's messages, and the PTX (GPU assembly) that nvcc
+    kept, empty if there is none. Raises BuildFault with the first error if compiling fails."""
     command = (
         tools.nvcc,
         *FLAGS,
@@ -172,8 +174,8 @@ def _facts(messages: str, assembly: str) -> wire.Facts:
 @functools.cache
 def _check_compiler_works(isolation: sandbox.Isolation, arch: str) -> None:
     """Build a trivial candidate for the architecture `arch` in the sandbox and return nothing if that succeeds. Raises
-    SandboxError if it fails, because then the failure of another build is not its candidate's fault. The result is
-    remembered for the process."""
+    SandboxError if it fails: then the fault lies with nvcc or the sandbox, and a failed build must not be blamed on its
+    candidate. The result is remembered until the process ends."""
     tools = nvcc.toolkit()
     trivial = _Sources(_TRIVIAL.encode(), _TRIVIAL_DECLARATION, _TRIVIAL_SHIM, entry="entry", arch=arch)
     with _runner(tools, isolation, deadline_s=60) as runner:

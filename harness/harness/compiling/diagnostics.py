@@ -29,8 +29,8 @@ _LINKER = re.compile(r"^\S*/(?:\S*-)?ld(?:\.\w+)?: ", re.MULTILINE)
 
 
 def clean(text: str) -> str:
-    """Return a compiler's messages without control characters, without random names of temporary files, and without the
-    linker's path, so that the same fault always gives the same text."""
+    """Return `text`, a compiler's messages, without control characters, without random names of temporary files, and
+    without the linker's path, so that the same fault of a candidate always gives the same text."""
     text = "".join(c for c in text if c.isprintable() or c in "\n\t")
     return _STAGE.sub("candidate.cu", _LINKER.sub("ld: ", _TEMPORARY.sub(r"candidate.\1", text)))
 
@@ -55,8 +55,9 @@ def first_error(messages: str) -> str:
 
 
 def warnings(messages: str) -> tuple[str, ...]:
-    """Return a tuple of at most ten warnings from a compiler's `messages` (a string of lines), without repeats, each at
-    most 240 characters, such as `line 3: unused parameter 'N' [-Wunused-parameter]`."""
+    """Return a tuple of at most ten warnings from `messages`, the lines that a compiler printed, without repeats. Each
+    is at most 240 characters long, such as `line 3: unused parameter 'N' [-Wunused-parameter]`. The facts of a build
+    hold them."""
     texts = (
         f"line {m[1]}: {m[3]}{(m[2] and f' [{m[2]}]') or ''}" if m[1] else m[4] for m in _WARNING.finditer(messages)
     )

@@ -79,8 +79,9 @@ def _classes(name: str, operands: str) -> list[str]:
 
 
 def _x86_move(name: str, operands: str) -> list[str]:
-    """Return a list with the class of an x86 instruction that reads or writes memory, such as `vector_load` or
-    `spill_store`; the list is empty for a move between registers and for a scalar move."""
+    """Return a list with the class, such as `vector_load` or `spill_store`, by which an x86 move instruction is counted
+    if it reads or writes memory; an empty list for a move between registers and for a scalar move. `name` is the
+    instruction's name, `operands` the text after it."""
     if "(" not in operands:
         return []
     direction = "store" if operands.rstrip().endswith(")") else "load"

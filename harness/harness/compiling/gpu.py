@@ -11,9 +11,9 @@ TRITON = "triton"
 
 
 def build(source: Path, task: Task, *, language: str, context: BuildContext) -> Built | BuildFailure:
-    """Build the candidate in the file `source` with Triton if `language` is `triton`, otherwise with nvcc; take it from
-    the cache if it is there. Return Built or BuildFailure. Raises NoTriton or NoCompiler if the machine lacks what the
-    language needs, SandboxError if the sandbox fails.
+    """Build the GPU candidate in the file `source` for `task`, with Triton if `language` is `triton` and otherwise with
+    nvcc, or take it from the cache that `context` names. Return Built, or BuildFailure if the candidate does not build.
+    Raises NoTriton or NoCompiler if the machine lacks what the language needs, SandboxError if the sandbox fails.
 
     If another process builds the same candidate, wait for that build.
     """
@@ -22,9 +22,10 @@ def build(source: Path, task: Task, *, language: str, context: BuildContext) -> 
 
 
 def build_ahead(source: Path, task: Task, *, language: str, context: BuildContext) -> None:
-    """Build and disassemble the candidate in the file `source`, so that a later judgement finds it in the cache; return
-    nothing. A candidate that does not compile is ignored here. Raises NoTriton, NoCompiler or SandboxError if the
-    machine cannot build it."""
+    """Build and disassemble the GPU candidate in the file `source`, which solves `task`, so that a later judgement
+    finds it in the cache folder that `context` names; return nothing. A candidate that does not compile is no error
+    here, because its judgement will report it. Raises NoTriton, NoCompiler or SandboxError if the machine cannot build
+    it."""
     built = build(source, task, language=language, context=context)
     if isinstance(built, Built):
         with inspection.inspected(built, isolation=context.isolation) as facts:

@@ -36,10 +36,10 @@ Finish = Callable[[], tuple[int, str, str]]
 
 @contextmanager
 def inspected(built: Built, *, isolation: sandbox.Isolation) -> Iterator[Callable[[], wire.Facts]]:
-    """Start to disassemble a built candidate and yield a function that waits for the disassembly, stores the facts in
-    the cache and returns all Facts of the build. The disassembler is killed at the end of the block. Raises
-    SandboxError if it cannot be started in the sandbox, NoToolkit if a CUDA build is inspected on a machine without the
-    toolkit.
+    """Start to disassemble `built`, a build of a GPU candidate, in the sandbox that `isolation` describes, and yield a
+    function without arguments. That function waits for the disassembly, stores the facts in the cache and returns all
+    Facts of the build; at the end of the block the disassembler is killed. Raises SandboxError if it cannot be started,
+    NoToolkit if a CUDA build is inspected on a machine without the toolkit.
 
     If the machine has no disassembler, or the disassembler fails on this code, the facts are those of the compiler.
     """
@@ -53,8 +53,9 @@ def inspected(built: Built, *, isolation: sandbox.Isolation) -> Iterator[Callabl
 
 
 def _disassembler(artifact: Path) -> tuple[Path | None, tuple[Path, ...]]:
-    """Return the path of cuobjdump (None if the machine has none) and a tuple of the files that it executes: from
-    Triton's package if `artifact` is a folder, which only Triton builds are, otherwise from the CUDA toolkit."""
+    """Return the path of the disassembler cuobjdump, or None if the machine has none, and a tuple of the program files
+    that it needs to execute. They come from Triton's package if `artifact`, the path of a build, is a folder, which
+    only Triton builds are; otherwise from the CUDA toolkit."""
     if artifact.is_dir():
         return triton.tool("cuobjdump"), triton.tools()
     tools = nvcc.toolkit()
@@ -64,8 +65,9 @@ def _disassembler(artifact: Path) -> tuple[Path | None, tuple[Path, ...]]:
 def _runner(
     tool: Path, programs: tuple[Path, ...], isolation: sandbox.Isolation
 ) -> AbstractContextManager[BuildRunner]:
-    """Return a context manager that yields a BuildRunner in which the disassembler `tool` runs; `programs` are the
-    files that it may execute. The folder of `tool` is on its PATH, because cuobjdump starts nvdisasm."""
+    """Return a context manager that yields a BuildRunner, a private folder in which the disassembler `tool` can run.
+    `programs` are the files that it may execute, `isolation` is the sandbox level with what its guards need. PATH holds
+    the folder of `tool`, because cuobjdump starts nvdisasm."""
     build_tools = BuildTools(programs, {"PATH": str(tool.parent)}, file_bytes=MAX_LISTING_BYTES)
     return open_runner(isolation, build_tools, deadline_s=DEADLINE_S)
 
@@ -81,8 +83,10 @@ def _codes(artifact: Path) -> list[Path]:
 
 @contextmanager
 def _started(runner: BuildRunner, tool: Path, code: Path) -> Iterator[tuple[int, Finish]]:
-    """Start the disassembler `tool` on a copy of the file `code` and yield (file descriptor of its output, function
-    that waits for its end). It is killed at the end of the block. Raises SandboxError if it cannot be started.
+    """Start the disassembler `tool` on a copy of `code`, a file of machine code, in the folder of `runner`; at the end
+    of the block it is killed. Yield a tuple: the file descriptor of its output, and a function without arguments that
+    waits for its end and returns (exit code, messages, how it ended in words). Raises SandboxError if it cannot be
+    started.
 
     The copy is needed because the sandbox's user may not be allowed to read the cache.
     """
@@ -96,9 +100,9 @@ def _started(runner: BuildRunner, tool: Path, code: Path) -> Iterator[tuple[int,
 
 
 def _listing(listing: int, finish: Finish) -> Listing:
-    """Wait for one disassembly with `finish` and return (Resources, bytes of code, dict of instruction counts), read
-    from the file descriptor `listing`. If the disassembler failed or its deadline passed, the resources are None, the
-    size 0 and the dict empty."""
+    """Wait with the function `finish` for the end of one disassembler, and return (Resources, bytes of code, dict from
+    instruction name to count), read from `listing`, the file descriptor of its output. If the disassembler failed or
+    its deadline passed, the figures in Resources are None, the size is 0 and the dict is empty."""
     try:
         code, _, _ = finish()
     except BuildFault:
@@ -125,9 +129,9 @@ def _facts(built: Built, listings: list[Listing]) -> wire.Facts:
 
 
 def _with_resources(facts: wire.Facts, artifact: Path, used: list[sass.Resources]) -> wire.Facts:
-    """Return `facts` with registers, stack, spills, shared memory and occupancy of a Triton build, or unchanged if
-    these are not known. `used` holds the Resources from the disassemblies; warps and shared memory come from the JSON
-    files beside the kernels in `artifact`."""
+    """Return a copy of `facts` with registers, stack, spills, shared memory and occupancy of a Triton build, or `facts`
+    itself if these are not known. `used` holds the Resources that each kernel's disassembly showed. Warps and shared
+    memory come from the JSON files that Triton wrote beside the kernels in the folder `artifact`."""
     launches = list(filter(None, map(_launch, (artifact / "cache").glob("*/*.json"))))
     registers = max((resources.registers or 0 for resources in used), default=0)
     if not launches or not registers:

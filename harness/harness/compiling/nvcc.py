@@ -25,8 +25,9 @@ class NoToolkit(toolchain.NoCompiler):
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """The CUDA toolkit of this machine: paths of nvcc, disassemblers and static runtime, its version, and the files
-    that the stages of a build may execute or read. `toolkit` makes it."""
+    """The CUDA toolkit of this machine: the path and version of nvcc, the program files, header folders and library
+    folders that the stages of a build may use, the static CUDA runtime, the two disassemblers (None if missing), the
+    host compiler, and the value of PATH. `toolkit` makes it."""
 
     nvcc: Path
     version: str
@@ -47,8 +48,8 @@ class Toolkit:
 
 
 def target(arch: str) -> str:
-    """Return nvcc's option that compiles for exactly one architecture: for `sm_90a`, which is Hopper with all its
-    instructions, `-gencode=arch=compute_90a,code=sm_90a`.
+    """Return nvcc's option that compiles for the GPU architecture `arch` and no other: for `sm_90a`, which is Hopper
+    with all its instructions, the option is `-gencode=arch=compute_90a,code=sm_90a`.
 
     The shorthand -arch=sm_90a would also build for plain sm_90.
     """

@@ -31,9 +31,9 @@ def located(messages: str, ptx: str) -> str:
 
 
 def _errors(lines: list[str], line_table: list[tuple[int, int]]) -> Iterator[str]:
-    """Yield the assembler's message `lines` with errors placed in candidate.cu; further errors of the same source line
-    follow as indented lines, because the first one may not be the helpful one. `line_table` comes from
-    `_line_table`."""
+    """Yield the assembler's messages `lines` with every error placed in candidate.cu. Errors of the same source line
+    follow the first one as indented lines, because the first one may not be the helpful one. `line_table` maps lines of
+    the PTX to lines of candidate.cu, as `_line_table` returns it."""
     last = ""
     for line in lines:
         error = _PLACED.match(line)
@@ -64,8 +64,9 @@ def has_dynamic_shared(ptx: str) -> bool:
 
 
 def _line_table(ptx: str) -> list[tuple[int, int]]:
-    """Return a list of (line number in the PTX, line number in candidate.cu), in ascending order, from the text of the
-    PTX. Lines that come from headers are left out."""
+    """Return a list of pairs (line number in the PTX, line number in candidate.cu), in ascending order, from `ptx`, the
+    text of the GPU assembly, whose `.loc` directives hold the source lines. Lines that come from headers are left
+    out."""
     lines = ptx.splitlines()
     candidate_files = {file[1] for line in lines if (file := _FILE.match(line))}
     locations = ((number, _LOCATION.match(line)) for number, line in enumerate(lines, start=1))

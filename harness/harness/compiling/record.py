@@ -28,13 +28,13 @@ MARK = "\x01"
 
 
 class Refused(Exception):
-    """Raised when the candidate asks for something that is not supported, such as `@triton.autotune`. The message names
-    the remedy; the verdict is `rejected`."""
+    """Raised when the candidate asks for something that builds do not support, such as `@triton.autotune`. The message
+    names the remedy; the program then ends with exit code 2, and the candidate's verdict is `rejected`."""
 
 
 class RecordedLaunch:
-    """A stand-in for driver.Launch during a build: it has the same slots for kernel parameters, and calling it launches
-    nothing. `RecordingDriver.prepare` makes it."""
+    """A stand-in for driver.Launch during a build, when there is no GPU: it has the same arrays `slots` and `addresses`
+    for kernel parameters, and calling it launches nothing. `RecordingDriver.prepare` makes it."""
 
     def __init__(self, slots: int) -> None:
         self.slots = [0] * slots
@@ -45,8 +45,9 @@ class RecordedLaunch:
 
 
 class RecordingDriver:
-    """A stand-in for driver.Driver during a build, which needs no GPU: it returns made-up device addresses and the
-    given device attributes, loads no code, and counts launches in `launches`."""
+    """A stand-in for driver.Driver during a build, which needs no GPU. It returns made-up device addresses and handles,
+    and device properties from `attributes`, a dict from attribute number to value; it loads no code, and counts
+    launches in `launches`."""
 
     def __init__(self, attributes: dict[str, int]) -> None:
         self._attributes = {int(number): value for number, value in attributes.items()}
@@ -88,8 +89,9 @@ class RecordingDriver:
 
 
 def refuse_autotune(triton: Any) -> None:
-    """Replace `autotune` in the module `triton` by a decorator that raises Refused with the candidate's configurations
-    and the remedy; return nothing. Autotuning would need a clock, which only the judge has."""
+    """Replace `autotune` in the imported package `triton` by a decorator that raises Refused, with a message that lists
+    the candidate's configurations and names the remedy; return nothing. Autotuning would need a clock, which only the
+    judge has."""
 
     def autotune(configs: Sequence[Any], key: Sequence[str] = (), **_: Any) -> Any:
         names = sorted({name for config in configs for name in config.kwargs})
@@ -104,12 +106,10 @@ def refuse_autotune(triton: Any) -> None:
 
 
 def record(folder: Path) -> None:
-    """Import candidate.py from the path `folder` and call its entry once per case, so that Triton compiles its kernels
-    into `folder`/cache; return nothing. Raises whatever the candidate's code raises, and ValueError if no kernel is
-    launched. A failure in a hidden case ends the process.
-
-    Raises whatever the candidate's code raises, and ValueError if the entry launches no kernel.
-    """
+    """Import candidate.py from the path `folder` and call its entry once for each case in cases.json, so that Triton
+    compiles the launched kernels into the folder `cache` inside `folder`; return nothing. Raises whatever the
+    candidate's code raises, and ValueError if the entry launches no kernel. A failure in a hidden case ends the process
+    instead."""
     from worker import triton_driver
     from worker.tensor import Device
 

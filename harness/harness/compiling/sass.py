@@ -39,8 +39,8 @@ _WARNING = re.compile(r"^ptxas \w+\s*: \((C75\d\d)\) (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the kernels of one build use, each figure the largest of all kernels: registers, stack bytes and spilled
-    bytes per thread, and shared memory in bytes per block. A figure is None if it was not printed."""
+    """What the kernels of one build use on the GPU: registers, stack bytes and spilled bytes per thread, and shared
+    memory in bytes per block. Each figure is the largest of all kernels, or None if the tools did not print it."""
 
     registers: int | None
     stack_bytes: int | None
@@ -61,11 +61,10 @@ def resources(messages: str) -> Resources:
 
 
 def lowest_occupancy(messages: str, *, block_sizes: Mapping[str, int]) -> float | None:
-    """Return the lowest occupancy (a fraction, 0 to 1) of all kernels in `messages`, the output of `ptxas -v`; None if
-    it lists no kernel. `block_sizes` maps a kernel's mangled name to its threads per block; if a kernel is missing
-    there, only its registers count.
+    """Return the lowest occupancy (resident warps as a fraction, 0 to 1, of a multiprocessor's 64) of all kernels in
+    `messages`, the output of `ptxas -v`; None if it lists no kernel. `block_sizes` maps a kernel's mangled name to the
+    largest number of threads per block; for a kernel that is missing there, only its registers count.
 
-    `block_sizes` gives the largest block of a kernel in threads, by mangled name; without it only registers count.
     Dynamic shared memory is not in the messages, so the figure is too high for a kernel that uses it.
     """
     parts = _KERNEL.split(messages)

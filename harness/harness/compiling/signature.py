@@ -9,16 +9,17 @@ C_TYPES = type_names("c")
 
 
 def declaration(task: Task) -> str:
-    """Return the C prototype that a candidate's entry function must have for this task, one line such as `void
-    matmul(const float *A, float *C, int M);`."""
+    """Return the C prototype that a candidate's entry function must have, generated from the signature of `task`: one
+    line such as `void matmul(const float *A, float *C, int M);`."""
     types = {buffer.name: f"{'' if buffer.is_output else 'const '}{C_TYPES[buffer.dtype]} *" for buffer in task.buffers}
     arguments = ", ".join(types.get(name, "int ") + name for name, _ in task.arguments)
     return f"void {task.entry}({arguments});"
 
 
 def shim(task: Task) -> str:
-    """Return the text of a C file that lets the worker call any C candidate: it defines `ks_call(buffers, sizes)`,
-    which takes two arrays and calls the task's entry function with their elements as arguments."""
+    """Return the text of a C file that lets the worker call any C candidate of `task`, whatever its arguments: it
+    defines `ks_call(buffers, sizes)`, which calls the task's entry function with the elements of the two arrays,
+    pointers and integers, as arguments."""
     columns = {buffer.name: f"buffers[{i}]" for i, buffer in enumerate(task.buffers)}
     columns |= {name: f"(int)sizes[{i}]" for i, name in enumerate(task.size_names)}
     arguments = ", ".join(columns[name] for name, _ in task.arguments)
@@ -54,9 +55,9 @@ def cuda_declaration(task: Task) -> str:
 
 
 def cuda_shim(task: Task) -> str:
-    """Return the text of a C file that lets the worker call any CUDA candidate: it defines `ks_call(buffers, sizes,
-    stream)`, which calls the task's entry function with the elements of two arrays and the stream, and returns the last
-    CUDA error code.
+    """Return the text of a C file that lets the worker call any CUDA candidate of `task`, whatever its arguments: it
+    defines `ks_call(buffers, sizes, stream)`. This function calls the task's entry function with the elements of the
+    two arrays and the stream, and returns the last CUDA error code.
 
     The file includes no CUDA header, so that it compiles quickly.
     """
@@ -105,8 +106,9 @@ def wait(pointer, ns):
 
 
 def cuda_standard(task: Task, *, seconds: float) -> str:
-    """Return the text of a CUDA candidate for this task whose only kernel waits for `seconds` by the GPU's own timer.
-    The judge times it to calibrate the dispatch overhead: all further time is overhead.
+    """Return the text of a CUDA candidate for `task` whose only kernel waits for `seconds` by the GPU's own timer. The
+    judge times it to calibrate the dispatch overhead: the measured time beyond `seconds` is overhead, which is
+    subtracted from the times of candidates.
 
     An empty kernel would not do: the host waits for the end of its launch, but not for that of a longer kernel.
     """
@@ -115,8 +117,9 @@ def cuda_standard(task: Task, *, seconds: float) -> str:
 
 
 def triton_standard(task: Task, *, seconds: float) -> str:
-    """Return the text of a Triton candidate for this task whose only kernel waits for `seconds` by the GPU's own timer.
-    The judge times it to calibrate the dispatch overhead: all further time is overhead."""
+    """Return the text of a Triton candidate for `task` whose only kernel waits for `seconds` by the GPU's own timer.
+    The judge times it to calibrate the dispatch overhead: the measured time beyond `seconds` is overhead, which is
+    subtracted from the times of candidates."""
     names = ", ".join(buffer.name for buffer in task.buffers)
     launch = f"wait[(1,)]({task.buffers[0].name}, {_ns(seconds)}, num_warps=1)"
     return f"{TRITON_WAIT}def {task.entry}({names}, device):\n    {launch}\n"
@@ -127,8 +130,8 @@ def _ns(seconds: float) -> int:
 
 
 def cuda_copy(task: Task) -> str:
-    """Return the text of a CUDA candidate for this task that copies data from the largest input to the largest output,
-    as much as fits into both. The judge uses it as a kernel that it trusts to be honest."""
+    """Return the text of a CUDA candidate for `task` that copies data from the largest input to the largest output, as
+    many bytes as fit into both. The judge runs it where a kernel is needed that surely does not cheat."""
     source, target = (
         max((b for b in task.buffers if b.is_output == is_output), key=lambda b: len(b.shape))
         for is_output in (False, True)

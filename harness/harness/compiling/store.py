@@ -38,8 +38,8 @@ def key(*parts: bytes | str) -> str:
 
 
 def stored(entry: Path) -> Built | None:
-    """Return the Built that the cache folder `entry` holds, marked as cached; None if there is no such folder. If the
-    entry is damaged, remove it and return None."""
+    """Return the Built that the cache folder `entry`, a path, holds, marked as cached; None if there is no such folder.
+    If the digest in the entry does not match its artifact, or a file is missing, remove the entry and return None."""
     if not entry.is_dir():
         return None
     try:
@@ -57,8 +57,9 @@ def stored(entry: Path) -> Built | None:
 
 @contextmanager
 def build_lock(entry: Path) -> Iterator[None]:
-    """Hold a lock on the cache folder `entry` during the block; yield None. Another process that builds the same
-    candidate waits at this point, and then finds the finished entry. Raises OSError if the lock file cannot be made.
+    """Hold a lock for the cache folder `entry` (the path of one candidate's build) during the block; yield None.
+    Another process that builds the same candidate waits here, and then finds the finished build in the cache. Raises
+    OSError if the lock file cannot be made.
 
     The system releases the lock if the process dies.
     """
@@ -94,8 +95,9 @@ def store(entry: Path, built: Built) -> Built:
 
 
 def add_facts(built: Built, facts: wire.Facts) -> wire.Facts:
-    """Replace the facts in the cache entry of `built` by `facts`, mark the entry as inspected (disassembled), and
-    return `facts`. If another process has removed the entry, only return them."""
+    """Replace the facts in the cache entry of `built`, a build of a GPU candidate, by `facts`, which now include the
+    disassembly, mark the entry as inspected, and return `facts`. If another process has removed the entry, only return
+    them."""
     record = built.artifact.parent / _RECORD
     with suppress(OSError, ValueError):  # another process removed the entry; the next build makes it again
         fields = json.loads(record.read_text(encoding="utf-8"))
@@ -135,7 +137,7 @@ def _copy(output: Path, artifact: Path) -> None:
 
 def _digest(artifact: Path) -> str:
     """Return the SHA-256 digest, in hexadecimal digits, of an artifact: of the content of a file, or of the relative
-    paths and contents of all files in a folder."""
+    paths and contents of all files in a folder. It shows later whether the artifact in the cache was changed."""
     if not artifact.is_dir():
         return hashlib.sha256(artifact.read_bytes()).hexdigest()
     files = sorted(path for path in artifact.rglob("*") if path.is_file())
@@ -143,9 +145,9 @@ def _digest(artifact: Path) -> str:
 
 
 def _files(output: Path) -> list[Path]:
-    """Return a list of the paths of all files and links in the folder `output` and below it, or of `output` itself if
-    it is a file. Raises BuildFault if there are more than 2,048, if folders are nested more than 8 deep, or one cannot
-    be read."""
+    """Return a list of the paths of all files and links in the folder `output`, which a build wrote, and below it; or
+    of `output` itself if it is a file. Raises BuildFault if there are more than 2,048 of them, if folders are nested
+    more than 8 deep, or if a folder cannot be read."""
     pending, files = [output], list[Path]()
     while pending:
         path = pending.pop()

@@ -42,8 +42,9 @@ class Compiler:
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """A C compiler together with the files that the stages of a build may execute or read: programs, header folders,
-    library folders, the value of PATH, and objdump if there is one. `toolchain` makes it."""
+    """A C compiler together with what the stages of a build may use: program files to execute, header folders, library
+    folders, the value of PATH, the path of objdump or None, and the options that -march=native stands for on this
+    processor (`target`). The function `toolchain` makes it."""
 
     compiler: Compiler
     programs: tuple[Path, ...]
@@ -83,8 +84,9 @@ def _describe(path: Path) -> Compiler:
 
 @functools.cache
 def toolchain(compiler: Compiler) -> Toolchain:
-    """Ask a compiler for its stages, header folders and library folders, and return its Toolchain. Raises NoCompiler if
-    the compiler cannot preprocess an empty file. The result is remembered for the process."""
+    """Ask `compiler` (with options such as -v) for its stages, header folders and library folders, and return them as
+    its Toolchain. Raises NoCompiler if the compiler cannot preprocess an empty file. The result is remembered until the
+    process ends."""
     try:
         verbose = _output([compiler.path, "-march=native", "-E", "-v", "-x", "c", os.devnull])
         search = _output([compiler.path, "-print-search-dirs"])
@@ -122,16 +124,17 @@ def _wrapped_programs(driver: Path, verbose: str) -> tuple[Path, ...]:
 
 
 def _tool(compiler: Compiler, name: str) -> Path | None:
-    """Return the path of the stage `name` of a compiler, such as cc1 or ld, as the compiler itself names it; None if it
-    has no such stage."""
+    """Return the path of the program that `compiler` runs for the stage `name`, such as cc1 or ld; None if it has no
+    such stage. The compiler itself is asked, with the option -print-prog-name."""
     answer = _output([compiler.path, f"-print-prog-name={name}"]).strip()
     path = answer if os.path.isabs(answer) else shutil.which(answer)
     return Path(path) if path and Path(path).exists() else None
 
 
 def with_libraries(programs: Sequence[Path]) -> tuple[Path, ...]:
-    """Return a tuple of the given program paths, followed by the paths of the dynamic loader and shared libraries that
-    `ldd` lists for them; paths that do not exist are left out."""
+    """Return a tuple of the given paths of programs, followed by the paths of the dynamic loader and the shared
+    libraries that `ldd` lists for them, because a sandbox must permit all of these. Paths that do not exist are left
+    out."""
     linked = "\n".join(_output(["ldd", path], must_work=False) for path in programs)
     names = [*programs, *map(Path, re.findall(r"(?<=\s)(/\S+)", linked))]
     return _existing(map(str, names))

@@ -72,9 +72,9 @@ class _Refused(Exception):
 
 
 def build_triton(source: Path, task: Task, *, context: BuildContext) -> Built | BuildFailure:
-    """Build the Triton candidate in the file `source` in the sandbox, or take it from the cache; no GPU is needed.
-    Return Built, or BuildFailure if the candidate fails, is not supported, or takes longer than the task's limit.
-    Raises NoTriton if the package triton is missing, SandboxError if the sandbox fails."""
+    """Build the Triton candidate in the file `source` for `task` in the sandbox, without a GPU, or take it from the
+    cache that `context` names. Return Built, or BuildFailure if the candidate fails, is not supported, or takes longer
+    than the task's time limit. Raises NoTriton if the package triton is missing, SandboxError if the sandbox fails."""
     text, cases, signature = source.read_bytes(), _cases(task), _signature(task)
     entry = context.candidates / store.key(text, cases, signature, package_version(), *_own_texts())
     with store.build_lock(entry):
@@ -127,8 +127,9 @@ def package_version() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """A folder from which a sandboxed Python can import Triton but no other installed package, and a folder with the
-    compiled bytecode of this import. `packages` makes both, once per version of Triton and Python.
+    """Two prepared folders with which a sandboxed Python imports Triton: `folder`, an import folder that offers Triton
+    but no other installed package, and `bytecode`, the compiled bytecode of all modules of this import. The function
+    `packages` makes both, once per version of Triton and Python.
 
     The bytecode cuts the import from 0.4 s to 0.1 s.
     """
@@ -153,9 +154,10 @@ class Packages:
 
 @functools.cache
 def packages(cache: Path) -> Packages:
-    """Return the Packages (import folder and bytecode) of this version of Triton and Python in the folder `cache`; make
-    them first if they are missing, which takes some seconds. Raises NoTriton if Triton is not installed or cannot be
-    imported, TimeoutExpired if the import takes longer than 120 s.
+    """Return the Packages (import folder and bytecode) with which a sandboxed Python imports the installed version of
+    Triton. They are kept in the path `cache`; if they are missing, they are made first, which takes some seconds.
+    Raises NoTriton if Triton is not installed or cannot be imported, TimeoutExpired if the import takes longer than 120
+    s.
 
     A trusted process imports what candidates will import, which compiles the bytecode.
     """
@@ -188,17 +190,17 @@ def _runner(isolation: sandbox.Isolation, *, deadline_s: float) -> AbstractConte
 
 
 def _signature(task: Task) -> str:
-    """Return a JSON string with the entry and arguments of the task's signature and the GPU's compute capability (such
-    as 90), for which the build compiles kernels."""
+    """Return a JSON string for the program of the build and for the worker: the entry and the arguments from the
+    signature in the task's task.toml, and the GPU's compute capability (such as 90) for which kernels are compiled."""
     assert task.arch is not None, "a GPU task has an architecture"
     spec = tomllib.loads((task.folder / "task.toml").read_text(encoding="utf-8"))
     return json.dumps({**spec["signature"], "capability": capability(task.arch)})
 
 
 def _cases(task: Task) -> str:
-    """Return a JSON string that lists the task's cases (sizes, bytes per buffer, whether hidden) for record.py, the
-    program of the build. Hidden cases come last, so that a fault that a visible case also shows is reported in
-    detail."""
+    """Return a JSON string for record.py, the program of the build: a list of the task's cases (size arguments, bytes
+    of the largest buffer, whether hidden), and the device attributes that the candidate sees. Hidden cases come last,
+    so that a fault that a visible case also shows is reported in detail."""
     ordered = sorted(task.cases, key=lambda case: case.hidden)
     cases = [
         {
@@ -254,8 +256,8 @@ _DEVICES = (Path("/dev/null"), Path("/dev/urandom"))
 
 def _collected(folder: Path, text: bytes, *, signature: str) -> Path:
     """Move the compiled kernels of the build in `folder` into a new folder with a random name, write the candidate's
-    `text` and the `signature` beside them, and return the path of the new folder, which a worker needs and nothing
-    else.
+    `text` and the JSON string `signature` into it too, and return its path. A worker needs this folder and no other
+    file of the build.
 
     Of the build's files only compiled kernels are taken. A candidate can overwrite its own text in the build's folder,
     so the text and the signature are written anew: what runs must be what was admitted and digested.

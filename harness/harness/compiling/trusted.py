@@ -16,9 +16,9 @@ FLAGS = ("-std=gnu17", "-O3", "-march=native", "-Wall")
 
 
 def cubin(source: Path, *, cache: Path) -> Path:
-    """Compile `source`, a file of the judge's own CUDA kernels, and return the path of the machine code (a cubin file)
-    in the folder `cache`. Reuse an earlier result for the same text and toolkit. Raises MachineError if nvcc cannot
-    compile it, NoToolkit or NoCompiler if nvcc or the host compiler is missing."""
+    """Compile `source`, a file of the judge's own CUDA kernels, and return the path of the machine code (a cubin file),
+    which is kept in the folder `cache`. An earlier result for the same text and toolkit is reused. Raises MachineError
+    if nvcc cannot compile it, NoToolkit or NoCompiler if nvcc or the host compiler is missing."""
     tools = nvcc.toolkit()
     identity = hashlib.sha256(source.read_bytes() + tools.version.encode()).hexdigest()[:16]
     compiled = cache / f"{source.stem}-{identity}.cubin"

@@ -17,9 +17,10 @@ Restore = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class OutputCheck:
-    """Parameters of one examination of a batch's outputs, made by the timing session: which output memory to read
-    (`slot`), the word that the outputs held before the batch (`poison`), a secret random generator (`rng`), and whether
-    every element is compared (`full`)."""
+    """Parameters of one examination of a batch's outputs, made by the timing session: the number of the output memory
+    to read (`slot`), the 32-bit word with which all outputs were overwritten before the batch, so that unwritten
+    elements are recognised (`poison`), a random generator with a secret seed that draws samples (`rng`), and whether
+    every element is compared or only samples (`full`)."""
 
     slot: int
     """Index of the output memory that the worker wrote to."""
@@ -42,18 +43,19 @@ class Region(Protocol):
         queued; `Memory.settle` waits for it."""
 
     def choose_samples(self, rng: np.random.Generator, *, at_least: int) -> None:
-        """Choose secret random positions of 32-bit words as samples and keep them in this region: at least one in every
-        output, at least `at_least` in total. `rng` is a numpy Generator with a secret seed. Return nothing. Call this
-        before `read_samples`."""
+        """Choose secret random positions of 32-bit words as samples, at least one in every output and at least
+        `at_least` in total, and keep them in this region for `read_samples`. `rng` is a numpy Generator with a secret
+        seed, so that a worker cannot guess which words the judge reads. Return nothing."""
 
     def read_samples(self) -> None:
-        """Read the 32-bit words at the positions that `choose_samples` chose, wait until they are read, and keep them
-        in this region. Return nothing. The judge stops the clock of the batch when this method returns."""
+        """Read the 32-bit words at the positions that `choose_samples` chose, wait until they are read, and keep their
+        values in this region for the later comparison by `late_samples`. Return nothing. The measured time of the batch
+        ends when this method returns."""
 
     def late_samples(self) -> tuple[int, int]:
-        """Read the samples again and return two integers: the number of samples whose value changed since
-        `read_samples`, and the number of samples. A change shows that the worker wrote outputs after the clock had
-        stopped."""
+        """Read the words at the sampled positions a second time and return two integers: how many of them changed since
+        `read_samples`, and how many samples there are. A change shows that the worker still wrote outputs after the
+        measured time of the batch had ended."""
 
     def overrun(self, word: int) -> int:
         """Return the number of bytes in the guard bands (bytes that no call may write) and padding of this region that
@@ -68,11 +70,13 @@ class OperandSets(Protocol):
 
     @property
     def task(self) -> Task:
-        """Return the Task that the case belongs to: its buffers, its reference and its tolerances."""
+        """Return the Task that the case belongs to: the problem that the kernels solve, with its buffers, its reference
+        implementation and its tolerances."""
 
     @property
     def case(self) -> Case:
-        """Return the Case (sizes and kind of data) whose operands these sets hold."""
+        """Return the Case whose operands these sets hold: one combination of sizes and kind of input data of the
+        task."""
 
     @property
     def layout(self) -> Layout:
@@ -104,17 +108,18 @@ class OperandSets(Protocol):
 
 
 class Memory(Protocol):
-    """The buffers of a device's workers: one block of inputs, which all workers share, and one block of outputs per
-    slot (a slot is the place of one worker's outputs). The device allocates it for a task; the judge keeps it until the
-    task is closed."""
+    """The buffers of a device's workers (processes that run candidates): one block of inputs, which all workers share,
+    and one block of outputs per slot (a slot is the place of one worker's outputs). The device allocates it for a task;
+    the judge keeps it until the task is closed."""
 
     @property
     def mapped_bytes(self) -> int:
-        """Return the bytes of inputs and outputs that one worker maps, which the limit on its address space must allow
-        in addition; 0 if workers of this device have no such limit."""
+        """Return the bytes of inputs and outputs that one worker maps. The judge adds them to the limit on the worker's
+        address space. Return 0 if workers of this device have no such limit."""
 
     def operands(self, task: Task, case: Case, *, sets: int) -> OperandSets:
-        """Return OperandSets with a layout for `sets` operand sets of a case, numbered from 0. Nothing is allocated or
+        """Return OperandSets with a layout for `sets` operand sets (inputs and outputs of one call each, numbered from
+        0) of `case`, a combination of sizes and kind of data that `task`, a Task, defines. Nothing is allocated or
         filled; the caller must ensure that they fit into this memory (see `layout.sets_that_fit`)."""
 
     def settle(self) -> None:
@@ -131,8 +136,8 @@ class Memory(Protocol):
         have returned, or an empty string if nothing runs."""
 
     def excess(self, task: Task) -> str:
-        """Return one sentence of evidence that the workers take more device memory than the limit of `task`, or an
-        empty string if they do not."""
+        """Return one sentence of evidence that the workers have taken more device memory than the Task `task` permits
+        in `task.limits.memory_bytes`, or an empty string if they have not."""
 
     def close(self) -> None:
         """Free the inputs and the outputs of all slots; return nothing. The workers that map them must have ended, and

@@ -57,13 +57,14 @@ class CpuMemory:
 
     @property
     def mapped_bytes(self) -> int:
-        """Return the bytes of all inputs and of one slot's outputs, which is what one worker maps and what the limit on
-        its address space must allow in addition."""
+        """Return the bytes of all inputs and of one slot's outputs (a slot is the place of one worker's outputs), which
+        is what one worker maps. The judge adds them to the limit on the worker's address space."""
         return len(self.inputs.bytes) + len(self.outputs[0].bytes)
 
     def operands(self, task: Task, case: Case, *, sets: int) -> "CpuOperandSets":
-        """Return CpuOperandSets with a layout for `sets` operand sets (inputs and outputs of one call each) of a case.
-        Nothing is filled; the caller must ensure that they fit into this memory."""
+        """Return CpuOperandSets with a layout for `sets` operand sets (inputs and outputs of one call each) of `case`,
+        a combination of sizes and kind of data that `task`, a Task, defines. Nothing is filled; the caller must ensure
+        that they fit into this memory."""
         return CpuOperandSets(task, case, lay_out(task, case, sets=sets), self)
 
     def settle(self) -> None:
@@ -72,7 +73,7 @@ class CpuMemory:
 
     def tampered(self, *, sets: range) -> str:
         """Return an empty string, which means "no evidence of changed inputs": the operating system lets workers map
-        the inputs of a CPU only for reading."""
+        the inputs of a CPU only for reading. `sets`, a range of operand sets, is not used."""
         return ""
 
     def busy(self) -> str:
@@ -82,7 +83,7 @@ class CpuMemory:
 
     def excess(self, task: Task) -> str:
         """Return an empty string, which means "no limit exceeded": the operating system already enforces the limit on
-        the address space of a CPU worker."""
+        the address space of a CPU worker. `task` is not used; other devices read the limit from it."""
         return ""
 
     def close(self) -> None:
@@ -94,8 +95,9 @@ class CpuMemory:
 
 @dataclass(frozen=True)
 class CpuOperandSets:
-    """The operand sets of one case in a CPU's memory, an implementation of the protocol OperandSets. It holds task,
-    case, layout and memory; one operand set is the inputs and outputs of one call. `CpuMemory.operands` makes it."""
+    """The operand sets of one case in a CPU's memory, an implementation of the protocol OperandSets; one operand set is
+    the inputs and outputs of one call. It holds the Task, the Case (sizes and kind of data), the Layout (byte offsets
+    of all buffers) and the CpuMemory. `CpuMemory.operands` makes it."""
 
     task: Task
     case: Case
@@ -111,8 +113,8 @@ class CpuOperandSets:
             inputs.fill(self.task, self.case, views=self._inputs(index), rng=rng)
 
     def seal(self, sets: range) -> None:
-        """Do nothing: the operating system has let workers map the inputs of a CPU only for reading since they were
-        allocated, so no checksum is needed."""
+        """Do nothing and return nothing; `sets` is not used. The operating system has let workers map the inputs of a
+        CPU only for reading since they were allocated, so no checksum is needed."""
 
     def keep(self, sets: range, key: str) -> Restore:
         """Copy the present inputs of the operand sets in the range `sets` (a set is the buffers of one call), and
@@ -164,9 +166,10 @@ class CpuOperandSets:
 
 
 class CpuRegion:
-    """The outputs of a range of operand sets in one slot of a CPU's memory, an implementation of the protocol Region,
-    made by `CpuOperandSets.region`. It holds the 32-bit words from the first guard band to the last one, and the
-    positions and values of the secret samples."""
+    """The outputs of a range of operand sets in one slot of a CPU's memory (the place of one worker's outputs), an
+    implementation of the protocol Region, made by `CpuOperandSets.region`. It holds a view of the 32-bit words from the
+    first guard band to the last one, and the positions and values of the secret samples, which show whether a worker
+    writes outputs too late."""
 
     def __init__(self, memory: SealedMemory, output_spans: Spans, cache_flush: CacheFlush | None) -> None:
         self._cache_flush = cache_flush

@@ -99,8 +99,9 @@ class CudaMemory:
         return 0
 
     def operands(self, task: Task, case: Case, *, sets: int) -> "CudaOperandSets":
-        """Return CudaOperandSets with a layout for `sets` operand sets (inputs and outputs of one call each) of a case.
-        Nothing is filled; the caller must ensure that they fit into this memory."""
+        """Return CudaOperandSets with a layout for `sets` operand sets (inputs and outputs of one call each) of `case`,
+        a combination of sizes and kind of data that `task`, a Task, defines. Nothing is filled; the caller must ensure
+        that they fit into this memory."""
         return CudaOperandSets(task, case, lay_out(task, case, sets=sets), self)
 
     def settle(self) -> None:
@@ -140,8 +141,8 @@ class CudaMemory:
         return f"the GPU was still at work after the calls had returned (an empty kernel took {seconds * 1e3:.1f} ms)"
 
     def excess(self, task: Task) -> str:
-        """Return one sentence that compares the device memory which workers take with the limit of `task`, if they take
-        more; otherwise return an empty string.
+        """Return one sentence that compares the device memory which workers have taken with `task.limits.memory_bytes`,
+        the limit that the Task `task` sets, if they have taken more; otherwise return an empty string.
 
         The memory is compared with what was free when this object was made; the contexts of two workers are not
         counted.
@@ -177,8 +178,9 @@ class CudaMemory:
 
 @dataclass(frozen=True)
 class CudaOperandSets:
-    """The operand sets of one case in a GPU's memory, an implementation of the protocol OperandSets. It holds task,
-    case, layout and memory; one operand set is the inputs and outputs of one call. `CudaMemory.operands` makes it."""
+    """The operand sets of one case in a GPU's memory, an implementation of the protocol OperandSets; one operand set is
+    the inputs and outputs of one call. It holds the Task, the Case (sizes and kind of data), the Layout (byte offsets
+    of all buffers) and the CudaMemory. `CudaMemory.operands` makes it."""
 
     task: Task
     case: Case
@@ -246,17 +248,18 @@ class CudaOperandSets:
         return self.stored(slot=check.slot).examine(sets, check)
 
     def stored(self, *, slot: int) -> Stored:
-        """Return a Stored object, which reads and checks the inputs of these operand sets and the outputs in the
-        allocation with the index `slot`."""
+        """Return a Stored, an object that reads and checks these operand sets: their inputs, which all workers share,
+        and the outputs in the slot with the number `slot` (the place of one worker's outputs)."""
         memory = self.memory
         addresses = memory.inputs.pointer, memory.outputs[slot].pointer
         return Stored(memory.examiner, self.task, self.case, self.layout, *addresses)
 
 
 class CudaRegion:
-    """The outputs of a range of operand sets in one slot of a GPU's memory, an implementation of the protocol Region,
-    made by `CudaOperandSets.region`. It holds a cupy array of the 32-bit words from the first guard band to the last
-    one, and the secret samples."""
+    """The outputs of a range of operand sets in one slot of a GPU's memory (the place of one worker's outputs), an
+    implementation of the protocol Region, made by `CudaOperandSets.region`. It holds a cupy array of the 32-bit words
+    from the first guard band to the last one, and the secret samples, which show whether a worker writes outputs too
+    late."""
 
     def __init__(self, kernels: Kernels, memory: Allocation, output_spans: Spans) -> None:
         self._kernels = kernels
@@ -315,10 +318,11 @@ class CudaRegion:
 
 @functools.lru_cache(maxsize=4)
 def _guard_words(outputs: tuple[tuple[int, int], ...], words: int) -> Any:
-    """Return a cupy array with the indices of the words that belong to no output, in a region of `words` 32-bit words.
-    `outputs` lists one tuple (index of the first word, number of words) per output, in ascending order.
+    """Return a cupy array with the indices of the 32-bit words that belong to no output, in a region of `words` words;
+    the caller checks that no call wrote there. `outputs` lists one tuple (index of the first word, number of words) per
+    output, in ascending order.
 
-    `outputs` lists (first word, number of words). The result is cached, because the next batch has the same layout.
+    The result is cached, because the next batch has the same layout.
     """
     ends = [first + count for first, count in outputs]
     begins = [first for first, _ in outputs[1:]]
@@ -334,14 +338,16 @@ def _release_persisting_lines() -> None:
 
 
 def _call_driver(name: str, *arguments: Any, allowing: int = 0) -> None:
-    """Call the function `name` of the CUDA driver library, for functions that cupy does not offer; return nothing.
-    Raises CUDARuntimeError if the returned error code is neither 0 nor `allowing`."""
+    """Call the function `name` of the CUDA driver library libcuda.so.1 with `arguments`, as ctypes converts them; cupy
+    does not offer the functions that are called in this way. Return nothing. Raises CUDARuntimeError if the returned
+    error code is neither 0 nor `allowing`, a code that the caller accepts."""
     if (error := getattr(ctypes.CDLL("libcuda.so.1"), name)(*arguments)) not in (0, allowing):
         raise cupy.cuda.runtime.CUDARuntimeError(error)
 
 
 def _free_bytes() -> int:
-    """Return the free memory of the current device in bytes, including what the judge's cupy pool keeps for reuse."""
+    """Return the free memory of the current GPU in bytes: what CUDA reports, plus the memory that cupy's pool in this
+    process keeps for reuse, because only memory that workers take shall count as taken."""
     free, _ = cupy.cuda.runtime.memGetInfo()
     return int(free + cupy.get_default_memory_pool().total_bytes())
 

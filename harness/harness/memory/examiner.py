@@ -46,31 +46,33 @@ class Products:
 
 @dataclass(frozen=True, slots=True)
 class _Packs:
-    """How a kernel reads a row of `count` elements of type `dtype`: 16 bytes at once if every row begins at a multiple
-    of 16 bytes, otherwise one element at once."""
+    """How a GPU kernel reads a row of `count` elements of type `dtype`: in packs of 16 bytes if every row begins at a
+    multiple of 16 bytes, otherwise element by element. `Examiner.residuals` makes it and passes `pack` and `padded` to
+    the kernels."""
 
     count: int
     dtype: str
 
     @property
     def pack(self) -> int:
-        """Return the number of elements that one thread reads at once: as many as fit into 16 bytes, or 1 if rows are
-        not aligned to 16 bytes."""
+        """Return the number of elements that one thread reads at once: as many as fit into 16 bytes, or 1 if a row's
+        size in bytes is not a multiple of 16."""
         item = ITEM_BYTES[self.dtype]
         return PACK_BYTES // item if self.count * item % PACK_BYTES == 0 else 1
 
     @property
     def padded(self) -> int:
-        """Return the number of elements of a vector that multiplies such rows, rounded up to a multiple of what the 32
-        threads of a warp read at once."""
+        """Return the length to allocate for a vector that the kernels multiply with such rows: `count`, rounded up to a
+        multiple of the elements that the 32 threads of a warp read at once."""
         tile = WARP * self.pack
         return -(-self.count // tile) * tile
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """One output buffer of one or more calls as the worker wrote it (`got`), the reference values (`expected`), and the
-    limits that the GPU kernel for comparing needs. `Examiner._comparisons` makes it."""
+    """What the GPU kernel `compare` needs for one output buffer of one or more calls: the output as the worker wrote it
+    (`got`), the reference values (`expected`), the row lengths or root mean squares that errors are divided by, and the
+    limits on errors. `Examiner._comparisons` makes it."""
 
     buffer: Buffer
     got: Any
@@ -86,13 +88,14 @@ class _Comparison:
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """Return a tuple with the arguments of the kernel for comparing, from `rows` to `poison` in the order of
-        kernels.cu."""
+        """Return a tuple with the arguments of the GPU kernel `compare` in kernels.cu, from its parameter `rows` to its
+        parameter `poison`: the number of rows, elements per row, the values that errors are divided by, and the
+        limits."""
         _, rows, *rest = self.expected.shape
         return (np.uint64(rows), np.uint64(math.prod(rest)), *self.lengths, self.rms, *self.limits)
 
     def of(self, call: int) -> "_Comparison":
-        """Return a new _Comparison that holds only the call with the number `call`, or this one if it holds a single
+        """Return a _Comparison that holds only the call with the number `call`; this object itself if it holds only one
         call."""
         if len(self.expected) == 1:
             return self
@@ -103,8 +106,8 @@ class _Comparison:
 
 class Examiner:
     """A checker of data in device memory: decodes stored elements to float32, compares outputs with references, and
-    checks matrix products. It uses the judge's kernels on the judge's stream; CudaMemory makes one. A failing kernel
-    raises cupy's CUDARuntimeError."""
+    checks matrix products. It launches the judge's CUDA kernels, a Kernels object, on the judge's stream; CudaMemory
+    makes one. A failing kernel raises cupy's CUDARuntimeError."""
 
     def __init__(self, kernels: Kernels) -> None:
         self._kernels = kernels
@@ -136,9 +139,10 @@ class Examiner:
 
     def compare(self, task: Task, case: Case, *, inputs: Sequence[Mapping[str, Any]], outputs: Mapping[str, Any],
                 poison: int, calls: int) -> verify.WrongOutput | None:  # fmt: skip
-        """Compare every element of the outputs of `calls` calls with the reference; return a WrongOutput that describes
-        the first error, or None. `inputs` is a list of decoded inputs by buffer name, `outputs` maps names to device
-        addresses or arrays, `poison` is the word that marks unwritten elements.
+        """Compare every element of the outputs of `calls` calls with the reference implementation of `task`, within the
+        tolerances for `case`; return a WrongOutput that describes the first error, or None. `inputs` is a list of
+        decoded inputs by buffer name, `outputs` maps names to device addresses or arrays, `poison` is the word that
+        marks unwritten elements.
 
         `inputs` holds the decoded inputs of each call, or one mapping with the rows of all calls. `outputs` holds the
         outputs as the worker wrote them: addresses for one call, or arrays in which the calls follow each other. A
@@ -167,9 +171,10 @@ class Examiner:
 
     def _comparisons(self, task: Task, case: Case, *, inputs: Sequence[Mapping[str, Any]], outputs: Mapping[str, Any],
                      poison: int, calls: int) -> Iterator[_Comparison]:  # fmt: skip
-        """Compute the reference of every output from the decoded `inputs`, and yield one _Comparison per output.
-        `calls` is the number of calls that the outputs hold one after the other; `poison` is the word that marks
-        unwritten elements."""
+        """Compute the reference of every output of the Task `task` from the decoded `inputs`, and yield one _Comparison
+        per output, which also holds the limits for the Case `case`. `calls` is the number of calls that `outputs`
+        (arrays or device addresses by name) holds one after the other; `poison` is the word that marks unwritten
+        elements."""
         references = [task.reference(call_inputs, cupy) for call_inputs in inputs]
         for name in references[0]:
             buffer = task.buffer(name)
@@ -188,9 +193,9 @@ class Examiner:
             )  # fmt: skip
 
     def _error_sums(self, comparison: _Comparison, *, wrong: Any = NOTHING) -> Any:
-        """Run the kernel that compares outputs with the reference, wait for it, and return a numpy array with one
-        ERRORS record (sums of errors) per call. If `wrong`, a device array of booleans, is given, the kernel also marks
-        each wrong element in it."""
+        """Run the GPU kernel that compares an output with its reference, both in `comparison`, wait for it, and return
+        a numpy array with one ERRORS record (sums of errors, counts of wrong elements) per call. If `wrong`, a device
+        array of booleans with one per element, is given, the kernel also marks each wrong element in it."""
         errors = cupy.zeros(len(comparison.expected), ERRORS)
         # No more blocks than fill the device, because every block adds its sums to those of its call atomically.
         grid = (-(-self._kernels.full_grid // len(comparison.expected)), len(comparison.expected))
@@ -206,9 +211,9 @@ class Examiner:
         return errors.get()
 
     def _describe(self, comparison: _Comparison, sums: Any) -> verify.WrongOutput:
-        """Return a WrongOutput whose text says how many elements of a single call are wrong, where, and how large the
-        worst error is. `comparison` holds the output and its reference; `sums` is the call's ERRORS record from
-        `_error_sums`."""
+        """Return a WrongOutput whose text says how many elements of a single call's output are wrong, where they lie,
+        and how large the worst error is. `comparison` holds the output and its reference; `sums` is the ERRORS record
+        (sums of errors) that `_error_sums` returned for the call."""
         expected = comparison.expected[0]
         wrong = cupy.empty(expected.shape, "bool")
         self._error_sums(comparison, wrong=wrong)
@@ -268,8 +273,9 @@ class Examiner:
 
 
 def _errors(comparison: _Comparison, sums: Any) -> verify.Errors:
-    """Return the verify.Errors of one call's output, computed from `sums`, the ERRORS record that the kernel for
-    comparing returned for this call."""
+    """Return the verify.Errors (number of elements, largest error, root mean square error and others) of one call's
+    output. `sums` is the call's ERRORS record, the sums that `Examiner._error_sums` returned; `comparison` holds the
+    number of elements and their type."""
     count, small = int(comparison.expected[0].size), int(sums["small"])
     largest, rms = float(sums["largest"]), math.sqrt(float(sums["squares"]) / count)
     if comparison.buffer.dtype not in NARROW:
@@ -286,13 +292,14 @@ def _errors(comparison: _Comparison, sums: Any) -> verify.Errors:
 
 def _squared_lengths(task: Task, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return two cupy arrays with the squared Euclidean lengths of the rows of the left factor and of the right factor
-    of the task's product. `inputs` maps buffer names to decoded arrays."""
+    of the task's matrix product. The error of element (i, j) is judged relative to the length of row i times the length
+    of row j. `inputs` maps buffer names to decoded arrays."""
     left, right = (cupy.square(inputs[side]).sum(axis=1) for side in (task.check.left, task.check.right))
     return left, right
 
 
 def _rms_of_calls(values: Any) -> Any:
-    """Return a cupy array, [calls], with the root mean square of each call's values. `values` is an array
-    [calls][rows]..."""
+    """Return a cupy array, [calls], with the root mean square of each call's reference values. The error of an element
+    is judged relative to this value plus the element's own magnitude. `values` is a float32 array [calls][rows]...."""
     calls, rows, *_ = values.shape
     return cupy.sqrt(cupy.square(values).reshape(calls, rows, -1).mean(axis=2).mean(axis=1))

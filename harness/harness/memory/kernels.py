@@ -12,9 +12,9 @@ ROWS_IN_A_BLOCK, SLAB, COLUMN_PACK, PACK_BYTES = 32, 256, 8, 16
 
 
 class Kernels:
-    """The judge's CUDA kernels, loaded from one file of machine code. Calling the object launches a kernel by its name
-    on the judge's current stream. The CUDA device makes one; `full_grid` is a number of blocks that keeps the whole GPU
-    busy."""
+    """The judge's CUDA kernels, loaded from a file of machine code (cubin). Calling the object with a kernel's name
+    launches that kernel on the judge's current stream. The CUDA device makes one; its attribute `full_grid` is a number
+    of blocks that keeps the whole GPU busy."""
 
     def __init__(self, cubin: Path) -> None:
         """Load the kernels from `cubin`, the path of a file of compiled GPU machine code, and set `full_grid` to eight
@@ -24,9 +24,9 @@ class Kernels:
         self.full_grid: int = cupy.cuda.Device().attributes["MultiProcessorCount"] * 8
 
     def __call__(self, name: str, blocks: int | tuple[int, ...], *arguments: Any, threads: int = THREADS) -> None:
-        """Queue a launch of the kernel `name` with `blocks` blocks (a number or a tuple per dimension) of `threads`
-        threads each, and with `arguments` as kernel parameters. Return without waiting for the kernel. Raises
-        CUDADriverError if no kernel has this name or the launch fails."""
+        """Queue a launch of the kernel `name` with `blocks` blocks (a number, or a tuple with one per dimension) of
+        `threads` threads each, and return without waiting for it. `arguments` are the kernel's parameters: cupy arrays
+        or numpy scalars. Raises CUDADriverError if no kernel has this name or the launch fails."""
         if name not in self._functions:
             self._functions[name] = self._module.get_function(name)
         grid = blocks if isinstance(blocks, tuple) else (blocks,)

@@ -34,8 +34,9 @@ class BatchOutcome:
 
 @dataclass
 class ScriptedMemory:
-    """Memory without data for a scripted device, an implementation of the protocol Memory. Its checks return the
-    BatchOutcome that the scripted worker recorded last, and filling advances a simulated clock."""
+    """Memory without data for a scripted device, which tests use; an implementation of the protocol Memory. Its checks
+    return the BatchOutcome that the scripted worker recorded last. Filling calls `pass_s` with `set_s` seconds per
+    operand set, which advances a simulated clock."""
 
     pass_s: Callable[[float], None]
     """Advances the simulated clock by a number of seconds."""
@@ -58,7 +59,8 @@ class ScriptedMemory:
         self.outcomes[slot], self.last = outcome, outcome
 
     def operands(self, task: Task, case: Case, *, sets: int) -> "ScriptedOperandSets":
-        """Return ScriptedOperandSets for `sets` operand sets of a case, with a layout but without data."""
+        """Return ScriptedOperandSets for `sets` operand sets (buffers of one call each) of the Case `case` of the Task
+        `task`, with a layout but without data."""
         return ScriptedOperandSets(task, case, lay_out(task, case, sets=sets), self)
 
     def settle(self) -> None:
@@ -86,8 +88,9 @@ class ScriptedMemory:
 
 @dataclass(frozen=True)
 class ScriptedOperandSets:
-    """The operand sets of one case without data, an implementation of the protocol OperandSets. It holds task, case,
-    layout and memory. `ScriptedMemory.operands` makes it."""
+    """The operand sets of one case without data, an implementation of the protocol OperandSets. It holds the Task, the
+    Case, the Layout (byte offsets) and the ScriptedMemory, whose simulated clock it advances. `ScriptedMemory.operands`
+    makes it."""
 
     task: Task
     case: Case
@@ -100,8 +103,8 @@ class ScriptedOperandSets:
         self.memory.pass_s(self.memory.set_s * len(sets))
 
     def seal(self, sets: range) -> None:
-        """Do nothing: whether the inputs count as changed is decided by the script, through
-        `ScriptedMemory.tampered`."""
+        """Do nothing and return nothing; `sets` is not used. The test's script decides whether inputs count as changed,
+        and `ScriptedMemory.tampered` returns it."""
 
     def keep(self, sets: range, key: str) -> Restore:
         """Return a function that does nothing, because scripted memory has no data that could be written again; `sets`
@@ -113,8 +116,8 @@ class ScriptedOperandSets:
         return ScriptedRegion(self.memory, slot)
 
     def examine(self, sets: range, check: OutputCheck) -> WrongOutput | None:
-        """Return a WrongOutput with the text that the script names for the last batch at `check.slot`, or None if the
-        script names none. `sets` is not used."""
+        """Return a WrongOutput with the text `mistake` of the BatchOutcome that the script gives for the last batch at
+        the slot `check.slot`, or None if that text is empty. `sets` is not used."""
         outcome = self.memory.outcomes.get(check.slot, BatchOutcome())
         return WrongOutput(outcome.mistake) if outcome.mistake else None
 
@@ -122,7 +125,8 @@ class ScriptedOperandSets:
 @dataclass
 class ScriptedRegion:
     """The outputs of one slot without data, an implementation of the protocol Region, made by
-    `ScriptedOperandSets.region`. It holds the number of the slot and the number of samples."""
+    `ScriptedOperandSets.region`. It holds the ScriptedMemory, the number of the slot (the place of one worker's
+    outputs) and the number of samples."""
 
     memory: ScriptedMemory
     slot: int
@@ -142,13 +146,13 @@ class ScriptedRegion:
         """Do nothing: scripted outputs hold no values that could be read."""
 
     def late_samples(self) -> tuple[int, int]:
-        """Return two integers: the number of samples that changed late in the slot's last batch, which the script
-        names, and the number of samples."""
+        """Return two integers: the number `late_samples` of the BatchOutcome that the script gives for the slot's last
+        batch (samples that changed after the measured time), and the number of all samples."""
         return self._outcome.late_samples, self.samples
 
     def overrun(self, word: int) -> int:
-        """Return the number of bytes outside the outputs that changed in the slot's last batch, which the script names;
-        `word` is not used."""
+        """Return the number `overrun` of the BatchOutcome that the script gives for the slot's last batch: bytes
+        outside the outputs that a call wrote. `word` is not used."""
         return self._outcome.overrun
 
     @property

@@ -25,8 +25,8 @@ Operands = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A reader and checker of one case's operand sets (inputs and outputs of one call each) in device memory. It holds
-    the task, the case, the layout, and the device addresses of the inputs and of one slot's outputs.
-    `CudaOperandSets.stored` makes it."""
+    the Examiner that launches the checking kernels, the Task, the Case, the Layout (byte offsets), and the device
+    addresses of the inputs and of one slot's outputs. `CudaOperandSets.stored` makes it."""
 
     examiner: Examiner
     task: Task
@@ -58,14 +58,15 @@ class Stored:
 
     def measure(self, index: int) -> dict[str, verify.Errors]:
         """Return the errors (largest, root mean square and others) of the outputs of the operand set with the number
-        `index` against the reference: a dict from output name to verify.Errors. No limit is applied."""
+        `index` relative to the reference implementation: a dict from output name to verify.Errors. Applies no limit and
+        raises nothing for wrong outputs."""
         inputs, outputs = self.operands(index)
         return self.examiner.measure(self.task, self.case, inputs=inputs, outputs=outputs)
 
     def residuals(self, sets: range, *, rng: np.random.Generator) -> list[verify.Residuals]:
-        """Return a list with one verify.Residuals per operand set in the range `sets`: by how much the product C,
-        multiplied with random vectors, differs from A (Bᵀ x). `rng` is the numpy Generator that draws the vectors. For
-        tasks whose rule is `product`."""
+        """Return a list with one verify.Residuals per operand set in the range `sets`: for random vectors x, how much C
+        x differs from A (Bᵀ x), where C is the product that the worker wrote. `rng` is the numpy Generator that draws
+        the vectors. Only for tasks whose rule for checking is `product`."""
         factors = left, right, output = self._factors()
         (m, k), (n, _) = self._shape(left), self._shape(right)
         addresses = np.stack([self._addresses(buffer, sets) for buffer in factors], axis=1)
@@ -112,8 +113,9 @@ class Stored:
         return self.examiner.compare(self.task, self.case, inputs=inputs, outputs=outputs, poison=poison, calls=calls)
 
     def _of_call(self, inputs: Operands, call: int) -> Operands:
-        """Return the inputs, by buffer name, for the reference of the single call with the number `call`; `inputs`
-        holds the sampled inputs of all calls, [calls] first, as `_cut` returns them.
+        """Return the inputs, a dict from buffer name to array, from which the reference of the single call with the
+        number `call` is computed. `inputs` holds the sampled inputs of all calls, with the call as first dimension, as
+        `_cut` returns them.
 
         An input that `_cut` repeats for every row is passed once.
         """
@@ -142,8 +144,8 @@ class Stored:
 
     def _sampled_product(self, index: int, *, rng: np.random.Generator) -> tuple[Operands, Operands]:
         """Return two dicts by buffer name, inputs and output, of a smaller product taken from the operand set with the
-        number `index`: random rows of A, random rows of B (drawn from `rng`), and the elements of C at which they
-        meet."""
+        number `index`: random rows of A, random rows of B, and the elements of C that these rows determine. The
+        generator `rng` draws the rows, so that a worker cannot know which elements are compared."""
         (left, right, output), one_set = self._factors(), range(index, index + 1)
         rows = verify.sample(rng, there=self._shape(left)[0], most=verify.SAMPLED_ROWS)
         columns = verify.sample(rng, there=self._shape(right)[0], most=verify.SAMPLED_COLUMNS)
@@ -155,8 +157,9 @@ class Stored:
         return inputs, {output.name: cupy.ascontiguousarray(outputs)}
 
     def _sampled_rows(self, sets: range, *, rng: np.random.Generator) -> tuple[Operands, Operands]:
-        """Return two dicts by buffer name, decoded inputs and raw outputs, restricted to randomly sampled rows,
-        [sets][rows]...; `rng` draws other rows for every operand set in the range `sets`."""
+        """Return two dicts by buffer name, the inputs decoded to float32 and the outputs as raw words, both restricted
+        to random rows: arrays [sets][rows].... `rng` draws other rows for every operand set in the range `sets`, so
+        that a worker cannot know which rows are compared."""
         row_count = self.case.sizes[self.task.check.independent]
         rows = verify.sample(rng, there=row_count, most=verify.SAMPLED_ROWS, calls=len(sets))
         outputs = {buffer.name: self._picked(buffer, rows, sets=sets) for buffer in self._outputs()}
@@ -178,7 +181,8 @@ class Stored:
         return [self._whole(buffer, index) for index in sets]
 
     def _cut_shape(self, buffer: Buffer) -> tuple[int, ...]:
-        """Return the shape, a tuple, of the array that `_cut` returns for `buffer` and one operand set."""
+        """Return, as a tuple, the shape that the array returned by `_cut` has for one operand set and the input
+        `buffer`: the sampled rows only, the whole buffer, or the whole buffer once per sampled row."""
         shape, row_count = self._shape(buffer), self.case.sizes[self.task.check.independent]
         rows = min(row_count, verify.SAMPLED_ROWS)
         if verify.is_cut(self.task, buffer):
@@ -191,11 +195,9 @@ class Stored:
     def _picked(
         self, buffer: Buffer, rows: NDArray[np.int64], *, sets: range, row: tuple[int, ...] | None = None
     ) -> Any:
-        """Return a cupy array, [sets][rows][row], of raw elements of `buffer`, one row for each row number in `rows`,
-        an array [sets][rows]. If `row` is given, a block of that shape is read at each place instead of one row.
-
-        A `row` gives the shape to read at each index, in place of one row of the buffer.
-        """
+        """Copy the rows of `buffer` whose numbers are in `rows`, an array [sets][rows], from the operand sets in the
+        range `sets`, and return them as a cupy array [sets][rows][length of a row] of raw elements. If the shape `row`
+        is given, the buffer is treated as a sequence of blocks of that shape, and these are copied instead of rows."""
         shape = self._shape(buffer)[1:] if row is None else row
         length = math.prod(shape)
         row_offsets = (rows * (length * ITEM_BYTES[buffer.dtype])).astype(np.uint64)
@@ -209,7 +211,8 @@ class Stored:
         return buffer.shape_in(self.case.sizes)
 
     def _factors(self) -> tuple[Buffer, Buffer, Buffer]:
-        """Return three Buffers: the left factor, the right factor and the output of the task's matrix product."""
+        """Return three Buffers (descriptions with name, type and shape) of the task's matrix product: its left factor,
+        its right factor and its output."""
         check = self.task.check
         return self.task.buffer(check.left), self.task.buffer(check.right), self.task.buffer(check.output)
 

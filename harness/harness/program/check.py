@@ -12,8 +12,8 @@ from harness.wire import text as hygiene
 
 
 def task_fault(folder: Path) -> str:
-    """Run the functions of a task folder's benchmark.py as a check. Return one line that says what its author must fix,
-    or an empty string if a judge would accept the folder.
+    """Load the task folder at the path `folder` and run the functions of its benchmark.py as a check. Return one line
+    that says what the task's author must correct, or an empty string if a judge would accept the folder.
 
     What benchmark.py prints goes to stderr, because stdout carries the answer.
     """

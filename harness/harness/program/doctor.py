@@ -17,8 +17,8 @@ PROBE_S = 0.5
 
 def report(cache: Path) -> dict[str, object]:
     """Return a dict that describes this machine by topic (`cpu`, `isolation`, `compiler`, `peaks`, `gpu` ...) in JSON
-    types. `cache` is the folder of built programs. If the compiler is missing or a peak cannot be measured, the key
-    `problem` holds the reason; no error is raised for that.
+    types. `cache` is the path of the folder in which the compiled programs that measure the peaks are kept. If the
+    compiler is missing or a peak cannot be measured, the key `problem` holds the reason and no error is raised.
     """
     cores, isolation = machine.split_cores(), sandbox.probe()
     findings: dict[str, object] = {

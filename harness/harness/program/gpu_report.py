@@ -18,9 +18,9 @@ Finding = tuple[bool, str]
 
 
 def report() -> dict[str, Finding]:
-    """Return a dict from topic (`GPU card`, `nvcc`, `GPU packages`) to a pair: whether it is as a GPU task needs it,
-    and a description or the problem in words. It is empty without an NVIDIA driver, and holds only the topic `GPU` if
-    the driver fails.
+    """Return a dict from topic (`GPU card`, `nvcc`, `GPU packages`) to a pair: True if a GPU task can use what was
+    found, and a description of it or of the problem in words. The dict is empty without an NVIDIA driver, and holds
+    only the topic `GPU` if the driver fails.
     """
     try:
         uuid = gpu_files.uuid(0)

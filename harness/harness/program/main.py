@@ -22,9 +22,10 @@ NO_ISOLATION = 3
 
 
 def main() -> int:
-    """Run the command `serve` (answer requests until stdin is closed), `doctor` (print a report on this machine as
-    JSON) or `check` (print what is wrong with a task folder), as the command line says. Return the exit status: 0, or 3
-    if the machine offers no sandbox. Raises SystemExit if an option is wrong or the parent process has ended.
+    """Run the command that the command line names: `serve` (answer requests until standard input is closed), `doctor`
+    (print a report on this machine as JSON) or `check` (print as JSON what is wrong with a task folder). Return the
+    exit status: 0, or 3 if the machine offers no sandbox. Raises SystemExit if an option is wrong or the parent process
+    has ended.
     """
     arguments = _arguments()
     cache = Path(arguments.cache)

@@ -1,5 +1,5 @@
-"""Answers the agent's requests one after the other, and keeps one task open between them. The agent is the program that
-searches for kernels.
+"""Answers the requests of the agent (the program that searches for kernels) one after the other, and keeps one task
+open between them, so that its constants are measured only once.
 """
 
 import functools
@@ -29,8 +29,9 @@ BUILDS_AHEAD_NICE = 10
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options with which a judge process was started: the device, the folder of built programs, the sandbox level
-    that the machine offers, and the seconds for measuring the peak. `main` makes it from the command line.
+    """The options with which a judge process was started: the device (`cpu`, `cuda:N` or `scripted:FILE`), the folder
+    in which builds are kept, the Isolation (sandbox level that the machine offers, with what its guards need), and the
+    seconds for which the device's peak is measured. `main` makes it from the command line.
     """
 
     device: str
@@ -43,9 +44,9 @@ class Settings:
 
 
 class Server:
-    """The judge: reads requests from standard input, measures candidates, and writes answers. `answers` writes to the
-    agent; `settings` are the options of the process. The task of the last request stays open with what was measured
-    when it was opened.
+    """The judge: reads requests from standard input, measures candidates, and writes answers to the agent through
+    `answers`. `settings` holds the options of the process: device, cache folder, sandbox level. The task of the last
+    request stays open with the constants measured for it, until a request names another task.
     """
 
     def __init__(self, answers: wire.Answers, settings: Settings) -> None:
@@ -105,9 +106,9 @@ class Server:
                 self._answer_duel(request.id, judge.compare(opened, request, progress))
 
     def _build_ahead(self, request: wire.Build) -> None:
-        """Build the candidate of a `build` request into the cache of builds at low priority, and answer `built`, also
-        if the candidate does not build. No task is opened, because no device is needed. Raises TaskFault if a file of
-        the task folder is wrong.
+        """Build the candidate of a `build` request into the cache of builds, at low priority so that a measurement is
+        disturbed less, and answer `built`, also if the candidate does not compile. No task is opened, because no device
+        is needed. Raises TaskFault if a file of the task folder is wrong.
         """
         settings, source = self._settings, request.candidate
         task = self._loaded(Path(request.task))
@@ -140,9 +141,9 @@ class Server:
 
 
 def device_named(settings: Settings, cores: machine.Cores) -> Device:
-    """Return the device object for `settings.device`: a CPU core (`cpu`), a GPU (`cuda:0`), or a script that plays a
-    device (`scripted:FILE`). `cores` says which CPU core candidates use. Raises MachineError if this machine or Python
-    lacks something that the device needs, TaskFault if a script is wrong.
+    """Return the Device that `settings.device` names: a CPU core (`cpu`), a GPU (`cuda:0`), or a script that simulates
+    a device for tests (`scripted:FILE`). `cores` says which CPU core candidates run on and which the judge keeps.
+    Raises MachineError if this machine or Python lacks something that the device needs, TaskFault if a script is wrong.
     """
     kind, _, argument = settings.device.partition(":")
     if kind == "scripted":

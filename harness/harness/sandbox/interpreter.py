@@ -16,8 +16,8 @@ SITE = ("site-packages", "dist-packages", "test", "idlelib", "tkinter", "ensurep
 
 
 def executable() -> Path:
-    """Return the path of the running Python interpreter's program file, after symbolic links (such as those of a
-    virtual environment) are followed.
+    """Return the path of the program file of the running Python interpreter, after symbolic links (such as those of a
+    virtual environment) are followed. A sandbox must permit this file to be executed.
     """
     return Path(os.path.realpath(sys.executable))
 
@@ -32,9 +32,9 @@ def listable() -> tuple[Path, ...]:
 
 @functools.cache
 def readable() -> tuple[Path, ...]:
-    """Return a tuple of the files and folders that a sandboxed Python interpreter may read: the standard library
-    without the entries named in `SITE` (such as site-packages), and the shared libraries of the interpreter and its
-    extension modules. Raises OSError if a folder of the standard library cannot be listed.
+    """Return a tuple of the files and folders that a sandbox must let a Python interpreter read: the standard library
+    without the entries named in the constant `SITE` (such as site-packages), and the shared libraries that the
+    interpreter and its extension modules load. Raises OSError if a folder of the standard library cannot be listed.
     """
     folders = listable()
     entries = [entry for folder in folders for entry in sorted(folder.iterdir()) if entry.name not in SITE]

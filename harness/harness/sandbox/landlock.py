@@ -30,8 +30,9 @@ _CREATE_RULESET_VERSION, _RULE_PATH_BENEATH = 1, 1
 
 
 def abi() -> int:
-    """Return the version of the Landlock interface of the running Linux kernel, a number from 1, or 0 if the kernel has
-    no Landlock or it is switched off. Never raises.
+    """Return the version of the Landlock interface that the running Linux kernel offers: a number from 1, where a
+    higher version supports more kinds of rights, or 0 if the kernel has no Landlock or it is switched off. Never
+    raises.
     """
     try:
         return syscalls.call("landlock_create_ruleset", 0, 0, _CREATE_RULESET_VERSION)
@@ -41,8 +42,9 @@ def abi() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Some paths and the rights that a sandboxed process gets on them: `rights` is a bit mask such as `READ` or `RUN`.
-    Rights on a folder hold for everything below it. `ruleset` takes any number of grants.
+    """Some paths and the rights that a sandboxed process gets on them: `rights` is a bit mask, one of the constants of
+    this module such as `READ` (read files) or `RUN` (read and execute). Rights on a folder hold for everything below
+    it. `ruleset` takes any number of grants.
     """
 
     paths: tuple[Path, ...]
@@ -50,9 +52,9 @@ class Grant:
 
 
 def ruleset(*grants: Grant) -> int:
-    """Return a file descriptor of a new Landlock ruleset that denies every file access except those in `grants`. The
-    caller passes it to `enforce` and closes it. Raises OSError if the Linux kernel has no Landlock, or a path of a
-    grant does not exist.
+    """Return a file descriptor of a new Landlock ruleset that denies every file access except what `grants` (paths with
+    rights) permit. The ruleset has no effect until the caller passes the descriptor to `enforce`; afterwards the caller
+    closes it. Raises OSError if the Linux kernel has no Landlock, or a path of a grant does not exist.
 
     The descriptor has close-on-exec. TCP connections, abstract UNIX sockets and signals to other processes are denied
     too, if the Linux kernel's Landlock supports it.

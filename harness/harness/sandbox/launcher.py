@@ -34,8 +34,9 @@ _SECCOMP = "remedy: a kernel with seccomp filters on x86-64 or 64-bit ARM"
 
 
 class Level(IntEnum):
-    """The sandbox level, from 0 (almost no restriction) to 3 (every guard): how far a candidate's processes are
-    confined. `probe` finds the level of a machine; the log stores it with every attempt.
+    """The sandbox level, from 0 (BARE: only resource limits) to 3 (FULL: every guard), that says how far the processes
+    of a candidate are confined. `probe` finds the highest level that a machine offers; the log stores it with every
+    attempt.
 
     harness/README.md, section "Sandbox levels", has a table of what each level stops.
     """
@@ -54,8 +55,9 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """The sandbox level that this machine offers, the reason why it is not higher, and what the guards of the level
-    need: unused user ids and an empty network. `probe` makes it; `launch` and `private_folder` use it.
+    """How this machine can confine processes: the sandbox level that it offers, the reason why the level is not higher,
+    the unused user ids that candidates may run under, and a network without interfaces that they join. `probe` makes
+    it; `launch` and `private_folder` use it.
     """
 
     level: Level
@@ -122,8 +124,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program for `launch` to start: its command line, the file descriptors that it inherits from the judge, and the
-    descriptors for its standard output and error.
+    """A program for `launch` to start: its command line (path and arguments), the file descriptors that it inherits
+    from the judge, and the descriptors for its standard output and standard error (None for /dev/null).
     """
 
     command: Sequence[str | Path]
@@ -137,9 +139,10 @@ class Program:
 
 
 def launch(program: Program, policy: Policy, *, isolation: Isolation, folder: Path) -> Process:
-    """Start a program in a sandbox with the rights of `policy` and the guards of the level in `isolation`. Return its
-    process once the program runs. `folder`, from `private_folder`, becomes the working directory. Raises SandboxError,
-    which names the guard, if a guard cannot be set up or the program cannot be started.
+    """Start `program` (command line and descriptors) in a sandbox with the rights of `policy` and the guards of the
+    level in `isolation`, and return its Process once it runs. `folder`, a path from `private_folder`, becomes its
+    working directory. Raises SandboxError, which names the guard, if a guard cannot be set up or the program cannot be
+    started.
 
     The Linux kernel kills the process when the judge, which calls this, ends.
     """
@@ -161,9 +164,10 @@ def launch(program: Program, policy: Policy, *, isolation: Isolation, folder: Pa
 
 @contextmanager
 def _guard_steps(policy: Policy, isolation: Isolation, *, folder: Path) -> Iterator[list[Step]]:
-    """Return a context manager that yields a list of setup steps, each a name and a function, which a child process
-    runs in this order to confine itself to `policy`. The descriptors that the steps use are closed at the end of the
-    block. Raises SandboxError if a ruleset or filter cannot be made.
+    """Return a context manager that yields a list of setup steps, pairs of a name and a function without arguments,
+    which a forked child runs in this order to confine itself; at the end of the block it closes the file descriptors of
+    the steps. `policy` holds the rights and limits, `isolation` the sandbox level, and `folder` is the working
+    directory. Raises SandboxError if a ruleset or filter cannot be made.
 
     Rulesets and filters are made before the fork; the child only applies them.
     """
@@ -212,9 +216,10 @@ def _filter_kind(policy: Policy) -> seccomp.FilterKind:
 
 
 def _privilege_steps(policy: Policy, isolation: Isolation, *, folder: Path) -> list[Step]:
-    """Return a list of setup steps, each a name and a function, by which a child process changes its user, drops all
-    capabilities (the parts of root's power) and sets no-new-privs. Raises SandboxError if the level is 1 and the new
-    user cannot read a file of the policy.
+    """Return a list of setup steps, pairs of a name and a function without arguments, by which a forked child changes
+    to the user that owns `folder` (only if the judge is root), drops all capabilities (the parts of root's power) and
+    sets no-new-privs. Raises SandboxError if the level in `isolation` is 1 and the new user cannot read a file that
+    `policy` lets the child read.
 
     The user changes to the owner of `folder` if the judge is root and that user can read all files of the policy. At
     levels 2 and 3 the process otherwise stays root without capabilities. At level 1 of an ordinary user the judge makes
@@ -242,9 +247,9 @@ def _privilege_steps(policy: Policy, isolation: Isolation, *, folder: Path) -> l
 
 
 def _first_unreadable(policy: Policy, *, folder: Path) -> Path | None:
-    """Return one path that some user of the machine could not read, or None if every user can read all of them. Checked
-    are the paths that `policy` lets a process read or execute, their parent folders, and the parent folders of
-    `folder`. Raises OSError if a path does not exist.
+    """Return one path that some user of the machine could not read, or None if every user can read all of them; the
+    child may change to another user only in the second case. Checked are the paths that `policy` lets a process read or
+    execute, their parent folders, and the parent folders of `folder`. Raises OSError if a path does not exist.
     """
     granted = {path for path in (*policy.readable, *policy.executable) if folder not in path.parents and path != folder}
     locked_parents = (parent for parent in folder.resolve().parents if not parent.stat().st_mode & 0o001)
@@ -253,8 +258,9 @@ def _first_unreadable(policy: Policy, *, folder: Path) -> Path | None:
 
 @functools.lru_cache(maxsize=64)
 def _first_unreadable_of(granted: frozenset[Path]) -> Path | None:
-    """Return the first, in alphabetical order, of these paths and their parent folders that some user of the machine
-    could not read; None if every user can read all. Raises OSError if a path does not exist.
+    """Return the path that comes first in alphabetical order among those paths of `granted` and their parent folders
+    that some user of the machine could not read; None if every user can read all of them. Raises OSError if a path does
+    not exist.
 
     The result is cached, because there are hundreds of files. If a file becomes unreadable later, programs fail to
     start; no right is gained.
@@ -284,8 +290,9 @@ def _limits(policy: Policy, isolation: Isolation) -> dict[int, int]:
 
 
 def _threads_of(uid: int) -> int:
-    """Return the number of threads of all running processes of the user id `uid`. The Linux kernel counts them against
-    the user's limit of processes. A process that ends during the count is left out.
+    """Return the number of threads of all running processes of the user id `uid`. The caller adds it to the limit
+    RLIMIT_NPROC of a sandboxed process, because the Linux kernel counts all threads of the user against that limit. A
+    process that ends during the count is left out.
     """
     count = 0
     for process in Path("/proc").glob("[0-9]*"):
@@ -302,8 +309,8 @@ def _threads_of(uid: int) -> int:
 @contextmanager
 def private_folder(isolation: Isolation) -> Iterator[Path]:
     """Return a context manager that yields the path of a new, empty folder for one sandboxed process, and removes the
-    folder with its contents at the end of the block. Raises SandboxError if the folder cannot be removed, OSError if it
-    cannot be made.
+    folder with its contents at the end of the block. `isolation` holds the unused user ids to choose an owner from
+    (none if the judge is not root). Raises SandboxError if the folder cannot be removed, OSError if it cannot be made.
 
     If the judge is root, the folder's owner is an unused user, and `launch` runs the process as that user.
     """
@@ -335,9 +342,9 @@ def _remove(folder: Path) -> None:
 
 
 def probe(*, at_most: Level = Level.FULL) -> Isolation:
-    """Return the Isolation with the highest sandbox level, not above `at_most`, whose guards work on this machine. It
-    is level 0, which needs no guard, if all others fail; `why_not_higher` then gives the reasons. Guards that fail
-    raise no error.
+    """Return the Isolation with the highest sandbox level, not above `at_most`, whose guards work on this machine. If a
+    higher level fails, no error is raised; `why_not_higher` gives the reason. The result is level 0, which needs no
+    guard, if all others fail.
 
     Each level is tried in a child process, which sets up the guards and then checks that forbidden calls are refused.
     """
@@ -361,8 +368,9 @@ def probe(*, at_most: Level = Level.FULL) -> Isolation:
 
 
 def _check_level(isolation: Isolation) -> None:
-    """Set up all guards of the level in `isolation` in a child process, and check there that forbidden system calls are
-    refused. Return nothing. Raises SandboxError, which names the guard, if a guard cannot be set up or has no effect.
+    """Set up all guards of the level in `isolation` in a child process, which then makes forbidden system calls and
+    checks that they are refused. Return nothing if all guards work. Raises SandboxError, which names the guard, if a
+    guard cannot be set up or has no effect.
     """
     if isolation.level is Level.NAMESPACED and isolation.network is None:
         raise SandboxError("network namespace: not permitted")

@@ -27,8 +27,9 @@ It must not be the source of a bind mount: a lookup through that source's descri
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network namespace without interfaces, in which a process can reach no other machine. It exists while the judge
-    holds `network_fd` open. `empty_network` makes it; sandboxed processes join it.
+    """A network namespace without interfaces, in which a process can reach no other machine. It is held open by the
+    file descriptor `network_fd`, and by `user_fd` for the user namespace that owns it (None if the judge is root).
+    `empty_network` makes it; sandboxed processes call `join`.
     """
 
     network_fd: int
@@ -101,8 +102,9 @@ def _hold(child: int) -> Network:
 
 @dataclass(frozen=True, slots=True)
 class _Bind:
-    """A file or folder that a sandboxed process sees at its real path (by a bind mount, a second view of the same
-    file), and whether the process may write there. Part of a FileTree.
+    """A file or folder, given by its real `path`, that is made visible at the same path in the file tree of a sandboxed
+    process (by a bind mount, a second view of the same file), and whether the process may write there. Part of a
+    FileTree.
     """
 
     path: Path
@@ -111,8 +113,9 @@ class _Bind:
 
 @dataclass(frozen=True, slots=True)
 class FileTree:
-    """The plan of a file tree that shows a sandboxed process only chosen paths: the symbolic links and bind mounts to
-    make, in this order. The function `tree` makes it; the process enters it with `enter`.
+    """The plan of a file tree that shows a sandboxed process only chosen paths: a list of symbolic links to make (path
+    and target), and a list of files and folders to make visible by bind mounts, in this order. The function `tree`
+    makes it; the process enters it with `enter`.
     """
 
     links: tuple[tuple[Path, str], ...]
@@ -170,8 +173,9 @@ def tree(*, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> FileTree:
 
 
 def _trace(path: Path, links: dict[Path, str]) -> None:
-    """Add every symbolic link on the way to `path` to the dict `links`, from the link's path to its target. Links are
-    followed as the Linux kernel follows them, up to 10,000 links. Raises OSError if a link cannot be read.
+    """Follow every symbolic link on the way to `path` as the Linux kernel does, up to 10,000 links, and add each to the
+    dict `links`, from the link's path to its target, so that a file tree can recreate them. Raises OSError if a link
+    cannot be read. Return nothing.
     """
     prefix, rest = Path("/"), list(Path(os.path.normpath(path)).parts[1:])
     while rest and len(links) < 10_000:
@@ -183,8 +187,8 @@ def _trace(path: Path, links: dict[Path, str]) -> None:
 
 
 def _outside(links: dict[Path, str], binds: list[_Bind]) -> list[tuple[Path, str]]:
-    """Return a list of (link path, target) for those of `links` that lie in none of the folders in `binds`. The links
-    in a bound folder are visible without being recreated.
+    """Return those of `links`, as a list of (link path, target), that lie in none of the folders in `binds`; a file
+    tree must recreate these. The other links are visible anyway, because their whole folder is.
     """
     bound = {bind.path for bind in binds}
     return [(path, target) for path, target in links.items() if bound.isdisjoint(path.parents)]

@@ -18,8 +18,8 @@ _VERSION_3 = 0x20080522
 
 
 def unused_uids() -> tuple[int, ...]:
-    """Return a tuple of up to 64 user ids, from 60578 to 61183, that belong to no account and to no running process; an
-    empty tuple if all are taken.
+    """Return a tuple of up to 64 user ids, from 60578 to 61183, that belong to no account and to no running process, so
+    that candidates can run under them; an empty tuple if all are taken.
 
     The process number of the caller chooses the first one, so that two judges rarely take the same user id.
     """
@@ -91,7 +91,7 @@ def capabilities() -> int:
 
 
 def hide() -> None:
-    """Make the calling process undumpable: other processes of the same user cannot read its memory, environment or
-    memory maps. Raises OSError if the Linux kernel refuses.
+    """Make the calling process undumpable (prctl PR_SET_DUMPABLE 0): other processes of the same user can no longer
+    read its memory, environment or memory maps. Raises OSError if the Linux kernel refuses.
     """
     syscalls.checked("prctl(PR_SET_DUMPABLE)", syscalls.LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0))

@@ -56,9 +56,9 @@ class Process:
             self._end(os.waitpid(self.pid, 0)[1])
 
     def stop(self) -> bool:
-        """Suspend the process group with SIGSTOP and wait until every thread of the process is suspended. Return True
-        then, False if the process has ended. A process that is not suspended within 1 s is killed and False is
-        returned; `describe_end` then gives this reason.
+        """Suspend the process group with SIGSTOP and wait until every thread of the process is suspended; return True
+        then, and False if the process has ended. A process that is not suspended within 1 s is killed and False is
+        returned; `describe_end` then says so in words.
         """
         if self._stopped:
             return True

@@ -68,9 +68,9 @@ Instruction = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """A condition on one argument of a system call, for `_refuse_when`: the argument's number, a comparison, and the
-    value to compare with. Only the argument's low 32 bits are compared; the Linux kernel ignores the high bits of the
-    arguments that are tested here.
+    """A condition on one argument of a system call, under which `_refuse_when` refuses the call: the argument's number,
+    the code of a comparison, the value to compare with, and whether the result is negated. Only the argument's low 32
+    bits are compared, because the Linux kernel ignores the high bits of the arguments that are tested here.
     """
 
     argument: int
@@ -83,8 +83,8 @@ class _Condition:
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    """The argument of a system call at position `number`, counted from 0. Each method returns a _Condition that
-    compares the argument with a value.
+    """The argument of a system call at position `number`, counted from 0. Its methods `is_equal`, `differs_from`,
+    `has_any` and `has_none` take a value or bits and return a _Condition for `_refuse_when`.
     """
 
     number: int
@@ -119,8 +119,9 @@ class FilterKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A seccomp filter as BPF instructions (the language of Linux's filters), complete except for the id of the process
-    that will install it. The function `program` makes it.
+    """A seccomp filter as BPF instructions (the language of Linux's filters), ready to install except that the id of
+    the installing process is missing at the places `pid_offsets`; `install` inserts it. The function `program` makes
+    it.
     """
 
     code: ctypes.Array[ctypes.c_char]
@@ -143,8 +144,9 @@ class Program:
 
 @functools.cache
 def program(kind: FilterKind) -> Program:
-    """Return the seccomp filter for a kind of process, as a Program that is made once and cached. A forked child
-    installs its own copy. Raises OSError if the machine is neither x86-64 nor 64-bit ARM.
+    """Return the seccomp filter for `kind` (worker on a CPU, worker on a GPU, or build) as a Program, which is made
+    once per kind and cached; each forked child calls its `install`. Raises OSError if the machine is neither x86-64 nor
+    64-bit ARM.
     """
     if platform.machine() not in _ARCHITECTURE:
         raise OSError(f"no system call filter for {platform.machine()}")
@@ -156,8 +158,9 @@ def program(kind: FilterKind) -> Program:
 
 
 def _head() -> list[Instruction]:
-    """Return the first instructions of every filter, a list: they kill a process that makes a system call by another
-    machine's calling convention (such as 32-bit x86), because the same call has another number there.
+    """Return a list of the first instructions of every filter: they kill a process that makes a system call by another
+    machine's calling convention (such as 32-bit x86). There, the same number means another call, so that the rules of
+    the filter would test the wrong calls.
     """
     head = [
         (_LOAD_WORD, 0, 0, _ARCHITECTURE_AT),
@@ -187,9 +190,9 @@ def _rules(kind: FilterKind) -> list[Instruction]:
 
 
 def _worker_rules(kind: FilterKind) -> list[Instruction]:
-    """Return a list of instructions that refuse system calls to workers (processes that run candidates) but not to
-    builds: forking, changing files, and signals to other processes. A GPU worker may make the calls that the CUDA
-    driver needs.
+    """Return a list of BPF instructions that refuse system calls to workers (processes that run candidates) but not to
+    builds: forking, changing files, and signals to other processes. `kind` says whether the worker uses a GPU; a GPU
+    worker may make the calls that the CUDA driver needs.
 
     Signals may go only to the worker itself, as abort() and raise() need, and must not be stop or continue signals, so
     that a worker cannot resume itself while the judge has suspended it.
@@ -208,7 +211,8 @@ def _worker_rules(kind: FilterKind) -> list[Instruction]:
 
 
 def _only_unix_sockets() -> list[Instruction]:
-    """Return a list of instructions that refuse every socket except UNIX sockets, which the CUDA driver needs.
+    """Return a list of BPF instructions for a GPU worker's filter: they refuse the creation of every socket (system
+    call `socket`) except UNIX sockets, which the CUDA driver needs.
 
     In an empty network and under Landlock a UNIX socket reaches only sockets in the file system.
     """
@@ -228,8 +232,9 @@ def _refuse(names: Iterable[str], *, error: int = errno.EPERM) -> list[Instructi
 
 
 def _refuse_when(name: str, condition: _Condition) -> list[Instruction]:
-    """Return a list of instructions that refuse the system call `name` with EPERM if one of its arguments meets
-    `condition`. The list is empty if this machine does not have the system call.
+    """Return a list of BPF instructions for a filter that refuse the system call `name` with EPERM if one of its
+    arguments meets `condition`, such as `_Argument(0).is_equal(1)`. The list is empty if this machine does not have the
+    system call.
     """
     if name not in syscalls.NUMBERS:
         return []

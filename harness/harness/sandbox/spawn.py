@@ -31,9 +31,9 @@ class SandboxError(MachineError):
 
 
 def start(steps: Sequence[Step]) -> Process:
-    """Fork a child that runs `steps` (pairs of a name and a function) in order, and return its Process once the last
-    step has replaced the child by a program or ended it. If a step raises OSError, kill the child and raise
-    SandboxError with the step's name and the reason.
+    """Fork a child that runs `steps` (pairs of a name and a function without arguments) in order, and return its
+    Process once the last step has replaced the child by a program or ended it; the caller continues in the parent. If a
+    step raises OSError, the child is killed and SandboxError is raised with the step's name and the reason.
 
     The last step must not return: it executes a program or ends the child.
     """
@@ -57,8 +57,8 @@ def start(steps: Sequence[Step]) -> Process:
 
 
 def _report_pipe() -> tuple[int, int]:
-    """Return the read and the write descriptor of a new pipe, through which a forked child reports a failed step to its
-    parent. Raises OSError if no descriptor is free.
+    """Return the read and the write descriptor of a new pipe, through which a forked child writes the name and the
+    reason of a failed step to its parent. Raises OSError if no descriptor is free.
 
     Both have close-on-exec: if the parent reads end of file without a message, the program was executed. Their numbers
     are above 2, because `arrange_descriptors` replaces 0, 1 and 2.
@@ -71,8 +71,9 @@ def _report_pipe() -> tuple[int, int]:
 
 
 def _run_steps(steps: Sequence[Step], *, report_fd: int, judge: int) -> NoReturn:
-    """Run the steps in the forked child; never return. If a step raises OSError, or the parent (process id `judge`) has
-    died, write the step's name and the reason to the descriptor `report_fd` and exit with status 127.
+    """Run `steps` (pairs of a name and a function without arguments) in the forked child; never return, because the
+    last step executes a program. If a step raises OSError, or the parent (process id `judge`) has died, write the
+    step's name and the reason to the pipe with the descriptor `report_fd` and exit with status 127.
     """
     step_name, reason = "start", "the child ended too early"
     try:
@@ -116,8 +117,8 @@ def arrange_descriptors(streams: Sequence[int], keep_fds: Sequence[int]) -> None
 
 
 def die_with_parent() -> None:
-    """Ask the Linux kernel to kill the calling process when its parent dies, and set its umask to 077 (new files are
-    private). Raises OSError if the Linux kernel refuses.
+    """Ask the Linux kernel to kill the calling process when its parent dies (prctl PR_SET_PDEATHSIG), and set its umask
+    to 077, so that only its own user can use the files that it makes. Raises OSError if the Linux kernel refuses.
 
     A change of user or capabilities resets this setting, so that this step must follow them.
     """
@@ -138,7 +139,8 @@ def set_limits(limits: Mapping[int, int]) -> None:
 
 class ProgramImage:
     """A program that a forked child will execute: path, arguments and environment variables, converted to C arrays
-    before the fork. A child under a memory limit might be unable to allocate the arrays.
+    before the fork, because a child under a memory limit might be unable to allocate them. `execute` takes no
+    arguments, so that it can be the last setup step.
     """
 
     def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str]) -> None:

@@ -163,8 +163,8 @@ def call(name: str, *arguments: object) -> int:
 
 
 def checked(name: str, result: int) -> int:
-    """Return `result`, the return value of a C library call. If it is -1, which means failure, raise OSError with the C
-    library's errno and a message that begins with `name`.
+    """Return `result`, the return value of the C library call `name`, unchanged unless it is -1, which means failure.
+    Then raise OSError with the C library's errno and a message that begins with `name`.
     """
     if result == -1:
         number = ctypes.get_errno()
@@ -173,7 +173,7 @@ def checked(name: str, result: int) -> int:
 
 
 def _word(argument: object) -> object:
-    """Return `argument` as a C unsigned long if it is an integer, so that ctypes passes 64 bits instead of 32; return
-    any other argument unchanged.
+    """Return `argument`, an argument of a system call, as a C unsigned long if it is an integer, because ctypes would
+    pass a plain integer with 32 bits instead of 64; return any other argument unchanged.
     """
     return ctypes.c_ulong(argument) if isinstance(argument, int) else argument

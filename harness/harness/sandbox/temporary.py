@@ -27,9 +27,9 @@ YOUNG_S = 60.0
 
 @contextmanager
 def locked_folder() -> Iterator[Path]:
-    """Return a context manager that makes an empty folder in the temporary directory, locks it and yields its path. The
-    lock, released at the end of the block, protects the folder from `sweep`. The caller removes the folder. Raises
-    OSError if the folder cannot be made.
+    """Return a context manager that makes an empty folder in the temporary directory, locks it and yields its path; the
+    caller must remove the folder itself. The lock, which is released at the end of the block, shows `sweep` that the
+    folder is in use. Raises OSError if the folder cannot be made.
 
     A file system without locks on folders is accepted: `sweep` leaves folders there, because it cannot lock them.
     """

@@ -36,9 +36,9 @@ class Fault(StrEnum):
 
 
 class Figure(StrEnum):
-    """A part of a verdict that other work on the device can falsify: calibration, timing, audit, duel or vendor
-    comparison. A verdict lists those that were disturbed in `disturbed`. kernelsmith.core.verdict.Figure has the same
-    members.
+    """A measured part of a verdict that other work on the device can falsify: calibration, timing of batches, audit
+    (times of single calls), duel, or comparison with the vendor library. The field `disturbed` of a verdict lists the
+    parts that were falsified. kernelsmith.core.verdict.Figure has the same members.
     """
 
     CALIBRATION = "calibration"
@@ -71,8 +71,9 @@ class OpponentRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Opponent:
-    """The kernel with which a new candidate is compared in a `contend` request: role, source file, score and fastest
-    batch. It passed its own judgement, and this judge process measured the two times, in microseconds per call.
+    """The kernel with which a new candidate is compared in a `contend` request: its role (best kernel of the run, or
+    latest of the candidate's line), source file, score and fastest batch. Both times are in microseconds per call and
+    were measured by this judge process when the kernel passed.
     """
 
     role: OpponentRole
@@ -85,8 +86,9 @@ class Opponent:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The request `open`: open the task in the folder `task`, and measure the device's peak, the overhead of a call,
-    the spread between processes, and the vendor library's time. The answer is `opened`, or `error`.
+    """The request `open`: open the task in the folder with the absolute path `task`, and measure the device's peak, the
+    overhead of a call, the spread of times between processes, and the vendor library's time. `id` is repeated in the
+    answers. The final answer is `opened`, or `error`.
     """
 
     id: str
@@ -95,8 +97,10 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """The request `measure`: build, check and time one candidate, without comparing it to another. The answer is a
-    `verdict`, also if the candidate fails; `error` if the harness, the machine or the task is at fault.
+    """The request `measure`: build, check and time one candidate, without comparing it to another kernel. Timing ends
+    early if its first batches are all slower than `racing_above_s` seconds per call; `reveal_hidden` lets the verdict
+    name hidden cases. The answer is a `verdict`, also if the candidate fails; `error` if the harness, the machine or
+    the task is at fault.
     """
 
     id: str
@@ -111,9 +115,9 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Reproduce:
-    """The request `reproduce`: run one batch again that an earlier verdict recorded, on the same inputs, which `key`
-    generates. `calls` is the batch's number of calls. The answer `reproduced` says whether the outputs are correct;
-    nothing is scored.
+    """The request `reproduce`: run again one batch that an earlier verdict recorded, with the name of its case, its
+    number of calls, and the key from which the same inputs are generated. The answer `reproduced` says whether the
+    outputs are correct; nothing is scored.
     """
 
     id: str
@@ -126,9 +130,9 @@ class Reproduce:
 
 @dataclass(frozen=True, slots=True)
 class DuelRequest:
-    """The request `duel`: compare two candidates, which run in turn on the same inputs. The answer is `duel`, or a
-    `verdict` on the candidate that does not build or pass; `error` if the task has no vendor line but the request needs
-    it.
+    """The request `duel`: compare a candidate with `incumbent`, another kernel, or with the task's vendor line if
+    `incumbent` is None; the two run in turn on the same inputs. The answer is `duel`, or a `verdict` on the kernel that
+    does not build or pass. It is `error` if the vendor line is needed but the task has none.
     """
 
     id: str
@@ -140,8 +144,9 @@ class DuelRequest:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """The request `build`: build a GPU candidate into the cache of builds, so that a later `measure` request finds it
-    there. No device is used. The answer is `built`, whether or not the build succeeded, or `error`.
+    """The request `build`: build a GPU candidate into the cache of builds ahead of time, so that a later `measure`
+    request finds it there and need not wait. No device is used. The answer is `built`, whether or not the build
+    succeeded, or `error`.
     """
 
     id: str
@@ -151,7 +156,9 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The lower and upper end of a 95 % confidence interval, in the unit of the value to which it belongs."""
+    """The lower and upper end of a 95 % confidence interval, in the unit of the value that it belongs to: microseconds
+    for a time, a plain ratio for a speedup.
+    """
 
     low: float
     high: float
@@ -177,9 +184,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One timed batch, a series of calls of a candidate on one case (a set of sizes and data of the task): number of
-    calls, microseconds per call, the key of its inputs, and telemetry of the device. Verdicts and `contend` requests
-    hold batches.
+    """One timed batch, a series of calls of a candidate on one case (a set of sizes and data of the task): the case's
+    name, the number of calls, the time in microseconds per call, the key from which its inputs can be generated again,
+    and the device's telemetry by name (such as `sm_clock_mhz`). Verdicts and `contend` requests hold batches.
     """
 
     case: str
@@ -193,9 +200,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The score of a candidate that passed: `time_us` in microseconds per call with its interval, the achieved rate,
-    the device's peak and their ratio `utilization`, and the ratio to the vendor library.
-    kernelsmith.core.verdict.Measurement describes the same fields.
+    """The score of a candidate that passed: `time_us`, microseconds per call, with its 95 % interval; the achieved
+    `rate` and the device's `peak`, both in `unit`, and `utilization`, rate divided by peak; and `vendor_ratio`, the
+    vendor library's time divided by `time_us`. kernelsmith.core.verdict.Measurement describes every field.
     """
 
     time_us: float
@@ -214,8 +221,9 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """The result of a duel between two kernels: `speedup`, the opponent's time divided by the candidate's time, its 95
-    % interval, and `quads`, the number of groups of four turns (A B B A) that were run.
+    """The result of a duel, a comparison of two kernels that run in turn on the same inputs: `speedup`, the opponent's
+    time divided by the candidate's time, with its 95 % interval, and `quads`, the number of groups of four turns
+    (candidate and opponent in the order A B B A) that were run.
     """
 
     speedup: float
@@ -225,9 +233,9 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the judge found out about one candidate: status (`passed`, or the first stage that failed), a detail in
-    words, score, duel, machine-code facts, batches, and seconds by stage. kernelsmith.core.verdict.Verdict describes
-    the same fields.
+    """What the judge found out about one candidate: status (`passed`, or the stage that failed), a detail in words,
+    score, promotion, duel, machine-code facts, timed batches, and the seconds that each stage and guard took.
+    kernelsmith.core.verdict.Verdict describes every field.
     """
 
     status: str
@@ -247,8 +255,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class VendorLine:
-    """The vendor library's result on the task, which candidates are compared with: the library's name, microseconds per
-    call, and the fraction of the device's peak. Measured when the task is opened.
+    """The result of the vendor library (such as cuBLAS) on the task, with which candidates are compared: the library's
+    name, its time in microseconds per call, and its `utilization`, the fraction of the device's peak that it reaches.
+    Measured when the task is opened.
     """
 
     name: str
@@ -258,9 +267,10 @@ class VendorLine:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The device on which a judge measures, and the constants measured when it opened the task: peak, spread between
-    processes, overhead per call, vendor line. The `opened` answer holds it. kernelsmith.core.run.Device describes the
-    same fields.
+    """The device on which a judge measures, and the constants measured when it opened the task: peak (in `unit`),
+    spread of a kernel's time between processes (a fraction), dispatch overhead in microseconds, which is subtracted
+    from each batch's time, and the vendor library's result. The `opened` answer holds it. kernelsmith.core.run.Device
+    describes every field.
     """
 
     name: str
@@ -278,7 +288,8 @@ class Device:
 @dataclass(frozen=True, slots=True)
 class Contend:
     """The request `contend`: compare a candidate that passed `measure` with its opponent, and promote it to best kernel
-    of the run if it is faster. The answer is a `verdict`, without the batches and facts of the measurement; or `error`.
+    of the run if it is faster. The agent sends back the `measurement` and the `batches` of the main case that `measure`
+    returned. The answer is a `verdict` without batches and facts, or `error`.
     """
 
     id: str
@@ -307,9 +318,9 @@ class Answers:
         self._stream = stream
 
     def progress(self, request_id: str, stage: str, step: str = "") -> None:
-        """Write that a stage of the work on the request (such as `build`) begins, or a step within a long stage if
-        `step` is not empty (`case wide, 3 of 5`). It is not the final answer. Raises OSError if the agent has closed
-        the stream.
+        """Write that a stage of the work on the request (such as `build`) begins or, if `step` is not empty, a step
+        within a long stage (such as `case wide, 3 of 5`). It is not the final answer, for which the agent still waits.
+        Raises OSError if the agent has closed the stream.
         """
         optional = {"step": hygiene.text(step, hygiene.MAX_NAME)} if step else {}
         self._write(request_id, "progress", {"stage": stage, **optional})
@@ -347,9 +358,9 @@ class Answers:
         self._write(request_id, "built", {})
 
     def error(self, request_id: str, message: str, *, fault: Fault = Fault.HARNESS) -> None:
-        """Write as the final answer that the request has no result: `message` is the reason in words, `fault` the cause
-        (harness, machine or task). It says nothing about the candidate. Raises OSError if the agent has closed the
-        stream.
+        """Write, as the final answer, that the request has no result: `message` is the reason in words, `fault` says
+        whether the harness, the machine or the task is the cause. Such an answer says nothing about the quality of the
+        candidate. Raises OSError if the agent has closed the stream.
         """
         self._write(request_id, "error", {"message": hygiene.text(message), "fault": fault})
 
@@ -360,8 +371,9 @@ class Answers:
 
 
 def _fit(verdict: Verdict) -> Verdict:
-    """Return a copy of a verdict that is safe to send: no control characters in its detail, notes and warnings, each at
-    most 8,000 characters, and at most 200 notes, warnings and instruction classes.
+    """Return a copy of a verdict that is within the limits of an answer: its detail, notes and warnings have no control
+    characters and at most 8,000 characters each, and there are at most 200 notes, 200 warnings and 200 counts of
+    instructions.
     """
     facts, most_lines = verdict.facts, hygiene.MAX_LINES
     counts = list(facts.instructions.items())[:most_lines]

@@ -44,8 +44,8 @@ Reader = Callable[[Any], Any]
 
 
 class RequestError(Exception):
-    """A line is not a valid request. The message says which key or value is wrong; the judge sends it back in an
-    `error` answer and reads the next line.
+    """Raised when a line is not a valid request. The message says which key or value is wrong; the judge sends it back
+    in an `error` answer and then reads the next line.
     """
 
 
@@ -99,9 +99,9 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _read(message: Any, readers: Mapping[str, Reader], *, optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return a dict of the converted values of the JSON object `message`. `readers` maps each allowed key to the
-    function that converts its value; keys in `optional` may be missing or null and are then left out. Raises
-    RequestError if a key is missing or unknown, or a value is invalid.
+    """Return a dict of the converted values of `message`, a parsed JSON object. `readers` maps each allowed key to a
+    function that takes the key's value and returns it converted; keys in `optional` may be missing or null and are then
+    left out. Raises RequestError if `message` is no object, a key is missing or unknown, or a value is invalid.
     """
     if not isinstance(message, dict):
         raise RequestError(f"{hygiene.shown(message)} is not an object with the keys {', '.join(readers)}")

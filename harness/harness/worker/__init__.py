@@ -20,8 +20,9 @@ class WorkerOverdue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What one worker is granted in addition to the rules for every worker: its memory limit in bytes, extra files that
-    it may read, and extra environment variables. Only the worker that runs the vendor's library gets extra files."""
+    """What one worker is granted in addition to the rules for every worker: its memory limit in bytes, the paths of
+    extra files that it may read, and extra environment variables (a dict, or None for none). Only the worker that runs
+    the vendor's library (such as cuBLAS) for comparison gets extra files."""
 
     memory_bytes: int
     readable: tuple[Path, ...] = ()
@@ -35,8 +36,9 @@ class Worker(Protocol):
 
     @property
     def language(self) -> str:
-        """Return the language of the candidate (`c`, `cuda` or `triton`). The constant dispatch overhead that is
-        deducted from a batch's time depends on it, because each language has a runtime of its own."""
+        """Return the language of the candidate (`c`, `cuda` or `triton`). The judge subtracts a constant dispatch
+        overhead from a batch's time, and this overhead depends on the language, because each has a runtime of its
+        own."""
 
     @property
     def pid(self) -> int:
@@ -47,8 +49,8 @@ class Worker(Protocol):
         process ends, for example because loading fails, and WorkerOverdue after the device's deadline for loading."""
 
     def send_batch(self, request: BatchRequest) -> None:
-        """Write `request`, a BatchRequest for the next batch, into memory that the worker reads; return nothing. The
-        worker must be suspended and starts the batch only after `start_batch`."""
+        """Write `request` (a BatchRequest: sizes, offsets of all buffers, and how to run the calls) into memory that
+        the worker reads; return nothing. The worker must be suspended and runs the batch only after `start_batch`."""
 
     def start_batch(self) -> None:
         """Resume the suspended worker, which then runs the batch that was sent; return without waiting. If the process
@@ -61,9 +63,9 @@ class Worker(Protocol):
 
     @property
     def has_captured(self) -> bool:
-        """Return True if the worker reports that it recorded the calls of the batch as a CUDA graph, which later
-        batches launch as a whole. If the report is a lie, later outputs are not written and the check fails. Does not
-        raise if the process has ended."""
+        """Return True if the worker reports that it has recorded the calls of the batch as a CUDA graph, so that later
+        batches can launch the graph instead of the single calls. If the report is false, later outputs stay unwritten
+        and their check fails. Does not raise if the process has ended."""
 
     def wait_done(self, deadline_s: float) -> None:
         """Wait, at most `deadline_s` seconds, until the worker reports that it has run the batch; return nothing.

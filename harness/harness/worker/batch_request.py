@@ -10,9 +10,9 @@ from harness.worker.runtime.layout import CALL, CAPTURE, REPLAY
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """All that a worker must know to run one batch: the size arguments, the byte offsets of every call's buffers, which
-    buffers are outputs, and the manner (call the candidate, capture a CUDA graph, or launch it). The timing session
-    makes it; `Worker.send_batch` transmits it."""
+    """All that a worker must know to run one batch of calls: the size arguments, the byte offsets of every call's
+    buffers, which buffers are outputs, and the manner (CALL: call the candidate; CAPTURE: record the calls as a CUDA
+    graph; REPLAY: launch the recorded graph). The timing session makes it; `Worker.send_batch` transmits it."""
 
     sizes: tuple[int, ...]
     """Size arguments of the entry function, the same for every call."""

@@ -1,4 +1,5 @@
-"""Copy files of the worker's program into a private folder, from which the sandboxed Python interpreter runs them."""
+"""Copy files of the worker's program into a private folder (a folder that only one sandboxed process uses), from which
+the sandboxed Python interpreter runs them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,8 +30,9 @@ def texts(names: Iterable[str]) -> dict[str, bytes]:
 
 
 def lay_out(folder: Path, files: dict[str, bytes]) -> None:
-    """Write files into `folder` so that every user can read them; return nothing. `files` maps relative paths, at most
-    one folder deep, to contents in bytes. Raises OSError if a file cannot be written."""
+    """Write `files`, a dict from relative path (at most one folder deep) to content in bytes, into the path `folder`,
+    so that every user can read them; return nothing. The sandboxed interpreter, which may run as another user, executes
+    them. Raises OSError if a file cannot be written."""
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(mode=0o755, exist_ok=True)

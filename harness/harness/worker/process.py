@@ -49,9 +49,9 @@ runs."""
 
 @dataclass(frozen=True, slots=True)
 class WorkerTraits:
-    """What the judge must know to control one kind of worker: the deadline for loading in seconds, whether both share
-    the only core, the limit on host memory, the words for fault numbers, and the candidate's language. The device makes
-    it."""
+    """What the judge must know to control one kind of worker: the deadline in seconds for loading a candidate, whether
+    judge and worker share the only core, the limit on resident host memory in bytes, a function from fault number to
+    its description, and the candidate's language. The device makes it."""
 
     ready_s: float
     """Deadline in seconds for loading a candidate, which runs its static constructors or its Python module."""
@@ -68,8 +68,8 @@ class WorkerTraits:
 
 class WorkerProcess:
     """The judge's handle of a worker that is a real process, an implementation of the protocol Worker. It holds the
-    process, the memory with requests to the worker ("orders") and the memory with the worker's progress ("status").
-    `started` makes it."""
+    sandboxed process, the shared memory with requests to the worker (`orders`), the shared memory with the worker's
+    progress (`status`), and the WorkerTraits (deadline, limits, language). `started` makes it."""
 
     def __init__(
         self, process: sandbox.Process, *, orders: SealedMemory, status: SealedMemory, traits: WorkerTraits
@@ -194,7 +194,8 @@ class WorkerProcess:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Return the resident memory in bytes of the process with the id `pid`; 0 if the process no longer exists."""
+    """Return the resident host memory in bytes of the process with the id `pid`, read from /proc/PID/statm; 0 if the
+    process no longer exists. The judge compares it with the worker's limit."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
     except (OSError, IndexError):
@@ -202,7 +203,8 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _thread_count(pid: int) -> int:
-    """Return the number of threads of the process with the id `pid`; 0 if the process no longer exists."""
+    """Return the number of threads of the process with the id `pid`, read from /proc/PID/stat; 0 if the process no
+    longer exists. The judge compares it with the limit of 256."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[17])
     except (OSError, IndexError):
@@ -216,9 +218,10 @@ status."""
 
 @contextmanager
 def started(launch: Launch, *, isolation: sandbox.Isolation, traits: WorkerTraits) -> Iterator[WorkerProcess]:
-    """Start a worker in a new private folder and yield its WorkerProcess, which may not have loaded its candidate yet.
-    At the end of the block, kill the worker and remove the folder. `launch` starts the program; `isolation` says how it
-    is confined. Raises SandboxError if the sandbox fails."""
+    """Start a worker in a new private folder and yield its WorkerProcess, which may not have loaded its candidate yet;
+    at the end of the block, kill the worker and remove the folder. `launch` is called with the folder and the file
+    descriptors of orders and status, and returns the sandboxed process; `isolation` is the sandbox level with what its
+    guards need; `traits` are deadline, limits and language. Raises SandboxError if the sandbox fails."""
     orders = SealedMemory("orders", ORDERS_BYTES, read_only_elsewhere=True)
     status = SealedMemory("status", STATUS_BYTES, read_only_elsewhere=False)
     try:

@@ -65,9 +65,9 @@ class _LaunchConfig(ctypes.Structure):
 
 
 class Driver:
-    """One GPU, used through its primary CUDA context and the driver library. Device addresses and handles (streams,
-    graphs, modules, kernels) are plain integers. The worker makes one. Every method except `end_capture` raises
-    DriverError if the driver returns an error."""
+    """One GPU, used through its primary CUDA context (the context that all libraries of a process share) and the driver
+    library; the worker makes one. Device addresses and handles (streams, graphs, modules, kernels) are plain integers.
+    Every method except `end_capture` raises DriverError if the driver returns an error."""
 
     def __init__(self, ordinal: int) -> None:
         """Initialise CUDA, retain the primary context of the GPU with the number `ordinal`, and make it current in this
@@ -241,8 +241,10 @@ class Driver:
 
 
 class Shape(NamedTuple):
-    """The properties that all launches of a kernel have in common: threads and dynamic shared memory per block, number
-    of parameters, blocks per cluster, and two launch modes. The Triton launcher makes it for `Driver.prepare`."""
+    """The properties that all launches of a kernel have in common: threads and bytes of dynamic shared memory per
+    block, number of parameters (`slots`), blocks per cluster, and whether launches are cooperative (all blocks run at
+    once) or programmatic (a launch may begin before the one before it ends). The Triton launcher makes it for
+    `Driver.prepare`."""
 
     threads: int
     """Threads per block."""
@@ -270,9 +272,9 @@ class Shape(NamedTuple):
 
 
 class Launch:
-    """A prepared launch of one kernel, made by `Driver.prepare`. The caller writes the parameter values into `slots`
-    (eight bytes per parameter) or their addresses into `addresses`, and then calls the object with a grid and a
-    stream."""
+    """A prepared launch of one kernel, made by `Driver.prepare`. The caller writes the value of each kernel parameter
+    into `slots` (eight bytes per parameter), or the address of a longer value into `addresses`, and then calls the
+    object with a grid and a stream."""
 
     def __init__(self, driver: Driver, function: int, shape: Shape) -> None:
         self._driver = driver

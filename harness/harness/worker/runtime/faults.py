@@ -14,8 +14,9 @@ EXCEPTIONS = (
 
 
 def of_exception(error: BaseException) -> int:
-    """Return the fault number of an exception: PYTHON_FAULT plus the index, in EXCEPTIONS, of its class or of its
-    nearest base class that is listed; PYTHON_FAULT itself if none is."""
+    """Return the fault number, which the worker writes for the judge, of the exception `error`: PYTHON_FAULT plus the
+    index, in EXCEPTIONS, of its class or of its nearest base class in that list; PYTHON_FAULT itself if the list has
+    neither."""
     names = [kind.__name__ for kind in type(error).__mro__]
     known = next((name for name in names if name in EXCEPTIONS), EXCEPTIONS[0])
     return PYTHON_FAULT + EXCEPTIONS.index(known)

@@ -92,7 +92,8 @@ def triton_module(folder: str, package_folder: str, driver: cuda.Driver, stream:
 
 def calls_of(orders: memoryview, *, inputs: int, outputs: int) -> Iterator[list[int]]:
     """Yield, for each call of the requested batch, a list with the device addresses of its buffers. `orders` holds the
-    request with byte offsets; `inputs` and `outputs` are the device addresses that the offsets are added to.
+    judge's request as 64-bit words, with one byte offset per buffer; an offset is added to `inputs` or `outputs`, the
+    device address at which that memory begins.
 
     The addresses are read one call at a time, while the device works on the call before.
     """
@@ -103,16 +104,18 @@ def calls_of(orders: memoryview, *, inputs: int, outputs: int) -> Iterator[list[
 
 
 def sizes_of(orders: memoryview) -> list[int]:
-    """Return a list of MAX_SIZES integers: the size arguments of the requested batch, followed by words that are not
-    used."""
+    """Return the size arguments of the requested batch as a list of MAX_SIZES integers, read from `orders`, the 64-bit
+    words that the judge wrote. If the entry has fewer size arguments, the last integers have no meaning and are
+    ignored."""
     return [orders[SIZES + i] for i in range(MAX_SIZES)]
 
 
 def serve(orders: memoryview, status: mmap.mmap, *, call: Call, driver: cuda.Driver, stream: int,
           memory: tuple[int, int]) -> None:  # fmt: skip
-    """Run one requested batch after the other, and report each in the status memory; never return, because the judge
-    kills the process. `call` calls the candidate once; `memory` is the tuple of the device addresses of inputs and
-    outputs. Raises DriverError and whatever the candidate raises."""
+    """Run one requested batch after the other, and report each in the memory `status`; never return, because the judge
+    kills the process. `orders` holds the requests, `call` calls the candidate once on the CUDA `stream` handle, and
+    `memory` is the tuple of the device addresses of inputs and outputs. Raises DriverError and whatever the candidate
+    raises."""
     done_sequence, graph = 0, 0
     while True:
         sequence = orders[SEQUENCE]
@@ -132,8 +135,9 @@ def serve(orders: memoryview, status: mmap.mmap, *, call: Call, driver: cuda.Dri
 
 
 def run_calls(calls: Iterator[list[int]], sizes: list[int], *, status: mmap.mmap, call: Call, stream: int) -> None:
-    """Call the candidate with `call` once per list of buffer addresses that `calls` yields; return nothing. If a call
-    returns an error code, write it to the status memory as fault number and end the process."""
+    """Call the candidate once for each list of buffer addresses that `calls` yields; return nothing. `call` takes
+    (buffer addresses, sizes, stream handle) and returns an error code. If it is not 0, write it into the memory
+    `status` as the fault number and end the process."""
     for buffers in calls:
         if code := call(buffers, sizes, stream):
             exit_with_fault(status, code)
@@ -141,8 +145,8 @@ def run_calls(calls: Iterator[list[int]], sizes: list[int], *, status: mmap.mmap
 
 def capture_calls(calls: Iterator[list[int]], sizes: list[int], *, call: Call, driver: cuda.Driver, stream: int) -> int:
     """Record all calls as a CUDA graph instead of running them; return the handle of the executable graph, or 0 if a
-    call fails, cannot be recorded, or leaves no node in the graph. `calls` yields lists of buffer addresses; `call`
-    calls the candidate once.
+    call fails, cannot be recorded, or leaves no node in the graph. `calls` yields one list of buffer addresses per
+    call; `call` takes (buffer addresses, sizes, stream handle), calls the candidate and returns an error code.
 
     A graph with fewer nodes than calls is refused, because a call then launched on another stream than its own.
     """

@@ -27,5 +27,6 @@ C_NAMES = (
 
 
 def c_definitions() -> tuple[str, ...]:
-    """Return a tuple of compiler options that define these numbers as macros for cpu.c, such as `-DLAYOUT_CALLS=1`."""
+    """Return a tuple of compiler options, such as `-DLAYOUT_CALLS=1`, that define the word positions of this module as
+    macros. The judge compiles cpu.c with them, so that the C program and this module agree."""
     return tuple(f"-DLAYOUT_{name}={globals()[name]}" for name in C_NAMES)

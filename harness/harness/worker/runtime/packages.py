@@ -5,6 +5,7 @@ import sys
 
 
 def offer(folder: str) -> None:
-    """Append `folder`, which contains the package triton, to the end of Python's import path in this process; return
-    nothing. `import triton` then finds it, unless an earlier place has a package of this name."""
+    """Append `folder`, the path of a folder that contains the package triton, to the end of sys.path, Python's import
+    path, in this process; return nothing. `import triton` then finds the package there, unless an earlier folder of
+    sys.path has a package of this name."""
     sys.path.append(folder)

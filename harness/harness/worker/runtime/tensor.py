@@ -82,8 +82,8 @@ class Tensor:
 
 class Device:
     """The GPU as a candidate's host code sees it: the number of multiprocessors, the largest shared memory per block in
-    bytes, and temporary ("scratch") device memory for one call of the entry. The worker makes one and passes it to
-    every call.
+    bytes, and temporary ("scratch") device memory for one call of the entry. The worker makes one from its `driver` and
+    the handle of its CUDA `stream`, and passes it to every call of the candidate.
 
     Scratch memory returns to a pool when the call that took it has returned. The next call may reuse it, because the
     next call's work runs later on the same stream.

@@ -33,17 +33,18 @@ cache."""
 
 
 class NotCompiled(Exception):
-    """Raised when the candidate launches a kernel, or a variant of a kernel for other argument types or values, that
-    was not compiled during the build. The message says so."""
+    """Raised when the candidate launches a kernel that was not compiled during the build, or launches a compiled one
+    with argument types or compile-time values for which it was not compiled. The worker can compile nothing; the
+    message says so."""
 
 
 # --- Triton's driver ------------------------------------------------------------------------------------------------
 
 
 class Utils:
-    """A replacement for the compiled helper module that Triton's driver uses for loading kernels, reading device
-    properties and making tensor maps. TorchlessDriver and Launcher make it. Its methods raise DriverError if the CUDA
-    driver returns an error."""
+    """A replacement for the compiled helper module that Triton's own driver uses: it loads kernels, reads device
+    properties and makes tensor maps, through the `driver` (a Driver, or a stand-in during the build). TorchlessDriver
+    and Launcher make it. Its methods raise DriverError if the CUDA driver returns an error."""
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
@@ -89,8 +90,9 @@ class Utils:
 
 
 class Launcher:
-    """A function object with which Triton launches one compiled kernel. It converts the candidate's arguments to kernel
-    parameters by the kernel's signature (`source`) and its compiled properties (`metadata`). Triton makes one per
+    """A function object with which Triton launches one compiled kernel through `driver`, a Driver. It converts the
+    candidate's arguments to kernel parameters, by the types in the kernel's signature (`source.signature`) and the
+    properties that Triton's compiler recorded, such as warps and shared memory (`metadata`). Triton makes one per
     compiled kernel."""
 
     def __init__(self, source: Any, metadata: Any, *, driver: Any) -> None:
@@ -101,9 +103,10 @@ class Launcher:
         self._launch: Any = None
 
     def __call__(self, x: int, y: int, z: int, stream: int, function: int, *rest: Any) -> None:
-        """Queue the kernel with the handle `function` on a grid of x, y and z programs; return without waiting. `rest`
-        holds four values of Triton that are ignored (packed metadata, launch metadata and two hooks), and then the
-        kernel's arguments. Raises DriverError if the launch fails."""
+        """Queue the kernel with the handle `function` on a grid of x, y and z programs, on the stream with the handle
+        `stream`; return without waiting. `rest` holds four values that Triton passes and this class ignores (packed
+        metadata, launch metadata and two hooks), then the kernel's arguments. Raises DriverError if the launch
+        fails."""
         values = self._values(rest[4:])
         blocks = x * y * z * self._metadata.num_ctas
         scratch = (self._metadata.global_scratch_size, self._metadata.global_scratch_align)
@@ -129,9 +132,9 @@ class Launcher:
         return self._driver.prepare(function, shape)
 
     def _scratch(self, blocks: int, size: int, alignment: int, *, stream: int) -> int:
-        """Return the device address of memory in which the kernel can build tensor descriptors, `size` bytes for each
-        of `blocks` blocks, from the allocator that Triton was given, which also gets `alignment` and `stream`; return 0
-        if `size` is 0, because then the kernel builds none."""
+        """Return the device address of memory in which the kernel can build tensor descriptors: `size` bytes, aligned
+        to `alignment` bytes, for each of `blocks` blocks. The allocator that `load` registered with Triton provides it
+        for the `stream` handle. Return 0 if `size` is 0, because the kernel then builds no descriptors."""
         if not size:
             return 0
         from triton.runtime import _allocation
@@ -149,8 +152,9 @@ class Launcher:
         return values
 
     def _descriptor(self, argument: Any, map_format: Any) -> list[tuple[str, Any]]:
-        """Return the kernel parameters of a tensor descriptor that the candidate made in Python, as a list of (kind,
-        value): a tensor map, shape and strides if `map_format` describes one; if it is None, the device pointer, shape,
+        """Return the kernel parameters that stand for `argument`, a tensor descriptor that the candidate made in
+        Python, as a list of (kind, value). If `map_format`, Triton's record of tile, element type and swizzle, is
+        given, they are a tensor map, the shape and the strides. If it is None, they are the device pointer, shape,
         strides and padding, then shape and strides again."""
         shape = [("i32", length) for length in argument.shape]
         strides = [("i64", stride) for stride in argument.strides]
@@ -168,16 +172,18 @@ class Launcher:
 
 
 def _flat(kind: Any, argument: Any) -> list[tuple[str, Any]]:
-    """Return a list of (kind, value), one per kernel parameter that `argument` becomes: one for a plain value, one per
-    member of a tuple, none for a compile-time constant. `kind` is the argument's type in the kernel's signature."""
+    """Return a list of pairs (kind, value), one per kernel parameter that the candidate's `argument` becomes: one for a
+    plain value, one per member of a tuple, none for a compile-time constant. `kind` is the argument's Triton type in
+    the kernel's signature: a string such as `i32`, or a tuple of them."""
     if isinstance(kind, tuple):
         return [value for k, a in zip(kind, argument, strict=True) for value in _flat(k, a)]
     return [] if kind == "constexpr" else [(kind, argument)]
 
 
 def _word(kind: str, value: Any) -> int:
-    """Return one kernel parameter as an integer of 64 bits. `kind` is its Triton type, such as `*fp32`, `i32` or
-    `fp16`; a shorter value takes the low bytes. A pointer may be a Tensor or an integer."""
+    """Return the value of one kernel parameter as an integer of 64 bits, ready for a slot of a launch. `kind` is its
+    Triton type, such as `*fp32` (a pointer), `i32` or `fp16`; the value of a shorter type stands in the low bytes. A
+    pointer is given as a Tensor or as an integer address."""
     if kind[0] == "*":
         return int(value.data_ptr()) if hasattr(value, "data_ptr") else int(value or 0)
     if kind == "bf16":
@@ -194,9 +200,9 @@ def _address(tensor_map: Any) -> int:
 
 
 def install(driver: Any, *, stream: int, capability: int) -> None:
-    """Make an object on top of `driver` (a Driver, or a stand-in during the build) the driver that Triton uses in this
-    process; return nothing. `stream` is the handle of the stream for all launches, `capability` the GPU's compute
-    capability, such as 90."""
+    """Make a TorchlessDriver the driver that Triton uses in this process; return nothing. It loads and launches kernels
+    through `driver` (a Driver, or a stand-in during the build), on the stream with the handle `stream`. `capability` is
+    the GPU's compute capability, such as 90."""
     from triton.backends.compiler import GPUTarget
     from triton.backends.driver import DriverBase
     from triton.backends.nvidia import compiler
@@ -209,8 +215,9 @@ def install(driver: Any, *, stream: int, capability: int) -> None:
     cache.triton_key = lambda: "as the build found it"
 
     class TorchlessDriver(DriverBase):  # type: ignore[misc]
-        """The driver object that Triton asks for its target, device, stream and launcher, an implementation of Triton's
-        DriverBase without torch. It refuses torch devices with ImportError and benchmarks with RuntimeError."""
+        """The object that Triton asks for its target GPU, device number, stream and launcher; an implementation of
+        Triton's class DriverBase without torch. `get_active_torch_device` raises ImportError, and `get_benchmarker`
+        raises RuntimeError, because candidates have neither torch nor a clock."""
 
         def __init__(self) -> None:
             self.utils = Utils(driver)
@@ -245,8 +252,8 @@ def install(driver: Any, *, stream: int, capability: int) -> None:
 
 
 class _NoTorch:
-    """An import hook: `import torch` in the candidate raises an ImportError whose message names tensor handles as the
-    replacement; other imports are not affected."""
+    """An import hook that `import_candidate` puts first into sys.meta_path: `import torch` in the candidate raises an
+    ImportError, whose message says that a candidate receives tensor handles instead. Other imports are not affected."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         if name.partition(".")[0] == "torch":
@@ -267,9 +274,10 @@ def import_candidate(folder: Path) -> types.ModuleType:
 
 
 class Entry:
-    """The candidate's entry function, callable with device addresses, which it passes on as Tensors with the shapes of
-    the task's signature. It holds the function, the signature and the device. Raises AttributeError when made if the
-    module has no such function."""
+    """The candidate's entry function, callable with device addresses, which it passes on as Tensors with the shapes and
+    types in `signature`, a dict read from signature.json. `module` is the candidate's imported module, `device` the
+    Device that the entry receives as last argument. Raises AttributeError when made if the module has no such
+    function."""
 
     def __init__(self, module: types.ModuleType, signature: dict[str, Any], device: Device) -> None:
         self._function = getattr(module, signature["entry"])
@@ -291,11 +299,9 @@ class Entry:
 
 def load(folder: str, driver: cuda.Driver, stream: int) -> Callable[[list[int], list[int], int], int]:
     """Load a Triton candidate from `folder`, the result of its build; return a function (buffer addresses, sizes,
-    stream) that calls its entry once on the given `stream` handle and returns 0. Raises whatever the candidate's code
-    raises on import, AttributeError if its entry is missing.
-
-    The function takes addresses of the buffers, sizes, and a stream, which is ignored; it returns 0.
-    """
+    stream) that calls the candidate's entry once and returns 0. All work runs on the `stream` handle given to `load`;
+    the function ignores its own third argument. Raises whatever the candidate's code raises on import, and
+    AttributeError if its entry is missing."""
     set_environment(Path(folder))
     import triton
     from triton import knobs
@@ -315,14 +321,16 @@ def load(folder: str, driver: cuda.Driver, stream: int) -> Callable[[list[int], 
 
 
 def set_environment(folder: Path) -> None:
-    """Set the environment variables by which Triton finds its cache of compiled kernels in the path `folder`, in this
-    process; return nothing. Must be called before Triton is imported."""
+    """Set environment variables of this process, such as TRITON_CACHE_DIR, so that Triton finds the compiled kernels of
+    a build in the path `folder`; return nothing. Must be called before Triton is imported, because Triton reads the
+    variables on import."""
     os.environ |= ENVIRONMENT | {"TRITON_HOME": str(folder), "TRITON_CACHE_DIR": str(folder / CACHE)}
 
 
 def _built_cache() -> type:
-    """Return a class that Triton uses as its kernel cache: it reads the kernels that the build compiled and stores
-    nothing. Its `get_group` raises NotCompiled if the build did not compile the kernel."""
+    """Return a class that Triton uses in place of its own cache of compiled kernels: it reads the kernels that the
+    build compiled, and stores nothing. Its method `get_group` returns the files of one kernel and raises NotCompiled if
+    the build did not compile that kernel. The class is made here, because its base class needs Triton imported."""
     from triton.runtime.cache import FileCacheManager
 
     class BuiltCache(FileCacheManager):  # type: ignore[misc]
