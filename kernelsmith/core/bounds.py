@@ -14,8 +14,9 @@ from kernelsmith.core import caps, contract
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """The bounds of a number (`gt`, `ge`, `lt`, `le`) or of a text (its length, and a test `holds`), written inside
-    `typing.Annotated`. Pydantic reads the object as an `annotated_types.GroupedMetadata` and refuses other values; a
+    """The bounds of a number (above `gt`, at least `ge`, below `lt`, at most `le`) or of a text (least and greatest
+    length, and a function `holds` that returns whether the text is allowed), written inside `typing.Annotated`.
+    Pydantic refuses values outside the bounds, because the object acts as an `annotated_types.GroupedMetadata`; a
     dataclass checks nothing.
     """
 

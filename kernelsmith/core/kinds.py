@@ -14,8 +14,8 @@ class DeviceKind(StrEnum):
 
 
 class MeasuringKind(StrEnum):
-    """The kind of device that measured a run: `cpu`, `cuda` (an NVIDIA GPU), or `scripted` (times and failures come
-    from a file, for tests and demonstrations).
+    """The kind of device that measured a run: `cpu`, `cuda` (an NVIDIA GPU), or `scripted` (nothing is measured; times
+    and failures come from a file, for tests and demonstrations).
     """
 
     CPU = "cpu"

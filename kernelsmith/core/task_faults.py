@@ -20,8 +20,8 @@ UNKNOWN, MISSING = "extra_forbidden", "missing"
 
 def fault_line(error: ValidationError, *, place: str, text: str) -> str:
     """Return one line about the most telling error of a task.toml: file, line number, key, wrong value and remedy.
-    `error` is pydantic's report, `place` the file's path as text, and `text` the file's content, in which the key's
-    line is looked up.
+    `error` is pydantic's report, which may hold several errors; `place` is the file's path as text, and `text` is the
+    file's content, in which the line of the key is looked up.
 
     An unknown key goes first, because a misspelt key is also a missing one.
     """
@@ -99,8 +99,8 @@ def _model_at(location: Location) -> type[BaseModel]:
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the pydantic model class inside a field's type annotation, such as `Model` in `list[Model]`, or None if
-    the annotation holds no model.
+    """Return the pydantic model class that a field's type annotation contains, such as `Model` in `list[Model]`; None
+    if the annotation contains no model.
     """
     if parts := typing.get_args(annotation):
         return next((model for part in parts if (model := model_in(part))), None)
@@ -112,8 +112,8 @@ def _dotted(location: Location) -> str:
 
 
 def _as_toml(value: Any) -> str:
-    """Return a value as text, about as task.toml spells it: `"cpu"`, `true`, `3`. A table or a list is only named: `a
-    table`, `a list`, `an empty list`.
+    """Return a value about as task.toml spells it, for an error message: `"cpu"`, `true`, `3`. A table or a list is
+    only named: `a table`, `a list`, `an empty list`.
     """
     if isinstance(value, Mapping):
         return "a table"

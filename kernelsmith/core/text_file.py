@@ -33,8 +33,8 @@ def read_text(
 
 def read_toml(path: Path, *, fault: type[UsageError], remedy: str = "") -> dict[str, Any]:
     """Return the content of a TOML file as a dict of nested tables. Raises `fault`, a class of exceptions, with one
-    line that names the path, if the file cannot be read or is not valid TOML. `remedy` is added to the line if the file
-    cannot be read.
+    line that names the path, if the file cannot be read or is not valid TOML. `remedy`, a text that says what to do, is
+    added to the line if the file cannot be read.
     """
     text = read_text(path, fault=fault, remedy=remedy, most_bytes=caps.TOML_BYTES)
     if any(line.count(".") > MOST_DOTS for line in text.split("\n")):
