@@ -215,7 +215,7 @@ class Observer(Protocol):
     """
 
     def history(self, history: History) -> None:
-        """Show the run from its beginning: `history` holds everything that is recorded of it up to now. Must not raise."""
+        """Show the run from its beginning: `history` holds everything that is recorded of it now. Must not raise."""
         ...
 
     def asked(self, ask: Ask) -> None:
