@@ -1,4 +1,6 @@
-"""Find out through ctypes, without any GPU package, whether the NVIDIA driver has a GPU and what its UUID is."""
+"""Find out whether the NVIDIA driver has a GPU and what its UUID is. The module calls the driver's library through
+ctypes and needs no GPU package.
+"""
 
 import ctypes
 
