@@ -153,8 +153,8 @@ class Proposal:
 
     @property
     def why_empty(self) -> str:
-        """Return the reason why there is no candidate as one text, followed by the beginning of the proposer's reply if
-        it is known. Return an empty string if there is a candidate.
+        """Return why there is no candidate as one text: the reason in words, followed by the beginning of the
+        proposer's reply if the proposal holds it. Return an empty string if there is a candidate.
         """
         return ": ".join(part for part in (self.reason.words, self.said) if part) if self.reason else ""
 

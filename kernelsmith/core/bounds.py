@@ -36,8 +36,8 @@ class Bounds:
         return True
 
     def __iter__(self) -> Iterator[object]:
-        """Yield the bounds as objects of the package `annotated_types`, the form in which pydantic reads them: an
-        Interval, a Len, and a Predicate if `holds` is set.
+        """Yield the bounds as objects of the package `annotated_types`, which pydantic understands: an Interval for a
+        number, a Len for a length, and a Predicate if the function `holds` is set. Pydantic calls this method.
         """
         # Imported only when a value is checked, because the import takes 20 ms of a command that shows a run.
         from annotated_types import Interval, Len, Predicate

@@ -16,8 +16,9 @@ _KEYED = re.compile(r"^\s*(?P<key>hypothesis|parent)\s*:\s*(?P<text>.*)$", re.IG
 
 
 def read_candidate(path: Path, languages: Sequence[Language]) -> Candidate:
-    """Return the candidate in a file. Its language is the one of `languages` whose ending (`.c`, `.cu` or `.py`) the
-    file has. Raises UsageError if the ending belongs to none of them, or if the file cannot be read as UTF-8 text.
+    """Return the candidate whose source is the file `path`. Its language is the one of `languages`, those that the task
+    permits, whose ending (`.c`, `.cu` or `.py`) the file has. Raises UsageError if the ending belongs to none of them,
+    or if the file cannot be read as UTF-8 text.
     """
     language = next((known for known in languages if known.suffix == path.suffix), None)
     if language is None:

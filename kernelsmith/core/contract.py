@@ -17,7 +17,7 @@ from kernelsmith import paths
 @dataclass(frozen=True, slots=True)
 class Dtype:
     """An element type of the arrays in a task, such as `float32`: bytes per element, and the type's names in CUDA C++
-    and in C. `dtypes` makes one for each type in contract.toml.
+    and in C. The function `dtypes` makes one for each type from contract.toml.
     """
 
     bytes: int
@@ -127,14 +127,16 @@ def names(table: str, key: str) -> tuple[str, ...]:
 
 
 def dtypes() -> Mapping[str, Dtype]:
-    """Return a dict from the name of each element type that a task's arrays may have, such as `float32`, to its size
-    and its names in C and CUDA C++.
+    """Return a dict from the name of each element type that a task's arrays may have, such as `float32`, to its Dtype:
+    bytes per element, and names in CUDA C++ and C.
     """
     return {name: Dtype(**values) for name, values in facts()["dtypes"].items()}
 
 
 def devices() -> Mapping[str, DeviceFacts]:
-    """Return a dict from each kind of device, `cpu` and `cuda`, to the values that task.toml may hold for it."""
+    """Return a dict from each kind of device, `cpu` and `cuda`, to its DeviceFacts: the units, languages, vendor
+    library and architectures that task.toml may name for it.
+    """
     return {name: DeviceFacts(**_with_tuples(values)) for name, values in facts()["devices"].items()}
 
 
@@ -146,8 +148,8 @@ def memory() -> MemoryFacts:
 
 
 def limits() -> Mapping[str, Limit]:
-    """Return a dict from each key of the table `[limits]` of task.toml, such as `build_s`, to its default and its
-    highest value.
+    """Return a dict from each key of the table `[limits]` of task.toml, such as `build_s`, to its Limit: the default
+    and the highest allowed value.
     """
     return {name: Limit(**values) for name, values in facts()["limits"].items()}
 

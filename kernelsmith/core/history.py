@@ -80,9 +80,9 @@ class History:
         return [attempt for attempt in self.attempts if attempt.ask_number == ask_number]
 
     def as_seen_by(self, ask: Ask) -> "History":
-        """Return a copy of the history with only the attempts that existed when `ask` was made, and only the asks up to
-        `ask`. Events, usage and devices stay complete. A proposal computed from the copy does not depend on attempts
-        that were recorded later.
+        """Return a copy of the history that holds only the attempts that existed when `ask` was made, and only the asks
+        up to `ask`; events, usage and devices stay complete. Proposers receive the copy, so that a proposal does not
+        depend on attempts that were recorded later.
         """
         known = [attempt for attempt in self.attempts if attempt.number <= ask.seen]
         return replace(self, attempts=known, asks=[other for other in self.asks if other.number <= ask.number])

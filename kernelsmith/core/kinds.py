@@ -30,7 +30,8 @@ SCRIPTED_DEVICE = "scripted:"
 
 class Unit(StrEnum):
     """The unit in which a task counts its work: arithmetic operations of one number type, such as `fp8`, or bytes to
-    and from memory (`dram`). The device's peak rate has the same unit; utilization is the achieved fraction of it.
+    and from memory (`dram`). The device's peak rate is counted in the same unit; utilization is the achieved fraction
+    of that peak.
     """
 
     FP8 = "fp8"

@@ -201,8 +201,9 @@ class Ending:
 
 
 class RunStatus(StrEnum):
-    """The state of a run: running, interrupted (its process ended without recording an end), paused or ended. The log's
-    reader derives it from the run's latest event and lock file; the log does not store it.
+    """The state of a run: running, interrupted (its process ended without recording an end), paused or ended. The
+    reader of the log derives it from the run's latest event and from whether a process holds the run's lock; the log
+    does not store it.
     """
 
     RUNNING = "running"
@@ -230,8 +231,8 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One search, as the log keeps it: number, name, settings, digest of the task, time of creation and provenance. Its
-    attempts and events are in `History`.
+    """One search for a faster kernel, as the log keeps it: number, name, settings, digest of the task's files, time of
+    creation and provenance (what produced its figures). Its attempts and events are in `History`.
     """
 
     id: int

@@ -44,8 +44,8 @@ class ReceiptState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A session's confirmation of an answer that a caller gave with `tell`: the numbers of the ask and the trial that
-    it answers, its state, and the number of the attempt that records it.
+    """A session's confirmation of an answer that a caller gave with `tell`: the number of the ask that it answers, the
+    number of the trial (candidate within the ask), its state, and the number of the attempt that records it.
     """
 
     ask: int
@@ -103,15 +103,17 @@ class Session(Protocol):
         ...
 
     def note(self, kind: EventKind, ask: Ask | None = None, **data: object) -> None:
-        """Record an event of this kind, with `data` as its values by name. `ask` is the ask that it belongs to, or None
-        for the whole run. Return nothing. Raises LogError if the log cannot be written.
+        """Record an event of the kind `kind`; the keyword arguments become the event's data, values by name. `ask` is
+        the ask that the event belongs to, or None for the whole run. Return nothing. Raises LogError if the log cannot
+        be written.
         """
         ...
 
 
 class Strategy(Protocol):
     """The protocol of the part that chooses what each ask requests: the kind of step, and the attempt to start from.
-    The same history and the same number always give the same choice, so that a resumed run goes on as before.
+    The same history and the same ask number always give the same choice, so that a resumed run makes the choices that
+    an uninterrupted one would make.
     """
 
     def ask(self, history: History, ask_number: int) -> Directive:
@@ -167,8 +169,9 @@ class Exchanges(Protocol):
     """
 
     def exchanges(self, ask_number: int) -> tuple[Exchange, ...]:
-        """Return the recorded model calls for the ask with this number as a tuple, oldest first; empty if there are
-        none. A resumed run reuses a reply that was paid for. Raises LogError if the log cannot be read.
+        """Return the recorded model calls that were made to answer the ask with the number `ask_number` as a tuple,
+        oldest first; empty if there are none. With them a resumed run can use a reply again that was paid for. Raises
+        LogError if the log cannot be read.
         """
         ...
 

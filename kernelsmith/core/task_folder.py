@@ -39,7 +39,9 @@ def find_task(name: str) -> Task:
 
 
 def _folder_of(file: Path) -> Path:
-    """Return the folder that contains `file`, the path of a task.toml. Raises TaskError if the file is not named so."""
+    """Return the folder that contains `file`, the path of a task.toml. Raises TaskError if the file has
+    another name.
+    """
     if file.name != TASK_FILE:
         raise TaskError(f"{shown(file)}: no task folder; give the path of the folder, or of its {TASK_FILE}")
     return file.parent
