@@ -56,8 +56,8 @@ def texts_of(blobs: Iterable[tuple[str, bytes]]) -> dict[str, str]:
 
 
 def parsed(text: str) -> Any:
-    """Return the Python value of a JSON text. Empty lists and objects, the most frequent values, skip the slow parser.
-    Raises ValueError if the text is not JSON.
+    """Return the Python value of a JSON text. For an empty list or object, the most frequent values in the log, the
+    slow parser is not called. Raises ValueError if the text is not JSON.
     """
     empty = _EMPTY.get(text)
     return empty() if empty else json.loads(text)
@@ -85,9 +85,9 @@ def _provenance_columns(made: Provenance) -> dict[str, Any]:
 
 
 def run_of(row: Row) -> Run:
-    """Return the Run that a row of the table of runs holds. Raises UsageError if the name is not a valid run name, or
-    if the config has a key that this program does not know; KeyError, TypeError or ValueError if a column is missing or
-    holds an unknown value.
+    """Return the Run that `row`, a row of the table of runs, holds. Raises UsageError if the name is not a valid run
+    name, or if the run's settings have a key that this program does not know; KeyError, TypeError or ValueError if a
+    column is missing or holds an unknown value.
     """
     if not NAME.fullmatch(row["name"]):
         raise UsageError(

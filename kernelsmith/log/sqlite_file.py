@@ -97,8 +97,8 @@ class SQLiteFile:
 
 @dataclass(frozen=True, slots=True)
 class SQLiteTransaction:
-    """A read transaction on a SQLite file, in which SQL queries run: all of them see the same state of the file.
-    Implements Transaction. SQLiteFile.reading makes it.
+    """A read transaction on a SQLite file, in which SQL queries run. All queries in it see the file as it was at one
+    moment. Implements Transaction. SQLiteFile.reading makes it.
     """
 
     _connection: sqlite3.Connection

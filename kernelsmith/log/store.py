@@ -96,7 +96,7 @@ class Store(Reader):
         return next(name for n in range(1, len(taken) + 2) if (name := f"{stem}-{n}") not in taken)
 
     def hold(self, run: Run) -> AbstractContextManager[None]:
-        """Return a context manager that holds the lock of `run` within its block, so that no other process works on the
+        """Return a context manager that holds the lock of `run` during its block, so that no other process adds to the
         run. Raises UsageError if another process holds the lock, LogError if the lock file cannot be written.
         """
         return lock.hold_lock(self._lock_file(run.name), run_name=run.name)
@@ -153,8 +153,9 @@ class Store(Reader):
         return RunExchanges(self, run)
 
     def keep(self, run: Run, exchange: Exchange) -> None:
-        """Insert one model call of `run` into the log, with its prompt, reply and reasoning. It is on disk when the
-        method returns. Raises LogError if it cannot be stored, LogReplaced if the log's file was deleted or replaced.
+        """Insert one model call of `run` (`exchange`) into the log, with the texts of its prompt, reply and reasoning.
+        It is on disk when the method returns. Raises LogError if it cannot be stored, LogReplaced if the log's file was
+        deleted or replaced.
         """
         with self._writing() as connection:
             for text in (exchange.prompt, exchange.reply, exchange.reasoning):
@@ -184,7 +185,7 @@ class RunExchanges:
         return self._store.exchanges(self._run, ask_number)
 
     def keep(self, exchange: Exchange) -> None:
-        """Insert a model call into the log. It is on disk when the method returns. Raises LogError if it cannot be
-        stored, LogReplaced if the log's file was deleted or replaced.
+        """Insert one model call (`exchange`: prompt, reply, tokens and cost) into the log. It is on disk when the
+        method returns. Raises LogError if it cannot be stored, LogReplaced if the log's file was deleted or replaced.
         """
         self._store.keep(self._run, exchange)
