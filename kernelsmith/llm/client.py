@@ -30,9 +30,9 @@ EXTENSIONS: dict[str, dict[str, object]] = {
 
 
 class Client:
-    """A model at an OpenAI-compatible endpoint; implements Model. `endpoint` holds URL, model name, key, price and time
-    limits. `clock` is a function that returns seconds from an arbitrary start, for deadlines and latencies. Creating a
-    client makes no call.
+    """A model at an OpenAI-compatible endpoint; implements Model. `endpoint` holds URL, model name, key, price of
+    tokens and time limits. `clock` is a function that returns seconds from an arbitrary start, to measure deadlines and
+    latencies. Creating a client opens no connection.
     """
 
     def __init__(self, endpoint: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
@@ -134,8 +134,9 @@ def _listed(body: object, endpoint: Endpoint) -> str:
 
 
 def _connect(endpoint: Endpoint, clock: Callable[[], float]) -> openai.OpenAI:
-    """Return an OpenAI library client for the endpoint, with its time limits and without retries, because every call
-    that may cost money must be in the log. `clock` returns seconds. No connection is opened yet.
+    """Return a client object of the OpenAI library for `endpoint`, with its time limits; `clock` is a function that
+    returns seconds. The library's own retries are switched off, because every call that may cost money must be in the
+    log. No connection is opened yet.
     """
     return openai.OpenAI(
         base_url=endpoint.base_url,

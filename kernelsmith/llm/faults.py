@@ -72,8 +72,8 @@ def reported_error(body: dict[str, object], endpoint: Endpoint) -> CallFailed:
 
 
 def not_a_reply(response: httpx2.Response, endpoint: Endpoint) -> CallFailed:
-    """Return, not raise, the CallFailed for a response that holds a page, such as HTML, in place of JSON: no model
-    answers at this URL, so that a new call is useless. The message tells the user to check --base-url.
+    """Return, not raise, a CallFailed for a `response` of `endpoint` that holds a page, such as HTML, in place of JSON.
+    No model answers at this URL, so a new call is useless; the message asks the user to check --base-url.
     """
     kind = response.headers.get("content-type", "no content type").split(";")[0]
     return _final_failure(endpoint, f"answered {kind} in place of JSON", REMEDIES[405])
@@ -142,8 +142,8 @@ def _final_failure(endpoint: Endpoint, message: str, remedy: str) -> CallFailed:
 
 
 def _line_of(endpoint: Endpoint, message: str) -> str:
-    """Return one printable line: the endpoint's URL, then `message`, cut to 300 characters, with the endpoint's key
-    replaced by `***`, because some endpoints repeat the key in their errors.
+    """Return one printable line about a failed call: the URL of `endpoint`, then `message`, cut to 300 characters. The
+    endpoint's key is replaced by `***`, because some endpoints repeat the key in their errors.
     """
     text = message.replace(endpoint.key, "***") if endpoint.key != "EMPTY" else message
     printable = "".join(c if c.isprintable() else " " for c in text)

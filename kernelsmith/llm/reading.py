@@ -14,8 +14,8 @@ from kernelsmith.core import caps
 
 
 def without_halves(text: str) -> str:
-    """Return a text with each lone surrogate (half of a UTF-16 pair) replaced by U+FFFD, the replacement character.
-    JSON can hold a lone surrogate, but no UTF-8 file, log or request can.
+    """Return `text` with each lone surrogate (half of a UTF-16 pair) replaced by U+FFFD, the replacement character. A
+    model's reply in JSON can hold a lone surrogate, but a UTF-8 file, the log and a request cannot.
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
