@@ -35,9 +35,9 @@ class AnswerPipe:
         self._is_open = True
 
     def line(self) -> bytes | None:
-        """Wait for the next line and return it as bytes with its newline; None once the writer has closed the pipe.
-        Raises UnendedAnswer if the writer closed the pipe within a line, HarnessError if the line is longer than 4 MiB,
-        or is not complete within `silence_s` seconds.
+        """Wait for the next line of the pipe and return it as bytes with its newline, or None once the judge has closed
+        the pipe. Raises UnendedAnswer if the judge closed the pipe within a line, HarnessError if the line is longer
+        than 4 MiB, or is not complete within `silence_s` seconds.
         """
         deadline, searched = time.monotonic() + self._silence_s, 0
         while (end := self._read.find(b"\n", searched)) < 0:

@@ -97,8 +97,8 @@ class HarnessProcess:
 
     @property
     def pid(self) -> int | None:
-        """Return the process id of the judge, or None while no judge has been started; for measuring its memory and for
-        tests that kill it.
+        """Return the process id of the judge, or None if no judge has been started. Callers use it to measure the
+        judge's memory, and tests to kill the judge.
         """
         return self._judge_process.pid if self._judge_process else None
 
@@ -145,9 +145,9 @@ class HarnessProcess:
         return self._pool.submit(self._judge, candidate, None, reveal_hidden=True)
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
-        """Start to build candidates that may be judged next, in the background, and return at once. Do nothing for a
-        task that is not on a GPU, or with too few cores. Build failures are not reported. Raises HarnessError if a
-        candidate's file cannot be written.
+        """Start to build `candidates` that may be judged next, in the background, and return at once. Do nothing if the
+        task is not for a GPU, or if there are too few CPU cores. A failed build is not reported: it appears when the
+        candidate is judged. Raises HarnessError if a candidate's file cannot be written.
         """
         if self._device.partition(":")[0] != "cuda" or affordable() < 1:
             return
@@ -158,7 +158,8 @@ class HarnessProcess:
     def duel(self, a: Candidate, b: Candidate | None) -> Duel | Verdict:
         """Run candidates `a` and `b` in turn and return the Duel, in which the speedup is the time of `b` divided by
         that of `a`; or return the Verdict on the candidate that fails its checks. `b` is None to run against the vendor
-        library. Raises HarnessError if the judge fails, MachineRefusal if the library's time cannot be measured here.
+        library. Raises HarnessError if the judge fails, MachineRefusal if there is no vendor library or the candidate
+        is too slow to be compared with it.
         """
         sides = {"candidate": self._write(a)} | ({"incumbent": self._write(b)} if b else {})
         answer = result_of(self._pool.submit(self._ask, "duel", **sides))
@@ -179,9 +180,9 @@ class HarnessProcess:
         self._on_progress(WAITING, f"for {place}, held by {holder}")
 
     def close(self) -> None:
-        """End the judge and all builders, give up a wait for the device, and let the thread that called `open` use its
-        former CPU cores again. Futures of candidates that are not judged yet are cancelled or raise HarnessError. A
-        second call does nothing.
+        """End the judge and all builders, end a wait for the device, and let the thread that called `open` run on its
+        former CPU cores again. Candidates that are not judged yet get no verdict: their futures are cancelled or raise
+        HarnessError. A second call does nothing.
         """
         self._is_closing = True
         if self._builders:
@@ -226,8 +227,9 @@ class HarnessProcess:
         return {"role": "incumbent", "source": self._write(incumbent.candidate), **times}
 
     def _write(self, candidate: Candidate) -> dict[str, str]:
-        """Write a candidate's source to a file that is named by its digest; return a dict with its `path` and
-        `language`, as requests hold them. Raises HarnessError if the file cannot be written.
+        """Write a candidate's source to a file in this object's folder, named by the candidate's digest, for the judge
+        to read; return a dict with the file's `path` and the `language`, the form in which a request names a candidate.
+        Raises HarnessError if the file cannot be written.
         """
         path = self._folder / "candidates" / f"{candidate.digest[:16]}{candidate.language.suffix}"
         try:

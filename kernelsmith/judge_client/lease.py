@@ -223,8 +223,9 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _lock_file(device: str) -> Path:
-    """Return the path of a device's lock file in the temporary directory. A GPU's file is named by its UUID, because
-    its number depends on CUDA_VISIBLE_DEVICES; another device's file by the device's name.
+    """Return the path in the temporary directory of the lock file of `device` (`cpu`, `cuda:0`). The name contains the
+    device's name, but for a GPU its UUID, because the GPU's number depends on CUDA_VISIBLE_DEVICES and could mean
+    another GPU in another process.
     """
     _, _, ordinal = device.partition(":")
     name = (ordinal and gpu.uuid(int(ordinal))) or device.replace(":", "")

@@ -62,7 +62,9 @@ class JudgeProcess:
 
     @property
     def pid(self) -> int:
-        """Return the process id of the judge, also after its end; for measuring its memory, and for tests."""
+        """Return the process id of the judge, also after its end. Callers use it to measure the judge's memory, and
+        tests to kill the judge.
+        """
         return self._process.pid
 
     @property

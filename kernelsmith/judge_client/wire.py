@@ -84,8 +84,8 @@ class ReproducedAnswer(_Answer):
 
 
 class BuiltAnswer(_Answer):
-    """The final answer to a `build` request, which builds a candidate before it is judged: the build has ended, with or
-    without success.
+    """The final answer to a `build` request, which builds a candidate before it is judged. The build has ended; the
+    answer does not say whether it succeeded.
     """
 
     kind: Literal["built"]
