@@ -11,8 +11,9 @@ from kernelsmith.core.verdict import Verdict
 
 
 class Stance(StrEnum):
-    """The kind of step that an ask requests from the proposer, such as repairing the latest kernel or refining the best
-    one. The strategy chooses it, and chooses bolder kinds the longer no attempt has beaten the best kernel.
+    """The kind of step that an ask (a numbered request for a kernel) requires from the proposer, such as `repair` (mend
+    the latest kernel) or `refine` (improve the best one). The strategy chooses it, and chooses larger changes the
+    longer no attempt has beaten the best kernel.
     """
 
     OPEN = "open"
@@ -61,8 +62,8 @@ class NoCandidate(StrEnum):
 
     @property
     def words(self) -> str:
-        """Return the reason as a clause of one line for the log and for the model's next prompt, such as `no fenced
-        block`.
+        """Return the reason why a reply holds no candidate as a few words, such as `no fenced block`, which the log and
+        the model's next prompt show.
         """
         return _NO_CANDIDATE_WORDS[self]
 
@@ -79,8 +80,9 @@ _NO_CANDIDATE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """The content of an ask: the stance (kind of step, such as `refine`), the number of the attempt to start from, and
-    the reason in words. The strategy makes it from the run's history.
+    """What an ask (a numbered request for a kernel) requires: the stance (kind of step, such as `refine`), the number
+    of the attempt whose kernel is the starting point, and the strategy's reason in words. The strategy makes it from
+    the run's history.
     """
 
     stance: Stance
@@ -92,9 +94,9 @@ class Directive:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A numbered request for a candidate: its number, its directive (kind of step and attempt to start from), and the
-    highest attempt number at that time. The log records it before a proposer answers it; several asks may be open at
-    once.
+    """A numbered request for a candidate. It holds its number, its directive (kind of step and attempt to start from),
+    and in `seen` the highest number of an attempt that existed when it was made. The log records it before a proposer
+    answers it; several asks may be open at once.
     """
 
     number: int
@@ -105,8 +107,8 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One candidate of a proposal, with its number in the proposal: 0 for the candidate as written, 1 and higher for
-    the same source with other values of its marked constants (knobs).
+    """One candidate of a proposal, with its number in the proposal: 0 for the candidate as the proposer wrote it, 1 and
+    higher for copies of its source in which marked constants (knobs) have other values.
     """
 
     number: int
@@ -116,9 +118,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A proposer's answer to an ask: a hypothesis with a candidate and, in `sweep`, further candidates with other
-    values of the marked constants; or the reason why there is no candidate. Raises ValueError if it has both a
-    candidate and a reason or neither, or a sweep without a candidate.
+    """A proposer's answer to an ask: a candidate with a hypothesis (why it should be faster or right) and, in `sweep`,
+    copies with other values of its marked constants; or, in `reason`, why there is no candidate. Raises ValueError if
+    it has both a candidate and a reason or neither, or a sweep without a candidate.
     """
 
     origin: Origin
@@ -142,31 +144,32 @@ class Proposal:
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """Return the proposal's candidates as a tuple of Trial, in the order in which they are judged: the candidate as
-        written, then those of the sweep. The tuple is empty if the proposal has no candidate.
+        """Return the candidates of the proposal as a tuple of Trial, in the order in which the harness judges them:
+        first the candidate as the proposer wrote it, then the copies in `sweep`. The tuple is empty if the proposal has
+        no candidate.
         """
         written = (self.candidate,) if self.candidate else ()
         return tuple(Trial(number, candidate) for number, candidate in enumerate((*written, *self.sweep)))
 
     @property
     def why_empty(self) -> str:
-        """Return the reason why there is no candidate as one text, followed by the beginning of the proposer's reply if
-        it is known. Return an empty string if there is a candidate.
+        """Return why there is no candidate as one text: the reason in words, followed by the beginning of the
+        proposer's reply if the proposal holds it. Return an empty string if there is a candidate.
         """
         return ": ".join(part for part in (self.reason.words, self.said) if part) if self.reason else ""
 
     def of(self, trial: Trial) -> "Proposal":
-        """Return a copy of the proposal with the candidate of `trial` and without a sweep. The attempt that records the
-        trial holds this copy.
+        """Return a copy of the proposal that holds only the candidate of `trial`, one of its trials, and no sweep. The
+        attempt that records the verdict on that trial holds this copy.
         """
         return replace(self, candidate=trial.candidate, sweep=())
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A judged trial as the log keeps it: number, ask, proposal, verdict, start and duration, the line (chain of
-    attempts) that it belongs to, and the device. The open run makes one for each trial; one without a candidate has the
-    status `no_candidate`.
+    """One candidate with its verdict, as the log keeps it: attempt number, ask and proposal that it belongs to, time,
+    seconds, device, and its line (chain of attempts). The session makes one for each judged trial, and one with the
+    status `no_candidate` for a proposal without a candidate.
     """
 
     number: int

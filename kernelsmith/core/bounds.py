@@ -14,8 +14,9 @@ from kernelsmith.core import caps, contract
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """The bounds of a number (`gt`, `ge`, `lt`, `le`) or of a text (its length, and a test `holds`), written inside
-    `typing.Annotated`. Pydantic reads the object as an `annotated_types.GroupedMetadata` and refuses other values; a
+    """The bounds of a number (above `gt`, at least `ge`, below `lt`, at most `le`) or of a text (least and greatest
+    length, and a function `holds` that returns whether the text is allowed), written inside `typing.Annotated`.
+    Pydantic refuses values outside the bounds, because the object acts as an `annotated_types.GroupedMetadata`; a
     dataclass checks nothing.
     """
 
@@ -35,8 +36,8 @@ class Bounds:
         return True
 
     def __iter__(self) -> Iterator[object]:
-        """Yield the bounds as objects of the package `annotated_types`, the form in which pydantic reads them: an
-        Interval, a Len, and a Predicate if `holds` is set.
+        """Yield the bounds as objects of the package `annotated_types`, which pydantic understands: an Interval for a
+        number, a Len for a length, and a Predicate if the function `holds` is set. Pydantic calls this method.
         """
         # Imported only when a value is checked, because the import takes 20 ms of a command that shows a run.
         from annotated_types import Interval, Len, Predicate

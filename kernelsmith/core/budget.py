@@ -1,5 +1,5 @@
-"""Decide whether a run has reached a limit of its budget, and say in words how many asks were answered and attempts
-made.
+"""Decide whether a run has reached a limit of its budget, and state in words how many asks (requests for a kernel) were
+answered and how many attempts were made.
 """
 
 from kernelsmith.core.history import History
@@ -7,8 +7,9 @@ from kernelsmith.core.run import Ending, StopReason
 
 
 def spent(history: History) -> Ending | None:
-    """Return an Ending (limit and words) if the run with this history has reached its target or a limit of its budget,
-    or None if it goes on. A run with an unanswered ask always goes on, because the reply may be paid for already.
+    """Return an Ending (the limit, and a sentence about it) if the run that `history` records has reached its target or
+    a limit of its budget; return None if the run goes on. A run with an unanswered ask always goes on, because the
+    model's reply may be paid for already.
     """
     if history.open_asks:
         return None
@@ -26,9 +27,9 @@ def spent(history: History) -> Ending | None:
 
 
 def counts_in_words(history: History) -> str:
-    """Return as text how many asks of a run were answered and how many attempts were made: `60 asks, 84 attempts (24
-    sweep trials)`. Sweep trials are attempts with other values of marked constants; the bracket is left out if there
-    are none.
+    """Return how many asks of the run that `history` records were answered and how many attempts were made, as text:
+    `60 asks, 84 attempts (24 sweep trials)`. The bracket counts the attempts that only try other values of marked
+    constants; it is left out if there are none.
     """
     swept = history.sweep_trials
     words = f"{_counted(history.answered, 'ask')}, {_counted(len(history.attempts), 'attempt')}"

@@ -29,9 +29,9 @@ class Language(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A kernel that a proposer offers for judging: source text, language, and `params`, which say how the source was
-    made, such as the tuner's choice of constants. The digest leaves `params` out, because the values are part of the
-    source.
+    """A kernel that a proposer offers for judging: source text, language, and `params`, the values of the constants
+    from which the source was made (such as the tuner's choice). The digest leaves `params` out, because the values are
+    part of the source.
     """
 
     source: str
@@ -47,7 +47,7 @@ class Candidate:
 
 
 def source_digest(source: bytes, *, language: Language) -> str:
-    """Return the SHA-256 sum of a kernel's language and `source`, its bytes in UTF-8, as 64 hexadecimal digits. The
-    harness computes the same digest from the file that it judges.
+    """Return the SHA-256 sum of a kernel's `language` and `source` (its text as UTF-8 bytes), 64 hexadecimal digits.
+    The harness computes the same digest from the file that it judges, so that the agent can compare them.
     """
     return hashlib.sha256(language.value.encode() + b"\0" + source).hexdigest()

@@ -1,5 +1,5 @@
-"""Read a candidate from a source file, and read the hypothesis and the parent that the comment at the top of a source
-states.
+"""Read a candidate from a source file; read its hypothesis and its parent (the number of the attempt that it was made
+from) from the comment at the top of the source.
 """
 
 import re
@@ -16,8 +16,9 @@ _KEYED = re.compile(r"^\s*(?P<key>hypothesis|parent)\s*:\s*(?P<text>.*)$", re.IG
 
 
 def read_candidate(path: Path, languages: Sequence[Language]) -> Candidate:
-    """Return the candidate in a file. Its language is the one of `languages` whose ending (`.c`, `.cu` or `.py`) the
-    file has. Raises UsageError if the ending belongs to none of them, or if the file cannot be read as UTF-8 text.
+    """Return the candidate whose source is the file `path`. Its language is the one of `languages`, those that the task
+    permits, whose ending (`.c`, `.cu` or `.py`) the file has. Raises UsageError if the ending belongs to none of them,
+    or if the file cannot be read as UTF-8 text.
     """
     language = next((known for known in languages if known.suffix == path.suffix), None)
     if language is None:
@@ -29,9 +30,9 @@ def read_candidate(path: Path, languages: Sequence[Language]) -> Candidate:
 
 
 def stated(source: str) -> Mapping[str, str]:
-    """Return what the comment at the top of a source states after `hypothesis:` and `parent:`, as a dict from these two
-    words to text. A word that the comment lacks is left out, so the dict is empty without such a comment. Only the
-    first 20,000 characters are read.
+    """Return what the comment at the top of a kernel's `source` states after `hypothesis:` and `parent:`, as a dict
+    from these two words to the text after them. A word that the comment lacks is left out, so the dict is empty without
+    such a comment. Only the first 20,000 characters are read.
 
     A value goes on over the following lines up to an empty line or the next of the two words.
     """
@@ -50,8 +51,8 @@ def stated(source: str) -> Mapping[str, str]:
 
 
 def _leading_comment(source: str) -> list[str]:
-    """Return the lines of the comment that begins a source as a list of texts without comment marks. The list is empty
-    if the first line is no comment.
+    """Return the lines of the comment at the top of a kernel's `source`, as a list of texts without the comment marks.
+    The list is empty if the first line is no comment.
     """
     texts = []
     for line in source.split("\n"):

@@ -27,7 +27,7 @@ QUOTED = 60
 
 
 def cut(text: str, most: int) -> str:
-    """Return `text` unchanged if it has at most `most` characters; else its first `most` - 1 characters and an
-    ellipsis.
+    """Return `text` unchanged if it has at most `most` characters; else return its first `most` - 1 characters followed
+    by an ellipsis (one character).
     """
     return text if len(text) <= most else text[: most - 1] + "…"

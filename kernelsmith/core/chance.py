@@ -7,15 +7,17 @@ import random
 
 
 def derived_seed(seed: int, *parts: int | str) -> int:
-    """Return a seed from 0 to 2**32 - 1 for one purpose, computed from the run's `seed` and from `parts`, which name
-    the purpose, such as `"revive", 14`. Equal arguments give an equal seed on every machine.
+    """Return a seed from 0 to 2**32 - 1 for random choices with one purpose. It is computed from the run's `seed` and
+    from `parts`, words and numbers that name the purpose, such as `"revive", 14`. Equal arguments give an equal seed on
+    every machine.
     """
     text = ":".join(str(part) for part in (seed, *parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
 def generator(seed: int, *parts: int | str) -> random.Random:
-    """Return a new random generator for one purpose. The run's `seed` and `parts`, which name the purpose, such as
-    `"revive", 14`, determine all its numbers, so equal arguments give equal numbers on every machine.
+    """Return a new random generator for choices with one purpose. The run's `seed` and `parts`, words and numbers that
+    name the purpose, such as `"revive", 14`, determine all its numbers, so equal arguments give equal numbers on every
+    machine.
     """
     return random.Random(derived_seed(seed, *parts))

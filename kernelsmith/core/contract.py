@@ -17,7 +17,7 @@ from kernelsmith import paths
 @dataclass(frozen=True, slots=True)
 class Dtype:
     """An element type of the arrays in a task, such as `float32`: bytes per element, and the type's names in CUDA C++
-    and in C. `dtypes` makes one for each type in contract.toml.
+    and in C. The function `dtypes` makes one for each type from contract.toml.
     """
 
     bytes: int
@@ -30,8 +30,8 @@ class Dtype:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """The values that task.toml may hold for one kind of device, `cpu` or `cuda`: units, languages, vendor library and
-    GPU architectures. `devices` makes one for each kind in contract.toml.
+    """The values that task.toml may hold for one kind of device, `cpu` or `cuda`: names of units, of languages, of the
+    vendor library and of GPU architectures. The function `devices` makes one for each kind from contract.toml.
     """
 
     units: tuple[str, ...]
@@ -46,8 +46,8 @@ class DeviceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The default and the highest value of one key of the table `[limits]` of task.toml, such as the seconds `build_s`.
-    `limits` makes one for each key in contract.toml.
+    """The default and the highest allowed value of one key of the table `[limits]` of task.toml, such as `build_s`, the
+    seconds that a build may take. The function `limits` makes one for each key from contract.toml.
     """
 
     default: float
@@ -58,9 +58,9 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class MemoryFacts:
-    """Factors that estimate how much memory judging one case of a CPU task takes at most, in bytes for each byte of
-    inputs and of outputs, and the fraction of the free memory that the judge may take. `memory` reads them from
-    contract.toml.
+    """Figures to estimate whether the judge has enough memory for one case of a CPU task: bytes of memory that the
+    judge needs for each byte of the kernel's inputs and outputs, and the fraction of the free memory that it may take.
+    The function `memory` reads them from contract.toml.
     """
 
     per_input_byte: float
@@ -80,23 +80,24 @@ def facts() -> Mapping[str, Any]:
 
 
 def temporary_prefix() -> str:
-    """Return the text with which the name of every folder begins that the agent or the harness makes in the temporary
-    directory: `kernelsmith-`.
+    """Return `kernelsmith-`, the text with which agent and harness begin the name of every folder that they make in the
+    temporary directory.
     """
     return str(facts()["temporary"]["prefix"])
 
 
 def timing_policy() -> Mapping[str, object]:
     """Return the table `[timing]` of contract.toml as nested dicts that JSON can hold: the margins, durations and
-    sample counts that decide a score.
+    sample counts by which the judge computes a score. The log stores it with each run.
     """
     policy: Mapping[str, object] = facts()["timing"]
     return policy
 
 
 def duel_margin() -> float:
-    """Return the speedup that a contender must prove in a duel (contender and best kernel run in turn on the same
-    inputs): the lower end of its 95 % interval must exceed this number, such as 1.01.
+    """Return the speedup that a contender must prove in a duel, such as 1.01. A duel runs the contender and the best
+    kernel in turn on the same inputs; the contender wins if the lower end of the 95 % interval of its speedup exceeds
+    this number.
     """
     return float(facts()["timing"]["duel"]["margin"])
 
@@ -112,41 +113,43 @@ def most_calls() -> int:
 
 
 def is_key(text: str) -> bool:
-    """Return whether a text has the form of a batch's key: 32 lower-case hexadecimal digits, from which the judge draws
-    the batch's random inputs.
+    """Return whether `text` has the form of a batch key: 32 lower-case hexadecimal digits. The judge draws the random
+    inputs of a timed batch from its key, so that the key can reproduce them.
     """
     return re.fullmatch(rf"[0-9a-f]{{{facts()['wire']['key_digits']}}}", text) is not None
 
 
 def names(table: str, key: str) -> tuple[str, ...]:
-    """Return the names that contract.toml lists under `key` in a table, as a tuple: `names("task", "roles")` is
-    `("input", "output", "size")`. Raises KeyError if contract.toml lacks the table or the key.
+    """Return the list of names under `key` in the table `table` of contract.toml, as a tuple: `names("task", "roles")`
+    is `("input", "output", "size")`. Raises KeyError if contract.toml lacks the table or the key.
     """
     return tuple(facts()[table][key])
 
 
 def dtypes() -> Mapping[str, Dtype]:
-    """Return a dict from the name of each element type that a task's arrays may have, such as `float32`, to its size
-    and its names in C and CUDA C++.
+    """Return a dict from the name of each element type that a task's arrays may have, such as `float32`, to its Dtype:
+    bytes per element, and names in CUDA C++ and C.
     """
     return {name: Dtype(**values) for name, values in facts()["dtypes"].items()}
 
 
 def devices() -> Mapping[str, DeviceFacts]:
-    """Return a dict from each kind of device, `cpu` and `cuda`, to the values that task.toml may hold for it."""
+    """Return a dict from each kind of device, `cpu` and `cuda`, to its DeviceFacts: the units, languages, vendor
+    library and architectures that task.toml may name for it.
+    """
     return {name: DeviceFacts(**_with_tuples(values)) for name, values in facts()["devices"].items()}
 
 
 def memory() -> MemoryFacts:
-    """Return the factors from which the memory for judging a CPU task is estimated, read from the table `[memory]` of
-    contract.toml.
+    """Return the figures with which the agent estimates the memory that judging a CPU task needs, read from the table
+    `[memory]` of contract.toml.
     """
     return MemoryFacts(**facts()["memory"])
 
 
 def limits() -> Mapping[str, Limit]:
-    """Return a dict from each key of the table `[limits]` of task.toml, such as `build_s`, to its default and its
-    highest value.
+    """Return a dict from each key of the table `[limits]` of task.toml, such as `build_s`, to its Limit: the default
+    and the highest allowed value.
     """
     return {name: Limit(**values) for name, values in facts()["limits"].items()}
 

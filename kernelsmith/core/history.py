@@ -17,9 +17,9 @@ BEGINS_A_LINE = (Stance.OPEN, Stance.RESTRUCTURE, Stance.RESTART)
 
 @dataclass(frozen=True, slots=True)
 class Opponent:
-    """The kernel that the next candidate must beat: its candidate, its score and the time of its fastest batch, both in
-    microseconds per call. The harness decides by these times whether a duel (both kernels in turn) is needed.
-    `History.opponent` makes it.
+    """The best kernel so far, which the next candidate must beat: the candidate, its score (`time_us`) and the time of
+    its fastest batch (`fastest_us`), both in microseconds per call. The harness compares the new times with these and
+    runs a duel (both kernels in turn) if they are close enough. `History.opponent` makes it.
     """
 
     candidate: Candidate
@@ -31,8 +31,9 @@ class Opponent:
 
 @dataclass(frozen=True)
 class History:
-    """One run as the log holds it at one moment: settings, attempts, events, asks (numbered requests for a candidate),
-    model usage and devices. The log makes it; strategies, proposers and reports only read it.
+    """Everything that the log holds of one run at one moment: settings, attempts (judged candidates), events, asks
+    (numbered requests for a candidate), tokens and cost of model calls, and devices with the times at which they were
+    opened. The log makes it; strategies, proposers and reports only read it.
     """
 
     run: Run
@@ -51,8 +52,9 @@ class History:
 
     @cached_property
     def open_asks(self) -> Sequence[Ask]:
-        """Return the asks that have fewer recorded attempts than planned trials (candidates), in the order of their
-        numbers. An ask has one planned trial, or as many as its `sweep` event states.
+        """Return the asks (requests for a candidate) that are not fully answered: fewer attempts are recorded than
+        candidates are planned. They are in the order of their numbers. One candidate is planned for an ask, or as many
+        as its event `sweep` states.
         """
         made, planned = self._trials_made, self._trials_planned
         return [ask for ask in self.asks if made.get(ask.number, 0) < planned.get(ask.number, 1)]
@@ -66,21 +68,21 @@ class History:
 
     @property
     def sweep_trials(self) -> int:
-        """Return the number of attempts that are not the first trial of their ask: they have the same source with other
-        values of its marked constants.
+        """Return how many attempts only try other values of marked constants: all attempts except the first one of each
+        ask.
         """
         return sum(attempt.trial > 0 for attempt in self.attempts)
 
     def trials_of(self, ask_number: int) -> Sequence[Attempt]:
-        """Return the recorded attempts that answer the ask with this number, in the order of recording; an empty list
-        if there are none.
+        """Return the recorded attempts that answer the ask with the number `ask_number`, in the order of recording; the
+        sequence is empty if there are none.
         """
         return [attempt for attempt in self.attempts if attempt.ask_number == ask_number]
 
     def as_seen_by(self, ask: Ask) -> "History":
-        """Return a copy of the history with only the attempts that existed when `ask` was made, and only the asks up to
-        `ask`. Events, usage and devices stay complete. A proposal computed from the copy does not depend on attempts
-        that were recorded later.
+        """Return a copy of the history that holds only the attempts that existed when `ask` was made, and only the asks
+        up to `ask`; events, usage and devices stay complete. Proposers receive the copy, so that a proposal does not
+        depend on attempts that were recorded later.
         """
         known = [attempt for attempt in self.attempts if attempt.number <= ask.seen]
         return replace(self, attempts=known, asks=[other for other in self.asks if other.number <= ask.number])
@@ -96,8 +98,9 @@ class History:
 
     @cached_property
     def opponent(self) -> Opponent | None:
-        """Return the candidate of the best attempt with its latest measured times in microseconds, or None if no
-        attempt has passed. The times of a later measurement (event `remeasured`) replace those of the verdict.
+        """Return the candidate of the best attempt with its latest measured times in microseconds per call, for the
+        harness to compare the next candidate with; None if no attempt has passed. If the candidate was measured again
+        (event `remeasured`), those times replace the times of its verdict.
         """
         best = self.incumbent
         if best is None or best.candidate is None or best.verdict.measurement is None:
@@ -110,8 +113,8 @@ class History:
 
     @property
     def best_utilization(self) -> float | None:
-        """Return the latest measured utilization of the best attempt, its achieved fraction of the device's peak, or
-        None if no attempt has passed.
+        """Return the utilization of the best attempt (achieved rate as a fraction of the device's peak) from its latest
+        measurement, or None if no attempt has passed.
         """
         best = self.incumbent
         again = self.remeasured(best) if best else None
@@ -119,8 +122,9 @@ class History:
 
     @property
     def provenance(self) -> Provenance:
-        """Return the versions and timing rules of the latest figures: those recorded at the run's start, each replaced
-        by the value in the latest `resume` event that holds it.
+        """Return the versions of the program, harness and prompts and the timing rules that produced the latest
+        figures: the values recorded at the run's start, each replaced by the value in the latest `resume` event that
+        holds it.
         """
         start = self.run.provenance
         values: dict[str, Any] = {
@@ -129,16 +133,17 @@ class History:
         return Provenance(**values)
 
     def remeasured(self, attempt: Attempt) -> Mapping[str, object] | None:
-        """Return the data of the latest event that an attempt was measured again, as a dict with its times in
-        microseconds, utilization and the digests of harness and task; return None if it was never measured again.
+        """Return the result of the latest repeated measurement of `attempt`, the data of its latest `remeasured` event:
+        a dict with times in microseconds, utilization, and the digests of harness and task. Return None if it was never
+        measured again.
         """
         remeasurements = (e.data for e in reversed(self.events) if e.kind is EventKind.REMEASURED)
         return next((data for data in remeasurements if data.get("attempt") == attempt.number), None)
 
     def measured_under(self, attempt: Attempt) -> Mapping[str, object]:
-        """Return a dict with the keys `harness_digest`, `timing_policy` and `task_digest`: the program, rules and task
-        of an attempt's latest measurement. If the attempt was measured again, the dict also holds the other data of
-        that event.
+        """Return which program, rules and task produced the latest measurement of `attempt`: a dict with the keys
+        `harness_digest`, `timing_policy` and `task_digest`. If the attempt was measured again, the dict also holds the
+        other data of that event, such as the new times.
         """
         if again := self.remeasured(attempt):
             return again
@@ -159,17 +164,19 @@ class History:
         return max((attempt.number for attempt in self.attempts), default=-1)
 
     def attempt(self, number: int) -> Attempt | None:
-        """Return the attempt with this number, or None if the run has no such attempt."""
+        """Return the attempt whose attempt number is `number`, or None if the run has no such attempt."""
         return self._by_number.get(number)
 
     def identical(self, digest: str) -> Attempt | None:
-        """Return the first attempt whose candidate has this SHA-256 digest, or None if no candidate has it."""
+        """Return the first attempt whose candidate has the SHA-256 digest `digest`, in order to find duplicates; None
+        if no candidate has it.
+        """
         return next((a for a in self.attempts if a.candidate and a.candidate.digest == digest), None)
 
     def line_of(self, ask: Ask, proposal: Proposal, *, number: int) -> int:
-        """Return the number of the line (a chain of attempts from one opening or restructuring) that a new attempt
-        joins: the line of its parent, or `number`, the new attempt's own number, if it begins a line. `ask` and
-        `proposal` are those that it answers and records.
+        """Return the number of the line (a chain of attempts that descend from one opening or restructuring) to which a
+        new attempt will belong: the line of its parent, or `number`, the new attempt's own number, if it begins a line.
+        `ask` is the request that it answers, and `proposal` holds its candidate and its parent.
 
         An attempt without a parent begins a line. So does one whose stance is in BEGINS_A_LINE, unless its parent has
         the same stance.
@@ -181,21 +188,23 @@ class History:
 
     @property
     def active_s(self) -> float:
-        """Return the seconds spent on all attempts together, over all resumes; `Budget.hours` limits this time."""
+        """Return the seconds that all attempts of the run took together, summed over all resumes. `Budget.hours` limits
+        this time.
+        """
         return sum(a.seconds for a in self.attempts)
 
     # --- devices and events ---
 
     @property
     def device(self) -> Device | None:
-        """Return the device of the latest opening of the task (the calibration when a judge starts), or None if the
-        task was never opened.
+        """Return the device recorded when the harness last opened the task (started a judge and calibrated it), or None
+        if it never did.
         """
         return self.devices[-1][1] if self.devices else None
 
     def device_of(self, attempt: Attempt) -> Device | None:
-        """Return the device on which an attempt was measured: that of the latest opening of the task before the
-        attempt, or of the latest opening at all if none was before. Return None if the task was never opened.
+        """Return the device that measured `attempt`: the device of the latest `opened` event before the attempt, or the
+        latest of all if none was before. Return None if the harness never opened the task.
 
         A run that was resumed on another machine has several devices, each with its own peak and vendor line.
         """
@@ -204,28 +213,30 @@ class History:
 
     @property
     def task_digest(self) -> str:
-        """Return the SHA-256 digest of the task folder for which the latest attempts were made: from the latest
-        `resume` event that holds one, else from the run's start.
+        """Return the SHA-256 digest of the files in the task folder with which the latest attempts were judged: from
+        the latest `resume` event that holds one, else from the run's start.
         """
         return str(self.resumed_value("task_digest") or self.run.task_digest)
 
     def resumed_value(self, key: str) -> object:
-        """Return the value under `key` in the data of the latest `resume` event that has this key, or None if no event
-        has it.
+        """Return the value that the latest `resume` event with `key` in its data holds under this key, such as a digest
+        that replaces the one from the run's start; None if no such event has the key.
         """
         resumed = (event.data for event in reversed(self.events) if event.kind is EventKind.RESUME)
         return next((data[key] for data in resumed if key in data), None)
 
     @property
     def budget(self) -> Budget:
-        """Return the run's budget: the limits from its start, replaced by those of later `extension` events."""
+        """Return the limits of the run that apply now: those from its start, with each limit replaced that a later
+        event `extension` sets.
+        """
         extensions = (e.data for e in self.events if e.kind is EventKind.EXTENSION)
         limits: dict[str, Any] = {key: value for data in extensions for key, value in data.items()}
         return replace(self.run.config.budget, **limits)
 
     def judge_deaths(self, ask_number: int, trial: int) -> int:
-        """Return how often the judge's process ended while it judged trial number `trial` of the ask number
-        `ask_number`; 0 if it never did. Trial 0 is the candidate as the proposer wrote it.
+        """Return how often the judge's process ended while it judged the candidate number `trial` (0 is the candidate
+        as the proposer wrote it) of the proposal for ask number `ask_number`. The result is 0 if this never happened.
         """
         deaths = (event for event in self.events if event.kind is EventKind.JUDGE_DIED)
         return sum(death.ask_number == ask_number and death.data.get("trial", 0) == trial for death in deaths)

@@ -14,8 +14,8 @@ class DeviceKind(StrEnum):
 
 
 class MeasuringKind(StrEnum):
-    """The kind of device that measured a run: `cpu`, `cuda` (an NVIDIA GPU), or `scripted` (times and failures come
-    from a file, for tests and demonstrations).
+    """The kind of device that measured a run: `cpu`, `cuda` (an NVIDIA GPU), or `scripted` (nothing is measured; times
+    and failures come from a file, for tests and demonstrations).
     """
 
     CPU = "cpu"
@@ -30,7 +30,8 @@ SCRIPTED_DEVICE = "scripted:"
 
 class Unit(StrEnum):
     """The unit in which a task counts its work: arithmetic operations of one number type, such as `fp8`, or bytes to
-    and from memory (`dram`). The device's peak rate has the same unit; utilization is the achieved fraction of it.
+    and from memory (`dram`). The device's peak rate is counted in the same unit; utilization is the achieved fraction
+    of that peak.
     """
 
     FP8 = "fp8"

@@ -1,4 +1,4 @@
-"""Wait for the result of a future in such a way that Ctrl-C is always handled."""
+"""Wait for the result of a future (work in another thread) in such a way that Ctrl-C ends the wait at any time."""
 
 from concurrent.futures import Future
 from typing import TypeVar
@@ -10,8 +10,8 @@ T = TypeVar("T")
 
 
 def result_of(future: Future[T]) -> T:
-    """Wait until a future is done, however long that takes; return its result, or raise the exception that it ended
-    with. The wait begins anew every 0.2 s, so that Ctrl-C raises KeyboardInterrupt within that time.
+    """Wait without a time limit until `future` (work in another thread) is done, then return its result or raise its
+    exception. The wait begins anew every 0.2 s, so that Ctrl-C raises KeyboardInterrupt within that time.
 
     `Future.result()` without a timeout can miss a signal: Python handles a signal that arrives just before the main
     thread blocks only when the thread runs again.

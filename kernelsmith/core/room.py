@@ -12,8 +12,9 @@ from kernelsmith.errors import TaskError
 
 
 def require_memory(task: Task, *, free_bytes: int) -> None:
-    """Check that judging every case of a CPU task fits into the judge's share of the free memory, `free_bytes` bytes.
-    Return nothing; check nothing for a GPU task. Raises TaskError, which names the first case that takes more.
+    """Check that the judge can judge every case of a CPU task within its permitted share of the free memory of the
+    machine (`free_bytes` bytes are free). Return nothing; check nothing for a GPU task. Raises TaskError, which names
+    the first case that needs more.
     """
     if task.device is not DeviceKind.CPU:
         return
@@ -30,8 +31,8 @@ def require_memory(task: Task, *, free_bytes: int) -> None:
 
 
 def peak_bytes(task: Task, case: Case) -> int:
-    """Return the estimated highest memory use of the judge while it judges one case of a task, in bytes: inputs and
-    outputs, each multiplied by a factor of contract.toml.
+    """Return an estimate of the most memory in bytes that the judge uses at one time while it judges `case` of `task`:
+    the bytes of the kernel's inputs and outputs, each multiplied by a factor from contract.toml.
     """
     factors = contract.memory()
     inputs, outputs = _bytes(task, case, Role.INPUT), _bytes(task, case, Role.OUTPUT)
@@ -39,8 +40,8 @@ def peak_bytes(task: Task, case: Case) -> int:
 
 
 def _bytes(task: Task, case: Case, role: Role) -> int:
-    """Return the bytes that all arrays of one role (inputs or outputs) of a case take together in one call of the
-    kernel.
+    """Return how many bytes all arrays of one `role` (all inputs or all outputs) take together in one call of the
+    kernel with the sizes of `case`.
     """
     dtypes = contract.dtypes()
     arrays = (argument for argument in task.arguments if argument.role is role)

@@ -21,8 +21,9 @@ CALIBRATION_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The limits of a run: answered asks, hours, US dollars and target utilization. The run ends at the first limit
-    that it reaches; None means no limit of that kind. Raises ValueError if attempts, hours and usd are all None.
+    """The limits of a run: number of answered asks (`attempts`), hours, US dollars for model calls, and a utilization
+    at which the run ends (`target`). The run ends at the first limit that it reaches; None means no limit of that kind.
+    Raises ValueError if attempts, hours and usd are all None.
     """
 
     attempts: Amount | None = 60
@@ -41,9 +42,9 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """The settings of a run: task, proposer, budget, seed, model, device and others. app/settings.py makes it from
-    options and a config file, whose keys are these fields, and checks types and bounds. The log keeps it, so that a
-    resumed run has the same settings.
+    """The settings of a run: task, proposer (what suggests kernels), budget, seed, model, device and others.
+    app/settings.py makes it from command-line options and a config file, whose keys are these fields, and checks types
+    and bounds. The log keeps it, so that a resumed run has the same settings.
     """
 
     task: Words
@@ -79,8 +80,9 @@ class RunConfig:
 
 @dataclass(frozen=True, slots=True)
 class VendorLine:
-    """The vendor library's result in the task's main case, with which candidates are compared: name, microseconds per
-    call and utilization. The harness measures the library like a candidate, on the same inputs.
+    """The speed of the vendor's library (such as cuBLASLt) in the task's main case, with which reports compare
+    candidates: library name, microseconds per call and utilization. The harness measures the library like a candidate,
+    on the same inputs.
     """
 
     name: Name
@@ -93,8 +95,9 @@ class VendorLine:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The device that measures a run: name, kind, peak rate, sandbox level, and the constants (dispatch overhead,
-    spread between processes, vendor library's time) that the harness measured when it opened the task.
+    """The device that measures a run: name, kind, peak rate, sandbox level of the workers, and what the harness
+    measured when it opened the task: dispatch overhead, spread between processes, vendor library's time. Harness.open
+    returns it.
     """
 
     name: Name
@@ -158,8 +161,8 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a run, as the log keeps it: kind, time, number of the ask that it belongs to, and data
-    by name.
+    """Something that happened in a run, as the log keeps it: kind, time, number of the ask that it belongs to (None for
+    the whole run), and data, a mapping from names to values that depend on the kind.
     """
 
     kind: EventKind
@@ -172,8 +175,8 @@ class Event:
 
 
 class StopReason(StrEnum):
-    """The reason why a run ended or paused, such as a limit of its budget. The log's `ended`, `exhausted` or `paused`
-    event holds it under `limit`.
+    """The reason why a run ended or paused, such as a limit of its budget. The log stores it as the value `limit` in
+    the data of an event `ended`, `exhausted` or `paused`.
     """
 
     TARGET = "target"
@@ -188,8 +191,8 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The reason why a run ends: the limit that it reached, as an enumeration and in words for people.
-    `core.budget.spent` makes it.
+    """The reason why a run ends: in `limit` the limit that it reached, as a StopReason, and in `words` a sentence for
+    people. `core.budget.spent` makes it.
     """
 
     limit: StopReason
@@ -198,8 +201,9 @@ class Ending:
 
 
 class RunStatus(StrEnum):
-    """The state of a run: running, interrupted (its process ended without recording an end), paused or ended. The log's
-    reader derives it from the run's latest event and lock file; the log does not store it.
+    """The state of a run: running, interrupted (its process ended without recording an end), paused or ended. The
+    reader of the log derives it from the run's latest event and from whether a process holds the run's lock; the log
+    does not store it.
     """
 
     RUNNING = "running"
@@ -210,8 +214,9 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The versions and rules that produced a run's figures: program, harness, prompt templates and timing policy. Only
-    figures of equal provenance can be compared. The log keeps it for the start and for every resume of a run.
+    """What produced a run's figures: version of the program, digests of the harness and of the prompt templates, and
+    the timing policy (margins and durations). Only figures of equal provenance can be compared. The log keeps it for
+    the start and for every resume of a run.
     """
 
     program: str = ""
@@ -226,8 +231,8 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One search, as the log keeps it: number, name, settings, digest of the task, time of creation and provenance. Its
-    attempts and events are in `History`.
+    """One search for a faster kernel, as the log keeps it: number, name, settings, digest of the task's files, time of
+    creation and provenance (what produced its figures). Its attempts and events are in `History`.
     """
 
     id: int

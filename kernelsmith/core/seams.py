@@ -34,7 +34,9 @@ Its step says for what, and reads on from the stage: `waiting` `for core 1, held
 
 
 class ReceiptState(StrEnum):
-    """The state of an answer that a caller has given to a session with `tell`."""
+    """The state of an answer that a caller gave to a session with `tell`. The only state is `judged`, because `tell`
+    returns after the verdict is recorded.
+    """
 
     JUDGED = "judged"
     """The attempt is in the log with its verdict."""
@@ -42,8 +44,8 @@ class ReceiptState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A session's confirmation of an answer that a caller gave with `tell`: the numbers of the ask and the trial that
-    it answers, its state, and the number of the attempt that records it.
+    """A session's confirmation of an answer that a caller gave with `tell`: the number of the ask that it answers, the
+    number of the trial (candidate within the ask), its state, and the number of the attempt that records it.
     """
 
     ask: int
@@ -62,7 +64,9 @@ class Session(Protocol):
     """
 
     def history(self) -> History:
-        """Return the run with everything that is recorded of it so far. Raises LogError if the log cannot be read."""
+        """Return the run with everything that the log holds of it now: asks, attempts, events, costs. Raises LogError
+        if the log cannot be read.
+        """
         ...
 
     def stopped(self) -> bool:
@@ -78,38 +82,43 @@ class Session(Protocol):
         ...
 
     def prompt(self, ask: Ask) -> str:
-        """Return the prompt, one text, that a model receives for an ask. Raises LogError if the log cannot be read."""
+        """Return the text that a model receives for `ask`: the task, past attempts and the request. Raises LogError if
+        the log cannot be read.
+        """
         ...
 
     def answer(self, ask: Ask, proposal: Proposal) -> None:
-        """Judge every trial (candidate) of a proposal that has no verdict yet, and record each verdict as an attempt of
-        `ask`. Return nothing. Raises UsageError if an earlier answer promised more trials, HarnessError if the harness
-        failed (the ask stays open), and LogError if the log cannot be written.
+        """Let the harness judge every candidate of `proposal` that has no verdict yet, and record each verdict as an
+        attempt that answers `ask`. Return nothing. Raises UsageError if an earlier answer to the ask announced more
+        candidates, HarnessError if the harness failed (the ask stays open), and LogError if the log cannot be written.
         """
         ...
 
     def tell(self, ask: Ask, *, hypothesis: str, source: str, parent: int | None = None) -> Receipt:
-        """Answer an open ask with kernel `source` in the task's first language; judge it, record it, and return a
-        receipt with the attempt's number. `parent` is the number of the attempt that it was made from, or None. Raises
-        UsageError for a closed ask or an unknown parent, HarnessError if the harness failed, and LogError.
+        """Answer the open `ask` with a kernel: its `source` text in the task's first language, a `hypothesis` (why it
+        should be faster), and the number of the attempt that it was made from (`parent`, or None). Judge it, record it,
+        and return a receipt with the attempt's number. Raises UsageError for a closed ask or an unknown parent,
+        HarnessError if the harness failed, LogError if the log cannot be used.
         """
         ...
 
     def note(self, kind: EventKind, ask: Ask | None = None, **data: object) -> None:
-        """Record an event of this kind, with `data` as its values by name. `ask` is the ask that it belongs to, or None
-        for the whole run. Return nothing. Raises LogError if the log cannot be written.
+        """Record an event of the kind `kind`; the keyword arguments become the event's data, values by name. `ask` is
+        the ask that the event belongs to, or None for the whole run. Return nothing. Raises LogError if the log cannot
+        be written.
         """
         ...
 
 
 class Strategy(Protocol):
     """The protocol of the part that chooses what each ask requests: the kind of step, and the attempt to start from.
-    The same history and the same number always give the same choice, so that a resumed run goes on as before.
+    The same history and the same ask number always give the same choice, so that a resumed run makes the choices that
+    an uninterrupted one would make.
     """
 
     def ask(self, history: History, ask_number: int) -> Directive:
-        """Return the directive for the ask with this number: the stance (kind of step), the attempt to start from, and
-        the reason. `history` is the run before that ask. Raises nothing.
+        """Return the directive for the ask number `ask_number`: stance (kind of step), attempt to start from, and
+        reason in words. `history` is the run as it was before that ask. Records nothing and raises nothing.
         """
         ...
 
@@ -120,9 +129,9 @@ class Proposer(Protocol):
     """
 
     def propose(self, ask: Ask, history: History) -> Proposal:
-        """Return a proposal with a candidate, or with the reason why there is none; `history` is the run as it was when
-        the ask was made. Raises ModelError if the model's endpoint failed, Exhausted without a further candidate,
-        Stopped if the user ended a wait, UsageError if a file is no candidate, and LogError.
+        """Return a proposal for `ask`: a candidate, or the reason why there is none. `history` is the run as it was
+        when the ask was made. Raises ModelError if the model's endpoint failed, Exhausted if no candidate is left,
+        Stopped if the user ended a wait, UsageError if a file is no candidate, LogError if the log cannot be used.
         """
         ...
 
@@ -140,16 +149,16 @@ class Harness(Protocol):
         ...
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
-        """Start to build, in the background, candidates that may be judged next, and return at once; do nothing where
-        this would disturb a measurement. Failed builds are not reported here. Raises HarnessError if a candidate cannot
-        be handed to the judge.
+        """Start to build, in the background, `candidates` that may be judged next, and return at once; do nothing where
+        a build would disturb a measurement. A failed build is not reported: it appears when the candidate is judged.
+        Raises HarnessError if a candidate cannot be handed to the judge.
         """
         ...
 
     def submit(self, candidate: Candidate, incumbent: Opponent | None) -> Future[Verdict]:
-        """Start to judge a candidate and return at once a future of its verdict. A candidate that passes with about the
-        time of `incumbent`, the best kernel so far, or less must beat it in a duel; None means that none has passed.
-        The future raises HarnessError if the judge fails.
+        """Start to judge a candidate and return at once a future of its verdict. `incumbent` is the best kernel so far,
+        or None if none has passed; a candidate that passes in about its time or less must beat it in a duel. The future
+        raises HarnessError if the judge fails.
         """
         ...
 
@@ -160,13 +169,16 @@ class Exchanges(Protocol):
     """
 
     def exchanges(self, ask_number: int) -> tuple[Exchange, ...]:
-        """Return the recorded model calls for the ask with this number as a tuple, oldest first; empty if there are
-        none. A resumed run reuses a reply that was paid for. Raises LogError if the log cannot be read.
+        """Return the recorded model calls that were made to answer the ask with the number `ask_number` as a tuple,
+        oldest first; empty if there are none. With them a resumed run can use a reply again that was paid for. Raises
+        LogError if the log cannot be read.
         """
         ...
 
     def keep(self, exchange: Exchange) -> None:
-        """Record a model call; it is on disk when this method returns. Raises LogError if the log cannot be written."""
+        """Record one model call (prompt, reply, tokens and cost) of the run; it is on disk when this method returns.
+        Raises LogError if the log cannot be written.
+        """
         ...
 
 
@@ -177,14 +189,15 @@ class AttemptLog(Protocol):
     """
 
     def history(self, run: Run) -> History:
-        """Return a run with everything that this process or others have recorded of it. Raises LogError if the log
-        cannot be read.
+        """Return everything that is recorded of `run` now, also by other processes: asks, attempts, events, costs.
+        Raises LogError if the log cannot be read.
         """
         ...
 
     def ask(self, run: Run, directive: Directive, *events: Event) -> Ask:
-        """Record the next ask of a run with this directive, together with the `events` that led to it, in one
-        transaction; return the ask with its number. Raises LogError, and records nothing, if the log cannot be written.
+        """Record the next ask (numbered request for a candidate) of `run` with `directive`, which says what is
+        requested, and the `events` that led to it, in one transaction; return the ask with its number. Raises LogError,
+        and records nothing, if the log cannot be written.
         """
         ...
 
@@ -205,7 +218,7 @@ class Observer(Protocol):
     """
 
     def history(self, history: History) -> None:
-        """Show the run, given as `history` with everything that is recorded up to now. Must not raise."""
+        """Show the run from its beginning: `history` holds everything that is recorded of it now. Must not raise."""
         ...
 
     def asked(self, ask: Ask) -> None:
@@ -219,8 +232,8 @@ class Observer(Protocol):
         ...
 
     def stage(self, stage: str, step: str = "") -> None:
-        """Show which stage of the harness's work has begun, or, if `step` is not empty, a step of the current stage
-        such as `case odd, 2 of 5`. Another thread may call this method. Must not raise.
+        """Show that the harness has begun a stage of its work, such as `build`, or, if `step` is not empty, a step of
+        the present stage, such as `case odd, 2 of 5`. Another thread may call this method. Must not raise.
         """
         ...
 

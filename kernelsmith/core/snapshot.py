@@ -28,7 +28,9 @@ class Snapshot:
 
     @cached_property
     def digest(self) -> str:
-        """Return the SHA-256 sum over all paths and contents, 64 hexadecimal digits; the log finds snapshots by it."""
+        """Return the SHA-256 sum over all paths and contents of the files, 64 hexadecimal digits. It identifies the
+        snapshot: the log finds stored snapshots by it.
+        """
         digest = hashlib.sha256()
         for path in sorted(self.files, key=lambda path: Path(path).parts):
             digest.update(os.fsencode(path) + b"\0" + self.files[path] + b"\0")
@@ -36,7 +38,8 @@ class Snapshot:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return a SHA-256 sum over the length and the bytes of every path and every content, as 64 hexadecimal digits.
+        """Return a second SHA-256 sum of the files, 64 hexadecimal digits, computed over the length and the bytes of
+        every path and every content.
 
         Unlike `digest`, it cannot be equal for files whose bytes are divided differently into paths and contents.
         """

@@ -12,8 +12,9 @@ from kernelsmith.core.kinds import DataKind, DeviceKind, Role, Unit
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One problem of a task: sizes of the arguments, kind of random data, weight in the score, and whether it is hidden
-    from proposers. It is read from a table `[[cases]]` of task.toml.
+    """One problem of a task on which kernels are checked and timed: sizes of the arguments by name, kind of random
+    data, weight in the score (`timed`), and whether proposers must not see it (`hidden`). It is read from a table
+    `[[cases]]` of task.toml.
     """
 
     name: str
@@ -29,8 +30,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of the entry function, which every candidate must define: name, role (input, output or size), and
-    for an array its element type and shape.
+    """One argument of the entry function, the function that every candidate must define: name, role (input, output or
+    size), and for an array its element type and its shape, given as names of sizes.
     """
 
     name: str
@@ -70,8 +71,8 @@ class Task:
 
     @property
     def main(self) -> Case:
-        """Return the first case with a weight above 0. Duels (two kernels in turn), audits (single calls) and the
-        vendor library are measured in this case.
+        """Return the main case of the task: the first one with a weight above 0. Duels (two kernels in turn), audits
+        (single calls) and the vendor library are measured in this case only.
         """
         return next(case for case in self.cases if case.timed > 0)
 

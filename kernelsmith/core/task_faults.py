@@ -20,8 +20,8 @@ UNKNOWN, MISSING = "extra_forbidden", "missing"
 
 def fault_line(error: ValidationError, *, place: str, text: str) -> str:
     """Return one line about the most telling error of a task.toml: file, line number, key, wrong value and remedy.
-    `error` is pydantic's report, `place` the file's path as text, and `text` the file's content, in which the key's
-    line is looked up.
+    `error` is pydantic's report, which may hold several errors; `place` is the file's path as text, and `text` is the
+    file's content, in which the line of the key is looked up.
 
     An unknown key goes first, because a misspelt key is also a missing one.
     """
@@ -51,8 +51,8 @@ def _words(details: ErrorDetails, location: Location) -> str:
 
 
 def _suggestion(location: Location) -> str:
-    """Return in words what to write in place of an unknown key: a similar key, the right table, or the known keys.
-    `location` holds the keys and list indexes that lead from the top of the file to the unknown key.
+    """Return in words what to write in place of an unknown key of task.toml: a similar key, the right table, or the
+    known keys. `location` holds the keys and list indexes that lead from the top of the file to the unknown key.
     """
     name, known = str(location[-1]), list(_model_at(location[:-1]).model_fields)
     if close := difflib.get_close_matches(name, known, n=1):
@@ -63,8 +63,8 @@ def _suggestion(location: Location) -> str:
 
 
 def _keys(model: type[BaseModel], table: str = "") -> Iterator[tuple[str, str]]:
-    """Yield a pair of texts (table, key) for every setting of task.toml. `model` is the pydantic model of one table,
-    and `table` the dotted name of that table, empty at the top of the file.
+    """Yield a pair of texts (table, key) for every setting that the pydantic model `model` defines, in its nested
+    tables too. `table` is the dotted name of the model's table in task.toml, empty at the top of the file.
     """
     for name, field in model.model_fields.items():
         yield table, name
@@ -73,8 +73,8 @@ def _keys(model: type[BaseModel], table: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _wanted(location: Location) -> str:
-    """Return in words the allowed values of the key that a location (keys and list indexes from the top of the file)
-    leads to, or of the nearest known table around an unknown key.
+    """Return in words the values that task.toml may hold at `location` (keys and list indexes that lead to a key from
+    the top of the file); for an unknown key, the values of the nearest known table around it.
     """
     names = [part for part in location if isinstance(part, str)]
     model: type[BaseModel] | None = TaskFile
@@ -88,8 +88,8 @@ def _wanted(location: Location) -> str:
 
 
 def _model_at(location: Location) -> type[BaseModel]:
-    """Return the pydantic model class of the table that a location (keys and list indexes from the top of the file)
-    leads to, or of the nearest known table around an unknown one.
+    """Return the pydantic model class of the table of task.toml at `location` (keys and list indexes that lead to it
+    from the top of the file); for an unknown key, the class of the nearest known table around it.
     """
     model: type[BaseModel] = TaskFile
     for part in location:
@@ -99,8 +99,8 @@ def _model_at(location: Location) -> type[BaseModel]:
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the pydantic model class inside a field's type annotation, such as `Model` in `list[Model]`, or None if
-    the annotation holds no model.
+    """Return the pydantic model class that a field's type annotation contains, such as `Model` in `list[Model]`; None
+    if the annotation contains no model.
     """
     if parts := typing.get_args(annotation):
         return next((model for part in parts if (model := model_in(part))), None)
@@ -112,8 +112,8 @@ def _dotted(location: Location) -> str:
 
 
 def _as_toml(value: Any) -> str:
-    """Return a value as text, about as task.toml spells it: `"cpu"`, `true`, `3`. A table or a list is only named: `a
-    table`, `a list`, `an empty list`.
+    """Return a value about as task.toml spells it, for an error message: `"cpu"`, `true`, `3`. A table or a list is
+    only named: `a table`, `a list`, `an empty list`.
     """
     if isinstance(value, Mapping):
         return "a table"

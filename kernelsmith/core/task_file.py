@@ -33,8 +33,8 @@ VENDORS = [device.vendor for device in DEVICES.values()]
 
 
 def _fault(key: str, words: str) -> PydanticCustomError:
-    """Return, without raising it, the pydantic error for a broken rule that ties several keys together. `key` is a
-    dotted path such as `check.left`, and `words` say what is wrong and what to change.
+    """Return, without raising it, a pydantic error for a task.toml that breaks a rule about several keys together.
+    `key` is the dotted path of the key at fault, such as `check.left`; `words` say what is wrong and what to change.
     """
     return PydanticCustomError(TASK_FAULT, "{key}: {words}", {"key": key, "words": words})
 
@@ -44,22 +44,23 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _by_device(key: str) -> str:
-    """Return in words which values each kind of device allows for `key`, a field of DeviceFacts such as `units`: `fp32,
-    dram (device cpu) or fp8, bf16 (device cuda)`.
+    """Return in words which values task.toml may hold for each kind of device. `key` names a field of DeviceFacts, such
+    as `units`: `fp32, dram (device cpu) or fp8, bf16 (device cuda)`.
     """
     return " or ".join(f"{_names(getattr(facts, key))} (device {kind})" for kind, facts in DEVICES.items())
 
 
 def _one_of(names: Iterable[str]) -> Any:
-    """Return a pydantic annotation for a text field that accepts only these names; pydantic raises ValidationError for
-    any other value.
+    """Return a type annotation for a text field of a pydantic model that accepts only these `names`; pydantic raises
+    ValidationError for any other value.
     """
     return GetPydanticSchema(lambda source, handler: core_schema.literal_schema(list(names)))
 
 
 def _limit(name: str, unit: str) -> Any:
-    """Return the pydantic field for the key `name` of `[limits]`, with the default and the highest value from
-    contract.toml. `unit` is the beginning of its description, such as `a number of seconds`.
+    """Return the pydantic field of a model for the key `name` of the table `[limits]` of task.toml; contract.toml gives
+    its default and its highest value. `unit` is the beginning of the field's description, such as `a number of
+    seconds`.
     """
     limit = LIMITS[name]
     return Field(

@@ -23,8 +23,8 @@ NEEDED = "; a task needs this file"
 
 
 def find_task(name: str) -> Task:
-    """Return the task that `name` means: a task that comes with kernelsmith, or the path of a task folder or of its
-    task.toml. Raises TaskError, one line, if there is no such task, or if its folder is malformed.
+    """Return the task that `name` names: the name of a task that comes with kernelsmith, or the path of a task folder
+    or of its task.toml. Raises TaskError, one line, if there is no such task, or if its folder is malformed.
     """
     shipped = paths.tasks_folder() / name
     if os.path.isdir(shipped) and "/" not in name:
@@ -39,7 +39,9 @@ def find_task(name: str) -> Task:
 
 
 def _folder_of(file: Path) -> Path:
-    """Return the folder of a task.toml, given the path of the file. Raises TaskError if the file has another name."""
+    """Return the folder that contains `file`, the path of a task.toml. Raises TaskError if the file has
+    another name.
+    """
     if file.name != TASK_FILE:
         raise TaskError(f"{shown(file)}: no task folder; give the path of the folder, or of its {TASK_FILE}")
     return file.parent

@@ -1,4 +1,6 @@
-"""Make a folder in the temporary directory that the next harness removes if this process is killed."""
+"""Make a folder in the temporary directory, which the next start of a harness removes if this process is killed before
+it can do so.
+"""
 
 import fcntl
 import os

@@ -17,8 +17,8 @@ def read_text(
     path: Path, *, fault: type[UsageError] = UsageError, remedy: str = "", most_bytes: int = caps.FILE_BYTES
 ) -> str:
     """Return the content of a UTF-8 text file, with line ends as `\\n`. Raises `fault`, a class of exceptions, with one
-    line that names the path, if the file is missing, unreadable, larger than `most_bytes`, or not UTF-8. `remedy` is
-    added to the line if the file cannot be read.
+    line that names the path, if the file is missing, unreadable, larger than `most_bytes`, or not UTF-8. `remedy`, a
+    text that says what to do, is added to the line if the file cannot be read.
     """
     try:
         content = _content(path, most_bytes)
@@ -33,8 +33,8 @@ def read_text(
 
 def read_toml(path: Path, *, fault: type[UsageError], remedy: str = "") -> dict[str, Any]:
     """Return the content of a TOML file as a dict of nested tables. Raises `fault`, a class of exceptions, with one
-    line that names the path, if the file cannot be read or is not valid TOML. `remedy` is added to the line if the file
-    cannot be read.
+    line that names the path, if the file cannot be read or is not valid TOML. `remedy`, a text that says what to do, is
+    added to the line if the file cannot be read.
     """
     text = read_text(path, fault=fault, remedy=remedy, most_bytes=caps.TOML_BYTES)
     if any(line.count(".") > MOST_DOTS for line in text.split("\n")):
@@ -48,8 +48,8 @@ def read_toml(path: Path, *, fault: type[UsageError], remedy: str = "") -> dict[
 
 
 def shown(path: Path | str) -> str:
-    """Return a path as one line of printable text for a message: other characters are escaped, and a path of more than
-    1,000 characters is cut.
+    """Return `path` as one line of printable text for a message: characters that cannot be printed are escaped, and a
+    path of more than 1,000 characters is cut.
     """
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return caps.cut("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text), caps.PATH)

@@ -14,9 +14,9 @@ Location = tuple[str | int, ...]
 
 
 def line_of(text: str, location: Location) -> int | None:
-    """Return the number, from 1, of the line that sets the key at `location` (keys and list indexes from the top of the
-    file), or that opens the nearest table around a missing key. Return None at the top of the file, or if `text` is not
-    TOML or has over 200 lines.
+    """Return the number, from 1, of the line of the TOML `text` that sets the key at `location` (keys and list indexes
+    that lead to it from the top), or that opens the nearest table if the key is missing. Return None if that is the top
+    of the file, or if `text` is not TOML or has over 200 lines.
     """
     lines = text.split("\n")
     statements = list(_statements(lines)) if len(lines) <= MOST_LINES else []
@@ -28,8 +28,9 @@ def line_of(text: str, location: Location) -> int | None:
 
 
 def _statements(lines: Sequence[str]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Yield, for each statement of a TOML text given as lines, the numbers of its first and last line, from 1, and the
-    dict that the text from the top to its end parses to. Lines that do not parse at the end of the text yield nothing.
+    """Yield, for each statement of a TOML text given as `lines`, a tuple: the number of its first and of its last line,
+    from 1, and the dict that the text parses to from the top up to this statement. Lines at the end that do not parse
+    yield nothing.
     """
     first = 1
     for last in range(1, len(lines) + 1):
@@ -53,9 +54,9 @@ def _holds(table: Any, location: Location) -> bool:
 
 
 def _offset(statement: Sequence[str], location: Location) -> int:
-    """Return how many lines below the first line of a TOML statement, given as its lines, the list element begins that
-    the last index of `location` selects. Return 0 if there is no index, or if the statement is no list with one element
-    per line.
+    """Return where in a TOML `statement`, given as its lines, a list element begins: how many lines below the first
+    line. The last index of `location` (keys and list indexes) selects the element. Return 0 if there is no index, or if
+    the statement is no list with one element per line.
     """
     index = next((part for part in reversed(location) if isinstance(part, int)), None)
     if index is None or not statement[0].rstrip().endswith("["):

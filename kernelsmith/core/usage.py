@@ -9,8 +9,8 @@ BYTES_PER_TOKEN = 3
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and cost in US dollars of one model call, or of several calls together: `+` adds two of them. A sum's cost
-    is None (unknown) if either cost is. The parts of llm/ that read an endpoint's replies make it.
+    """Tokens and cost in US dollars of one model call, or of several calls together. `+` adds two objects; the cost of
+    the sum is None (unknown) if either cost is. llm/ makes it from an endpoint's replies.
     """
 
     prompt_tokens: int = 0
@@ -33,9 +33,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One call of a language model for an ask, as the log records it: prompt, reply, reasoning, tokens and cost,
-    latency, and the error if the call failed. It is recorded when the reply arrives, so that a reply that was paid for
-    is kept.
+    """One call of a language model for an ask (a numbered request for a kernel), as the log records it: prompt, reply,
+    reasoning, tokens and cost, latency, and the error if the call failed. It is recorded as soon as the reply arrives,
+    so that a reply that was paid for is never lost.
     """
 
     ask_number: int

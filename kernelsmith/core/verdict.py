@@ -31,8 +31,8 @@ class Status(StrEnum):
 
 
 class Promotion(StrEnum):
-    """The way in which a candidate became the incumbent, the best kernel so far: as the first that passed, as clearly
-    faster, or by winning a duel.
+    """The way in which a candidate became the incumbent, the best kernel so far: as the first that passed, as so much
+    faster than the incumbent that no duel was needed, or by winning a duel against it.
     """
 
     FIRST = "first"
@@ -44,8 +44,8 @@ class Promotion(StrEnum):
 
 
 class Figure(StrEnum):
-    """A part of a verdict that other work on the device can disturb, such as the batch times or the duel.
-    `Verdict.disturbed` lists the parts that were disturbed.
+    """A figure of a verdict that other work on the device can disturb, such as the batch times or the duel's speedup.
+    `Verdict.disturbed` lists the figures that were disturbed and are less reliable.
     """
 
     CALIBRATION = "calibration"
@@ -88,8 +88,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % confidence interval from `low` to `high`, in the unit of the value that it belongs to. Raises ValueError
-    if low > high, or if either is NaN.
+    """A 95 % confidence interval from `low` to `high`, in the unit of the figure that it belongs to, such as
+    microseconds. Raises ValueError if low > high, or if either is NaN.
     """
 
     low: Finite
@@ -102,8 +102,9 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One timed batch of calls of a case: number of calls, microseconds per call, readings of the GPU, and the key from
-    which the judge can draw its inputs again. The harness makes it.
+    """One timed batch of calls in one case of the task: case name, number of calls, microseconds per call, readings of
+    the GPU such as its clock, and the key from which the judge can draw the batch's random inputs again. The harness
+    makes it.
     """
 
     case: Name
@@ -118,9 +119,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The speed of a candidate that passed: its score in microseconds per call with an interval, and for comparison its
-    utilization, the device's peak and the ratio to the vendor library. Raises ValueError unless time, utilization and
-    peak are above 0.
+    """The speed of a candidate that passed: its score in microseconds per call with a 95 % interval, its utilization
+    (achieved rate divided by the device's peak), and the vendor library's time divided by the candidate's time. Raises
+    ValueError unless time, utilization and peak are above 0.
     """
 
     time_us: Positive
@@ -155,8 +156,9 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """The result of a duel, in which a contender and the best kernel so far ran in turn (A B B A) on the same inputs:
-    the contender's speedup, its 95 % interval, and the number of rounds.
+    """The result of a duel, in which a contender and its opponent, usually the best kernel so far, ran in turn (A B B
+    A) on the same inputs: the contender's speedup over the opponent, the 95 % interval of the speedup, and the number
+    of A B B A rounds (`quads`).
     """
 
     MARGIN: ClassVar[float] = contract.duel_margin()
@@ -173,9 +175,9 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Everything that the harness found out about one candidate: status, sentence for the next reader, measurement,
-    duel, promotion, build facts, batches and notes. Raises ValueError if a measurement is missing from a `passed`
-    verdict, or if another one has a measurement or a promotion.
+    """Everything that the harness found out about one candidate: status, explanation for the next reader (`detail`),
+    score, how it became the best (`promotion`), duel, build facts, batches and notes. Raises ValueError if a `passed`
+    verdict lacks a measurement, or if another one has a measurement or a promotion.
     """
 
     status: Status

@@ -23,8 +23,9 @@ class UnendedAnswer(HarnessError):
 
 
 class AnswerPipe:
-    """The reading end of the pipe on which a judge (a process of the harness) sends its answers. `descriptor` is the
-    pipe's file descriptor, which this object closes. `silence_s` is the most seconds to wait for a line.
+    """The reading end of the pipe on which a judge (a process of the harness) sends its answers, one a line.
+    `descriptor` is the pipe's file descriptor, which `close` closes. `silence_s` is the most seconds that `line` waits
+    for a complete line.
     """
 
     def __init__(self, descriptor: int, *, silence_s: float = SILENCE_S) -> None:
@@ -34,9 +35,9 @@ class AnswerPipe:
         self._is_open = True
 
     def line(self) -> bytes | None:
-        """Wait for the next line and return it as bytes with its newline; None once the writer has closed the pipe.
-        Raises UnendedAnswer if the writer closed the pipe within a line, HarnessError if the line is longer than 4 MiB,
-        or is not complete within `silence_s` seconds.
+        """Wait for the next line of the pipe and return it as bytes with its newline, or None once the judge has closed
+        the pipe. Raises UnendedAnswer if the judge closed the pipe within a line, HarnessError if the line is longer
+        than 4 MiB, or is not complete within `silence_s` seconds.
         """
         deadline, searched = time.monotonic() + self._silence_s, 0
         while (end := self._read.find(b"\n", searched)) < 0:
@@ -60,8 +61,9 @@ class AnswerPipe:
             self._is_open = False
 
     def _fill(self, deadline: float) -> bool:
-        """Wait until more bytes arrive and store them; return True, or False once the writer has closed the pipe.
-        `deadline` is a value of time.monotonic(). Raises HarnessError if no byte has arrived by then.
+        """Wait until more bytes arrive in the pipe and add them to the buffer of this object; return True, or False
+        once the writer has closed the pipe. `deadline` is a time in seconds of time.monotonic(). Raises HarnessError if
+        no byte has arrived by then.
         """
         left_s = max(deadline - time.monotonic(), 0.0)
         ready, _, _ = select.select([self._descriptor], [], [], left_s)

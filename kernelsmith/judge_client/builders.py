@@ -1,4 +1,5 @@
-"""Build candidates ahead: in processes of the harness, before it is certain that the candidates will be judged.
+"""Build candidates ahead, in extra processes of the harness (builders), while it is not yet certain that the candidates
+will be judged. This saves the judge's time.
 
 These processes share only the cache of builds with the judge. The judge takes finished builds from the cache, waits for
 builds that are under way, and makes all others itself. So no verdict depends on a builder, and a builder's failure
@@ -21,16 +22,17 @@ CORES_EACH = 3
 
 
 def affordable() -> int:
-    """Return how many builders (processes that build candidates ahead) this process has CPU cores for: at most 4, one
-    for every 3 cores beyond the first 3. Less than 1 means that there are too few cores.
+    """Return for how many builders (processes that build candidates ahead) this process has enough CPU cores: at most
+    4, one for every 3 cores beyond the first 3, which the judge needs. A result below 1 means that there are too few
+    cores for any.
     """
     return min(MOST, len(os.sched_getaffinity(0)) // CORES_EACH - 1)
 
 
 class Builders:
     """Up to `count` processes of the harness that build candidates before they are judged, into the cache from which
-    the judge takes builds. `start` is a function that starts a process, called when the first candidate needs it.
-    `task` is the path of the task's folder.
+    the judge takes builds. `start` is a function without arguments that starts one such process and returns it; it is
+    called when a candidate needs the process. `task` is the path of the task's folder.
     """
 
     def __init__(self, count: int, *, start: Callable[[], JudgeProcess], task: str) -> None:
@@ -44,8 +46,9 @@ class Builders:
         self._waiting: list[Future[None]] = []
 
     def prepare(self, sources: Sequence[Mapping[str, str]]) -> None:
-        """Start to build these candidates in the background and return at once. Each element of `sources` is a dict
-        with `path` and `language`. Earlier builds that have not begun are cancelled. Build failures are not reported.
+        """Start to build candidates in the background and return at once. Each element of `sources` describes one
+        candidate: a dict with the `path` of its source file and its `language`. Builds of an earlier call that have not
+        begun are cancelled. Build failures are not reported.
         """
         for future in self._waiting:
             future.cancel()
@@ -62,9 +65,9 @@ class Builders:
             process.close()
 
     def _build(self, source: Mapping[str, str]) -> None:
-        """Build one candidate, a dict with `path` and `language`, in the builder process of the calling thread, and
-        wait for its end. A failed build raises nothing. Raises HarnessError if the builder process fails; nothing reads
-        the error, because the judge meets the same fault and reports it.
+        """Build one candidate in the builder process of the calling thread, and wait for the end of the build. `source`
+        is a dict with the `path` of its file and its `language`. A failed build raises nothing; a failed builder
+        process raises HarnessError, which the thread pool drops, because the judge meets the same fault and reports it.
         """
         request_id = f"build-{next(self._numbers)}"
         self._process().ask(

@@ -1,4 +1,6 @@
-"""Find out through ctypes, without any GPU package, whether the NVIDIA driver has a GPU and what its UUID is."""
+"""Find out whether the NVIDIA driver has a GPU and what its UUID is. The module calls the driver's library through
+ctypes and needs no GPU package.
+"""
 
 import ctypes
 
@@ -7,8 +9,9 @@ SUCCESS = 0
 
 
 def uuid(ordinal: int) -> str | None:
-    """Return the UUID of GPU number `ordinal` as 32 hexadecimal digits; None if there is no NVIDIA driver or no such
-    GPU. Never raises. The number depends on CUDA_VISIBLE_DEVICES and the UUID does not. No CUDA context is created.
+    """Return the UUID of the GPU with the number `ordinal` as 32 hexadecimal digits, or None if there is no NVIDIA
+    driver or no such GPU. CUDA_VISIBLE_DEVICES changes a GPU's number but not its UUID. Never raises, and creates no
+    CUDA context.
     """
     try:
         driver = ctypes.CDLL("libcuda.so.1")

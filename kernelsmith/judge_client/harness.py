@@ -45,9 +45,10 @@ T = TypeVar("T")
 
 
 class HarnessProcess:
-    """The harness as the agent sees it: one judge process that judges candidates for `task`. A context manager that
-    ends the process. `folder` receives candidates' files and the log file; `holder` (`run night`) is shown to other
-    processes that wait for the device; `on_progress` is called with stage and step from another thread.
+    """The harness as the agent uses it: one judge process that judges candidates for `task`, and a context manager that
+    ends the process. `folder` is the path for candidates' files and the log file. `holder` (`run night`) is the text
+    shown to other processes that wait for the device. `on_progress` is a function that another thread calls with the
+    names of a stage and a step.
 
     `device` is `scripted:FILE`, or None for the device of the task's kind. `calibration_s` is the seconds for measuring
     the device's peak. `trust_candidates` permits a machine without a sandbox. `isolation_at_most` lowers the sandbox
@@ -96,8 +97,8 @@ class HarnessProcess:
 
     @property
     def pid(self) -> int | None:
-        """Return the process id of the judge, or None while no judge has been started; for measuring its memory and for
-        tests that kill it.
+        """Return the process id of the judge, or None if no judge has been started. Callers use it to measure the
+        judge's memory, and tests to kill the judge.
         """
         return self._judge_process.pid if self._judge_process else None
 
@@ -113,9 +114,9 @@ class HarnessProcess:
         return device
 
     def _keep_off(self, core: int) -> None:
-        """Forbid the calling thread to run on the CPU core number `core`, which candidates use, and store its earlier
-        cores so that `close` can restore them. Linux keeps cores for each thread. Raises OSError if the operating
-        system refuses.
+        """Forbid the calling thread to run on the CPU core number `core`, which is reserved for candidates, because the
+        thread would slow them down. Store the thread's earlier set of cores, so that `close` can restore it. Raises
+        OSError if the system call sched_setaffinity fails.
         """
         before = os.sched_getaffinity(0)
         self._moved = self._moved or (threading.get_native_id(), before)
@@ -136,17 +137,17 @@ class HarnessProcess:
         return self._pool.submit(self._judge, candidate, incumbent)
 
     def submit_revealed(self, candidate: Candidate) -> Future[Verdict]:
-        """Judge a candidate without an incumbent and return the future of its verdict, which says what went wrong in a
-        hidden case.
+        """Judge a candidate without comparing it with another, and return the future of its verdict. Unlike other
+        verdicts, its detail says what went wrong in a hidden case, a case that proposers must not see.
 
         For the owner of the task only: no run calls this, because proposers read what a run records.
         """
         return self._pool.submit(self._judge, candidate, None, reveal_hidden=True)
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
-        """Start to build candidates that may be judged next, in the background, and return at once. Do nothing for a
-        task that is not on a GPU, or with too few cores. Build failures are not reported. Raises HarnessError if a
-        candidate's file cannot be written.
+        """Start to build `candidates` that may be judged next, in the background, and return at once. Do nothing if the
+        task is not for a GPU, or if there are too few CPU cores. A failed build is not reported: it appears when the
+        candidate is judged. Raises HarnessError if a candidate's file cannot be written.
         """
         if self._device.partition(":")[0] != "cuda" or affordable() < 1:
             return
@@ -155,18 +156,19 @@ class HarnessProcess:
         self._builders.prepare([self._write(candidate) for candidate in candidates])
 
     def duel(self, a: Candidate, b: Candidate | None) -> Duel | Verdict:
-        """Run candidates `a` and `b` in turn and return the Duel, whose speedup is the time of `b` divided by that of
-        `a`; or the Verdict on one that fails its checks. None for `b` means the vendor library. Raises HarnessError if
-        the judge fails, MachineRefusal if there is no vendor line.
+        """Run candidates `a` and `b` in turn and return the Duel, in which the speedup is the time of `b` divided by
+        that of `a`; or return the Verdict on the candidate that fails its checks. `b` is None to run against the vendor
+        library. Raises HarnessError if the judge fails, MachineRefusal if there is no vendor library or the candidate
+        is too slow to be compared with it.
         """
         sides = {"candidate": self._write(a)} | ({"incumbent": self._write(b)} if b else {})
         answer = result_of(self._pool.submit(self._ask, "duel", **sides))
         return answer.verdict if isinstance(answer, wire.VerdictWithDigest) else _expect(Duel, answer)
 
     def reproduce(self, candidate: Candidate, inputs: str) -> tuple[bool, str]:
-        """Run a candidate on the inputs of a recorded batch, without a score; return a pair: whether all outputs were
-        right, and a description. `inputs` is CASE:CALLS:KEY, as a verdict's detail prints it. Raises UsageError if it
-        has another form or names no case of the task, HarnessError if judging fails.
+        """Run a candidate again on the inputs of a recorded batch, without timing; return a pair: whether all outputs
+        were right, and a description. `inputs` names the batch as CASE:CALLS:KEY, which a verdict's detail prints.
+        Raises UsageError if it has another form or names no case of the task, HarnessError if judging fails.
         """
         case, calls, key = parse_inputs(inputs, self._task)
         body = {"candidate": self._write(candidate), "case": case, "calls": calls, "key": key}
@@ -178,9 +180,9 @@ class HarnessProcess:
         self._on_progress(WAITING, f"for {place}, held by {holder}")
 
     def close(self) -> None:
-        """End the judge and all builders, give up a wait for the device, and let the thread that called `open` use its
-        former CPU cores again. Futures of candidates that are not judged yet are cancelled or raise HarnessError. A
-        second call does nothing.
+        """End the judge and all builders, end a wait for the device, and let the thread that called `open` run on its
+        former CPU cores again. Candidates that are not judged yet get no verdict: their futures are cancelled or raise
+        HarnessError. A second call does nothing.
         """
         self._is_closing = True
         if self._builders:
@@ -195,8 +197,9 @@ class HarnessProcess:
         self._give_core_back()
 
     def _judge(self, candidate: Candidate, incumbent: Opponent | None, *, reveal_hidden: bool = False) -> Verdict:
-        """Measure a candidate and, if it passes, compare it with `incumbent` (None: it is the first); return the merged
-        verdict. No other process can use the device meanwhile. Raises HarnessError, MachineRefusal, JudgeDied or
+        """Measure a candidate and, if it passes, compare it with `incumbent`, the best kernel so far (None if it is the
+        first to pass); return one verdict from both. If `reveal_hidden` is True, the verdict's detail describes hidden
+        cases. No other process can use the device meanwhile. Raises HarnessError, MachineRefusal, JudgeDied or
         TaskError if judging fails.
         """
         with leased(self._device, self._wait):
@@ -224,8 +227,9 @@ class HarnessProcess:
         return {"role": "incumbent", "source": self._write(incumbent.candidate), **times}
 
     def _write(self, candidate: Candidate) -> dict[str, str]:
-        """Write a candidate's source to a file that is named by its digest; return a dict with its `path` and
-        `language`, as requests hold them. Raises HarnessError if the file cannot be written.
+        """Write a candidate's source to a file in this object's folder, named by the candidate's digest, for the judge
+        to read; return a dict with the file's `path` and the `language`, the form in which a request names a candidate.
+        Raises HarnessError if the file cannot be written.
         """
         path = self._folder / "candidates" / f"{candidate.digest[:16]}{candidate.language.suffix}"
         try:
@@ -236,9 +240,9 @@ class HarnessProcess:
         return {"path": str(path.resolve()), "language": candidate.language}
 
     def _ask(self, op: str, **body: Any) -> wire.Answer:
-        """Wait until this process holds the device, send the request `op` with the fields in `body`, and return the
-        judge's answer. Runs in the one thread that sends requests. Raises HarnessError (or a subclass), TaskError or
-        UsageError if there is no result.
+        """Wait until this process holds the lease of the device, send the judge the request `op` (such as `duel`) with
+        the fields in `body`, and return its answer. Only the thread that sends all requests calls this method. Raises
+        HarnessError (or a subclass), TaskError or UsageError if there is no result.
         """
         with leased(self._device, self._wait):
             return self._ask_leased(op, **body)
@@ -249,9 +253,9 @@ class HarnessProcess:
         return self._send(op, **body)
 
     def _replace_judge(self, op: str) -> None:
-        """Start a new judge in place of one that has ended or was never started, and open the task there, unless the
-        request `op`, which follows, is `open`. Raises HarnessError if the judge ends meanwhile (not JudgeDied, because
-        no candidate ran), MachineRefusal or TaskError if it cannot open the task.
+        """Start a new judge because the last one has ended or none was started. Let it open the task, unless `op`, the
+        request that the caller sends next, is `open` itself. Raises HarnessError if the judge ends meanwhile (not
+        JudgeDied, because no candidate ran), MachineRefusal or TaskError if it cannot open the task.
         """
         if self._judge_process:
             self._judge_process.close()
@@ -283,8 +287,9 @@ def _expect(kind: type[T], answer: object) -> T:
 
 
 def parse_inputs(inputs: str, task: Task) -> tuple[str, int, str]:
-    """Return a tuple of case name, number of calls and key from the text `inputs`, CASE:CALLS:KEY, which names a
-    recorded batch. Raises UsageError if the text does not have that form, or `task` has no such case.
+    """Return the three parts of `inputs`, a text CASE:CALLS:KEY that names a recorded batch, as a tuple: name of the
+    case, number of calls, and the key from which its inputs are drawn. Raises UsageError if the text does not have that
+    form, or `task` has no such case.
     """
     cases = {case.name for case in task.cases}
     match inputs.split(":"):

@@ -31,8 +31,9 @@ HOLDER_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class LeaseWait:
-    """How a process waits for a device that another process holds: the text that others see about this process
-    (`purpose`), a function to call when a wait begins, and a function that says whether to give up. `leased` uses it.
+    """How a process waits for a device that another process holds: `purpose`, a text that other processes show about
+    this one; `on_wait`, a function that is called with the holder's description when a wait begins; `is_given_up`, a
+    function that returns True to end the wait. `leased` uses it.
     """
 
     purpose: str = ""
@@ -45,9 +46,9 @@ class LeaseWait:
 
 @contextmanager
 def leased(device: str, wait: LeaseWait = LeaseWait()) -> Iterator[None]:
-    """Return a context manager that holds the lease of a device (`cpu`, `cuda:0`): it waits until no other process
-    measures there, and releases the lease at the end of the block. `wait` says how. Raises HarnessError if the lock
-    file cannot be opened or the wait was given up.
+    """Return a context manager that holds the lease of `device` (`cpu`, `cuda:0`), the right to measure on it: it waits
+    until no other process holds the lease, and releases it at the end of the block. `wait` holds the text and the
+    functions for the wait. Raises HarnessError if the lock file cannot be opened or the wait was given up.
 
     A scripted device needs no lease.
     """
@@ -68,8 +69,9 @@ def leased(device: str, wait: LeaseWait = LeaseWait()) -> Iterator[None]:
 
 
 def _locked(path: Path, wait: LeaseWait) -> int:
-    """Wait for the lock of a device's lock file and return the file's descriptor, which the caller closes to release
-    the lock. Raises HarnessError if the wait is given up, OSError if the file cannot be opened.
+    """Wait for the lock of the lock file `path` of a device and return the file's descriptor, which the caller closes
+    to release the lock. `wait` holds the functions for the wait. Raises HarnessError if the wait is given up, OSError
+    if the file cannot be opened.
 
     The file may have been removed while this process waited; other processes then wait for the lock of a new file, and
     this process does so too.
@@ -82,9 +84,9 @@ def _locked(path: Path, wait: LeaseWait) -> int:
 
 
 def _lock(descriptor: int, wait: LeaseWait) -> int:
-    """Wait until this process holds the lock of the file open as `descriptor`, and return the descriptor. Call
-    `wait.on_wait` once if another process holds the lock. Raises HarnessError if the wait is given up, OSError if
-    locking fails; the descriptor is closed then.
+    """Wait until this process holds the lock (flock) of the file open as `descriptor`, and return the descriptor. If
+    another process holds the lock, call `wait.on_wait` once. Raises HarnessError if `wait.is_given_up` ends the wait,
+    OSError if locking fails; the descriptor is closed in both cases.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,8 +100,8 @@ def _lock(descriptor: int, wait: LeaseWait) -> int:
 
 
 class _LockRequest:
-    """A wait for the lock of the file open as `descriptor`, which can be given up although the system call `flock`
-    cannot: a thread of its own blocks in the call.
+    """A request for the lock of the file open as `descriptor`. The system call `flock` blocks and cannot be
+    interrupted, so an extra thread runs it, and the caller of `wait` can give up.
 
     The thread queues for the lock: a process that only tried now and then would never get the lock from one that takes
     it again after a moment.
@@ -113,8 +115,9 @@ class _LockRequest:
         self._thread = threading.Thread(target=self._acquire, name="lease", daemon=True)
 
     def wait(self, is_given_up: Callable[[], bool]) -> None:
-        """Return once this process holds the lock. Raises HarnessError if the function `is_given_up` returns True
-        before that, OSError if locking fails; the file descriptor is then closed as soon as the system call returns.
+        """Start the thread that requests the lock, and return once this process holds the lock. Raises HarnessError if
+        the function `is_given_up` returns True before that, OSError if locking fails. If it raises, the file descriptor
+        is closed as soon as the system call `flock` returns.
         """
         self._thread.start()
         while self._thread.is_alive():
@@ -135,8 +138,8 @@ class _LockRequest:
                 os.close(self._descriptor)
 
     def _abandon(self) -> bool:
-        """Give up the wait and return True: the waiting thread will close the file descriptor. Return False if the
-        system call has returned already, so that the wait cannot be given up any more.
+        """Give up the wait and return True: the thread that waits in the system call `flock` will close the file
+        descriptor when the call returns. Return False, and change nothing, if the call has returned already.
         """
         with self._guard:
             self._is_abandoned = not self._has_returned
@@ -144,8 +147,8 @@ class _LockRequest:
 
 
 def _holder(descriptor: int) -> str:
-    """Return who holds the lock of the file open as `descriptor`, in words for a message: `run night, pid 4711`, or
-    `another process` if the file names no living process or cannot be read.
+    """Return which process holds the lock of the file open as `descriptor`, in words for a message, read from the file:
+    `run night, pid 4711`, or `another process` if the file names no living process or cannot be read.
     """
     try:
         text = os.pread(descriptor, HOLDER_BYTES, 0).decode(errors="replace")
@@ -158,15 +161,16 @@ def _holder(descriptor: int) -> str:
 
 
 def _is_process(pid: str) -> bool:
-    """Return whether a process with the id `pid`, a text of digits, exists now. A killed holder leaves its id in the
-    lock file.
+    """Return whether a process with the id `pid`, a text of digits, exists now, by its folder in /proc. The check is
+    needed because a killed holder leaves its id in the lock file.
     """
     return Path("/proc", pid).exists()
 
 
 def _write_holder(path: Path, locked: int, text: str) -> None:
-    """Write `text` (process id and purpose of the holder, or empty) into the lock file at `path`, which is open as the
-    descriptor `locked`. Return nothing and raise nothing: the text is only information, and a failure is ignored.
+    """Write `text` (process id and purpose of the holder; empty to delete them) into the lock file at `path`. `locked`
+    is the descriptor that holds its lock; nothing is written if it is another file. Return nothing and raise nothing:
+    other processes only show the text, so a failure is ignored.
 
     Nothing is written to a file of another user, or to one with several names: any user can put a second name of
     another file into /tmp.
@@ -204,8 +208,9 @@ def _make(path: Path) -> None:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Return whether the path still names the file that is open as `descriptor`; False if the file was removed or
-    replaced. Raises OSError, after closing the descriptor, if the open file is not a regular file.
+    """Return whether `path` still names the lock file that is open as `descriptor`; False means that the file was
+    removed or replaced, so that its lock is worthless. Raises OSError, after closing the descriptor, if the open file
+    is not a regular file.
     """
     opened = os.fstat(descriptor)
     if not stat.S_ISREG(opened.st_mode):
@@ -218,8 +223,9 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _lock_file(device: str) -> Path:
-    """Return the path of a device's lock file in the temporary directory. A GPU's file is named by its UUID, because
-    its number depends on CUDA_VISIBLE_DEVICES; another device's file by the device's name.
+    """Return the path in the temporary directory of the lock file of `device` (`cpu`, `cuda:0`). The name contains the
+    device's name, but for a GPU its UUID, because the GPU's number depends on CUDA_VISIBLE_DEVICES and could mean
+    another GPU in another process.
     """
     _, _, ordinal = device.partition(":")
     name = (ordinal and gpu.uuid(int(ordinal))) or device.replace(":", "")

@@ -10,9 +10,10 @@ from kernelsmith.core.verdict import Verdict
 
 
 def contended(measured: Verdict, contention: Verdict) -> Verdict:
-    """Return one verdict from the two on a candidate: `measured` of the request `measure`, `contention` of the request
-    `contend`. Facts and batches come from `measured`, status, score and promotion from `contention`; seconds are added,
-    notes and disturbances joined. Nothing is changed in place.
+    """Return one verdict from two on the same candidate: `measured` answers the request `measure`, `contention` the
+    request `contend`. Facts and batches come from `measured`; status, score and promotion from `contention`; the
+    seconds of each stage are added, and the notes and the lists of disturbed figures are joined. The arguments stay
+    unchanged.
     """
     return replace(
         contention,

@@ -37,8 +37,9 @@ ERRORS: dict[wire.Fault, type[KernelsmithError]] = {
 
 class JudgeProcess:
     """One running judge: a process of the harness, which measures candidates. `python` is the interpreter's path,
-    `options` are the harness's command-line options, `log` is the file for its output. After `silence_s` seconds
-    without an answer it is given up. Creating it raises HarnessError if the interpreter cannot be run.
+    `options` are the harness's command-line options, `log` is the path of the file that receives its output.
+    `silence_s` is the most seconds to wait for a line of an answer. Creating it raises HarnessError if the interpreter
+    cannot be run.
 
     The operating system's kernel kills the judge when the thread that started it ends, or this process.
     """
@@ -61,7 +62,9 @@ class JudgeProcess:
 
     @property
     def pid(self) -> int:
-        """Return the process id of the judge, also after its end; for measuring its memory, and for tests."""
+        """Return the process id of the judge, also after its end. Callers use it to measure the judge's memory, and
+        tests to kill the judge.
+        """
         return self._process.pid
 
     @property
@@ -70,10 +73,10 @@ class JudgeProcess:
         return self._process.poll() is None
 
     def ask(self, request_id: str, op: str, *, on_progress: OnProgress, **body: Any) -> wire.Answer:
-        """Send the request `op` (such as `measure`) with the fields in `body`, wait, and return the final answer; call
-        `on_progress` with stage and step meanwhile. Raises JudgeDied if the judge ends during the request,
-        MachineRefusal, TaskError or UsageError if machine, task or missing sandbox is at fault, else HarnessError (also
-        on silence).
+        """Send the request `op` (such as `measure`) with the fields in `body` and wait for the final answer, which is
+        returned; `request_id` is a text that each answer repeats. Meanwhile call `on_progress` with the names of stage
+        and step. Raises JudgeDied if the judge ends during the request, MachineRefusal, TaskError or UsageError if
+        machine, task or missing sandbox is at fault, else HarnessError (also on silence).
 
         A judge that breaks the protocol is killed, because its later answers could not be matched with requests.
         JudgeDied is raised only if the judge had answered before; otherwise no candidate ran, and the error is
@@ -139,9 +142,9 @@ class JudgeProcess:
             raise self._error_at_end() from error
 
     def _error_at_end(self, last_answer: str = "") -> KernelsmithError:
-        """Return, not raise, the error for a judge that ended or closed its answers during a request: UsageError if it
-        found no sandbox, JudgeDied if it had answered before and was not killed by us, else HarnessError. `last_answer`
-        describes an answer that was cut off, or is empty.
+        """Return, not raise, the error for a judge that ended or closed its answer pipe during a request: UsageError if
+        it found no sandbox, JudgeDied if it had answered before and this object did not kill it, else HarnessError.
+        `last_answer` is a text about an answer that was cut off, or empty.
 
         The error is JudgeDied only for a judge that had answered before, because no candidate ran in any other.
         """

@@ -16,9 +16,10 @@ CHECK_S = 120.0
 
 
 def require_working_benchmark(folder: Path, *, python: str | None) -> None:
-    """Check a task folder: start the harness, which calls the functions of benchmark.py in a new process; return
-    nothing. `python` is the path of its interpreter, None for this one. Raises TaskError with the judge's line if the
-    judge would refuse the folder or 120 s pass, HarnessError if the check cannot run.
+    """Check the task in `folder`: start the harness, which calls the functions of benchmark.py in a new process. Return
+    nothing. `python` is the path of the harness's interpreter, None for the one that runs this program. Raises
+    TaskError with the judge's line if the judge would refuse the folder or 120 s pass, HarnessError if the check cannot
+    run.
     """
     answer = _answer(folder, python or sys.executable)
     if fault := answer["fault"]:

@@ -23,8 +23,8 @@ VERSION = contract.protocol_version()
 
 
 class Fault(StrEnum):
-    """The cause that an `error` answer of the judge names: the harness itself, the machine, or a file of the task
-    folder. It decides which exception the agent raises.
+    """What is at fault according to an `error` answer of the judge: the harness itself, the machine, or a file of the
+    task folder. It decides which exception the agent raises.
     """
 
     HARNESS = "harness"
@@ -36,8 +36,9 @@ class Fault(StrEnum):
 
 
 class _Answer(BaseModel):
-    """The base of all answers of the judge: protocol version `v`, and `id` of the request that is answered. Unknown
-    keys and wrong types are refused, also inside the dataclasses of core that an answer holds.
+    """The base class of all answers of the judge. `v` is the protocol version, and `id` repeats the id of the request
+    that is answered. Unknown keys and wrong types are refused, also inside the dataclasses of core that an answer
+    holds.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -83,8 +84,8 @@ class ReproducedAnswer(_Answer):
 
 
 class BuiltAnswer(_Answer):
-    """The final answer to a `build` request, which builds a candidate before it is judged: the build has ended, with or
-    without success.
+    """The final answer to a `build` request, which builds a candidate before it is judged. The build has ended; the
+    answer does not say whether it succeeded.
     """
 
     kind: Literal["built"]
@@ -123,9 +124,9 @@ Answer = ProgressAnswer | Device | VerdictWithDigest | Duel | ReproducedAnswer |
 
 
 def read(line: str | bytes) -> tuple[str, Answer]:
-    """Return a pair: the id of the request that the line `line` answers, and the answer, with a device, verdict or duel
-    converted to the types of core. Raises HarnessError if the line is not JSON, has a missing, unknown or wrong key, or
-    another protocol version.
+    """Return a pair from `line`, one line of JSON that the judge sent: the id of the request that it answers, and the
+    answer, in which a device, verdict or duel is an object of core. Raises HarnessError if the line is not JSON, has a
+    missing, unknown or wrong key, or another protocol version.
     """
     try:
         answer = _ANSWER.validate_json(line)
@@ -151,8 +152,9 @@ def request(request_id: str, op: str, **body: Any) -> str:
 
 
 def _require_every_key(whole: Any, given: Any, place: str = "") -> None:
-    """Raise ValueError if the JSON value `given` lacks a key of `whole`, the same answer with all optional fields
-    filled in; return nothing otherwise. `place` is the path of both values within the answer, for the message.
+    """Return nothing if the JSON value `given`, an answer as the judge sent it, holds every key of `whole`, the same
+    answer with all optional fields filled in; else raise ValueError. `place` is the path of both values within the
+    answer, such as `verdict.`, for the message.
 
     pydantic would use the defaults of core's dataclasses, which are not meant for the wire.
     """

@@ -9,10 +9,10 @@ from kernelsmith.llm.spec import ScriptedSpec, parse_model
 
 
 def open_model(config: RunConfig, environ: Mapping[str, str], *, answered: int = 0) -> Model:
-    """Return the model that the config names: a script for `scripted:PATH`, else a client of an endpoint, which is not
-    called yet. `environ` holds the environment variables with key and base URL. `answered` is the number of replies
-    that the run received before; a script skips them. Raises ConfigError if the model, base URL, key or script is
-    invalid.
+    """Return the model that `config`, a run's settings, names: a script for `scripted:PATH`, else a client of an
+    endpoint, which is not called yet. `environ` holds the environment variables with key and base URL. `answered` is
+    the number of replies that the run received before; a script skips them. Raises ConfigError if the model, base URL,
+    key or script is invalid.
     """
     spec = parse_model(config.model or "")
     if isinstance(spec, ScriptedSpec):

@@ -30,9 +30,9 @@ EXTENSIONS: dict[str, dict[str, object]] = {
 
 
 class Client:
-    """A model at an OpenAI-compatible endpoint; implements Model. `endpoint` holds URL, model name, key, price and time
-    limits. `clock` is a function that returns seconds from an arbitrary start, for deadlines and latencies. Creating a
-    client makes no call.
+    """A model at an OpenAI-compatible endpoint; implements Model. `endpoint` holds URL, model name, key, price of
+    tokens and time limits. `clock` is a function that returns seconds from an arbitrary start, to measure deadlines and
+    latencies. Creating a client opens no connection.
     """
 
     def __init__(self, endpoint: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
@@ -65,9 +65,9 @@ class Client:
         )
 
     def _receive(self, sent: list[dict[str, str]], pieces: ReplyParts) -> None:
-        """Send one request with the messages `sent` (dicts of role and content), and add the pieces of the reply to
-        `pieces` until the reply is complete. Return nothing. Raises CallFailed if the reply holds no answer or ends
-        early, and the errors in faults.EXPECTED if the endpoint fails.
+        """Send the messages `sent` (dicts of role and content) in one request, and add each part of the reply to
+        `pieces` as it arrives, until the reply is complete. Return nothing. Raises CallFailed if the reply holds no
+        answer or ends early, and an exception listed in faults.EXPECTED if the endpoint fails.
         """
         events = self._openai.post(
             "/chat/completions",
@@ -92,9 +92,9 @@ class Client:
     def _failed(
         self, failure: CallFailed, *, sent: list[dict[str, str]], pieces: ReplyParts, started: float
     ) -> CallFailed:
-        """Return a copy of the error `failure` with the tokens, cost and seconds of the failed call added. `pieces` is
-        what arrived of the reply, `started` the clock's value at the start. Without a piece, tokens and cost are zero;
-        an unknown cost counts as 0 USD.
+        """Return a copy of the error `failure` that also holds the tokens, cost and seconds of the failed call. `sent`
+        are the call's messages, `pieces` the parts of the reply that arrived, `started` the clock's seconds at its
+        start. If nothing arrived, tokens and cost are zero; an unknown cost counts as 0 USD.
         """
         usage = self._usage(sent, pieces) if pieces.arrived_bytes else Usage()
         return CallFailed(
@@ -107,9 +107,9 @@ class Client:
 
 
 def reachable(base_url: str, key: str, *, timeout_s: float = 5.0) -> str:
-    """Ask the endpoint at `base_url` for its list of models and return one line for the user, such as `reachable; 2
-    models: a, b`. Raises CallFailed if nothing answers within `timeout_s` seconds, the key is refused, or the answer is
-    not that of an OpenAI-compatible endpoint.
+    """Ask the endpoint at `base_url` with `key` for its list of models; return one line for the user, such as
+    `reachable; 2 models: a, b`. Raises CallFailed if nothing answers within `timeout_s` seconds, the key is refused, or
+    the answer is not that of an OpenAI-compatible endpoint.
     """
     endpoint = Endpoint(base_url, model="", key=key, connect_s=timeout_s, stall_s=timeout_s, deadline_s=timeout_s)
     try:
@@ -134,8 +134,9 @@ def _listed(body: object, endpoint: Endpoint) -> str:
 
 
 def _connect(endpoint: Endpoint, clock: Callable[[], float]) -> openai.OpenAI:
-    """Return an OpenAI library client for the endpoint, with its time limits and without retries, because every call
-    that may cost money must be in the log. `clock` returns seconds. No connection is opened yet.
+    """Return a client object of the OpenAI library for `endpoint`, with its time limits; `clock` is a function that
+    returns seconds. The library's own retries are switched off, because every call that may cost money must be in the
+    log. No connection is opened yet.
     """
     return openai.OpenAI(
         base_url=endpoint.base_url,
@@ -151,8 +152,9 @@ def _connect(endpoint: Endpoint, clock: Callable[[], float]) -> openai.OpenAI:
 
 
 def _deadline(seconds: float, clock: Callable[[], float]) -> dict[str, list[Callable[..., None]]]:
-    """Return hooks for the HTTP library httpx2, by event (`request`, `response`), that limit each response to `seconds`
-    after its request, measured by `clock`. Reading a response after that raises httpx2.ReadTimeout.
+    """Return hooks for the HTTP library httpx2, a dict from event (`request`, `response`) to functions: they limit the
+    time from a request to the end of its response to `seconds`. `clock` is a function that returns seconds. A read of
+    the response after that time raises httpx2.ReadTimeout.
 
     The library's own timeout starts again at every read. The deadline is checked whenever bytes arrive, because a
     server can keep a connection open with comments, which are bytes but not events.
@@ -169,8 +171,9 @@ def _deadline(seconds: float, clock: Callable[[], float]) -> dict[str, list[Call
 
 
 class _StreamUntilDeadline(httpx2.SyncByteStream):
-    """The bytes of an HTTP response, in place of the library's own stream. Iterating yields the parts as they arrive,
-    and raises httpx2.ReadTimeout at the first part that arrives when `clock` has passed `until`.
+    """The bytes of an HTTP response (`stream`), with a deadline, in place of the library's own stream. Iterating yields
+    the parts as they arrive, and raises httpx2.ReadTimeout at the first part that arrives when the function `clock`
+    returns more than `until` seconds.
     """
 
     def __init__(self, stream: httpx2.SyncByteStream, until: float, clock: Callable[[], float]) -> None:
@@ -204,9 +207,9 @@ def _request(endpoint: Endpoint, sent: list[dict[str, str]]) -> dict[str, object
 
 
 def _reply_events(events: openai.Stream[object], endpoint: Endpoint) -> Iterator[object]:
-    """Yield the events of a streamed reply as JSON values as they arrive, or one JSON value, the whole reply, if the
-    endpoint does not stream. Raises CallFailed if the endpoint sent an error or an HTML page with status 200,
-    ValueError if the reply is not JSON.
+    """Yield each of `events`, the parts of a streamed reply, as a JSON value when it arrives; or one JSON value, the
+    whole reply, if the endpoint does not stream. Raises CallFailed if the endpoint sent an error or an HTML page with
+    status 200, ValueError if the reply is not JSON. `endpoint` is named in the messages.
     """
     response = events.response
     kind = response.headers.get("content-type", "")

@@ -14,8 +14,9 @@ KEY_VARIABLES = ("KERNELSMITH_API_KEY", "OPENAI_API_KEY")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Everything that a call to an OpenAI-compatible endpoint needs: base URL, model name, key, temperature, price of
-    tokens, and time limits in seconds. `endpoint_for` makes it from a config.
+    """Everything that a call to an OpenAI-compatible endpoint needs: base URL, model name, key, sampling temperature,
+    price (USD per million prompt tokens and per million completion tokens), and time limits in seconds. `endpoint_for`
+    makes it from a run's config.
     """
 
     base_url: str
@@ -35,9 +36,9 @@ class Endpoint:
 
 
 def endpoint_for(config: RunConfig, environ: Mapping[str, str]) -> Endpoint:
-    """Return the endpoint for the model, base URL, temperature and price in `config`. `environ` holds the environment
-    variables with the key and the default URL. Raises ConfigError if no model is named, the URL is not an http(s) URL,
-    or the key holds characters that no key has.
+    """Return the endpoint for the model, base URL, temperature and price in `config`, a run's settings. `environ` holds
+    the environment variables with the key and the default URL. Raises ConfigError if no model is named, the URL is not
+    an http(s) URL, or the key holds characters that an HTTP header cannot carry.
     """
     if not config.model:
         raise ConfigError("model: none is named; give --model NAME, or --proposer tuner to search without a model")

@@ -32,9 +32,9 @@ REMEDIES = {
 
 
 def failure(error: Exception, endpoint: Endpoint) -> CallFailed:
-    """Return, not raise, the CallFailed that describes `error`, one of the EXPECTED errors of a call to `endpoint`:
-    time-out, HTTP status, lost connection, or malformed data. It says in one line what failed, and whether a new call
-    may succeed.
+    """Return, not raise, a CallFailed that describes `error`, an exception of a class in EXPECTED that a call to
+    `endpoint` raised: time-out, HTTP status, lost connection, or malformed data. The CallFailed says in one line what
+    failed, and in `retryable` whether a new call may succeed.
     """
     match error:
         case openai.APITimeoutError() | httpx2.TimeoutException():
@@ -57,9 +57,9 @@ def failure(error: Exception, endpoint: Endpoint) -> CallFailed:
 
 
 def reported_error(body: dict[str, object], endpoint: Endpoint) -> CallFailed:
-    """Return, not raise, the CallFailed for an error object `body` that the endpoint sent in place of a reply, with
-    HTTP status 200 or within a stream. If its `code` is a known HTTP status, or the account has no credit, a new call
-    is useless; else it may succeed.
+    """Return, not raise, a CallFailed for an error that the endpoint sent in place of a reply, with HTTP status 200 or
+    within a stream; `body` is its JSON object. A new call is useless if the object's `code` is an HTTP status with a
+    known remedy (such as 401) or the account has no credit; otherwise a new call may succeed.
     """
     code = body.get("code")
     message = str(body.get("message") or body)
@@ -72,16 +72,16 @@ def reported_error(body: dict[str, object], endpoint: Endpoint) -> CallFailed:
 
 
 def not_a_reply(response: httpx2.Response, endpoint: Endpoint) -> CallFailed:
-    """Return, not raise, the CallFailed for a response that holds a page, such as HTML, in place of JSON: no model
-    answers at this URL, so that a new call is useless. The message tells the user to check --base-url.
+    """Return, not raise, a CallFailed for a `response` of `endpoint` that holds a page, such as HTML, in place of JSON.
+    No model answers at this URL, so a new call is useless; the message asks the user to check --base-url.
     """
     kind = response.headers.get("content-type", "no content type").split(";")[0]
     return _final_failure(endpoint, f"answered {kind} in place of JSON", REMEDIES[405])
 
 
 def incomplete(fault: str, endpoint: Endpoint) -> CallFailed:
-    """Return, not raise, the CallFailed for a reply that ended too early or holds no answer; a new call may succeed.
-    `fault` describes the failure in words, for the message.
+    """Return, not raise, a CallFailed for a reply of `endpoint` that ended too early or holds no answer; it says that a
+    new call may succeed. `fault` is the description for the message, such as `answered without choices`.
     """
     return _retryable_failure(endpoint, fault)
 
@@ -108,8 +108,9 @@ def _out_of_credit(body: object) -> bool:
 
 
 def _retry_after_s(headers: httpx2.Headers) -> float | None:
-    """Return the seconds that an endpoint asks the program to wait, from the HTTP headers `Retry-After-Ms` or
-    `Retry-After` (seconds or a date; 0 for a past date). None if neither is there or can be read.
+    """Return for how many seconds an endpoint asks the program to wait before the next call, from the HTTP response's
+    headers `Retry-After-Ms` or `Retry-After` (seconds or a date; 0 for a past date). Return None if neither is there or
+    can be read.
     """
     if re.fullmatch(r"\d+(\.\d+)?", milliseconds := headers.get("retry-after-ms", "")):
         return float(milliseconds) / 1000
@@ -124,8 +125,8 @@ def _retry_after_s(headers: httpx2.Headers) -> float | None:
 
 
 def _innermost_message(error: BaseException) -> str:
-    """Return the message of the first cause in the chain of errors that led to `error`, because it is the most specific
-    (`Connection refused`). If that message is empty, return the name of the cause's class.
+    """Return the message of the exception at the end of the chain of causes of `error`, because the first cause is the
+    most specific (`Connection refused`). If that message is empty, return the name of the exception's class.
     """
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
@@ -141,8 +142,8 @@ def _final_failure(endpoint: Endpoint, message: str, remedy: str) -> CallFailed:
 
 
 def _line_of(endpoint: Endpoint, message: str) -> str:
-    """Return one printable line: the endpoint's URL, then `message`, cut to 300 characters, with the endpoint's key
-    replaced by `***`, because some endpoints repeat the key in their errors.
+    """Return one printable line about a failed call: the URL of `endpoint`, then `message`, cut to 300 characters. The
+    endpoint's key is replaced by `***`, because some endpoints repeat the key in their errors.
     """
     text = message.replace(endpoint.key, "***") if endpoint.key != "EMPTY" else message
     printable = "".join(c if c.isprintable() else " " for c in text)

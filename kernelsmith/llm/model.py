@@ -43,8 +43,8 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A model's answer to one call: its text, its separate thinking, the tokens and cost, why it ended, and the seconds
-    it took. Model.complete returns it.
+    """A model's answer to one call: its text (`content`), its thinking if the endpoint sends that separately
+    (`reasoning`), tokens and cost, why it ended, seconds, and the model's name. Model.complete returns it.
     """
 
     content: str
@@ -75,8 +75,9 @@ class Model(Protocol):
 
 
 class CallFailed(ModelError):
-    """One call to a model failed. `retryable` says whether a new call may succeed, `retry_after_s` for how many seconds
-    the endpoint asks to wait, `usage` and `latency_s` what the failed call cost. The message is one line for the user.
+    """One call to a model failed. `retryable` says whether a new call may succeed, `retry_after_s` how many seconds the
+    endpoint asks the program to wait first (None: no wish), `usage` and `latency_s` the tokens, cost and seconds of the
+    failed call. The message is one line for the user.
     """
 
     def __init__(

@@ -18,9 +18,9 @@ REPORTS_COST = ("openrouter.ai",)
 
 
 def cost_known(config: RunConfig) -> bool:
-    """Return True if the cost of every call of a run with this config will be known, which a budget in USD requires:
-    prices are configured, the model is a script, or the endpoint reports costs. Raises ConfigError if the model's name
-    is `scripted:` without a path.
+    """Return True if the cost of every call of a run with these settings (`config`) will be known, which a budget in
+    USD requires: prices are configured, the model is a script, or the endpoint is one that reports costs. Raises
+    ConfigError if the model's name is `scripted:` without a path.
     """
     if config.price_per_mtok is not None or isinstance(parse_model(config.model or ""), ScriptedSpec):
         return True
@@ -29,9 +29,9 @@ def cost_known(config: RunConfig) -> bool:
 
 
 def estimate(prompt_bytes: int, reply_bytes: int, *, price: Price | None) -> Usage:
-    """Return the Usage (tokens and cost) of a call, estimated from the lengths of prompt and reply at 3 bytes per
-    token, for an endpoint that does not count tokens. `price` is USD per million prompt and completion tokens; None
-    leaves the cost unknown.
+    """Return an estimate of the tokens and cost of one call, from the lengths of prompt and reply in bytes at 3 bytes
+    per token, for an endpoint that does not count tokens. `price` is a pair: USD per million prompt tokens and per
+    million completion tokens; None leaves the cost unknown.
     """
     prompt, completion = (math.ceil(size / BYTES_PER_TOKEN) for size in (prompt_bytes, reply_bytes))
     return Usage(prompt, completion, cost_usd=_priced(prompt, completion, price=price))
@@ -39,8 +39,8 @@ def estimate(prompt_bytes: int, reply_bytes: int, *, price: Price | None) -> Usa
 
 def read_usage(counted: object, *, price: Price | None) -> Usage | None:
     """Return the tokens and cost in `counted`, the usage object of an endpoint's reply, or None if it counts no tokens.
-    A cost that the endpoint reports comes first; else `price` (USD per million prompt and completion tokens) gives it;
-    None leaves the cost unknown.
+    The cost is the one that the endpoint reports; else it is computed from `price`, a pair of USD per million prompt
+    tokens and per million completion tokens; else it is unknown.
     """
     prompt, completion = _count(counted, "prompt_tokens"), _count(counted, "completion_tokens")
     if prompt + completion == 0:

@@ -14,8 +14,8 @@ from kernelsmith.core import caps
 
 
 def without_halves(text: str) -> str:
-    """Return a text with each lone surrogate (half of a UTF-16 pair) replaced by U+FFFD, the replacement character.
-    JSON can hold a lone surrogate, but no UTF-8 file, log or request can.
+    """Return `text` with each lone surrogate (half of a UTF-16 pair) replaced by U+FFFD, the replacement character. A
+    model's reply in JSON can hold a lone surrogate, but a UTF-8 file, the log and a request cannot.
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -33,8 +33,9 @@ class _Detail(BaseModel):
 
 
 class _Text(BaseModel):
-    """The text of one piece of a reply: a stream's `delta` or a completion's `message`, as the endpoint sent it.
-    `thinking` reads the model's thinking from whichever field the endpoint uses for it.
+    """The text of one piece of a reply: the `delta` of a streamed event or the `message` of a whole completion, as the
+    endpoint sent it. Endpoints use different fields for the model's thinking; the property `thinking` reads whichever
+    is present.
     """
 
     content: CleanText | None = None
@@ -75,8 +76,9 @@ class _Body(BaseModel):
 
 @dataclass(slots=True)
 class ReplyParts:
-    """The parts of a reply that have arrived so far: pieces of answer and thinking, finish reason, model name, and
-    token counts. A call makes one empty object and adds each event of the stream.
+    """The parts of one reply that have arrived so far: pieces of answer (`content`) and thinking (`reasoning`), finish
+    reason, model name, and token counts. The caller makes an empty object for each call and passes each event of the
+    stream to `add`.
     """
 
     content: list[str] = field(default_factory=list)
@@ -91,8 +93,9 @@ class ReplyParts:
     """The endpoint's latest usage object; None until one has arrived."""
 
     def add(self, body: object) -> None:
-        """Add one event of a stream, or a whole completion, given as the decoded JSON value `body`. Only the first
-        choice is read. Raises pydantic.ValidationError, and adds nothing, if `body` has another format.
+        """Add one event of a stream, or a whole completion, to the parts; `body` is its decoded JSON value. If it holds
+        several choices (alternative answers), only the first is read. Raises pydantic.ValidationError, and adds
+        nothing, if `body` has another format.
         """
         read = _Body.model_validate(body)
         self.model = caps.cut(read.model or self.model, caps.NAME)
@@ -110,8 +113,9 @@ class ReplyParts:
 
 
 def joined(pieces: Sequence[str]) -> str:
-    """Return one text from the pieces of a stream, in order of arrival. Usually the pieces are concatenated; if each
-    piece (of at least four) repeats all text before it, as with MiniMax, the last piece is the text.
+    """Return the text that `pieces`, the parts of a streamed reply in order of arrival, make together. Usually they are
+    concatenated; if there are at least four and each repeats all text before it, as with MiniMax, the last piece is the
+    whole text.
     """
     texts = [piece for piece in pieces if piece]
     steps = list(pairwise(texts))

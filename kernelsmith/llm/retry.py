@@ -19,9 +19,9 @@ POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a failing endpoint is asked again, how long to wait between two calls, and the functions that wait, tell
-    the time, show progress and say whether the user has asked to stop. Tests replace these functions. `persist` uses
-    it.
+    """How to repeat calls to an endpoint that fails: for how many seconds in total, how long to wait between two calls,
+    and the functions that sleep, return the time, show progress, and return whether the user has asked to stop. Tests
+    replace these functions. `persist` uses it.
     """
 
     total_s: float = 600.0
@@ -42,8 +42,8 @@ class RetryPolicy:
 
     def wait_s(self, failures: int, asked_s: float | None) -> float:
         """Return the seconds to wait before the next call, after `failures` (at least 1) failed calls in a row. The
-        wait doubles with each failure up to `longest_s`, then a random part of up to half is taken off. It is at least
-        `asked_s`, the seconds that the endpoint asked for, None if it asked for none.
+        wait doubles with each failure up to `longest_s`, then a random part of up to half is taken off. It is never
+        shorter than `asked_s`, the seconds for which the endpoint asked the program to wait, or None.
 
         The random part keeps many runs from calling at the same moment.
         """
@@ -52,8 +52,8 @@ class RetryPolicy:
 
 
 def interruptible_sleep(stopped: Callable[[], bool]) -> Callable[[float], None]:
-    """Return a function that sleeps for a number of seconds, but returns at most 0.1 s after the function `stopped`
-    begins to return True (the user has asked to stop).
+    """Return a function that sleeps for the number of seconds that it receives, but returns early, within 0.1 s, once
+    `stopped` returns True. `stopped` is a function without arguments that returns whether the user has asked to stop.
 
     A signal does not end `time.sleep`: Python goes on sleeping once the signal's handler has returned.
     """
@@ -67,9 +67,10 @@ def interruptible_sleep(stopped: Callable[[], bool]) -> Callable[[float], None]:
 
 
 def persist(call: Callable[[], Reply], policy: RetryPolicy, *, failed: Callable[[CallFailed, int], None]) -> Reply:
-    """Call `call` until it succeeds and return its reply. Wait between calls as `policy` says; pass each failure, and
-    the number of failures before it, to `failed`. Raises CallFailed if a new call is useless, ModelError if the retries
-    would exceed `policy.total_s` seconds, Stopped if the user asked to stop.
+    """Call `call` (one call to a model) until it succeeds and return its reply; wait between calls as `policy` says.
+    After each failure call `failed` with the error and the number of earlier failures, so that the caller can record
+    it. Raises CallFailed if a new call is useless, ModelError if retries would take over `policy.total_s` seconds,
+    Stopped if the user asked to stop.
     """
     failures, first_failed_at = 0, float("inf")
     while True:
@@ -85,9 +86,10 @@ def persist(call: Callable[[], Reply], policy: RetryPolicy, *, failed: Callable[
 
 
 def _wait(failure: CallFailed, policy: RetryPolicy, *, failures: int, first_failed_at: float) -> None:
-    """Wait before the next call as long as `policy` says, and show the failure and the wait as progress. `failures`
-    calls have failed so far, the first at `first_failed_at` on the policy's clock. Raises ModelError if the wait would
-    exceed `policy.total_s`, Stopped if the user has asked to stop.
+    """Wait before the next call for as long as `policy` says, and show the latest `failure` and the wait as progress.
+    `failures` is the number of calls that have failed so far, `first_failed_at` the time of the first failure in
+    seconds of `policy.clock`. Raises ModelError if the wait would exceed `policy.total_s`, Stopped if the user has
+    asked to stop.
     """
     failing_s = policy.clock() - first_failed_at
     wait_s = policy.wait_s(failures, failure.retry_after_s)
@@ -102,8 +104,8 @@ def _wait(failure: CallFailed, policy: RetryPolicy, *, failures: int, first_fail
 
 
 def _announcement(failure: CallFailed, *, wait_s: float, failing_s: float) -> str:
-    """Return a text about a wait for the user, which a progress line shows after the word `waiting`: `8 s to ask again,
-    failing for 3 min 0 s so far: ...`.
+    """Return the text that a progress line shows after the word `waiting`: how long the wait is (`wait_s`), for how
+    long calls have failed (`failing_s`), and the failure: `8 s to ask again, failing for 3 min 0 s so far: ...`.
     """
     return f"{lasting(max(wait_s, 1))} to ask again, failing for {lasting(failing_s)} so far: {failure}"
 

@@ -15,8 +15,8 @@ Script = Callable[[Sequence[Message], int], str | None]
 
 class ScriptedModel:
     """A model that gives the fixed replies of `script` in order, at no cost; implements Model. `script` is a list of
-    texts, or a function of messages and call number. The first `answered` replies are skipped, because a resumed run
-    received them before.
+    texts, or a function that receives the messages and the call's number and returns a reply, or None at the end. The
+    first `answered` replies are skipped, because a resumed run received them before.
 
     A reply that ends within a fenced block has the finish reason `length`, as if it had been cut off.
     """
@@ -26,8 +26,8 @@ class ScriptedModel:
         self._answered = answered
 
     def complete(self, messages: Sequence[Message]) -> Reply:
-        """Return the next reply of the script, with estimated tokens and a cost of 0 USD. `messages` only matter to a
-        script that is a function. Raises Exhausted if the script has no reply left.
+        """Return the next reply of the script, with estimated token counts and a cost of 0 USD. `messages`, oldest
+        first, influence the reply only if the script is a function. Raises Exhausted if the script has no reply left.
         """
         content = self._script(messages, self._answered)
         if content is None:
@@ -41,9 +41,9 @@ class ScriptedModel:
 
 
 def read_script(path: Path) -> tuple[str, ...]:
-    """Return a tuple of reply texts: the contents of the *.md files, in name order, if `path` is a folder, else the
-    content of the one file. Raises ConfigError if the path does not exist, the folder holds no *.md file, or a file is
-    not UTF-8 text.
+    """Return the replies of a script as a tuple of texts. `path` is a folder, each *.md file of which is one reply, in
+    the order of their names; or one file, which is the only reply. Raises ConfigError if the path does not exist, the
+    folder holds no *.md file, or a file is not UTF-8 text.
     """
     files = sorted(path.glob("*.md")) if path.is_dir() else [path]
     if not files:

@@ -24,8 +24,8 @@ class ScriptedSpec:
 
     @property
     def absolute(self) -> "ScriptedSpec":
-        """Return a copy whose path is absolute, based on the present working directory, so that the script is found
-        from another folder.
+        """Return a copy whose path is absolute, based on the present working directory, so that a run that is resumed
+        in another folder finds the script.
         """
         return ScriptedSpec(self.path.resolve())
 

@@ -11,8 +11,8 @@ SQLITE = "sqlite:///"
 
 
 def file_of(url_or_path: str | Path) -> Path:
-    """Return the path of the SQLite file that `url_or_path` names: a path, or a URL that begins with `sqlite:///`. The
-    file may be missing. Raises UsageError if the URL names another kind of database.
+    """Return the path of the SQLite file that holds an attempt log. `url_or_path` is that path, or a URL that begins
+    with `sqlite:///`. The file may be missing. Raises UsageError if the URL names another kind of database.
     """
     text = str(url_or_path)
     if "://" in text and not text.startswith(SQLITE):
@@ -22,8 +22,8 @@ def file_of(url_or_path: str | Path) -> Path:
 
 def prepare(path: Path, *, create: bool) -> None:
     """Check that an attempt log can be opened at `path`, and return nothing. If the file is missing and `create` is
-    true, create its folder, but not the file. Raises UsageError if the path is a folder, or if the file is missing and
-    `create` is false; LogError if the folder cannot be created.
+    true, create the folder that will hold it, but not the file. Raises UsageError if the path is a folder, or if the
+    file is missing and `create` is false; LogError if the folder cannot be created.
     """
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; --db takes a database file")
@@ -41,9 +41,9 @@ def prepare(path: Path, *, create: bool) -> None:
 
 @contextmanager
 def translated_errors(where: str) -> Iterator[None]:
-    """Return a context manager, which yields nothing, that turns an error of SQLite in its body into one of
+    """Return a context manager, which yields nothing, that turns an error of SQLite in its block into one of
     kernelsmith: UsageError if the file is not a database, else LogError. The message is one line that begins with
-    `where`, the path of the database. Committed data is kept.
+    `where`, the path of the database. What was committed before the error stays in the database.
     """
     try:
         yield
@@ -64,8 +64,9 @@ _REMEDIES = {
 
 @contextmanager
 def closed_on_failure(close: Callable[[], None]) -> Iterator[None]:
-    """Return a context manager, which yields nothing, that calls the function `close` without arguments if its body
-    raises, and passes the exception on. If the body succeeds, `close` is not called, so that the resource stays open.
+    """Return a context manager, which yields nothing, that calls `close` if its block raises, and passes the exception
+    on. `close` is a function without arguments that closes a resource opened before the block. If the block succeeds,
+    the resource stays open.
     """
     with ExitStack() as stack:
         stack.callback(close)

@@ -21,9 +21,10 @@ BUSY_TIMEOUT_MS = 30_000
 
 
 def open_for_writing(path: Path, *, create: bool) -> Engine:
-    """Return an SQLAlchemy engine for the attempt log at `path`, after migrating it to this program's table layout
-    (schema). If the file is missing and `create` is true, create it. Raises UsageError if it is missing otherwise, is
-    not an attempt log, or has a newer schema; LogError if it cannot be read or written.
+    """Return an SQLAlchemy engine, which opens connections to the attempt log at `path`, after migrating the log to
+    this program's table layout (schema). If the file is missing and `create` is true, create it. Raises UsageError if
+    it is missing and `create` is false, is not an attempt log, or has a newer schema; LogError if it cannot be read or
+    written.
     """
     database.prepare(path, create=create)
     engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
@@ -37,9 +38,9 @@ def open_for_writing(path: Path, *, create: bool) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Return a context manager that yields a database connection in one transaction: committed at the end of the block,
-    rolled back if the body raises. A second writer waits up to 30 s. Raises the errors of SQLAlchemy or SQLite if the
-    database fails; `translated_errors` turns them into one-line messages.
+    """Return a context manager that yields a connection of `engine` in one transaction: committed at the end of the
+    block, rolled back if the block raises. If another process writes, it waits up to 30 s. A failure of the database
+    raises an exception of SQLAlchemy or SQLite; the caller uses `translated_errors` to turn it into a one-line message.
     """
     with engine.connect().execution_options(begin="IMMEDIATE") as connection, connection.begin():
         yield connection
@@ -47,7 +48,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def translated_errors(where: str) -> Iterator[None]:
-    """Return a context manager, which yields nothing, that turns an error of SQLAlchemy or SQLite in its body into one
+    """Return a context manager, which yields nothing, that turns an error of SQLAlchemy or SQLite in its block into one
     of kernelsmith: UsageError if the file is not a database, else LogError. The message is one line that begins with
     `where`, the path of the database.
     """
@@ -65,9 +66,9 @@ def _version(engine: Engine, path: Path) -> int:
 
 
 def _migrate(engine: Engine, path: Path) -> None:
-    """Run the missing migration steps on the database in one transaction; all are undone if one fails. Foreign keys are
-    not enforced meanwhile, because a step may replace a table that others refer to. `path` begins error messages.
-    Raises UsageError if it is not an attempt log.
+    """Run the migration steps that the database lacks, in one transaction; all are undone if one fails. Foreign keys
+    are not enforced meanwhile, because a step may replace a table to which others refer. `path`, the database's file,
+    begins error messages. Raises UsageError if it is not an attempt log, or if a newer kernelsmith wrote it.
     """
     with engine.connect() as connection:
         connection.connection.execute("PRAGMA foreign_keys=OFF")

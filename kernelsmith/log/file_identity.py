@@ -9,8 +9,9 @@ from kernelsmith.errors import LogReplaced
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """The file that a path named at one moment: the path, and the numbers of file system and inode that identify the
-    file. It is compared later with the file that the path names then.
+    """The file that a path named at one moment: the path, and the numbers of the file system and of the inode, which
+    identify the file (None if there was no file). `require_unchanged` later compares them with those of the file that
+    the path names then.
     """
 
     path: Path
@@ -19,14 +20,14 @@ class FileIdentity:
 
     @classmethod
     def of(cls, path: Path) -> "FileIdentity":
-        """Return the identity of the file that `path` names now. If there is no file, the identity records that, and no
-        error is raised. Raises OSError if the path cannot be looked up for another reason.
+        """Return the identity of the file that `path` names now, for a later `require_unchanged`. A missing file is
+        recorded as such and is no error. Raises OSError if the path cannot be looked up for another reason.
         """
         return cls(path, _device_and_inode(path))
 
     def require_unchanged(self) -> None:
-        """Return nothing if the path still names the same file. Raises LogReplaced if the file was deleted or replaced
-        by another one.
+        """Return nothing if the path still names the file that it named when this object was made. Raises LogReplaced
+        if the file was deleted or replaced by another one, because what is written to the old file would be lost.
         """
         present = _device_and_inode(self.path)
         if present != self.device_and_inode:

@@ -54,9 +54,9 @@ def insert_events(connection: Connection, run: Run, events: Sequence[Event]) -> 
 
 
 def insert_blob(connection: Connection, content: bytes) -> str:
-    """Insert `content`, compressed, into the table of blobs unless the log holds it already, and return the SHA-256
-    digest of `content` in hex. `connection` is in a transaction, which the caller commits. Raises SQLAlchemy's errors
-    if the database fails.
+    """Compress `content`, insert it into the table of blobs unless the log holds it already, and return its SHA-256
+    digest in hex, by which other rows refer to it. `connection` is in a transaction, which the caller commits. Raises
+    SQLAlchemy's errors if the database fails.
     """
     row = rows.blob(content)
     if not connection.execute(select(tables.blobs.c.digest).where(tables.blobs.c.digest == row["digest"])).first():

@@ -19,8 +19,9 @@ from kernelsmith.log.source import Row, Transaction
 
 
 class LastKeys(NamedTuple):
-    """The highest key of a run's rows in each table: the number of an ask or attempt, the id of an event or model call.
-    -1 means that the run has no row in the table. LoadedRun compares two of them to find new rows.
+    """How far a run's rows in the log reach: in each field the highest number (of an ask or attempt) or id (of an event
+    or model call) in that table; -1 if the run has no row there. LoadedRun compares the keys of its last reading with
+    those of now to find new rows.
     """
 
     asks: int = -1
@@ -82,9 +83,9 @@ class LoadedRun:
         return self._history
 
     def _read(self, transaction: Transaction, ends: LastKeys) -> None:
-        """Read the new rows of each table into this object. `ends` holds the keys of the last rows, where the next call
-        begins. Return nothing. Raises KeyError, TypeError or ValueError if a row holds a value that this program does
-        not know.
+        """Read the rows of each table that were added since the last call into this object. `ends` holds the highest
+        keys of the run's rows now; it is stored, because the next call begins after them. Return nothing. Raises
+        KeyError, TypeError or ValueError if a row holds a value that this program does not know.
         """
         for row in self._new(transaction, "asks", ends):
             self.asks[row["number"]] = rows.ask_of(row)
@@ -106,9 +107,9 @@ class LoadedRun:
                 self.devices.append((event.at, rows.device_of(event)))
 
     def _add_attempts(self, transaction: Transaction, new_rows: Sequence[Row]) -> None:
-        """Add attempts from new rows of the table of attempts to this object. Their sources and metrics are read with
-        `transaction`, batches only for promoted attempts (those that became the best of the run). Raises KeyError,
-        TypeError or ValueError if a row holds a value that this program does not know.
+        """Add to this object the attempts that `new_rows`, rows of the table of attempts, hold. `transaction` serves to
+        read their sources and metrics, and the timed batches of those attempts that became the best of the run. Raises
+        KeyError, TypeError or ValueError if a row holds a value that this program does not know.
         """
         if not new_rows:
             return
@@ -130,9 +131,9 @@ class LoadedRun:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Return a context manager, which yields nothing, that pauses Python's cyclic garbage collector in its block and
-    restores it at the end. While a long run is read, the collector would otherwise scan the many new objects again and
-    again.
+    """Return a context manager, which yields nothing, that pauses Python's cyclic garbage collector during its block
+    and then restores its former state. Without the pause the collector would scan the many new objects of a long run
+    again and again.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -144,9 +145,9 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _figures(metrics: Sequence[tuple[int, str, float]]) -> Mapping[int, MetricGroups]:
-    """Return a mapping from the id of an attempt's row to the attempt's metrics; an id without metrics gives an empty
-    MetricGroups. Each element of `metrics` is an attempt's id, a metric's name and the value. Unknown metrics are
-    ignored.
+    """Return the metrics (named numbers) of each attempt as a mapping from the id of the attempt's row to a
+    MetricGroups; an id without metrics gives an empty one. Each element of `metrics` is a tuple: the row id of an
+    attempt, the name of a metric, and its value. Metrics that this program does not know are ignored.
     """
     figures: defaultdict[int, MetricGroups] = defaultdict(MetricGroups)
     for attempt_id, name, value in metrics:
@@ -155,8 +156,9 @@ def _figures(metrics: Sequence[tuple[int, str, float]]) -> Mapping[int, MetricGr
 
 
 def _batches(sample_rows: Sequence[Row]) -> Mapping[int, list[Batch]]:
-    """Return a mapping from the id of an attempt's row to the list of its timed batches, in order, from rows of the
-    table of samples; an attempt without batches is missing.
+    """Return the timed batches of each attempt, in order, as a mapping from the id of the attempt's row to a list.
+    `sample_rows` are rows of the table of samples, each of which holds one batch. An attempt without batches is not in
+    the mapping.
     """
     batches: dict[int, list[Batch]] = {}
     for row in sample_rows:

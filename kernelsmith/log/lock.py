@@ -17,9 +17,9 @@ TIMEOUT_S = 0.5
 
 @contextmanager
 def hold_lock(path: Path, *, run_name: str) -> Iterator[None]:
-    """Return a context manager, which yields nothing, that holds the lock of a run within its block: an exclusive lock
-    on the file `path`, which is created if it is missing. Raises UsageError, which names the run and the other process,
-    if another process holds the lock; LogError if the file cannot be opened for writing.
+    """Return a context manager, which yields nothing, that holds a run's lock during its block: an exclusive lock
+    (flock) on the file `path`, which is created if it is missing. `run_name` is the run's name for the message. Raises
+    UsageError if another process holds the lock, LogError if the file cannot be opened for writing.
     """
     descriptor = _open(path)
     try:
@@ -34,8 +34,8 @@ def hold_lock(path: Path, *, run_name: str) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Return True if a process holds the exclusive lock on the file `path`, which means that it works on the run.
-    Return False without an error if the file is missing or cannot be opened.
+    """Return True if a process holds the exclusive lock on `path`, the lock file of a run, which means that it works on
+    the run. Return False without an error if the file is missing or cannot be opened.
     """
     if not path.exists():
         return False

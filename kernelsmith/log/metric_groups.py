@@ -19,8 +19,8 @@ _FACT_TABLES = tuple(name for name, kind in _FACTS.items() if get_origin(kind) i
 
 
 class MetricGroups:
-    """The metrics (named numbers) of one attempt as the log stores them, grouped by the object they belong to: the
-    arguments with which Facts, Measurement and Verdict are built again.
+    """The metrics (named numbers) of one attempt, read from the log and grouped by the class whose fields they are:
+    Facts, Measurement or Verdict. Its properties give them as arguments with which these objects are made again.
     """
 
     __slots__ = ("_groups",)
@@ -29,31 +29,34 @@ class MetricGroups:
         self._groups: defaultdict[str, dict[str, float]] = defaultdict(dict)
 
     def add(self, name: str, value: float) -> None:
-        """Add a metric with its stored name, such as `facts.registers`, and its value. A name that this program does
-        not know is ignored.
+        """Add a metric of the attempt: `name` is its name in the log, such as `facts.registers`. A name that this
+        program does not know is ignored.
         """
         group, key, is_count = _place(name)
         self._groups[group][key] = int(value) if is_count else value
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Return a dict of arguments for Facts (what is known of the machine code), by field name; a field that is a
-        mapping holds counts by name. Fields without a stored metric are missing, or an empty dict if they are mappings.
+        """Return the arguments for a new Facts (what the harness read from the machine code) as a dict by field name.
+        Fields without a stored metric are missing, except fields that are mappings, such as `instructions`: they hold
+        counts by name, or are empty.
         """
         tables = {name: self._groups[f"facts.{name}"] for name in _FACT_TABLES}
         return {**self._groups["facts"], **tables}
 
     @property
     def measured(self) -> dict[str, float]:
-        """Return a dict of those arguments for Measurement (the score) that are stored as metrics, by field name; empty
-        if there are none. Other fields of Measurement are columns of the table of attempts.
+        """Return those arguments for a new Measurement (the speed of a candidate) that the log stores as metrics, as a
+        dict by field name; empty if there are none. The caller takes the other arguments from columns of the table of
+        attempts.
         """
         return self._groups["measurement"]
 
     @property
     def tables(self) -> dict[str, dict[str, float]]:
-        """Return a dict of the two arguments for Verdict that map a name to seconds: `durations_s` (by stage of the
-        judgement) and `guards_s` (by protection against cheating). Each is empty if no metric was added.
+        """Return the two arguments for a new Verdict that map names to seconds, as a dict by field name: `durations_s`
+        (seconds of each stage of judging) and `guards_s` (seconds of each protection against cheating). Each is empty
+        if the log holds no such metric.
         """
         return {name: self._groups[name] for name in VERDICT_TABLES}
 
@@ -67,8 +70,9 @@ class _Place(NamedTuple):
 
 @cache
 def _place(name: str) -> _Place:
-    """Return the group and key to which the stored metric `name` belongs, and whether its value is a count. The group
-    is empty if this program does not know the name; no error is raised.
+    """Return where a metric with the stored `name` belongs: the group (a class or one of its mappings), the key within
+    the group, and whether its value is a count. The group is empty if this program does not know the name; no error is
+    raised.
     """
     head, _, rest = name.partition(".")
     if head in VERDICT_TABLES:

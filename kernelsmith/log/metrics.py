@@ -29,9 +29,9 @@ class Metric(NamedTuple):
 
 
 def metrics_of(verdict: Verdict, *, columns: Container[str]) -> Iterator[Metric]:
-    """Yield a Metric for each figure of a verdict that has no column of its own: facts, parts of the score, seconds by
-    stage and by guard, and the median over all batches of each telemetry figure. `columns` holds the column names of
-    the table of attempts.
+    """Yield a Metric (name, value, unit) for each figure of `verdict` that has no column of its own: build facts, parts
+    of the score, seconds by stage and by guard, and the median over all batches of each reading of the GPU. `columns`
+    holds the column names of the table of attempts; figures with these names are left out.
     """
     yield from _numbers("facts", verdict.facts)
     if verdict.measurement:

@@ -1,5 +1,5 @@
-"""Open an attempt log for reading: the file itself, or a private copy that is migrated to this program's schema (table
-layout).
+"""Open an attempt log for reading. The file itself is read if possible; otherwise a temporary copy is, which is
+migrated to this program's schema (table layout) if the log's schema is older.
 """
 
 import shutil
@@ -19,9 +19,9 @@ LARGEST_COPY_BYTES = 256 << 20
 
 
 def open_for_reading(url_or_path: str | Path) -> Source:
-    """Open the existing attempt log that a path or a `sqlite:///` URL names, and return it as a read-only source.
-    Raises UsageError if the file is missing, is not an attempt log, has a newer schema, or has an older schema and more
-    than 256 MiB; LogError if it cannot be read.
+    """Open the existing attempt log that `url_or_path` (a path or a `sqlite:///` URL) names, and return it as a Source,
+    a read-only database. Raises UsageError if the file is missing, is not an attempt log, has a newer schema (table
+    layout), or has an older schema and more than 256 MiB; LogError if it cannot be read.
 
     A private copy is read if the schema is older, or if SQLite cannot read the WAL file in its folder.
     """
@@ -34,9 +34,9 @@ def open_for_reading(url_or_path: str | Path) -> Source:
 
 
 def _migrated(source: SQLiteFile, version: int) -> SQLiteFile:
-    """Close `source`, which has the older schema (table layout) `version`, and return a private copy that is migrated
-    to this program's schema. Raises UsageError if the database is empty or larger than 256 MiB, LogError if it cannot
-    be read or copied.
+    """Close `source`, a database whose schema (table layout) has the older `version`, and return a temporary copy of it
+    that is migrated to this program's schema; the original stays unchanged. Raises UsageError if the database is empty
+    or larger than 256 MiB, LogError if it cannot be read or copied.
     """
     # Imported only for a migration, because importing SQLAlchemy takes longer than reading most logs.
     from kernelsmith.log.engine import open_for_writing
@@ -61,9 +61,9 @@ def _check_copyable(path: Path, version: int) -> None:
 
 
 def _private_copy(path: Path, copy: Callable[[Path, Path], None]) -> SQLiteFile:
-    """Return a private copy of the database `path` in a temporary folder, opened for reading; closing the object
-    removes the folder. `copy` is a function that receives `path` and the path of the copy, and writes the copy. Raises
-    LogError if SQLite fails, UsageError if the file is not a database.
+    """Return a copy of the database `path`, in a temporary folder of this process, opened for reading; closing the
+    object removes the folder. `copy` is a function that receives `path` and the path of the copy and writes the copy.
+    Raises LogError if SQLite fails, UsageError if the file is not a database.
     """
     folder = ExitStack()
     target = folder.enter_context(temporary_folder()) / path.name

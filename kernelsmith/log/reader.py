@@ -44,8 +44,8 @@ SNAPSHOT = """
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One line of the list of runs: name, task, proposer (what suggests kernels), status, number of attempts, best
-    utilization and start of a run. Reader.summaries makes it.
+    """What a list of runs shows of one run: name, task, proposer (what suggests kernels), status, number of attempts,
+    best utilization (achieved fraction of the device's peak) and time of creation. Reader.summaries makes it.
     """
 
     name: str
@@ -61,9 +61,9 @@ class RunSummary:
 
 
 class Reader(AbstractContextManager["Reader"]):
-    """An attempt log that is open for reading. Each call reads what other processes have written before. Methods raise
-    LogError if the database cannot be read, UsageError if the file is not a database. `open_reader` makes it; as a
-    context manager it closes itself.
+    """An attempt log that is open for reading: runs, histories, model calls and snapshots. Each call also reads what
+    other processes have written since the last one. Methods raise LogError if the database cannot be read, UsageError
+    if the file is not a database. `open_reader` makes it; as a context manager it closes itself.
     """
 
     def __init__(self, source: Source) -> None:
@@ -75,21 +75,21 @@ class Reader(AbstractContextManager["Reader"]):
         self.close()
 
     def close(self) -> None:
-        """Close the connections to the database, and remove the private copy of the database if there is one. The
-        reader cannot be used afterwards.
+        """Close the connections to the database, and remove the temporary copy of the database if this reader made one.
+        The reader cannot be used afterwards.
         """
         self._source.close()
 
     @property
     def path(self) -> Path:
-        """Return the path of the database file, as the user named it, even if a private copy of the file is read."""
+        """Return the path of the database file, as the user named it, even if a temporary copy of the file is read."""
         return self._source.path
 
     # --- runs ---
 
     def run(self, name: str) -> Run:
-        """Return the run with this name. Raises UsageError if the log has no such run, or if the run's config has a key
-        that this program does not know; LogError if the run cannot be read.
+        """Return the run with the name `name`. Raises UsageError if the log has no such run, or if the run's settings
+        have a key that this program does not know; LogError if the run cannot be read.
         """
         with self._source.reading() as transaction:
             run_rows = transaction.rows(RUN, name=name)
@@ -142,15 +142,15 @@ class Reader(AbstractContextManager["Reader"]):
     # --- one attempt, one ask ---
 
     def batches(self, run: Run, number: int) -> tuple[Batch, ...]:
-        """Return a tuple of all timed batches of attempt `number` of `run`, oldest first; empty if the attempt has none
-        or does not exist. Raises LogError if the database cannot be read.
+        """Return all timed batches of the attempt with the number `number` of `run` as a tuple, oldest first; empty if
+        the attempt has none or does not exist. Raises LogError if the database cannot be read.
         """
         with self._source.reading() as transaction:
             return tuple(map(rows.batch_of, transaction.rows(BATCHES, run_id=run.id, number=number)))
 
     def exchanges(self, run: Run, ask_number: int) -> tuple[Exchange, ...]:
-        """Return a tuple of the model calls that were made to answer ask `ask_number` of `run`, oldest first, failed
-        calls included; empty if there were none. Raises LogError if the database cannot be read.
+        """Return the model calls that were made to answer the ask with the number `ask_number` of `run` as a tuple,
+        oldest first, failed calls included; empty if there were none. Raises LogError if the database cannot be read.
         """
         with self._source.reading() as transaction:
             exchange_rows = transaction.rows(EXCHANGES, run_id=run.id, ask_number=ask_number)
@@ -158,8 +158,8 @@ class Reader(AbstractContextManager["Reader"]):
         return tuple(rows.exchange_of(row, texts=texts) for row in exchange_rows)
 
     def snapshot(self, digest: str) -> Snapshot | None:
-        """Return the snapshot (files of a folder at one moment) with this digest, or None if the log does not hold it.
-        Raises LogError if the database cannot be read.
+        """Return the snapshot (files of a task folder or of prompt templates at one moment) whose SHA-256 sum is
+        `digest`, or None if the log does not hold it. Raises LogError if the database cannot be read.
         """
         with self._source.reading() as transaction:
             files = transaction.tuples(SNAPSHOT, digest=digest)
@@ -185,9 +185,9 @@ class Reader(AbstractContextManager["Reader"]):
 
 @contextmanager
 def _translated_errors(where: str) -> Iterator[None]:
-    """Return a context manager, which yields nothing, that raises a one-line LogError if its body meets a stored value
-    that this program does not know (KeyError, TypeError, ValueError). `where`, the path of the database, begins the
-    message.
+    """Return a context manager, which yields nothing, that raises a one-line LogError if its block raises KeyError,
+    TypeError or ValueError: the database then holds a value that this program does not know. `where`, the path of the
+    database, begins the message.
     """
     try:
         yield
@@ -205,8 +205,8 @@ _STATUS_AFTER = {
 
 
 def open_reader(url_or_path: str | Path) -> Reader:
-    """Open the existing attempt log that a path or a `sqlite:///` URL names, and return a Reader. Raises UsageError if
-    the file is missing, is not an attempt log, has a newer schema, or has an older schema and more than 256 MiB;
-    LogError if it cannot be read.
+    """Open the existing attempt log that `url_or_path` (a path or a `sqlite:///` URL) names, and return a Reader.
+    Raises UsageError if the file is missing, is not an attempt log, has a newer schema (table layout), or has an older
+    schema and more than 256 MiB; LogError if it cannot be read.
     """
     return Reader(open_for_reading(url_or_path))

@@ -42,20 +42,22 @@ def blob(content: bytes) -> dict[str, Any]:
 
 
 def content_of(stored: bytes) -> bytes:
-    """Return the original bytes of a blob from its compressed bytes `stored`. Raises zlib.error if they are damaged."""
+    """Return the original bytes of a blob from `stored`, its bytes in the log, which zlib compressed. Raises zlib.error
+    if they are damaged.
+    """
     return zlib.decompress(stored)
 
 
 def texts_of(blobs: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    """Return a dict from the digest of each blob to its text. Each element of `blobs` is a digest and the compressed
-    bytes. Raises zlib.error if bytes are damaged, UnicodeDecodeError if a blob is not UTF-8 text.
+    """Return a dict from the digest of each blob to its text. Each element of `blobs` is a pair: the digest, and the
+    bytes that zlib compressed. Raises zlib.error if bytes are damaged, UnicodeDecodeError if a blob is not UTF-8 text.
     """
     return {digest: content_of(stored).decode() for digest, stored in blobs}
 
 
 def parsed(text: str) -> Any:
-    """Return the Python value of a JSON text. Empty lists and objects, the most frequent values, skip the slow parser.
-    Raises ValueError if the text is not JSON.
+    """Return the Python value of a JSON text. For an empty list or object, the most frequent values in the log, the
+    slow parser is not called. Raises ValueError if the text is not JSON.
     """
     empty = _EMPTY.get(text)
     return empty() if empty else json.loads(text)
@@ -65,7 +67,9 @@ _EMPTY: Mapping[str, Callable[[], object]] = {"[]": list, "{}": dict}
 
 
 def run_row(run: Run) -> dict[str, Any]:
-    """Return the row of a new run for the table of runs, as a dict. It has no id, because the database assigns one."""
+    """Return the row that the table of runs will hold for `run`, a new run, as a dict from column name to value. It has
+    no id, because the database assigns one.
+    """
     return {
         "uuid": run.uuid,
         "name": run.name,
@@ -81,9 +85,9 @@ def _provenance_columns(made: Provenance) -> dict[str, Any]:
 
 
 def run_of(row: Row) -> Run:
-    """Return the Run that a row of the table of runs holds. Raises UsageError if the name is not a valid run name, or
-    if the config has a key that this program does not know; KeyError, TypeError or ValueError if a column is missing or
-    holds an unknown value.
+    """Return the Run that `row`, a row of the table of runs, holds. Raises UsageError if the name is not a valid run
+    name, or if the run's settings have a key that this program does not know; KeyError, TypeError or ValueError if a
+    column is missing or holds an unknown value.
     """
     if not NAME.fullmatch(row["name"]):
         raise UsageError(
@@ -112,8 +116,8 @@ def _config_of(row: Row) -> RunConfig:
 
 
 def ask_row(ask: Ask) -> dict[str, Any]:
-    """Return the row of an ask (a numbered request for a kernel) for the table of asks, as a dict without the id of the
-    run, which the caller adds.
+    """Return the row that the table of asks will hold for `ask` (a numbered request for a kernel), as a dict from
+    column name to value. It lacks the id of the run, which the caller adds.
     """
     return {
         "number": ask.number,
@@ -132,8 +136,8 @@ def ask_of(row: Row) -> Ask:
 
 
 def event_row(event: Event) -> dict[str, Any]:
-    """Return the row of an event for the table of events, as a dict without the id of the run, which the caller adds.
-    Raises TypeError if the event's data cannot be written as JSON.
+    """Return the row that the table of events will hold for `event`, as a dict from column name to value. It lacks the
+    id of the run, which the caller adds. Raises TypeError if the event's data cannot be written as JSON.
     """
     return {
         "kind": event.kind.value,
@@ -151,8 +155,9 @@ def event_of(row: Row) -> Event:
 
 
 def device_of(event: Event) -> Device:
-    """Return the Device that the data of `event`, an event of kind `opened`, describes. Raises KeyError, TypeError or
-    ValueError if the data has a missing or unknown key or value.
+    """Return the Device that `event` describes in its data; it must be an event of kind `opened`, which records that
+    the harness opened the task. Raises KeyError, TypeError or ValueError if the data has a missing or unknown key or
+    value.
     """
     data: dict[str, Any] = dict(event.data)
     vendor = data.pop("vendor", None)
@@ -161,8 +166,9 @@ def device_of(event: Event) -> Device:
 
 
 def exchange_row(exchange: Exchange) -> dict[str, Any]:
-    """Return the row of a model call for the table of exchanges, as a dict without the id of the run, which the caller
-    adds. It holds the digests of prompt, reply and reasoning; the caller stores their texts as blobs.
+    """Return the row that the table of exchanges will hold for one model call, as a dict from column name to value,
+    without the id of the run, which the caller adds. For prompt, reply and reasoning it holds digests; the caller
+    stores their texts as blobs.
     """
     return {
         "ask_number": exchange.ask_number,
@@ -199,16 +205,16 @@ def exchange_of(row: Row, *, texts: Mapping[str, str]) -> Exchange:
 
 
 def usage_of(row: Row) -> Usage:
-    """Return the Usage of one model call from its row: the numbers of tokens, and the cost in US dollars, None if
-    unknown. Raises KeyError if a column is missing.
+    """Return the Usage (numbers of tokens, and the cost in US dollars or None if unknown) of one model call from `row`,
+    its row in the table of exchanges. Raises KeyError if a column is missing.
     """
     return Usage(**{name: row[name] for name in _USAGE})
 
 
 def attempt_row(attempt: Attempt, *, columns: Container[str]) -> dict[str, Any]:
-    """Return the row of an attempt for the table of attempts, as a dict without the id of the run, which the caller
-    adds. It leaves out what other tables store: batches, source text, and figures of the score whose names are not in
-    `columns`, the table's column names.
+    """Return the row that the table of attempts will hold for `attempt`, as a dict from column name to value, without
+    the id of the run, which the caller adds. `columns` holds the column names of the table; figures of the score with
+    other names, batches and source text are left out, because other tables store them.
     """
     proposal, candidate = attempt.proposal, attempt.candidate
     return {
@@ -264,8 +270,8 @@ def _duel_columns(duel: Duel | None) -> dict[str, Any]:
 
 
 def batch_rows(attempt: Attempt) -> list[dict[str, Any]]:
-    """Return a list with a row (a dict) for each timed batch of an attempt, in order, without the id of the attempt,
-    which the caller adds; empty if the attempt has no batch.
+    """Return the rows that the table of samples will hold for the timed batches of `attempt`: a list with one dict for
+    each batch, in order, empty if there is none. The dicts lack the id of the attempt's row, which the caller adds.
     """
     return [
         {name: getattr(batch, name) for name in _BATCH}
@@ -282,9 +288,9 @@ def batch_of(row: Row) -> Batch:
 
 
 def attempt_of(row: Row, *, ask: Ask, source: str | None, batches: tuple[Batch, ...], figures: MetricGroups) -> Attempt:
-    """Return the Attempt that a row holds, with the values that other tables hold: the ask, the source text (None if
-    the proposal had no candidate), the batches, and the metrics in `figures`. Raises KeyError, TypeError or ValueError
-    if a value is not known to this program.
+    """Return the Attempt that `row`, a row of the table of attempts, holds. Other tables hold the rest: the ask, the
+    `source` text (None if the proposal had no candidate), the timed batches, and `figures`, the metrics. Raises
+    KeyError, TypeError or ValueError if a value is not known to this program.
     """
     candidate = None if source is None else Candidate(source, Language(row["language"]), parsed(row["params"]))
     reason = NoCandidate(row["reason"]) if row["reason"] else None

@@ -12,9 +12,10 @@ VERSION = 4
 
 
 def checked_version(table_names: Collection[str], read_version: Callable[[], int], *, where: str) -> int:
-    """Return the schema version of a database whose tables have the names `table_names`, or 0 if there are none. The
-    function `read_version` is called without arguments and reads the stored version. `where`, the database's path,
-    begins error messages. Raises UsageError if it is not an attempt log, or a newer kernelsmith wrote it.
+    """Return the version of a database's schema (table layout), or 0 if it has no tables. `table_names` are the names
+    of its tables; `read_version` is a function without arguments that returns the version stored in the database.
+    `where`, the database's path, begins error messages. Raises UsageError if it is not an attempt log, or a newer
+    kernelsmith wrote it.
     """
     if not table_names:
         return 0

@@ -1,4 +1,4 @@
-"""The interface between the reader of an attempt log and a database: read transactions in which SQL queries run.
+"""Define the interface between the reader of an attempt log and a database: read transactions in which SQL queries run.
 
 A query is SQL that every supported database understands; `:name` is the placeholder of a parameter. sqlite_file.py
 implements the interface for SQLite.
@@ -14,28 +14,29 @@ Row = Mapping[str, Any]
 
 
 class Transaction(Protocol):
-    """A read transaction on the database of an attempt log, in which SQL queries run. All of them see the same state of
-    the database, whatever other processes write. Source.reading makes it.
+    """A read transaction on the database of an attempt log, in which SQL queries run. All queries in it see the
+    database as it was at one moment, whatever other processes write meanwhile. Source.reading makes it.
     """
 
     def rows(self, statement: str, **parameters: object) -> Sequence[Row]:
-        """Run an SQL query and return its rows as a sequence of mappings from column name to value. `parameters` are
-        the values of the placeholders `:name` in `statement`. A failed query raises the database's own error, which
-        Source.reading turns into LogError.
+        """Run the SQL query `statement` and return its rows as a sequence of mappings from column name to value.
+        `parameters` are the values for the placeholders `:name` in the query. A failed query raises the database's own
+        error, which Source.reading turns into LogError.
         """
         ...
 
     def tuples(self, statement: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
-        """Run an SQL query and return its rows as a sequence of tuples, in the order of the columns. `parameters` are
-        the values of the placeholders `:name` in `statement`. Several times as fast as `rows` for many rows of few
-        columns. A failed query raises the database's own error, which Source.reading turns into LogError.
+        """Run the SQL query `statement` and return its rows as a sequence of tuples, in the order of the columns; for
+        many rows of few columns this is several times as fast as `rows`. `parameters` are the values for the
+        placeholders `:name` in the query. A failed query raises the database's own error, which Source.reading turns
+        into LogError.
         """
         ...
 
 
 class Source(Protocol):
-    """A database that holds an attempt log and is open for reading: its path, and read transactions. `open_for_reading`
-    makes it; a Reader uses it.
+    """A database that holds an attempt log and is open for reading. It gives its path and read transactions, and can be
+    closed. `open_for_reading` makes it; a Reader uses it.
     """
 
     @property
@@ -44,8 +45,9 @@ class Source(Protocol):
         ...
 
     def reading(self) -> AbstractContextManager[Transaction]:
-        """Return a context manager that yields a read transaction, which ends with the block. It raises UsageError if
-        the file is not a database, LogError if the database cannot be read or a query in the block fails.
+        """Return a context manager that yields a read transaction, which ends with the block. The context manager
+        raises UsageError if the file is not a database, LogError if the database cannot be read or a query in the block
+        fails.
         """
         ...
 

@@ -21,8 +21,8 @@ TABLE_NAMES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
 @dataclass(frozen=True, slots=True)
 class SQLiteFile:
-    """A SQLite file with an attempt log that is open for reading: the file that the user named, or a private copy of
-    it. Implements Source. `opened_in_place`, `_private_copy` and Store make it.
+    """A SQLite file with an attempt log that is open for reading: the file that the user named, or a temporary copy of
+    it that only this process uses. Implements Source. `opened_in_place`, `_private_copy` and Store make it.
     """
 
     path: Path
@@ -37,8 +37,8 @@ class SQLiteFile:
     """Open connections that no transaction uses now."""
 
     def close(self) -> None:
-        """Close all idle connections to the database, and remove the private copy if there is one. The object cannot be
-        used afterwards.
+        """Close the connections to the database that no transaction uses, and remove the temporary copy if there is
+        one. The object cannot be used afterwards.
         """
         while self._idle:
             self._idle.pop().close()
@@ -47,8 +47,9 @@ class SQLiteFile:
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """Return a context manager that yields a read transaction, which ends with the block. It raises UsageError if
-        the file is not a database, LogError if the file cannot be read or a query in the block fails.
+        """Return a context manager that yields a read transaction, which ends with the block. The context manager
+        raises UsageError if the file is not a database, LogError if the file cannot be read or a query in the block
+        fails.
         """
         with translated_errors(str(self.path)):
             connection = self._connection()
@@ -69,9 +70,9 @@ class SQLiteFile:
             )
 
     def copy_to(self, target: Path) -> None:
-        """Write the present content of the database into a new file at the path `target`, with what the WAL file
-        (SQLite's log of recent changes) holds. Raises UsageError if the source is not a database, LogError if it cannot
-        be read or the copy cannot be written.
+        """Write the present content of the database, including changes that are still in its WAL file (SQLite's log of
+        recent changes), into a new file at the path `target`. Raises UsageError if the source is not a database,
+        LogError if it cannot be read or the copy cannot be written.
         """
         with (
             translated_errors(str(self.path)),
@@ -96,25 +97,25 @@ class SQLiteFile:
 
 @dataclass(frozen=True, slots=True)
 class SQLiteTransaction:
-    """A read transaction on a SQLite file, in which SQL queries run: all of them see the same state of the file.
-    Implements Transaction. SQLiteFile.reading makes it.
+    """A read transaction on a SQLite file, in which SQL queries run. All queries in it see the file as it was at one
+    moment. Implements Transaction. SQLiteFile.reading makes it.
     """
 
     _connection: sqlite3.Connection
 
     def rows(self, statement: str, **parameters: object) -> list[Row]:
-        """Run an SQL query and return its rows as a list of dicts from column name to value. `parameters` are the
-        values of the placeholders `:name` in `statement`. Raises sqlite3.Error if the query fails; SQLiteFile.reading
-        turns it into LogError.
+        """Run the SQL query `statement` and return its rows as a list of dicts from column name to value. `parameters`
+        are the values for the placeholders `:name` in the query. Raises sqlite3.Error if the query fails;
+        SQLiteFile.reading turns it into LogError.
         """
         cursor = self._connection.execute(statement, parameters)
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, values, strict=True)) for values in cursor]
 
     def tuples(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
-        """Run an SQL query and return its rows as a list of tuples, in the order of the columns. `parameters` are the
-        values of the placeholders `:name` in `statement`. Raises sqlite3.Error if the query fails; SQLiteFile.reading
-        turns it into LogError.
+        """Run the SQL query `statement` and return its rows as a list of tuples, in the order of the columns.
+        `parameters` are the values for the placeholders `:name` in the query. Raises sqlite3.Error if the query fails;
+        SQLiteFile.reading turns it into LogError.
         """
         return self._connection.execute(statement, parameters).fetchall()
 
@@ -130,8 +131,9 @@ def opened_in_place(path: Path) -> SQLiteFile:
 
 
 def lacks_wal_index(path: Path) -> bool:
-    """Return True if SQLite cannot read a database in place: it has a WAL file (recent changes), but the index of that
-    file (`-shm`) is missing, and this process may not create it in the folder. The caller then reads a copy.
+    """Return True if SQLite cannot read the database `path` itself, so that the caller must read a copy: it has a WAL
+    file (recent changes), but the index of that file (`-shm`) is missing, and this process may not create the index in
+    the folder.
     """
     return companion_of(path, "-wal").exists() and not companion_of(path, "-shm").exists() and not _is_writable(path)
 

@@ -29,18 +29,19 @@ INVALID_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def open_store(url_or_path: str | Path, *, create: bool = True) -> "Store":
-    """Open the attempt log that a path or a `sqlite:///` URL names for writing, and return a Store; migrate an older
-    schema. If the file is missing and `create` is true, create it. Raises UsageError if it is missing otherwise, is not
-    an attempt log, or has a newer schema; LogError if it cannot be read or written.
+    """Open for writing the attempt log that `url_or_path` (a path or a `sqlite:///` URL) names, and return a Store; an
+    older log is migrated to this program's schema (table layout). If the file is missing and `create` is true, create
+    it. Raises UsageError if it is missing and `create` is false, is not an attempt log, or has a newer schema; LogError
+    if it cannot be read or written.
     """
     path = file_of(url_or_path)
     return Store(path, engine.open_for_writing(path, create=create))
 
 
 class Store(Reader):
-    """An attempt log that is open for writing, and for reading as a Reader. `open_store` makes it. What a method writes
-    is on disk when it returns; it raises LogError if the data cannot be stored, LogReplaced if the file was deleted or
-    replaced.
+    """An attempt log that is open for writing, and for reading with the methods of Reader. `open_store` makes it. What
+    a method writes is on disk when it returns; it raises LogError if the data cannot be stored, LogReplaced if the
+    log's file was deleted or replaced.
 
     LogReplaced matters because SQLite goes on writing to a deleted file without an error, and all of the file is lost
     when it is closed.
@@ -64,9 +65,10 @@ class Store(Reader):
     def create_run(
         self, config: RunConfig, *, name: str | None, task: Snapshot, provenance: Provenance | None = None
     ) -> Run:
-        """Insert a new run and the files of its task into the log, and return the run. If `name` is None, make a name
-        from the task's name. `provenance` says which program made it, None if unknown. Raises UsageError if another run
-        has the name or it is not valid, LogError if writing fails.
+        """Insert a new run with the settings `config` and the files of its task (`task`) into the log, and return the
+        run. If `name` is None, a name is made from the task's name. `provenance` holds the versions that produce its
+        figures, None if unknown. Raises UsageError if another run has the name or it is not valid, LogError if writing
+        fails.
         """
         name = self.free_name(Path(config.task).name) if name is None else name
         self._check_name(name)
@@ -85,24 +87,24 @@ class Store(Reader):
             raise UsageError(f"--name {name}: a run has this name; `kernelsmith resume {name}` continues that run")
 
     def free_name(self, stem: str) -> str:
-        """Return a name for a new run: `stem`, with invalid characters replaced by dashes, and the lowest number from 1
-        that gives a name which no run has (`cpu_matmul-1`). Nothing is written. Raises LogError if the database cannot
-        be read.
+        """Return a name for a new run that no run has yet: `stem`, such as a task's name, with invalid characters
+        replaced by dashes, followed by the lowest free number from 1 (`cpu_matmul-1`). Nothing is written. Raises
+        LogError if the database cannot be read.
         """
         stem = INVALID_IN_NAMES.sub("-", stem).strip("-.")[:60] or "run"
         taken = set(self.names())
         return next(name for n in range(1, len(taken) + 2) if (name := f"{stem}-{n}") not in taken)
 
     def hold(self, run: Run) -> AbstractContextManager[None]:
-        """Return a context manager that holds the lock of `run` within its block, so that no other process works on the
+        """Return a context manager that holds the lock of `run` during its block, so that no other process adds to the
         run. Raises UsageError if another process holds the lock, LogError if the lock file cannot be written.
         """
         return lock.hold_lock(self._lock_file(run.name), run_name=run.name)
 
     def keep_snapshot(self, snapshot: Snapshot) -> None:
-        """Insert the files of a snapshot (a folder at one moment) into the log, unless the log already holds a snapshot
-        with the same digest. On disk when the method returns. Raises LogError if it cannot be stored, LogReplaced if
-        the log's file was deleted or replaced.
+        """Insert a snapshot (the files of a folder at one moment) into the log, unless the log already holds a snapshot
+        with the same digest. It is on disk when the method returns. Raises LogError if it cannot be stored, LogReplaced
+        if the log's file was deleted or replaced.
         """
         with self._writing() as connection:
             insert_snapshot(connection, snapshot)
@@ -110,9 +112,9 @@ class Store(Reader):
     # --- core.seams.AttemptLog ---
 
     def ask(self, run: Run, directive: Directive, *events: Event) -> Ask:
-        """Insert the next ask of `run`, which has the next free number and holds `directive` (what to try next), and
-        `events` that led to it, in one transaction. Return the ask. Raises LogError if it cannot be stored, LogReplaced
-        if the log's file was deleted or replaced.
+        """Insert the next ask (numbered request for a kernel) of `run` and the `events` that led to it, in one
+        transaction, and return the ask. It has the next free number and holds `directive`, which says what is
+        requested. Raises LogError if it cannot be stored, LogReplaced if the log's file was deleted or replaced.
         """
         history = self.history(run)
         number = max((ask.number for ask in history.asks), default=-1) + 1
@@ -145,12 +147,15 @@ class Store(Reader):
             insert_events(connection, run, events)
 
     def exchanges_of(self, run: Run) -> "RunExchanges":
-        """Return an object that reads and inserts the model calls of `run` in this log. Nothing is read yet."""
+        """Return an object that a proposer uses to read and insert the model calls of `run` in this log. Nothing is
+        read yet.
+        """
         return RunExchanges(self, run)
 
     def keep(self, run: Run, exchange: Exchange) -> None:
-        """Insert one model call of `run` into the log, with its prompt, reply and reasoning. It is on disk when the
-        method returns. Raises LogError if it cannot be stored, LogReplaced if the log's file was deleted or replaced.
+        """Insert one model call of `run` (`exchange`) into the log, with the texts of its prompt, reply and reasoning.
+        It is on disk when the method returns. Raises LogError if it cannot be stored, LogReplaced if the log's file was
+        deleted or replaced.
         """
         with self._writing() as connection:
             for text in (exchange.prompt, exchange.reply, exchange.reasoning):
@@ -166,21 +171,21 @@ class Store(Reader):
 
 @dataclass(frozen=True, slots=True)
 class RunExchanges:
-    """The model calls of one run in the attempt log, for a proposer, which needs no more of the log. Implements
-    core.seams.Exchanges. Store.exchanges_of makes it.
+    """The model calls of one run in the attempt log. A proposer receives this object in place of the whole log.
+    Implements core.seams.Exchanges. Store.exchanges_of makes it.
     """
 
     _store: Store
     _run: Run
 
     def exchanges(self, ask_number: int) -> tuple[Exchange, ...]:
-        """Return a tuple of the model calls made so far to answer ask `ask_number`, oldest first, failed calls
-        included; empty if there were none. Raises LogError if the database cannot be read.
+        """Return the model calls made so far to answer the ask with the number `ask_number` as a tuple, oldest first,
+        failed calls included; empty if there were none. Raises LogError if the database cannot be read.
         """
         return self._store.exchanges(self._run, ask_number)
 
     def keep(self, exchange: Exchange) -> None:
-        """Insert a model call into the log. It is on disk when the method returns. Raises LogError if it cannot be
-        stored, LogReplaced if the log's file was deleted or replaced.
+        """Insert one model call (`exchange`: prompt, reply, tokens and cost) into the log. It is on disk when the
+        method returns. Raises LogError if it cannot be stored, LogReplaced if the log's file was deleted or replaced.
         """
         self._store.keep(self._run, exchange)

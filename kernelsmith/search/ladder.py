@@ -26,17 +26,18 @@ REPAIRABLE = frozenset(
 
 
 class Ladder:
-    """The plateau ladder: a strategy that chooses the stance (kind of step, such as refine or restart) and the parent
-    attempt of the next ask. It is made from a run's config and keeps only the run's seed.
+    """The plateau ladder: a strategy that chooses for the next ask the stance (kind of step, such as refine or restart)
+    and the attempt to start from. It is made from a run's config and keeps only the seed, from which it draws the
+    attempt to revive.
     """
 
     def __init__(self, config: RunConfig) -> None:
         self._seed = config.seed
 
     def ask(self, history: History, ask_number: int) -> Directive:
-        """Return the directive (stance, parent attempt and reason in words) for the ask with number `ask_number`. Only
-        the attempts in `history`, the number and the run's seed decide, so equal arguments give equal directives. Asks
-        that still wait for an answer have no influence.
+        """Return the directive (stance, number of the attempt to start from, and reason in words) for the ask with
+        number `ask_number`. Only the attempts in `history`, the number and the run's seed decide, so equal arguments
+        give equal directives. Asks that still wait for an answer have no influence.
         """
         if not history.attempts:
             return Directive(Stance.OPEN, None, "nothing is judged yet" if ask_number else "the kernel to start from")
@@ -55,10 +56,10 @@ class Ladder:
         return Directive(stance, parent, f"no duel won for {len(idle(history))} asks")
 
     def _parent(self, stance: Stance, history: History, *, incumbent: Attempt, ask_number: int) -> int | None:
-        """Return the number of the attempt that the next ask starts from, or None to start from scratch. Refine and
-        diagnose start from the incumbent (the best attempt). Restructure, revive and restart continue from the fastest
-        attempt that passed since the last plateau; before there is one, they start from the incumbent, from a dropped
-        attempt, and from scratch, respectively.
+        """Return the number of the attempt that the next ask with `stance` starts from, or None to start from scratch.
+        Refine and diagnose start from `incumbent`, the best attempt. Restructure, revive and restart start from the
+        fastest attempt of this stance since the last plateau; if there is none, from the incumbent, from the result of
+        `_dropped`, and from scratch, respectively.
         """
         line = _fastest(_line_of_this_rung(stance, history))
         match stance:
@@ -71,9 +72,9 @@ class Ladder:
         return incumbent.number
 
     def _dropped(self, history: History, incumbent: Attempt, *, ask_number: int) -> int:
-        """Return the number of an attempt to revive. It is one of the three fastest passing attempts that are no
-        ancestors of the incumbent (the best attempt), chosen by seed and ask number. If there is none, it is the
-        fastest ancestor, or the incumbent itself if no other attempt passed.
+        """Return the number of an attempt to try again: one of the three fastest passing attempts from which
+        `incumbent` (the best attempt) does not descend, chosen by the run's seed and `ask_number`. If there is none,
+        return the number of the fastest other passing attempt, or of the incumbent if no other passed.
         """
         ancestors = _ancestors(history, incumbent)
         others = [a for a in _fastest(history.attempts) if a.number not in ancestors]
@@ -84,9 +85,9 @@ class Ladder:
 
 
 def _to_repair(history: History) -> Attempt | None:
-    """Return the failed attempt that the next ask repairs, or None. It is trial 0 (the proposal as written) of the
-    latest answered ask, or that ask's parent if it was a repair without a candidate. It is None if trial 0 passed, if
-    its candidate is a duplicate, or after three repairs in a row.
+    """Return the failed attempt that the next ask repairs, or None. It is the first attempt (trial 0) that answered the
+    latest answered ask; or, if that ask was a repair and got no candidate, the attempt that should have been repaired.
+    It is None if trial 0 passed, if its candidate was judged before, or after three repairs in a row.
 
     Sweep trials, which repeat a proposal with other knob values, are not repaired: a failed one only shows that its
     values do not fit.
@@ -104,13 +105,15 @@ def _to_repair(history: History) -> Attempt | None:
 
 
 def _is_duplicate(attempt: Attempt, history: History) -> bool:
-    """Return whether an earlier attempt of `history` had the same candidate; False without a candidate."""
+    """Return whether an earlier attempt in `history` (the run's record) has the same candidate as `attempt`; False if
+    `attempt` has no candidate.
+    """
     return attempt.candidate is not None and history.identical(attempt.candidate.digest) is not attempt
 
 
 def _repairs_in_a_row(answers: Sequence[Attempt]) -> int:
-    """Return how many attempts at the end of `answers` answer an ask with the stance repair. `answers` holds one
-    attempt for each answered ask, oldest first: trial 0, the proposal as written.
+    """Return how many attempts at the end of `answers` answer an ask for a repair, in order to end a series of failed
+    repairs. `answers` holds the first attempt (trial 0) for each answered ask, oldest first.
     """
     count = 0
     for attempt in reversed(answers):
@@ -121,23 +124,25 @@ def _repairs_in_a_row(answers: Sequence[Attempt]) -> int:
 
 
 def _line_of_this_rung(stance: Stance, history: History) -> Sequence[Attempt]:
-    """Return the attempts since the latest promotion or plateau, oldest first, whose ask has the stance `stance` or
-    repair. Attempts with other knob values of one proposal are included; late answers to asks with the ladder's
-    previous stance are left out.
+    """Return the attempts since the latest promotion or plateau that answer an ask with this `stance` or a repair,
+    oldest first. Attempts with other values of marked constants are included. Attempts that answer an ask from before
+    the plateau, which had another stance, are left out.
     """
     asks = {ask.number for ask in on_this_rung(history) if ask.directive.stance in (stance, Stance.REPAIR)}
     return [attempt for attempt in history.attempts if attempt.ask_number in asks]
 
 
 def _fastest(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return a list of the attempts that passed, highest utilization (fraction of the device's peak) first; of equal
-    ones the earlier attempt comes first.
+    """Return those of `attempts` that passed as a list, fastest first: by utilization (achieved fraction of the
+    device's peak), and the earlier attempt first if two are equal.
     """
     return sorted((a for a in attempts if a.verdict.passed), key=lambda a: (-(a.verdict.utilization or 0), a.number))
 
 
 def _ancestors(history: History, attempt: Attempt) -> set[int]:
-    """Return the set of the numbers of `attempt`, its parent, its parent's parent, and so on."""
+    """Return the set of the attempt numbers of `attempt`, its parent (the attempt that it was made from), its parent's
+    parent, and so on. `history` holds the run's attempts.
+    """
     numbers: set[int] = set()
     number: int | None = attempt.number
     while number is not None and number not in numbers and (ancestor := history.attempt(number)):

@@ -1,5 +1,5 @@
-"""Counts plateaus: decides from a run's history whether the search has stopped improving. A plateau is a fixed number
-of asks without a new best attempt.
+"""Count plateaus: decide from a run's history whether the search has stopped improving. A plateau is a fixed number of
+asks (requests for a candidate) in a row that gave no new best attempt.
 
 Every count is a number of asks: an ask with several trials counts once. No other module decides what a plateau is.
 """
@@ -11,8 +11,8 @@ from kernelsmith.core.history import History
 
 
 def idle(history: History) -> Sequence[Ask]:
-    """Return the asks answered since the latest promotion (since an attempt last became the best), in the order of
-    their first attempts. The ask that led to this best attempt is left out. The sequence is empty if no attempt has
+    """Return the asks (requests for a candidate) that were answered since an attempt last became the best, in the order
+    of their first attempts. The ask that led to this best attempt is left out. The sequence is empty if no attempt has
     passed yet.
     """
     best = history.incumbent
@@ -24,24 +24,24 @@ def idle(history: History) -> Sequence[Ask]:
 
 
 def plateaus(history: History) -> int:
-    """Return the number of plateaus since the latest promotion of an attempt to the best. Each full group of `plateau`
-    asks (a config key of the run) that were answered without a promotion is one plateau; 0 if no attempt has passed
-    yet.
+    """Return the number of plateaus since an attempt last became the best of the run that `history` records. A plateau
+    is a group of answered asks without a new best attempt; the config key `plateau` is the size of a group. The result
+    is 0 if no attempt has passed yet.
     """
     return len(idle(history)) // history.run.config.plateau
 
 
 def on_this_rung(history: History) -> Sequence[Ask]:
-    """Return the asks answered on the present rung, in order. A rung is a step of the plateau ladder and decides the
-    stance (kind of change) of the asks; it begins with the latest promotion or the latest completed plateau, whichever
-    came later.
+    """Return the asks answered on the present rung, in order. A rung is a step of the plateau ladder, during which all
+    asks have the same stance (kind of change) except repairs. It begins when an attempt becomes the best or when a
+    plateau is complete.
     """
     since_promotion = idle(history)
     return since_promotion[len(since_promotion) - len(since_promotion) % history.run.config.plateau :]
 
 
 def begins_a_rung(history: History) -> bool:
-    """Return True if the latest answered ask completed a plateau, so that the next ask takes the next stance (kind of
-    change) of the plateau ladder.
+    """Return True if the latest answered ask completed a plateau (a group of asks without a new best attempt), so that
+    the next ask takes the next stance (kind of change) of the plateau ladder.
     """
     return plateaus(history) > 0 and not on_this_rung(history)

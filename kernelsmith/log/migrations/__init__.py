@@ -19,9 +19,10 @@ STEPS: tuple[Step, ...] = (v1_first.up, v2_clock.up, v3_guards.up, v4_asks_and_t
 
 
 def migrate(connection: Connection, *, where: str) -> None:
-    """Run the missing migration steps on a database and store the new schema version. The caller holds the transaction
-    and has switched foreign keys off, because a step may replace a table. `where`, the database's path, begins error
-    messages. Raises UsageError if it is not an attempt log, or a newer kernelsmith wrote it.
+    """Run the migration steps that a database lacks and store the new schema version in it. The caller begins and
+    commits the transaction on `connection`, with foreign keys switched off, because a step may replace a table.
+    `where`, the database's path, begins error messages. Raises UsageError if it is not an attempt log, or a newer
+    kernelsmith wrote it.
     """
     for step in STEPS[version_of(connection, where=where) :]:
         step(connection)
@@ -30,9 +31,9 @@ def migrate(connection: Connection, *, where: str) -> None:
 
 
 def version_of(connection: Connection, *, where: str) -> int:
-    """Return the version of the schema (table layout) of a database, or 0 if it is empty. `where`, the path of the
-    database, begins the error messages. Raises UsageError if the database is not an attempt log, or a newer kernelsmith
-    wrote it.
+    """Return the version of the schema (table layout) of the database that `connection` has open, or 0 if it is empty.
+    `where`, the path of the database, begins error messages. Raises UsageError if the database is not an attempt log,
+    or a newer kernelsmith wrote it.
     """
     names = inspect(connection).get_table_names()
     return checked_version(

@@ -1,5 +1,6 @@
-"""Migrate an attempt log from schema version 3 to 4: an attempt names its ask and trial, a run names its task's files
-and the program that made it, and figures by which no table is sorted become metrics.
+"""Migrate an attempt log from schema version 3 to 4. Each attempt then names its ask and trial, each run names its
+task's files and the program that made it, and figures of attempts by which no table is sorted become rows of the table
+of metrics.
 """
 
 import uuid
@@ -145,8 +146,9 @@ VIEWS = (
 
 
 def up(connection: Connection) -> None:
-    """Add the new columns, tables and views, move figures to the table of metrics, and rebuild the table of attempts.
-    `connection` is in a transaction, which the caller commits. Raises SQLAlchemy's errors if the database fails.
+    """Add the columns, tables and views of schema version 4, move figures from the table of attempts to the table of
+    metrics, and rebuild the table of attempts without them. `connection` is in a transaction, which the caller commits.
+    Raises SQLAlchemy's errors if the database fails.
     """
     _run(connection, *RUNS, *ASKS, *EXCHANGES)
     _set_uuids(connection)
@@ -186,8 +188,9 @@ def _insert_tables() -> list[str]:
 
 
 def _set_cards(connection: Connection) -> None:
-    """Set the column `card` of every attempt with a candidate to the name of the device on which it was judged: the
-    device that was opened last before the attempt started. The column stays empty if there is none.
+    """Set the column `card` of every attempt that has a candidate to the name of the device that judged it. The log's
+    latest `opened` event before the start of the attempt names the device; the column stays empty if there is no such
+    event.
     """
     opened = text(
         "SELECT run_id, at, json_extract(data, '$.name') AS card FROM events WHERE kind = 'opened' ORDER BY id"
@@ -203,8 +206,8 @@ BEGINS_A_LINE = ("open", "restructure", "restart")
 
 
 def _set_lines(connection: Connection) -> None:
-    """Set the column `line` of every attempt to the number of the first attempt of its line, the chain of attempts that
-    descend from one new beginning.
+    """Set the column `line` of every attempt to the number of the first attempt of its line, a chain of attempts that
+    descend from one opening, restructuring or restart.
     """
     query = text(
         "SELECT a.id, a.run_id, a.number, a.parent, asks.stance FROM attempts a JOIN asks "
