@@ -110,9 +110,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """The largest allowed errors of an output: of one element, and as root mean square of all, both in units of the
-    scale that checking/verify.py computes for each element; and the largest allowed fractions of wrongly rounded
-    elements and of small elements that end in zero bits. `Task.tolerance` makes it from benchmark.py.
+    """Limits for the errors of one output. `max_element` and `rms` limit errors in units of a scale: |a_i| |b_j|, the
+    lengths of the two rows, for element (i, j) of a matrix product, otherwise the element's magnitude plus the rms of
+    the output. `mismatch` and `coarse` limit fractions from 0 to 1: of elements that differ from the exact result
+    rounded to the output's type, and of small elements that end in two zero bits.
     """
 
     max_element: float

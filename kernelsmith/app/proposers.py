@@ -100,8 +100,9 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class TunerSpec:
-    """The setting `tuner`: the built-in search over values of the marked constants in a task's kernels suggests
-    candidates. `spec_of` makes it.
+    """The setting `proposer = "tuner"`: the Tuner, a built-in search, varies the values of the marked constants (knobs)
+    in the task's kernels, without a model. `check` refuses a run that the Tuner cannot do, and `build` makes the Tuner.
+    `spec_of` makes this object.
     """
 
     asks_a_model: ClassVar[bool] = False

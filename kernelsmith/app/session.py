@@ -187,9 +187,10 @@ class Session:
         )
 
     def _proposer_and_lookahead(self) -> tuple[Proposer, Lookahead | None]:
-        """Return a pair: the run's proposer, and the Lookahead, which guesses the next candidates so that they are
-        built while the present one is judged. The Lookahead is None if the proposer's answers cost money, or if the
-        caller passed the proposer in `parts`.
+        """Return a pair: the proposer, which is the one that the caller passed in `parts`, otherwise the one that the
+        run's config names; and a Lookahead or None. The Lookahead guesses the next candidates, so that they are built
+        while the present one is judged. It is None if the caller passed the proposer, or if the proposer asks a model,
+        because each guess would be a model call.
         """
         if self._parts.proposer:
             return self._parts.proposer, None

@@ -30,15 +30,17 @@ def start(
     stopped: Callable[[], bool] = lambda: False,
     **settings: Any,
 ) -> Session:
-    """Write a new run of a task to the log and return its session, which a `with` block opens: `with
-    start("cpu_matmul") as session: session.run()`. `settings` are keys of a config file, `observer` shows the run, and
-    the callback `stopped()` returns True to pause it. Raises UsageError if a setting, the task, the machine or the name
-    is wrong, and LogError if the log cannot be written.
+    """Write a new run of a task to the log and return its Session, which a `with` block opens: `with
+    start("cpu_matmul", attempts=20) as session: session.run()`. Each keyword argument in `settings` is a key of a
+    config file; `db` is the log's file (default `runs/attempts.db`) and `name` the run's name (default: the task's name
+    with a number). Raises UsageError if a setting, the task, the machine or the name is wrong, and LogError if the log
+    cannot be written.
 
-    `task` is a task's name or the path of its folder, `db` the log's file (None = the default one), and `name` the
-    run's name (None = the task's name with a number). `parts` replaces strategy, proposer or harness. `stopped` is
-    called before each ask. `settings` may hold `attempts`, `hours`, `usd`, `target`, `proposer`, `model`, `seed` and
-    the other keys, or `config`, the path of a config file; None leaves a setting out.
+    `task` is a task's name or the path of its folder. `parts` is a SessionParts whose strategy, proposer or harness
+    replaces the default one, `observer` an Observer that shows the run (None = silently), and `stopped()` a callback
+    that is called before each ask and returns True to pause the run. `settings` may hold `attempts`, `hours`, `usd`,
+    `target`, `proposer`, `model`, `seed` and the other keys, or `config`, the path of a config file; None leaves a
+    setting out.
     """
     config = configured(settings.pop("config", None), {"task": task, **settings})
     loaded = task_on_disk(config.task)

@@ -16,8 +16,8 @@ def derived_seed(seed: int, *parts: int | str) -> int:
 
 
 def generator(seed: int, *parts: int | str) -> random.Random:
-    """Return a new random generator for choices with one purpose. The run's `seed` and `parts`, words and numbers that
-    name the purpose, such as `"revive", 14`, determine all its numbers, so equal arguments give equal numbers on every
-    machine.
+    """Return a new `random.Random` whose seed is derived from the run's `seed` and `parts`, words and numbers that name
+    the purpose of the choices, such as `"revive", 14`. Equal arguments give the same sequence of numbers on every
+    machine; other parts give an unrelated sequence.
     """
     return random.Random(derived_seed(seed, *parts))

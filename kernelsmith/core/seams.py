@@ -88,9 +88,10 @@ class Session(Protocol):
         ...
 
     def answer(self, ask: Ask, proposal: Proposal) -> None:
-        """Let the harness judge every candidate of `proposal` that has no verdict yet, and record each verdict as an
-        attempt that answers `ask`. Return nothing. Raises UsageError if an earlier answer to the ask announced more
-        candidates, HarnessError if the harness failed (the ask stays open), and LogError if the log cannot be written.
+        """Let the harness judge every candidate of `proposal` that is not yet recorded for `ask`, and record each with
+        its verdict as one attempt; return nothing. A failed candidate is a verdict and raises nothing. Raises
+        UsageError if an earlier answer to the ask announced more candidates, HarnessError if the harness failed (the
+        ask stays open), and LogError if the log cannot be written.
         """
         ...
 
@@ -164,8 +165,9 @@ class Harness(Protocol):
 
 
 class Exchanges(Protocol):
-    """The protocol of a store for the model calls of one run: prompt, reply, tokens and cost. Both methods raise
-    LogError if the log cannot be read or written.
+    """The protocol of a store for the model calls of one run; an Exchange is one call with prompt, reply, tokens and
+    cost. `keep(exchange)` records a call, and `exchanges(ask_number)` returns the recorded calls of one ask. `keep`
+    raises LogError if the log cannot be written, `exchanges` if it cannot be read.
     """
 
     def exchanges(self, ask_number: int) -> tuple[Exchange, ...]:

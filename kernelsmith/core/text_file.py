@@ -16,9 +16,10 @@ MOST_DOTS = 1_000
 def read_text(
     path: Path, *, fault: type[UsageError] = UsageError, remedy: str = "", most_bytes: int = caps.FILE_BYTES
 ) -> str:
-    """Return the content of a UTF-8 text file, with line ends as `\\n`. Raises `fault`, a class of exceptions, with one
-    line that names the path, if the file is missing, unreadable, larger than `most_bytes`, or not UTF-8. `remedy`, a
-    text that says what to do, is added to the line if the file cannot be read.
+    """Return the content of the UTF-8 text file at `path`, with every line end as `\\n`. Raises `fault`, UsageError or
+    a class derived from it, with one line that names the path, if the file is missing, unreadable, larger than
+    `most_bytes`, or not UTF-8. `remedy`, a text that says what to do, is appended to that line,
+    except if the file is not UTF-8.
     """
     try:
         content = _content(path, most_bytes)

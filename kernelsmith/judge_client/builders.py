@@ -30,9 +30,10 @@ def affordable() -> int:
 
 
 class Builders:
-    """Up to `count` processes of the harness that build candidates before they are judged, into the cache from which
-    the judge takes builds. `start` is a function without arguments that starts one such process and returns it; it is
-    called when a candidate needs the process. `task` is the path of the task's folder.
+    """A pool of at most `count` harness processes that build candidates in the background, into the cache from which
+    the judge takes builds; `prepare` starts builds and `close` ends the processes. `start()` starts one process and
+    returns its JudgeProcess; each of the pool's threads calls it when it needs a process. `task` is the path of the
+    task's folder.
     """
 
     def __init__(self, count: int, *, start: Callable[[], JudgeProcess], task: str) -> None:

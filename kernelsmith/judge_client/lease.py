@@ -31,9 +31,9 @@ HOLDER_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class LeaseWait:
-    """How a process waits for a device that another process holds: `purpose`, a text that other processes show about
-    this one; `on_wait`, a function that is called with the holder's description when a wait begins; `is_given_up`, a
-    function that returns True to end the wait. `leased` uses it.
+    """Settings of a process that waits for a device that another process holds; `leased` uses them. `purpose` is a text
+    that other processes show about this one. `on_wait(holder: str)` is called once when a wait begins, and
+    `is_given_up() -> bool` is called about every 0.1 seconds and returns True to end the wait.
     """
 
     purpose: str = ""
@@ -115,9 +115,10 @@ class _LockRequest:
         self._thread = threading.Thread(target=self._acquire, name="lease", daemon=True)
 
     def wait(self, is_given_up: Callable[[], bool]) -> None:
-        """Start the thread that requests the lock, and return once this process holds the lock. Raises HarnessError if
-        the function `is_given_up` returns True before that, OSError if locking fails. If it raises, the file descriptor
-        is closed as soon as the system call `flock` returns.
+        """Start the thread that requests the lock, and return None once this process holds the lock. The function
+        `is_given_up() -> bool` is called about every 0.1 seconds: HarnessError is raised if it returns True before the
+        lock is held. Raises OSError if locking fails; after HarnessError, the thread closes the file descriptor as soon
+        as the system call `flock` returns.
         """
         self._thread.start()
         while self._thread.is_alive():

@@ -29,9 +29,10 @@ def cost_known(config: RunConfig) -> bool:
 
 
 def estimate(prompt_bytes: int, reply_bytes: int, *, price: Price | None) -> Usage:
-    """Return an estimate of the tokens and cost of one call, from the lengths of prompt and reply in bytes at 3 bytes
-    per token, for an endpoint that does not count tokens. `price` is a pair: USD per million prompt tokens and per
-    million completion tokens; None leaves the cost unknown.
+    """Return a Usage with estimated tokens and cost in USD of one model call, for an endpoint that does not count
+    tokens. `prompt_bytes` and `reply_bytes` are lengths in bytes; each is divided by BYTES_PER_TOKEN (3) and rounded
+    up. `price` is a pair, USD per million prompt tokens and per million completion tokens; None leaves the cost
+    unknown.
     """
     prompt, completion = (math.ceil(size / BYTES_PER_TOKEN) for size in (prompt_bytes, reply_bytes))
     return Usage(prompt, completion, cost_usd=_priced(prompt, completion, price=price))

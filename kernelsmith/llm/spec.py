@@ -32,7 +32,9 @@ class ScriptedSpec:
 
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
-    """A model's name in a config that means a model at an endpoint: `name` is sent to the endpoint unchanged."""
+    """The setting `model` when it names a model at an OpenAI-compatible endpoint. `name` is the model's name in the
+    endpoint's own spelling, sent in each request unchanged. `parse_model` makes it.
+    """
 
     name: str
 

@@ -37,8 +37,9 @@ class SQLiteFile:
     """Open connections that no transaction uses now."""
 
     def close(self) -> None:
-        """Close the connections to the database that no transaction uses, and remove the temporary copy if there is
-        one. The object cannot be used afterwards.
+        """Close the connections that no transaction uses now, and delete the temporary copy of the database if there is
+        one; return nothing. Transactions must have ended before, because a connection that is in use stays open. The
+        object cannot be used afterwards.
         """
         while self._idle:
             self._idle.pop().close()

@@ -59,8 +59,10 @@ class HistorySection:
 
 
 def history_section(history: History, ask: Ask, *, limit: int) -> HistorySection:
-    """Return what the prompt for `ask` shows of the past attempts in `history`: counts, a table, sources and verdicts,
-    cut to about `limit` tokens in total.
+    """Return the HistorySection that a prompt shows of the run's record `history`: counts by status, a table, two
+    sources and the latest verdicts, cut to about `limit` tokens in total. `ask` selects the parent's source (none for a
+    restart), and a failed parent's verdict is shown in full. The table loses rows first (the oldest attempts that were
+    not promoted), while verdicts and sources are clipped to fixed shares of `limit`.
     """
     room = max(limit - _HEADINGS, 0)
     parent, incumbent = _kernels(history, ask, room=room)

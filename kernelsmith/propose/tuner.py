@@ -169,8 +169,9 @@ def _quiet_study_log() -> Iterator[None]:
 
 
 def _trials(family: Family, history: History) -> list[Tried]:
-    """Return a list of pairs for the attempts of a family, oldest first: the knob values as a dict by name, and the
-    time in us per call, or None if the attempt did not pass.
+    """Return a list with one pair for each attempt in `history` whose candidate is an instance of `family` (a kernel
+    with knobs), oldest first. The first element is a dict from knob name to the value that was tried. The second is the
+    measured time in us per call, or None if the attempt was not measured.
     """
     trials: list[Tried] = []
     for attempt in history.attempts:

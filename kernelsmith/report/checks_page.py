@@ -21,8 +21,9 @@ def verdict_text(report: VerdictReport) -> str:
 
 
 def reproduction_text(report: ReproductionReport) -> str:
-    """Return the judge's sentence about a recorded batch (calls on generated inputs of one case) that a candidate ran
-    again. Control characters become visible escape sequences, so that the text is safe on a terminal.
+    """Return the sentence in `report.detail`: what was wrong, or that all outputs are right, after a candidate ran
+    again on the inputs of one recorded batch. Control characters become visible escape sequences, so that the text is
+    safe on a terminal.
     """
     return printable(report.detail)
 

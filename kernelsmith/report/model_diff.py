@@ -124,8 +124,9 @@ def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> Differences:
 
 
 def compared(a: Measurement | None, b: Measurement | None) -> TimesComparison | None:
-    """Return the comparison of two measured times: the time of a divided by the time of b, whether their 95 % intervals
-    overlap, and both device peaks. Return None if either measurement is None.
+    """Return a TimesComparison of two measurements: the time of `a` divided by the time of `b` (above 1 if b is
+    faster), whether their 95 % intervals overlap, and the dense peaks of both devices in units per second. Return None
+    if either measurement is None.
     """
     if a is None or b is None:
         return None

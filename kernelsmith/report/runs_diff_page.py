@@ -70,8 +70,9 @@ def _first_difference(report: RunsDiff, diff: str, *, options: str, width: int |
 
 
 def _headline(report: RunsDiff, difference: Divergence) -> str:
-    """Return one line that says at which ask two runs first differ, and in what: `first difference at ask 3: the
-    candidate`. If only the verdicts differ there, the line also says from which attempt on the candidates differ.
+    """Return one line that says where two runs first differ and in what: `first difference at ask 3: the candidate`.
+    `difference` holds the first two attempts that differ, and `report` the names of the runs. If only the verdicts of
+    these attempts differ, the line also says from which attempt on the candidates differ, or that they never do.
     """
     a, b = difference.attempts.a, difference.attempts.b
     where = f"ask {a.ask}" if a.ask == b.ask else f"ask {a.ask} of {report.a} and ask {b.ask} of {report.b}"

@@ -112,8 +112,9 @@ def _is_duplicate(attempt: Attempt, history: History) -> bool:
 
 
 def _repairs_in_a_row(answers: Sequence[Attempt]) -> int:
-    """Return how many attempts at the end of `answers` answer an ask for a repair, in order to end a series of failed
-    repairs. `answers` holds the first attempt (trial 0) for each answered ask, oldest first.
+    """Return the number of consecutive attempts at the end of `answers` that have the stance REPAIR; 0 if the last one
+    has another stance. `answers` holds the first attempt (trial 0) of each answered ask, oldest first. `_to_repair`
+    asks for no further repair once the number reaches MAX_REPAIRS.
     """
     count = 0
     for attempt in reversed(answers):

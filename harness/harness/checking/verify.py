@@ -83,9 +83,10 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
-    """Statistics of a Freivalds check, which multiplies both sides of A Bᵀ = C by random vectors: number of differences
-    between the sides (residuals), the largest, and their root mean square. The differences are in units of the scale in
-    proportion to which rounding errors grow. `residuals` makes it.
+    """Statistics of a Freivalds check, which tests a product C = A Bᵀ without computing it: it compares C X with A (Bᵀ
+    X) for random vectors X. A residual is one element's difference between the two, in units of |a_i| sqrt(sum_j |b_j|²
+    x_j²), with the lengths of rows of A and B; in this unit the rms is an estimate of the rms of the errors of C.
+    `count` is the number of residuals and `largest` the largest magnitude; `residuals` makes the object.
     """
 
     count: int
@@ -201,9 +202,9 @@ def is_product(task: Task, name: str) -> bool:
 
 
 def small_band(task: Task, case: Case, name: str) -> tuple[float, float]:
-    """Return (lowest, highest) magnitude, in units of the scale |a_i| |b_j|, at which elements of the output `name`
-    count as small, so that rounding of partial sums shows in their last bits. Return (0, 0), a range without elements,
-    if the output is no matrix product.
+    """Return (lowest, highest) magnitude between which an element (i, j) of the output `name` counts as small, in units
+    of |a_i| |b_j|, the product of the lengths of the two rows that it is computed from. The last bits of small elements
+    show whether partial sums were rounded. Return (0, 0), a range without elements, if the output is no matrix product.
 
     A typical element of a product has the magnitude |a_i| |b_j| / sqrt(K).
     """
@@ -456,9 +457,10 @@ def cut_to(task: Task, rows: NDArray[np.int64], *, arrays: Arrays) -> Arrays:
 
 
 def joined(task: Task, calls: Sequence[Arrays]) -> Arrays:
-    """Join the arrays of several calls (`calls`, one dict by argument name each) into those of one call, so that the
-    reference computes all calls at once; return them as a dict by name. Arrays with independent rows are concatenated;
-    any other array is repeated for each row of its call, along a new first dimension.
+    """Return one dict from argument name to array that holds the arguments of all `calls` (one such dict per call), so
+    that one run of the reference computes all calls. An array whose first dimension counts the task's independent rows
+    is concatenated with those of the other calls. Any other array is repeated once per row of its call, along a new
+    first dimension.
     """
     rows = [next(len(values) for name, values in call.items() if is_cut(task, task.buffer(name))) for call in calls]
     return {
@@ -507,7 +509,8 @@ def _transposed_times(matrix: Array, x: Floats) -> Floats:
 
 
 def _squares(rows: Array) -> Floats:
-    """Return a float64 array with the squared length of each row of a matrix. The sums are computed in the matrix's own
-    type, because the lengths only set the unit in which errors are measured and need few digits.
+    """Return a float64 array of shape [rows] with the squared Euclidean length of each row of the matrix `rows`. The
+    sums are computed in the matrix's own type, which is precise enough, because the lengths only set the unit in which
+    errors are measured.
     """
     return np.asarray(np.vecdot(rows, rows), np.float64)

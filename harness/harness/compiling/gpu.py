@@ -11,9 +11,10 @@ TRITON = "triton"
 
 
 def build(source: Path, task: Task, *, language: str, context: BuildContext) -> Built | BuildFailure:
-    """Build the GPU candidate in the file `source` for `task`, with Triton if `language` is `triton` and otherwise with
-    nvcc, or take it from the cache that `context` names. Return Built, or BuildFailure if the candidate does not build.
-    Raises NoTriton or NoCompiler if the machine lacks what the language needs, SandboxError if the sandbox fails.
+    """Build the GPU candidate in the file `source` for `task`, or take the build from the cache that `context` names;
+    return Built with the artifact and its facts, or BuildFailure if the candidate does not build. `language` selects
+    the compiler: Triton for `triton`, nvcc for any other value. Raises NoTriton or NoCompiler if the machine lacks that
+    compiler, and SandboxError if the sandbox fails.
 
     If another process builds the same candidate, wait for that build.
     """

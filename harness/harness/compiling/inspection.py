@@ -83,10 +83,10 @@ def _codes(artifact: Path) -> list[Path]:
 
 @contextmanager
 def _started(runner: BuildRunner, tool: Path, code: Path) -> Iterator[tuple[int, Finish]]:
-    """Start the disassembler `tool` on a copy of `code`, a file of machine code, in the folder of `runner`; at the end
-    of the block it is killed. Yield a tuple: the file descriptor of its output, and a function without arguments that
-    waits for its end and returns (exit code, messages, how it ended in words). Raises SandboxError if it cannot be
-    started.
+    """Start the disassembler `tool` on a copy of `code`, a file of machine code, in the folder of `runner`, and yield
+    (file descriptor of its output, function `finish`). `finish()` waits for the disassembler's end, returns (exit code,
+    messages, how it ended in words), and raises BuildFault if the deadline passed. The end of the block kills the
+    disassembler; SandboxError is raised if it cannot be started.
 
     The copy is needed because the sandbox's user may not be allowed to read the cache.
     """
@@ -100,9 +100,10 @@ def _started(runner: BuildRunner, tool: Path, code: Path) -> Iterator[tuple[int,
 
 
 def _listing(listing: int, finish: Finish) -> Listing:
-    """Wait with the function `finish` for the end of one disassembler, and return (Resources, bytes of code, dict from
-    instruction name to count), read from `listing`, the file descriptor of its output. If the disassembler failed or
-    its deadline passed, the figures in Resources are None, the size is 0 and the dict is empty."""
+    """Wait for the end of one disassembler and return (Resources, bytes of code, dict from instruction name to count).
+    `finish` and `listing` come from `_started`: the function that waits, and the file descriptor of the output. If the
+    disassembler failed or its deadline passed, the figures in Resources are None, the size is 0 and the dict is empty.
+    """
     try:
         code, _, _ = finish()
     except BuildFault:

@@ -81,9 +81,10 @@ class CpuMonitor:
 
 
 def count(cores: Collection[int], *, workers: Collection[int]) -> Counts:
-    """Read the operating system kernel's time counters now and return them: busy seconds of the cores numbered `cores`,
-    and running and waiting seconds of the judge and of the processes numbered `workers`. Raises OSError if /proc/stat
-    cannot be read; counters of ended processes are 0.
+    """Read the operating system kernel's time counters once and return them as Counts, in seconds. `cores` are the
+    numbers of the cores whose busy time is read, `workers` the process numbers whose running and waiting time is read,
+    in addition to that of this process, the judge. Raises OSError if /proc/stat cannot be read; a worker that has ended
+    counts 0 seconds.
     """
     workers_times, judge_times = [_thread_times(pid) for pid in workers], _thread_times(os.getpid())
     ran_s, waited_s = (sum(times[column] for times in workers_times) for column in (0, 1))

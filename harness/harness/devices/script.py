@@ -160,8 +160,9 @@ class Script:
         raise TaskFault(f"script: no candidate matches this source: {source[:60]!r}; add one with an empty match")
 
     def factor(self, source: str) -> float:
-        """Return the number by which the times of a candidate with the text `source` are multiplied: the product of all
-        factors whose regular expression `match` is found in it; 1 if none is found.
+        """Return the number by which a scripted device multiplies every time of a candidate with the text `source`;
+        above 1 the candidate is slower. It is the product of the numbers of all entries in `factors` whose regular
+        expression `match` is found in the text; 1 if none is found.
         """
         return math.prod(each.factor for each in self.factors if re.search(each.match, source))
 

@@ -248,8 +248,9 @@ class ScriptedDevice:
 
 @dataclass(frozen=True)
 class ScriptedMonitor:
-    """Reports the disturbances that the script sets for batches. It holds the scripted device, whose workers record
-    them; `ScriptedDevice.monitor` makes one.
+    """The Monitor of a scripted device: it reports the disturbances by other work that the script sets for batches, and
+    measures nothing. The workers of `device` record each disturbance there when its batch runs.
+    `ScriptedDevice.monitor` makes the object and clears earlier disturbances.
     """
 
     device: ScriptedDevice

@@ -63,8 +63,9 @@ def _kernels() -> tuple[str, ...]:
 
 
 def _variant(artifact: Path, library: Path, *, kernel: str, memory_bytes: int) -> Vendor:
-    """Return a Vendor that runs `artifact`, the built vendor file, with the OpenBLAS at the path `library` and its
-    kernel named `kernel`; an empty name leaves the choice to the library. `memory_bytes` limits the worker's memory.
+    """Return a Vendor that runs `artifact`, the built vendor file, with the OpenBLAS library at the path `library` on
+    one thread. `kernel` is the name of the CPU type whose OpenBLAS kernels are used (the variable OPENBLAS_CORETYPE);
+    if it is empty, the library chooses. `memory_bytes` limits the memory of the worker that runs it.
     """
     environment = {LIBRARY_VARIABLE: str(library), "OPENBLAS_NUM_THREADS": "1"}
     if kernel:

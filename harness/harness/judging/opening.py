@@ -197,10 +197,10 @@ class Calibrator:
         )
 
     def _time_of(self, vendor: Vendor, *, batches: int, is_vendor: bool) -> float:
-        """Return the score of a trusted kernel in the main case, in seconds per call, from `batches` batches in a new
-        process. `vendor` holds the kernel's build and the limits of its worker; with `is_vendor`, every output is
-        verified, and TaskFault is raised if one is wrong. Raises WorkerDied if the worker ended, and WorkerOverdue if
-        it missed its deadline.
+        """Time a trusted kernel in the main case in a new worker process, and return its score in seconds per call: the
+        quantile of `batches` batches that also scores candidates. `vendor` holds the kernel's build and the limits of
+        its worker; with `is_vendor`, every output is verified, and TaskFault is raised if one is wrong. Raises
+        WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
         """
         opened, times = self.opened, list[BatchTime]()
         plan = opened.plan(opened.main, pilot_s=FASTEST_PILOT_S)
@@ -220,10 +220,11 @@ class Calibrator:
         return score(times[1:], quantile=opened.pace.quantile, rng=np.random.default_rng(0)).call_s
 
     def _single_ratio(self, vendor: Vendor, *, batch_s: float, is_vendor: bool) -> float:
-        """Return the time of a trusted kernel's single call divided by `batch_s`, its seconds per call in batches; 1.0
-        if a batch holds only one call. `vendor` holds the kernel's build and the limits of its worker; with
-        `is_vendor`, outputs are verified. Raises CandidateFailed if one is wrong, WorkerDied if the worker ended, and
-        WorkerOverdue if it missed its deadline.
+        """Return the ratio of two times of a trusted kernel in the main case: seconds of a call in a batch of its own,
+        divided by `batch_s`, the seconds per call in batches of many; 1.0 if a planned batch holds only one call.
+        `vendor` holds the kernel's build and the limits of its worker; with `is_vendor`, every output is verified.
+        Raises CandidateFailed if one is wrong, WorkerDied if the worker ended, and WorkerOverdue if it missed its
+        deadline.
         """
         opened = self.opened
         if opened.plan(opened.main, pilot_s=batch_s).calls == 1:
@@ -234,10 +235,10 @@ class Calibrator:
 
 
 def overhead(session: TimingSession, pace: Pace) -> Overhead:
-    """Time batches of the candidate of known duration (`Pace.standard_s`) in `session`, with the timing constants
-    `pace`, and return the dispatch overhead of a batch in seconds, at least 0, with its scatter. The overhead is the
-    quantile of the batch times that makes a score (`Pace.quantile`) minus the known duration. Raises WorkerDied if the
-    worker ended, and WorkerOverdue if it missed its deadline.
+    """Time OVERHEAD_BATCHES batches of known duration (`pace.standard_s`) in `session`, and return the dispatch
+    overhead as an Overhead, both fields in seconds. `seconds` is the quantile `pace.quantile` of the batch times minus
+    the known duration, at least 0; `scatter_s` is the distance between the quantiles up to 0.25 below and above it.
+    Raises WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
 
     Inputs are refreshed before each batch, as they are for candidates, because a worker that was stopped resumes
     slowly.

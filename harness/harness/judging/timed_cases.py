@@ -125,9 +125,11 @@ class _CaseTiming:
     """A candidate whose first batches all take more than this many seconds per call is scored from those batches."""
 
     def all_but_last(self, monitor: Monitor) -> list[BatchTime]:
-        """Time the planned batches except the last and return them; stop early after a batch that is too fast for the
-        plan, or if the candidate is too slow. `monitor` looks for other work after each batch. Raises CandidateFailed
-        if an output is wrong, WorkerDied if the worker ended, and WorkerOverdue if it missed its deadline.
+        """Time the plan's batches except the last and return their times as a list, oldest first. The list is shorter
+        if a batch was faster than `replan_below_s` or the first RACING_BATCHES were all slower than `racing_above_s`;
+        `monitor.look()` is called after each batch to record other work on the device. Raises CandidateFailed if an
+        output is wrong or memory was tampered with, WorkerDied if the worker ended, and WorkerOverdue if it missed its
+        deadline.
         """
         batches: list[BatchTime] = []
         for index in range(self.plan.batches - 1):

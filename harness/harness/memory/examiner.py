@@ -238,9 +238,9 @@ class Examiner:
     # --- products -----------------------------------------------------------------------------------------------------
 
     def residuals(self, products: Products, *, rng: np.random.Generator) -> list[verify.Residuals]:
-        """Check products by multiplying them with four random Gaussian vectors drawn from the numpy Generator `rng`:
-        return a list with one verify.Residuals per product (number, largest and root mean square of the residuals). It
-        applies no limit; `verify.judge_residuals` does.
+        """Return a list with one verify.Residuals (number, largest and rms of the residuals) per product C = A Bᵀ in
+        `products`, from a Freivalds check: C X is compared with A (Bᵀ X). X are four random Gaussian vectors that `rng`
+        draws, the same for all products. The method applies no limit; `verify.judge_residuals` does.
 
         All products are checked by the same four kernel launches.
         """

@@ -146,8 +146,9 @@ class ScriptedRegion:
         """Do nothing: scripted outputs hold no values that could be read."""
 
     def late_samples(self) -> tuple[int, int]:
-        """Return two integers: the number `late_samples` of the BatchOutcome that the script gives for the slot's last
-        batch (samples that changed after the measured time), and the number of all samples."""
+        """Return a pair: the number of sampled output words of the slot's last batch that changed after the clock
+        stopped, and the number of all sampled words. The first number is not measured: it is the field `late_samples`
+        of the BatchOutcome that the script set for that batch."""
         return self._outcome.late_samples, self.samples
 
     def overrun(self, word: int) -> int:

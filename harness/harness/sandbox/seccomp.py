@@ -232,9 +232,10 @@ def _refuse(names: Iterable[str], *, error: int = errno.EPERM) -> list[Instructi
 
 
 def _refuse_when(name: str, condition: _Condition) -> list[Instruction]:
-    """Return a list of BPF instructions for a filter that refuse the system call `name` with EPERM if one of its
-    arguments meets `condition`, such as `_Argument(0).is_equal(1)`. The list is empty if this machine does not have the
-    system call.
+    """Return a list of BPF instructions that refuse the system call `name` with EPERM if one of its arguments meets
+    `condition`, such as `_Argument(0).is_equal(1)`; any other call goes on to the filter's next instruction. The
+    instructions expect the system call's number in the accumulator and leave it there. The list is empty if this
+    machine does not have the system call.
     """
     if name not in syscalls.NUMBERS:
         return []

@@ -103,10 +103,10 @@ class Launcher:
         self._launch: Any = None
 
     def __call__(self, x: int, y: int, z: int, stream: int, function: int, *rest: Any) -> None:
-        """Queue the kernel with the handle `function` on a grid of x, y and z programs, on the stream with the handle
-        `stream`; return without waiting. `rest` holds four values that Triton passes and this class ignores (packed
-        metadata, launch metadata and two hooks), then the kernel's arguments. Raises DriverError if the launch
-        fails."""
+        """Queue one launch of the compiled kernel with the handle `function` on a grid of `x`, `y` and `z` programs, on
+        the CUDA stream with the handle `stream`; return None without waiting for it. `rest` holds four values that
+        Triton passes and this method ignores (packed metadata, launch metadata and two hooks), then the kernel's
+        arguments. Raises DriverError if the launch fails."""
         values = self._values(rest[4:])
         blocks = x * y * z * self._metadata.num_ctas
         scratch = (self._metadata.global_scratch_size, self._metadata.global_scratch_align)
@@ -274,10 +274,10 @@ def import_candidate(folder: Path) -> types.ModuleType:
 
 
 class Entry:
-    """The candidate's entry function, callable with device addresses, which it passes on as Tensors with the shapes and
-    types in `signature`, a dict read from signature.json. `module` is the candidate's imported module, `device` the
-    Device that the entry receives as last argument. Raises AttributeError when made if the module has no such
-    function."""
+    """A callable that runs the entry function of a candidate's imported `module`: it gets device addresses and sizes,
+    and passes the entry one Tensor per buffer and, as last argument, `device`. `signature` is the dict read from
+    signature.json with the entry's name and the role, shape and dtype of each argument. The constructor raises
+    AttributeError if the module has no function of that name."""
 
     def __init__(self, module: types.ModuleType, signature: dict[str, Any], device: Device) -> None:
         self._function = getattr(module, signature["entry"])
@@ -286,8 +286,9 @@ class Entry:
         self._device = device
 
     def __call__(self, pointers: Sequence[int], sizes: Sequence[int]) -> None:
-        """Call the candidate's entry once; return nothing. `pointers` holds the device addresses of its buffers,
-        `sizes` the size arguments, from which the shapes follow. Raises whatever the candidate's code raises."""
+        """Call the candidate's entry function once and return None; its kernels may still run on the device. `pointers`
+        holds the device addresses of the buffers and `sizes` the integer size arguments, both in the order of the
+        signature; the shapes of the buffers follow from the sizes. Raises whatever the candidate's code raises."""
         lengths = dict(zip(self._sizes, sizes, strict=False))
         handles = [
             Tensor(pointer, [lengths[name] for name in argument["shape"]], DTYPES[argument["dtype"]])
