@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from kernelsmith import paths
 from kernelsmith.core import caps
 from kernelsmith.core.candidate import Candidate, Language
+from kernelsmith.core.contract import devices
 from kernelsmith.core.kinds import Unit
 from kernelsmith.core.task import Argument, Case, Task
 from kernelsmith.core.task_faults import fault_line
@@ -60,6 +61,7 @@ def load_task(folder: Path) -> Task:
     folder = _resolved(folder)
     spec = _parse(folder / TASK_FILE)
     skeleton = folder / spec.skeleton
+    _require_vendor_file(folder, spec)
     return Task(
         name=folder.name,
         folder=folder,
@@ -78,6 +80,16 @@ def load_task(folder: Path) -> Task:
         families=_families(folder / "families", spec),
         arch=spec.arch,
     )
+
+
+def _require_vendor_file(folder: Path, spec: TaskFile) -> None:
+    """Raise TaskError if task.toml sets `vendor` and the folder lacks the file that calls the library: `vendor.c` for a
+    CPU task, `vendor.cu` for a GPU task. The file is read as text and not built.
+    """
+    if spec.vendor:
+        language = Language(devices()[spec.device].languages[0])
+        remedy = f"; write it, or leave out `vendor` in {TASK_FILE}"
+        read_text(folder / f"vendor{language.suffix}", fault=TaskError, remedy=remedy)
 
 
 def _resolved(folder: Path) -> Path:

@@ -40,7 +40,7 @@ def test_a_changed_file_makes_another_task(mine):
     assert load_task(mine).digest != before
 
 
-@pytest.mark.parametrize("name", ["task.toml", "description.md", "benchmark.py", "skeleton.c"])
+@pytest.mark.parametrize("name", ["task.toml", "description.md", "benchmark.py", "skeleton.c", "vendor.c"])
 def test_a_missing_file_is_named(mine, name):
     (mine / name).unlink()
     with pytest.raises(TaskError, match=name):
