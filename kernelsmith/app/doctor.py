@@ -36,10 +36,10 @@ class MachineFinding:
 
     name: str
     found: str
-    """What was found, in words."""
+    """The finding in words."""
     ok: bool
     remedy: str = ""
-    """What the user can do about it; empty if nothing has to be done."""
+    """Remedy for the user; empty if nothing has to be done."""
     required: bool = False
     """Whether a run on the CPU cannot work without it."""
 

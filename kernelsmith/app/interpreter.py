@@ -30,9 +30,9 @@ class InterpreterFault:
     """
 
     found: str
-    """What is wrong: `python3.9 is Python 3.9`."""
+    """The fault in words: `python3.9 is Python 3.9`."""
     remedy: str
-    """What the user can do: `the harness needs 3.11 or later`."""
+    """Remedy for the user: `the harness needs 3.11 or later`."""
 
     @property
     def line(self) -> str:

@@ -177,7 +177,7 @@ class ReplaySpec:
     run: str
     """Name of the recorded run."""
     selection: str
-    """Which attempts to judge again: `all`, `improvements` or `best`."""
+    """Selection of attempts to judge again: `all`, `improvements` or `best`."""
 
     @property
     def text(self) -> str:

@@ -10,7 +10,7 @@ from kernelsmith.log.reader import Reader
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a user's text `RUN` or `RUN:N` names: a run, and the number of one of its attempts, or None. `parse` makes
+    """Meaning of a user's text `RUN` or `RUN:N`: a run, and the number of one of its attempts, or None. `parse` makes
     it; the run may not exist.
     """
 

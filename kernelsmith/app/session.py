@@ -64,8 +64,8 @@ class SilentObserver:
 
 @dataclass(frozen=True, slots=True)
 class SessionInputs:
-    """What a session needs to open a run: the attempt log, the run, its task, the events to record when the harness has
-    started, and the shell command that resumes the run. `create_run` and `resume` make it.
+    """Inputs of a session that opens a run: the attempt log, the run, its task, the events to record when the harness
+    has started, and the shell command that resumes the run. `create_run` and `resume` make it.
     """
 
     store: Store

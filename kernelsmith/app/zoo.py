@@ -54,7 +54,7 @@ class ZooCandidate:
     name: str
     """Name of its folder."""
     story: str
-    """What the candidate does, in words."""
+    """Description of the candidate's behaviour."""
     guard: str
     """The measure that catches it, in words."""
     candidate: Candidate

@@ -80,7 +80,7 @@ _NO_CANDIDATE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """What an ask (a numbered request for a kernel) requires: the stance (kind of step, such as `refine`), the number
+    """Requirements of an ask (a numbered request for a kernel): the stance (kind of step, such as `refine`), the number
     of the attempt whose kernel is the starting point, and the strategy's reason in words. The strategy makes it from
     the run's history.
     """
@@ -89,7 +89,7 @@ class Directive:
     parent: int | None = None
     """Number of the attempt to start from; None means the skeleton, or an empty file."""
     reason: str = ""
-    """Why the strategy chose the stance, in words for log and prompt: `no duel won for 8 asks`."""
+    """Reason for the stance, in words for log and prompt: `no duel won for 8 asks`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Proposal:
 
     origin: Origin
     hypothesis: str
-    """Why the proposer expects the candidate to be faster or right, in its own words."""
+    """The proposer's reason to expect that the candidate is faster or right, in the proposer's words."""
     candidate: Candidate | None
     parent: int | None = None
     """Number of the attempt that the candidate was made from; None if it was made from no attempt."""

@@ -108,7 +108,7 @@ class Device:
     isolation: Level
     """Sandbox level of the workers: 3 confines most, 0 least."""
     spread: Fraction
-    """How much the same kernel's time differs between two processes, as a fraction of the time."""
+    """Relative difference of one kernel's time between two processes, as a fraction of the time."""
     overhead_us: Fraction
     """Dispatch overhead in microseconds, which is deducted from the time of every batch."""
     worker_core: Count | None = None
@@ -214,7 +214,7 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What produced a run's figures: version of the program, digests of the harness and of the prompt templates, and
+    """Origin of a run's figures: version of the program, digests of the harness and of the prompt templates, and
     the timing policy (margins and durations). Only figures of equal provenance can be compared. The log keeps it for
     the start and for every resume of a run.
     """

@@ -56,4 +56,4 @@ class Exchange:
     at: datetime
     """When the call ended, in UTC."""
     error: str = ""
-    """What failed, in one line; empty if a reply arrived."""
+    """The failure in one line; empty if a reply arrived."""

@@ -135,7 +135,7 @@ class Measurement:
     peak: Positive
     """Highest rate of the device in the task's unit, in operations or bytes per second."""
     unit: Unit
-    """What `rate` and `peak` count."""
+    """Unit that `rate` and `peak` count."""
     pilot_us: Positive
     """Microseconds per call of the main case's first, untimed calls."""
     vendor_ratio: Positive | None = None
@@ -182,11 +182,11 @@ class Verdict:
 
     status: Status
     detail: Text = ""
-    """What was wrong, for an engineer or a model: first compiler error, worst element, signal or deadline."""
+    """Description of the fault for an engineer or a model: first compiler error, worst element, signal or deadline."""
     measurement: Measurement | None = None
     """Present exactly when `status` is `passed`."""
     promotion: Promotion | None = None
-    """How the candidate became the incumbent; None if it did not."""
+    """Way in which the candidate became the incumbent; None if it did not."""
     duel: Duel | None = None
     """The duel with the incumbent; None if there was none."""
     facts: Facts = field(default_factory=Facts)

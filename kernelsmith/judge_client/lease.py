@@ -37,7 +37,7 @@ class LeaseWait:
     """
 
     purpose: str = ""
-    """What this process works on, `run night`, shown to other processes while they wait for it; may be empty."""
+    """Work of this process, such as `run night`, shown to other processes while they wait for it; may be empty."""
     on_wait: Callable[[str], None] = lambda holder: None
     """Called once when a wait begins, with the holder in words: `run night, pid 4711`."""
     is_given_up: Callable[[], bool] = lambda: False

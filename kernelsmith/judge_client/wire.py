@@ -23,7 +23,7 @@ VERSION = contract.protocol_version()
 
 
 class Fault(StrEnum):
-    """What is at fault according to an `error` answer of the judge: the harness itself, the machine, or a file of the
+    """Cause of an `error` answer of the judge: the harness itself, the machine, or a file of the
     task folder. It decides which exception the agent raises.
     """
 

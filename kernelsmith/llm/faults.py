@@ -28,7 +28,7 @@ REMEDIES = {
     413: "the prompt is too long: give a smaller history_tokens",
     422: "the request was refused: check --model and temperature",
 }
-"""What the user can do, by HTTP status, for the failures that a new call cannot heal."""
+"""Remedies for the user by HTTP status, for the failures that a new call cannot heal."""
 
 
 def failure(error: Exception, endpoint: Endpoint) -> CallFailed:

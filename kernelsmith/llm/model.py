@@ -18,8 +18,8 @@ class Message:
 
 
 class FinishReason(StrEnum):
-    """Why an endpoint ended a reply: complete (`stop`), cut off at the token limit (`length`), withheld, failed, or
-    connection lost. `FinishReason(text)` reads the endpoint's word; it returns OTHER for an unknown word and never
+    """Reason why an endpoint ended a reply: complete (`stop`), cut off at the token limit (`length`), withheld, failed,
+    or connection lost. `FinishReason(text)` reads the endpoint's word; it returns OTHER for an unknown word and never
     raises.
     """
 

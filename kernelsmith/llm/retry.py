@@ -19,9 +19,9 @@ POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How to repeat calls to an endpoint that fails: for how many seconds in total, how long to wait between two calls,
-    and the functions that sleep, return the time, show progress, and return whether the user has asked to stop. Tests
-    replace these functions. `persist` uses it.
+    """Rules for repeating calls to an endpoint that fails: for how many seconds in total, how long to wait between two
+    calls, and the functions that sleep, return the time, show progress, and return whether the user has asked to stop.
+    Tests replace these functions. `persist` uses it.
     """
 
     total_s: float = 600.0

@@ -19,7 +19,7 @@ from kernelsmith.log.source import Row, Transaction
 
 
 class LastKeys(NamedTuple):
-    """How far a run's rows in the log reach: in each field the highest number (of an ask or attempt) or id (of an event
+    """Last rows of a run in the log: each field holds the highest number (of an ask or attempt) or id (of an event
     or model call) in that table; -1 if the run has no row there. LoadedRun compares the keys of its last reading with
     those of now to find new rows.
     """

@@ -44,7 +44,7 @@ SNAPSHOT = """
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What a list of runs shows of one run: name, task, proposer (what suggests kernels), status, number of attempts,
+    """One run in a list of runs: name, task, proposer (what suggests kernels), status, number of attempts,
     best utilization (achieved fraction of the device's peak) and time of creation. Reader.summaries makes it.
     """
 

@@ -39,7 +39,7 @@ class ShownKernel:
 
 @dataclass(frozen=True, slots=True)
 class HistorySection:
-    """What a prompt shows of a run's past attempts: the number of attempts by status, a table, the sources of the
+    """The part of a prompt about a run's past attempts: the number of attempts by status, a table, the sources of the
     kernel to start from and of the best kernel, and the latest verdicts. `history_section` makes it, and the template
     `history.j2` prints it.
     """

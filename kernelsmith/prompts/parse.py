@@ -34,14 +34,14 @@ _LANGUAGES = {
 
 @dataclass(frozen=True, slots=True)
 class ParsedReply:
-    """What `parse` found in a model's reply: a hypothesis (empty if none), and either a candidate or the reason why
-    there is none.
+    """Content of a model's reply as `parse` read it: a hypothesis (empty if none), and either a candidate or the reason
+    why there is none.
     """
 
     hypothesis: str
     candidate: Candidate | None
     reason: NoCandidate | None = None
-    """Why there is no candidate; None if there is one."""
+    """Reason why the reply has no candidate; None if it has one."""
     said: str = ""
     """The beginning of a reply without a fenced block, on one line; otherwise empty."""
 

@@ -15,7 +15,7 @@ RECORDED = "recorded"
 
 
 class Selection(StrEnum):
-    """Which attempts of a recorded run a replay judges again: `best` (the best one), `improvements` (each one that
+    """Selection of the attempts that a replay judges again: `best` (the best one), `improvements` (each one that
     became the best) or `all`.
     """
 

@@ -52,7 +52,7 @@ class RunOutcome:
 
     task: str
     ended: str
-    """Why the run ended or paused, in words; `not yet` if it goes on."""
+    """Reason why the run ended or paused, in words; `not yet` if it goes on."""
     limit: StopReason | None
     """The limit that ended or paused the run; None if the run goes on, or if its log is too old to hold the limit."""
     made: str

@@ -67,7 +67,7 @@ class AttemptReport:
     run: str
     attempt: Annotated[AttemptRow, FLAT]
     peak_of: str
-    """Which product's peak the program looked up, and why that one; empty if the peak was measured."""
+    """Product whose peak the program looked up, with the reason; empty if the peak was measured."""
     source: str | None
     telemetry: Telemetry | None
     batches: tuple[Batch, ...]

@@ -14,7 +14,7 @@ from kernelsmith.report.telemetry import Telemetry, telemetry_of
 
 @dataclass(frozen=True, slots=True)
 class VerdictReport:
-    """What `kernelsmith judge` reports: the verdict on one candidate, its utilization, the GPU's readings, and the
+    """Report of `kernelsmith judge`: the verdict on one candidate, its utilization, the GPU's readings, and the
     device that measured it. `verdict_report` makes it.
     """
 
@@ -30,7 +30,7 @@ class VerdictReport:
 
 @dataclass(frozen=True, slots=True)
 class ReproductionReport:
-    """What `kernelsmith judge --inputs` reports after a candidate ran again on the inputs of one recorded batch:
+    """Report of `kernelsmith judge --inputs` after a candidate ran again on the inputs of one recorded batch:
     whether every output was right, and a sentence of the judge about it. It holds no time and no utilization.
     cli/judge.py makes it.
     """
@@ -43,7 +43,7 @@ class ReproductionReport:
 
 @dataclass(frozen=True, slots=True)
 class DuelReport:
-    """What `kernelsmith duel` reports: the names of two candidates, which of them is faster, and the speedup with its
+    """Report of `kernelsmith duel`: the names of two candidates, which of them is faster, and the speedup with its
     interval. `duel_report` makes it.
     """
 
@@ -70,7 +70,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class TaskReport:
-    """What `kernelsmith tasks TASK` reports: settings, signature, cases, rules and description of one task. It holds
+    """Report of `kernelsmith tasks TASK`: settings, signature, cases, rules and description of one task. It holds
     the hidden cases, so it is for the task's owner, and prompts are never made from it. `task_report` makes it.
     """
 

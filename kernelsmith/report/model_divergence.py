@@ -47,7 +47,7 @@ class Divergence:
 
     attempts: OfBothRuns[AttemptRow]
     aspects: tuple[Aspect, ...]
-    """What differs, in the order in which the search makes it: directive, parent, candidate, verdict."""
+    """The part that differs, in the order in which a search makes them: directive, parent, candidate, verdict."""
     knobs: Differences
     """Knob values that differ."""
     source: tuple[str, ...]

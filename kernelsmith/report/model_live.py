@@ -9,7 +9,7 @@ from kernelsmith.report.model import RunOutcome, outcome_of
 from kernelsmith.report.model_attempt import AttemptRow, attempt_row
 
 ROWS = 8
-"""How many of the latest attempts are shown."""
+"""Number of the latest attempts that the view shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class LiveReport:
     """The task's name, without its folder's path."""
     proposer: str
     device: Device | None
-    """What the run is measured on; None before the harness has opened the task."""
+    """Device that the run is measured on; None before the harness has opened the task."""
     budget: Budget
     outcome: RunOutcome
     latest: tuple[AttemptRow, ...]

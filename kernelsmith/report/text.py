@@ -10,7 +10,7 @@ from kernelsmith.core import caps
 
 Row = Sequence[str]
 GAP = "  "
-"""What separates two columns."""
+"""Text between two columns."""
 LEAST = 3
 """The narrowest width that a column is shortened to."""
 LEAST_WRAPPED = 24

@@ -25,7 +25,7 @@ class Narrow:
     largest: float
     """Largest finite number."""
     saturates: bool
-    """Whether larger numbers are rounded to `largest`; if False, they become infinite."""
+    """True: larger numbers are rounded to `largest`. False: they become infinite."""
 
 
 NARROW: dict[str, Narrow] = {

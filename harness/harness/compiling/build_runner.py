@@ -24,7 +24,7 @@ class BuildFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """Where and how builds are made: the path of the cache folder, in which finished builds are kept, and the Isolation
+    """Cache and sandbox of builds: the path of the cache folder, in which finished builds are kept, and the Isolation
     (sandbox level with what its guards need), which confines the programs of a build. The device, or the server for a
     build ahead, makes one."""
 
@@ -40,7 +40,7 @@ class BuildContext:
 
 @dataclass(frozen=True, slots=True)
 class BuildTools:
-    """What the sandbox permits to every program of a build: files that it may execute, environment variables, limits in
+    """Permissions of every program of a build in its sandbox: files it may execute, environment variables, limits in
     bytes on its memory and on files that it writes, and folders whose names it may list. The builder of each language
     makes its own."""
 

@@ -19,9 +19,9 @@ class Built:
     seconds: float
     """Seconds that the build took when it was made; a build that is found in the cache keeps this figure."""
     cached: bool = False
-    """Whether the build was found in the cache."""
+    """True: the build comes from the cache. False: the compiler ran."""
     is_inspected: bool = True
-    """Whether `facts` include what the machine code shows; if False, inspection.py can add it."""
+    """True: `facts` hold everything that the machine code shows. False: `compiling/inspection.py` can add the rest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ _WARNING = re.compile(r"^ptxas \w+\s*: \((C75\d\d)\) (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the kernels of one build use on the GPU: registers, stack bytes and spilled bytes per thread, and shared
+    """GPU resources of the kernels of one build: registers, stack bytes and spilled bytes per thread, and shared
     memory in bytes per block. Each figure is the largest of all kernels, or None if the tools did not print it."""
 
     registers: int | None

@@ -33,7 +33,7 @@ from harness.errors import TaskFault
 
 @dataclass(frozen=True, slots=True)
 class ScriptedEvent:
-    """What happens in one batch of one worker on a scripted device: the worker ends or misses its deadline, outputs are
+    """A scripted event in one batch of one worker: the worker ends or misses its deadline, outputs are
     wrong, memory changes, other work disturbs the batch, or its time differs. `worker` (among the workers of one
     candidate) and `batch` count from 0. A field with its default value has no effect.
     """
@@ -42,7 +42,7 @@ class ScriptedEvent:
     batch: int = 0
     """Number of the batch, counted over all cases; -1 = while the worker loads the candidate."""
     died: str = ""
-    """How the worker ends, such as `killed by SIGSEGV`; empty = it does not end."""
+    """End of the worker in words, such as `killed by SIGSEGV`; empty if the worker keeps running."""
     overdue: bool = False
     """True if the worker does not answer before its deadline."""
     call_s: float = 0.0
@@ -76,7 +76,7 @@ class ScriptedBuildFailure:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a scripted device does with candidates in whose source the regular expression `match` is found: seconds per
+    """Scripted behaviour of all candidates whose source contains a match of the regular expression `match`: seconds per
     call, whether calls can be captured as a CUDA graph, how the build fails (None = it succeeds), and events in single
     batches.
     """

@@ -267,7 +267,7 @@ class ScriptedMonitor:
 
 @dataclass(frozen=True, slots=True)
 class _Role:
-    """What one scripted worker does: the candidate's language, its behaviour from the script, the output area (`slot`)
+    """Role of one scripted worker: the candidate's language, its behaviour from the script, the output area (`slot`)
     that it writes, and its number among the workers of this candidate, from 0.
     """
 

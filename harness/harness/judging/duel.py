@@ -75,7 +75,7 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class DuelTerms:
-    """How a duel is run: the number of quads (four turns A B B A), the calls of each turn, whether a turn runs as a
+    """Settings of a duel: the number of quads (four turns A B B A), the calls of each turn, whether a turn runs as a
     CUDA graph, and after how many quads the judge checks each time whether the contender can still win.
     `PairedComparison.terms` chooses the values.
     """

@@ -37,9 +37,9 @@ class DisturbableFigure(Generic[T]):
 
 @dataclass
 class Findings:
-    """What the stages have collected about one candidate so far: digest of the source, facts about the machine code,
-    timed batches, seconds by stage and by guard (work that only protects against cheating or wrong candidates), notes,
-    and disturbed figures. `judge.py` makes one per request and turns it into the verdict.
+    """Results that the stages have collected about one candidate so far: digest of the source, facts about the machine
+    code, timed batches, seconds by stage and by guard (work that only protects against cheating or wrong candidates),
+    notes, and disturbed figures. `judge.py` makes one per request and turns it into the verdict.
     """
 
     clock: Clock = field(default_factory=SystemClock)

@@ -67,8 +67,8 @@ class Judgement:
 
 
 class _HasFindings(Protocol):
-    """What `run_stages` needs of a state object: its findings, in which the durations of stages are stored, and its
-    callback `progress`, which receives the name of each stage. Judgement and Contention satisfy it.
+    """Protocol of the state that `run_stages` works on: its findings, in which the durations of stages are stored, and
+    its callback `progress`, which receives the name of each stage. Judgement and Contention satisfy it.
     """
 
     @property

@@ -112,8 +112,8 @@ class _TimedCase:
 
 @dataclass(frozen=True)
 class _CaseTiming:
-    """How the batches of one case are timed: the session, the plan (calls per batch, number of batches), and two bounds
-    in seconds per call. A batch below `replan_below_s` shows that the plan was wrong; a candidate above
+    """Settings for timing the batches of one case: the session, the plan (calls per batch, number of batches), and two
+    bounds in seconds per call. A batch below `replan_below_s` shows that the plan was wrong; a candidate above
     `racing_above_s` is too slow for more batches. `_TimedCase` makes it.
     """
 

@@ -48,7 +48,7 @@ _NOT_SUPPORTED = 801
 
 @dataclass(frozen=True, slots=True)
 class _SealedInputs:
-    """What was recorded when inputs were last sealed: the operand sets, the begin and end of their inputs in bytes, a
+    """Record of the last sealing of inputs: the operand sets, the begin and end of their inputs in bytes, a
     secret 128-bit key, and the checksum of these bytes under the key (a device array of one element)."""
 
     sets: range

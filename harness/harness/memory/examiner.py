@@ -46,9 +46,10 @@ class Products:
 
 @dataclass(frozen=True, slots=True)
 class _Packs:
-    """How a GPU kernel reads a row of `count` elements of type `dtype`: in packs of 16 bytes if every row begins at a
-    multiple of 16 bytes, otherwise element by element. `Examiner.residuals` makes it and passes `pack` and `padded` to
-    the kernels."""
+    """Way in which a GPU kernel reads a row of `count` elements of type `dtype`: in packs of 16 bytes if every row
+    begins at a multiple of 16 bytes, otherwise element by element. `Examiner.residuals` makes it and passes `pack` and
+    `padded` to the kernels.
+    """
 
     count: int
     dtype: str
@@ -70,9 +71,10 @@ class _Packs:
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """What the GPU kernel `compare` needs for one output buffer of one or more calls: the output as the worker wrote it
-    (`got`), the reference values (`expected`), the row lengths or root mean squares that errors are divided by, and the
-    limits on errors. `Examiner._comparisons` makes it."""
+    """Arguments of the GPU kernel `compare` for one output buffer of one or more calls: the output as the worker wrote
+    it (`got`), the reference values (`expected`), the row lengths or root mean squares that errors are divided by, and
+    the limits on errors. `Examiner._comparisons` makes it.
+    """
 
     buffer: Buffer
     got: Any

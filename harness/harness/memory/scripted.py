@@ -14,7 +14,7 @@ from harness.task import Case, Task
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
-    """What the judge's checks of scripted memory shall return after one batch: a wrong output, changed inputs, running
+    """Scripted results of the judge's checks of memory after one batch: a wrong output, changed inputs, running
     work, excess memory, late samples, and bytes written outside outputs. The scripted worker makes one per batch; the
     defaults describe an honest batch."""
 

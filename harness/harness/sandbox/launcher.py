@@ -55,7 +55,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """How this machine can confine processes: the sandbox level that it offers, the reason why the level is not higher,
+    """Means of this machine to confine processes: the highest sandbox level, the reason why the level is not higher,
     the unused user ids that candidates may run under, and a network without interfaces that they join. `probe` makes
     it; `launch` and `private_folder` use it.
     """

@@ -75,8 +75,8 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one case is timed: calls per batch, number of operand sets (inputs and outputs of one call each), number of
-    batches, expected seconds of a batch, and whether a batch runs as a CUDA graph. `Planner.plan` makes it.
+    """Plan for timing one case: calls per batch, number of operand sets (inputs and outputs of one call each), number
+    of batches, expected seconds of a batch, and whether a batch runs as a CUDA graph. `Planner.plan` makes it.
     """
 
     calls: int

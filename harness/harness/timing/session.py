@@ -37,9 +37,9 @@ Overheads = Mapping[float, float]
 
 @dataclass(frozen=True)
 class TimingResources:
-    """What all timing sessions of an open task share: the memory of inputs and outputs, the judge's clock, the random
-    generator of its secrets, and `observe`, a function without arguments that returns the device's current telemetry as
-    a dict of readings by name. `OpenTask.session` makes it.
+    """Resources that all timing sessions of an open task share: the memory of inputs and outputs, the judge's clock,
+    the random generator of its secrets, and `observe`, a function without arguments that returns the device's current
+    telemetry as a dict of readings by name. `OpenTask.session` makes it.
     """
 
     memory: Memory

@@ -166,7 +166,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the compiler and the disassembly say about a candidate's machine code: registers, spilled bytes, occupancy,
+    """Facts about a candidate's machine code, from compiler and disassembly: registers, spilled bytes, occupancy,
     warnings, instruction counts and more. None means not applicable or not readable. kernelsmith.core.verdict.Facts
     describes the same fields.
     """
@@ -233,7 +233,7 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the judge found out about one candidate: status (`passed`, or the stage that failed), a detail in words,
+    """The judge's result for one candidate: status (`passed`, or the stage that failed), a detail in words,
     score, promotion, duel, machine-code facts, timed batches, and the seconds that each stage and guard took.
     kernelsmith.core.verdict.Verdict describes every field.
     """
@@ -296,7 +296,7 @@ class Contend:
     task: str
     candidate: Source
     measurement: Measurement
-    """What `measure` returned for the candidate."""
+    """Measurement that `measure` returned for the candidate."""
     batches: tuple[Batch, ...]
     """The candidate's batches of the main case."""
     opponent: Opponent | None = None

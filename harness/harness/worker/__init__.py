@@ -20,7 +20,7 @@ class WorkerOverdue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What one worker is granted in addition to the rules for every worker: its memory limit in bytes, the paths of
+    """Permissions of one worker in addition to the rules for every worker: its memory limit in bytes, the paths of
     extra files that it may read, and extra environment variables (a dict, or None for none). Only the worker that runs
     the vendor's library (such as cuBLAS) for comparison gets extra files."""
 

@@ -49,9 +49,10 @@ runs."""
 
 @dataclass(frozen=True, slots=True)
 class WorkerTraits:
-    """What the judge must know to control one kind of worker: the deadline in seconds for loading a candidate, whether
-    judge and worker share the only core, the limit on resident host memory in bytes, a function from fault number to
-    its description, and the candidate's language. The device makes it."""
+    """Properties of one kind of worker, by which the judge controls it: the deadline in seconds for loading a
+    candidate, whether judge and worker share the only core, the limit on resident host memory in bytes, a function from
+    fault number to its description, and the candidate's language. The device makes it.
+    """
 
     ready_s: float
     """Deadline in seconds for loading a candidate, which runs its static constructors or its Python module."""
